@@ -1,0 +1,40 @@
+# `make quickstart` and `make test` set up a virtual environment themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := modeling_precode data_scripts tests examples run_pretrain.py run_finetune.py
+
+.PHONY: quickstart test test-slow style quality clean
+
+quickstart: $(VENV)/quickstart
+	$(BIN)/python examples/quickstart.py
+
+test: $(VENV)/test quality
+	$(BIN)/python -m pytest --durations=10
+
+test-slow: $(VENV)/test
+	$(BIN)/python -m pytest -m slow
+
+# Format the code, and mend what ruff can mend.
+style: $(VENV)/test
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+quality: $(VENV)/test
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+
+clean:
+	rm -rf $(VENV) checkpoints build dist *.egg-info
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# One file a set of packages; it is remade when what is to be installed changes.
+$(VENV)/quickstart: setup.cfg constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable ".[chitchat]"
+	touch $@
+
+$(VENV)/test: setup.cfg constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
+	touch $@

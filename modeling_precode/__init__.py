@@ -1,0 +1,57 @@
+"""Pre-CODE: a pre-trained, context-dependent encoder of conversations for emotion recognition.
+
+Importing this package registers its classes with the Auto classes and the pipelines of transformers.
+"""
+
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForPreTraining,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
+from transformers.pipelines import PIPELINE_REGISTRY
+
+from .class_weights import focused_class_weights
+from .configuration_precode import SIZES, PreCodeConfig
+from .data_collator import PreCodeDataCollator
+from .metrics import ConvComRecall, ERCScores
+from .modeling_precode import (
+    PreCodeForConversationCompletion,
+    PreCodeForUtteranceClassification,
+    PreCodeModel,
+    PreCodePreTrainedModel,
+)
+from .negatives import DialoguesWithNegatives
+from .pipeline_precode import TASK, ConversationEmotionPipeline
+from .tokenization_precode import PreCodeTokenizer, encode_dialogues
+from .version import __version__
+from .word_vectors import load_word_vectors
+
+AutoConfig.register(PreCodeConfig.model_type, PreCodeConfig)
+AutoTokenizer.register(PreCodeConfig, fast_tokenizer_class=PreCodeTokenizer)
+AutoModel.register(PreCodeConfig, PreCodeModel)
+AutoModelForPreTraining.register(PreCodeConfig, PreCodeForConversationCompletion)
+AutoModelForSequenceClassification.register(PreCodeConfig, PreCodeForUtteranceClassification)
+PIPELINE_REGISTRY.register_pipeline(
+    TASK, pipeline_class=ConversationEmotionPipeline, pt_model=AutoModelForSequenceClassification
+)
+
+__all__ = [
+    "SIZES",
+    "ConvComRecall",
+    "ConversationEmotionPipeline",
+    "DialoguesWithNegatives",
+    "ERCScores",
+    "PreCodeConfig",
+    "PreCodeDataCollator",
+    "PreCodeForConversationCompletion",
+    "PreCodeForUtteranceClassification",
+    "PreCodeModel",
+    "PreCodePreTrainedModel",
+    "PreCodeTokenizer",
+    "__version__",
+    "encode_dialogues",
+    "focused_class_weights",
+    "load_word_vectors",
+]

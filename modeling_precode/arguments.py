@@ -1,0 +1,200 @@
+"""Command-line arguments that pre-training and fine-tuning share, and what they lead to: a corpus's options, a
+tokenizer and a model."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from .configuration_precode import SIZES, UTTERANCE_ENCODERS, PreCodeConfig
+from .tokenization_precode import MAX_UTTERANCE_TOKENS, TEXT_MODES, PreCodeTokenizer
+from .word_vectors import load_word_vectors
+
+logger = logging.getLogger(__name__)
+
+TRACKERS = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
+
+
+def argument(help: str, default: Any = None, **metadata: Any) -> Any:
+    """A field of a dataclass of arguments, with its help."""
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata={"help": help, **metadata})
+    return field(default=default, metadata={"help": help, **metadata})
+
+
+@dataclass
+class CorpusArguments:
+    corpus: str = argument("A corpus's name, the folder of a dataset, or a dataset's name on the Hub.", "sample")
+    data_dir: str | None = argument("Where the corpus's published files are: a folder, or for some corpora a file.")
+    corpus_options: list[str] = argument("Options of the corpus, as name=value.", [])
+    num_proc: int | None = argument("Processes that build the corpus.")
+
+    def options(self) -> dict[str, Any]:
+        """`["max_silence=4", "labels=[\\"a\\"]"]` -> a dictionary; a value is read as JSON where it is JSON."""
+        options = {}
+        for option in self.corpus_options:
+            name, equals, value = option.partition("=")
+            if not equals:
+                raise ValueError(f"--corpus_options takes name=value; got {option!r}")
+            try:
+                options[name] = json.loads(value)
+            except json.JSONDecodeError:
+                options[name] = value
+        return options
+
+
+@dataclass
+class EncoderArguments:
+    model: str | None = argument("Start from this checkpoint: a folder or a name on the Hub. From scratch without it.")
+    tokenizer: str | None = argument("From scratch: take the vocabulary of this checkpoint.")
+    size: str = argument("From scratch: hidden sizes 150, 300 or 450.", "small", choices=list(SIZES))
+    hidden_size: int | None = argument("From scratch: hidden sizes other than the three.")
+    utterance_encoder: str = argument(
+        "From scratch: the kind of utterance encoder.", "gru2", choices=list(UTTERANCE_ENCODERS)
+    )
+    pooling_length: int | None = argument("From scratch: pool as if utterances had this many tokens (original: 60).")
+    min_count: int = argument("From scratch: words seen less often in the training split are unknown.", 2)
+    text_mode: str = argument("From scratch: how text is normalised.", "clean", choices=list(TEXT_MODES))
+    max_utterance_tokens: int = argument("From scratch: longer utterances are cut.", MAX_UTTERANCE_TOKENS)
+    word_vectors: str | None = argument("From scratch: GloVe text or word2vec binary; plain, gzip or zip.")
+    word_vector_size: int | None = argument("From scratch: size of a word vector (default: the file's, or 300).")
+    freeze_word_vectors: bool | None = argument(
+        "Keep the word vectors as they are (default: as in the checkpoint; from scratch, if they come from a file)."
+    )
+    dropout: float | None = argument("Dropout (default: as in the checkpoint; from scratch 0.5).")
+
+    def build(
+        self, model_class: type[PreTrainedModel], utterances: Iterator[list[str]], seed: int, **config: Any
+    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """The model and the tokenizer to start from.
+
+        Args:
+            model_class: with which head.
+            utterances: the dialogues of the training split, for the vocabulary of a model from scratch.
+            seed: of word vectors that the file lacks.
+            config: further settings of the model.
+        """
+        for name in ("freeze_word_vectors", "dropout"):
+            if getattr(self, name) is not None:
+                config[name] = getattr(self, name)
+        if self.model is not None:
+            load_config(self.model)
+            tokenizer = load_tokenizer(self.model)
+            return load_pretrained(model_class, self.model, **config), tokenizer
+
+        if self.tokenizer is not None:
+            tokenizer = load_tokenizer(self.tokenizer)
+        else:
+            tokenizer = PreCodeTokenizer.train(utterances, self.min_count, self.text_mode)
+            tokenizer.model_max_length = self.max_utterance_tokens
+        vectors = None
+        if self.word_vectors is not None:
+            vectors, found = load_word_vectors(self.word_vectors, tokenizer.get_vocab(), self.word_vector_size, seed)
+            logger.info(f"{found:,} of {len(tokenizer):,} words have a vector in {self.word_vectors}")
+            config.setdefault("freeze_word_vectors", True)
+        hidden_size = self.hidden_size or SIZES[self.size]
+        model = model_class(
+            PreCodeConfig(
+                vocab_size=len(tokenizer),
+                word_vector_size=vectors.shape[1] if vectors is not None else self.word_vector_size or 300,
+                utterance_encoder=self.utterance_encoder,
+                utterance_hidden_size=hidden_size,
+                conversation_hidden_size=hidden_size,
+                pooling_length=self.pooling_length,
+                **config,
+            )
+        )
+        if vectors is not None:
+            with torch.no_grad():
+                model.get_input_embeddings().weight.copy_(torch.from_numpy(vectors))
+        return model, tokenizer
+
+
+def load_config(checkpoint: str) -> PreCodeConfig:
+    """The configuration of a Pre-CODE checkpoint, or a one-line error that says what stands there instead."""
+    folder = Path(checkpoint)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"{checkpoint}: no config.json in this folder; give a folder made by save_pretrained")
+    if not folder.exists() and (folder.is_absolute() or checkpoint.startswith(".") or checkpoint.count("/") != 1):
+        raise FileNotFoundError(f"{checkpoint}: no such folder; give a folder made by save_pretrained or a Hub name")
+    config = AutoConfig.from_pretrained(checkpoint)
+    if not isinstance(config, PreCodeConfig):
+        raise ValueError(
+            f"{checkpoint}: a checkpoint of the kind {config.model_type!r}; this needs one of the kind "
+            f"{PreCodeConfig.model_type!r}, made by run_pretrain.py or run_finetune.py"
+        )
+    return config
+
+
+def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
+    config = load_config(checkpoint)
+    if Path(checkpoint).is_dir() and not (Path(checkpoint) / "tokenizer_config.json").is_file():
+        raise FileNotFoundError(f"{checkpoint}: no tokenizer in this folder; save the one it was trained with there")
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    if len(tokenizer) != config.vocab_size:
+        raise ValueError(
+            f"{checkpoint}: the tokenizer has {len(tokenizer)} words and the model {config.vocab_size}; "
+            "they come from different runs"
+        )
+    return tokenizer
+
+
+def load_pretrained(model_class: type[PreTrainedModel], checkpoint: str, **config: Any) -> PreTrainedModel:
+    """`from_pretrained` that takes a new head for granted, and so does not report it."""
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        return model_class.from_pretrained(checkpoint, ignore_mismatched_sizes=True, **config)
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+
+
+def check_output_dir(path: str, overwrite: bool) -> None:
+    """Refuse to write among files that are there already."""
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"--output_dir {path}: a file; give a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise FileExistsError(f"--output_dir {path}: not empty; give another folder, or --overwrite_output_dir")
+
+
+def check_tracker(report_to: str | None) -> None:
+    """Stop at the start where the tracker's package is missing."""
+    if report_to in (None, "none"):
+        return
+    if report_to not in TRACKERS:
+        raise ValueError(f"--report_to {report_to}: unknown; known are none, {', '.join(TRACKERS)}")
+    if find_spec(TRACKERS[report_to]) is None:
+        raise ValueError(f"--report_to {report_to}: not installed; pip install {TRACKERS[report_to]}")
+
+
+def start_output(main_process: bool) -> None:
+    """Log lines on standard output, from one process; progress bars only on a terminal."""
+    level = logging.INFO if main_process else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    if not (main_process and sys.stderr.isatty()):
+        transformers_logging.disable_progress_bar()
+        datasets.disable_progress_bars()
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """What is wrong with a person's input ends the program with one line; PRECODE_TRACEBACK=1 shows where."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if os.environ.get("PRECODE_TRACEBACK"):
+            raise
+        sys.exit(f"error: {' '.join(str(error).split())}")

@@ -1,0 +1,71 @@
+"""The configuration of a Pre-CODE model: every number that shapes it."""
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+# The paper's sizes (section 4.1): the hidden size of the utterance encoder and of the conversation encoder.
+SIZES = {"small": 150, "mid": 300, "large": 450}
+UTTERANCE_ENCODERS = ("gru", "gru2", "stacked_gru")
+CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
+
+
+@strict
+class PreCodeConfig(PreTrainedConfig):
+    """Configuration of [`PreCodeModel`] and its heads.
+
+    Args:
+        vocab_size: words in the vocabulary, `<pad>` and `<unk>` included.
+        word_vector_size: size of a word vector (d_w in the paper).
+        word_vector_max_norm: a word vector longer than this is scaled down to it on look-up; `None` for no limit.
+        freeze_word_vectors: whether the word vectors stay as they are in training.
+        utterance_encoder: what turns the tokens of an utterance into its vector. `"gru2"`: a biGRU, pooling, then
+            Linear and tanh; `"gru"`: Linear and tanh at every token, then pooling; `"stacked_gru"`: as `"gru"` with
+            two biGRUs. Pooling is the maximum over the tokens plus their mean.
+        utterance_hidden_size: size of an utterance's vector, and of a state of its GRU in one direction (d_u).
+        conversation_hidden_size: size of a state of the conversation encoder in one direction (d_c).
+        pooling_length: `None` pools over an utterance's own tokens. A number pools as if every utterance were padded
+            to that many tokens, as the original implementation does (60).
+        dropout: probability of zeroing a number of an utterance's vector, of a conversation state, and between
+            stacked GRUs, in training.
+        classifier_hidden_size: size of the hidden layer of the classification head.
+        convcom_objective: the loss of Conversation Completion. `"in_batch_softmax"`: cross-entropy over the true
+            utterance and every utterance of the batch's other dialogues; `"sampled_bce"`: the original's binary
+            cross-entropy over the true utterance and sampled negatives.
+        num_negatives: sampled negatives a dialogue, in training with `"sampled_bce"` and in every evaluation.
+        class_weights: weight of every class in the classification loss; `None` weighs all the same.
+        training_summary: what the checkpoint was trained on and how it scored: corpus, seed, arguments, metrics.
+    """
+
+    model_type = "precode"
+    attribute_map = {"hidden_size": "conversation_hidden_size"}
+
+    vocab_size: int = 2
+    word_vector_size: int = 300
+    word_vector_max_norm: float | int | None = 1.0
+    freeze_word_vectors: bool = False
+    utterance_encoder: str = "gru2"
+    utterance_hidden_size: int = 300
+    conversation_hidden_size: int = 300
+    pooling_length: int | None = None
+    dropout: float | int = 0.5
+    classifier_hidden_size: int = 100
+    convcom_objective: str = "in_batch_softmax"
+    num_negatives: int = 10
+    class_weights: list[float] | None = None
+    training_summary: dict | None = None
+    pad_token_id: int | None = 0
+
+    def validate_sizes(self):
+        names = ("vocab_size", "word_vector_size", "utterance_hidden_size", "conversation_hidden_size")
+        for name in (*names, "classifier_hidden_size", "num_negatives", "pooling_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"`{name}` must be at least 1; got {value}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"`dropout` must be at least 0 and less than 1; got {self.dropout}")
+
+    def validate_choices(self):
+        choices = {"utterance_encoder": UTTERANCE_ENCODERS, "convcom_objective": CONVCOM_OBJECTIVES}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"`{name}` must be one of {', '.join(known)}; got {getattr(self, name)!r}")

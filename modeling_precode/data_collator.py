@@ -1,0 +1,53 @@
+"""Dialogues of token ids -> the padded tensors of a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+IGNORED_LABEL = -100
+
+
+@dataclass
+class PreCodeDataCollator:
+    """Pads dialogues into a batch.
+
+    Takes rows with `input_ids` (a list of utterances, each a list of token ids) and, where present, `labels` (an id an
+    utterance; -1 for an utterance without a label) and `negative_input_ids` (as `input_ids`). Other columns are left
+    out.
+
+    Returns tensors: `input_ids` and `attention_mask` (dialogues, utterances, tokens), padded on the right; `labels`
+    (dialogues, utterances), -100 where there is no label or no utterance; `negative_input_ids` and
+    `negative_attention_mask` (dialogues, negatives, tokens).
+    """
+
+    pad_token_id: int = 0
+
+    def __call__(self, dialogues: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        batch = {}
+        batch["input_ids"], batch["attention_mask"] = self._pad([row["input_ids"] for row in dialogues])
+        if "negative_input_ids" in dialogues[0]:
+            negatives = [row["negative_input_ids"] for row in dialogues]
+            batch["negative_input_ids"], batch["negative_attention_mask"] = self._pad(negatives)
+        if "labels" in dialogues[0]:
+            labels = np.full(batch["input_ids"].shape[:2], IGNORED_LABEL, dtype=np.int64)
+            for row, dialogue in zip(labels, dialogues, strict=True):
+                row[: len(dialogue["labels"])] = dialogue["labels"]
+            batch["labels"] = torch.from_numpy(np.where(labels < 0, IGNORED_LABEL, labels))
+        return batch
+
+    def _pad(self, dialogues: list[list[list[int]]]) -> tuple[torch.Tensor, torch.Tensor]:
+        shape = (
+            len(dialogues),
+            max(len(dialogue) for dialogue in dialogues),
+            max(len(utterance) for dialogue in dialogues for utterance in dialogue),
+        )
+        input_ids = np.full(shape, self.pad_token_id, dtype=np.int64)
+        attention_mask = np.zeros(shape, dtype=np.int64)
+        for i, dialogue in enumerate(dialogues):
+            for j, utterance in enumerate(dialogue):
+                input_ids[i, j, : len(utterance)] = utterance
+                attention_mask[i, j, : len(utterance)] = 1
+        return torch.from_numpy(input_ids), torch.from_numpy(attention_mask)

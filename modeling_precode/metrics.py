@@ -1,0 +1,200 @@
+"""Metrics of both tasks as `evaluate.Metric`s that need no network: recall for ConvCom, scores for ERC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import datasets
+import evaluate
+import numpy as np
+
+_CITATION = """\
+@inproceedings{jiao-etal-2020-exploiting,
+    title = "Exploiting Unsupervised Data for Emotion Recognition in Conversations",
+    author = "Jiao, Wenxiang and Lyu, Michael and King, Irwin",
+    booktitle = "Findings of the Association for Computational Linguistics: EMNLP 2020",
+    year = "2020",
+    pages = "4839--4846",
+    url = "https://aclanthology.org/2020.findings-emnlp.435"
+}"""
+
+
+class _InMemoryMetric(evaluate.Metric):
+    """A metric that keeps its rows in memory, so that processes which score at once share no file."""
+
+    def __init__(self, config_name: str | None = None, keep_in_memory: bool | None = None, **kwargs: Any):
+        if keep_in_memory is None:  # `evaluate` gathers the rows of several processes through files only
+            keep_in_memory = kwargs.get("num_process", 1) == 1
+        super().__init__(config_name, keep_in_memory, **kwargs)
+
+    def _finalize(self) -> None:
+        if self.writer is None:  # `compute()` before any `add_batch()`; the base class fails with an AttributeError
+            raise ValueError(f"{type(self).__name__} has nothing to score: no prediction was added.")
+        super()._finalize()
+        if self.process_id == 0 and len(self.data) == 0:
+            raise ValueError(f"{type(self).__name__} has nothing to score: predictions and references are empty.")
+
+
+class ConvComRecall(_InMemoryMetric):
+    """R_N@k of Conversation Completion, the measure of the paper: is the true utterance among the k best of N?
+
+    `compute(predictions=, references=, candidate_counts=(5, 11), cutoffs=(1, 2))` takes
+
+    * `predictions`: (rows, candidates) raw logits, one row a target position, in the order the candidates were drawn;
+    * `references`: (rows,) the column of the true utterance, 0 in this project;
+    * `candidate_counts`: the N: the true utterance and the first N - 1 of the others are ranked;
+    * `cutoffs`: the k, each from 1 to N - 1 for every N.
+
+    It returns `{"R_5@1": ..., "R_5@2": ..., "R_11@1": ..., "R_11@2": ...}` as fractions of the rows.
+    A tie with the true utterance counts against the model, and so does NaN. The original ranks the sigmoids, where
+    large logits saturate into ties that its top-k resolves as it happens; without ties both agree.
+
+    Raises:
+        ValueError: no rows, rows of different lengths, a reference that is no column, or an N or k out of range.
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description="Recall R_N@k of the true utterance among N candidates (Conversation Completion).",
+            citation=_CITATION,
+            inputs_description=type(self).__doc__,
+            features=datasets.Features(
+                {"predictions": datasets.Sequence(datasets.Value("float64")), "references": datasets.Value("int64")}
+            ),
+        )
+
+    def _compute(
+        self,
+        predictions: Sequence[Sequence[float]],
+        references: Sequence[int],
+        candidate_counts: Sequence[int] = (5, 11),
+        cutoffs: Sequence[int] = (1, 2),
+    ) -> dict[str, float]:
+        width = len(predictions[0])
+        for row, scores in enumerate(predictions):
+            if len(scores) != width:
+                raise ValueError(f"predictions[{row}] has {len(scores)} candidates, predictions[0] has {width}.")
+        true_columns = np.asarray(references, dtype=np.int64)
+        _check_range("references", true_columns, width, "candidates")
+        for count in candidate_counts:
+            if count > width:
+                raise ValueError(f"R_{count} needs {count} candidates a row; predictions have {width}.")
+            for cutoff in cutoffs:
+                if not 1 <= cutoff < count:
+                    raise ValueError(f"R_{count}@{cutoff} says nothing: the cutoff must be from 1 to {count - 1}.")
+
+        logits = np.asarray(predictions, dtype=np.float64)
+        is_true = np.arange(width) == true_columns[:, None]
+        others = logits[~is_true].reshape(len(logits), width - 1)
+        # "not lower" rather than "higher": ties and NaN then count against the model
+        ahead = ~(others < logits[is_true][:, None])
+        recalls = {}
+        for count in candidate_counts:
+            rank = ahead[:, : count - 1].sum(axis=1)
+            for cutoff in cutoffs:
+                recalls[f"R_{count}@{cutoff}"] = float((rank < cutoff).mean())
+        return recalls
+
+
+class ERCScores(_InMemoryMetric):
+    """Scores of emotion recognition in conversations: the ones later work reports, and the original's own.
+
+    `compute(predictions=, references=, label_names=, focused_labels=None, excluded_label=None)` takes
+
+    * `predictions`, `references`: (utterances,) class ids; leave out utterances without a label (-1, -100);
+    * `label_names`: the names of all classes, in the order of the ids;
+    * `focused_labels`: the names of the classes that the original's scores are about; all when None;
+    * `excluded_label`: a name that the micro F1 leaves out, such as the neutral class of DailyDialog.
+
+    It returns fractions from 0 to 1, with 0 for a ratio over nothing:
+
+    * `accuracy`, `weighted_f1`, `macro_f1`: over all of `label_names`, as scikit-learn computes them;
+    * `micro_f1_without_<excluded_label>`, where one is given: F1 of the decisions on all other labels, taken together;
+    * `WA`: correct / all utterances whose gold label is focused; `UWA`: mean recall of the focused labels;
+      `focused_macro_f1`: mean of their `focused_f1`. The original's scores; it rounds each step to 0.01 percent;
+    * `per_label`: `{name: {"precision", "recall", "f1", "support"}}`, and `focused_f1` for a focused label, whose
+      precision counts only the utterances with both gold and predicted label focused;
+    * `confusion_matrix`: (classes, classes) utterances, one row a gold label, one column a predicted one.
+
+    Raises:
+        ValueError: no utterances, different lengths, an id that is no class, or a label that is not in `label_names`.
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description="Accuracy, F1 and the Pre-CODE scores (WA, UWA, focused macro F1) of emotion labels.",
+            citation=_CITATION,
+            inputs_description=type(self).__doc__,
+            features=datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}),
+        )
+
+    def _compute(
+        self,
+        predictions: Sequence[int],
+        references: Sequence[int],
+        label_names: Sequence[str],
+        focused_labels: Sequence[str] | None = None,
+        excluded_label: str | None = None,
+    ) -> dict[str, Any]:
+        names = list(label_names)
+        classes = _label_ids("label_names", names, names)
+        focused = classes if focused_labels is None else _label_ids("focused_labels", focused_labels, names)
+        gold = np.asarray(references, dtype=np.int64)
+        predicted = np.asarray(predictions, dtype=np.int64)
+        _check_range("references", gold, len(names), "labels")
+        _check_range("predictions", predicted, len(names), "labels")
+
+        confusion = np.bincount(gold * len(names) + predicted, minlength=len(names) ** 2).reshape(len(names), -1)
+        correct, support = confusion.diagonal(), confusion.sum(axis=1)
+        precision, recall = _ratio(correct, confusion.sum(axis=0)), _ratio(correct, support)
+        f1 = _f1(precision, recall)
+        focused_precision = _ratio(correct[focused], confusion[np.ix_(focused, focused)].sum(axis=0))
+        focused_f1 = _f1(focused_precision, recall[focused])
+
+        scores: dict[str, Any] = {
+            "accuracy": float(correct.sum() / confusion.sum()),
+            "weighted_f1": float((f1 * support).sum() / confusion.sum()),
+            "macro_f1": float(f1.mean()),
+        }
+        if excluded_label is not None:
+            excluded = _label_ids("excluded_label", [excluded_label], names)
+            others = np.setdiff1d(classes, excluded)
+            decisions = confusion[others].sum() + confusion[:, others].sum()
+            scores[f"micro_f1_without_{excluded_label}"] = float(_ratio(2 * correct[others].sum(), decisions))
+        scores["WA"] = float(_ratio(correct[focused].sum(), support[focused].sum()))
+        scores["UWA"] = float(recall[focused].mean())
+        scores["focused_macro_f1"] = float(focused_f1.mean())
+        columns = {"precision": precision, "recall": recall, "f1": f1, "support": support}
+        scores["per_label"] = {
+            name: {column: values[i].item() for column, values in columns.items()} for i, name in enumerate(names)
+        }
+        for i, value in zip(focused, focused_f1, strict=True):
+            scores["per_label"][names[i]]["focused_f1"] = value.item()
+        scores["confusion_matrix"] = confusion.tolist()
+        return scores
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, and 0 where the whole is 0."""
+    return part / np.maximum(whole, 1)
+
+
+def _f1(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+    total = precision + recall
+    return 2 * precision * recall / np.where(total > 0, total, 1)
+
+
+def _label_ids(argument: str, labels: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """The class ids of `labels`; there must be at least one, and each must be in `names`, once."""
+    unknown = [label for label in labels if label not in names]
+    if unknown or not len(labels) or len(set(labels)) < len(labels):
+        fault = f"has {unknown[0]!r}" if unknown else "repeats a label" if len(labels) else "is empty"
+        raise ValueError(f"{argument} {fault}: give distinct names out of label_names, {list(names)}.")
+    return np.array([names.index(label) for label in labels])
+
+
+def _check_range(argument: str, ids: np.ndarray, size: int, noun: str) -> None:
+    wrong = np.flatnonzero((ids < 0) | (ids >= size))
+    if len(wrong):
+        raise ValueError(f"{argument}[{wrong[0]}] is {ids[wrong[0]]}: with {size} {noun} it must be 0 to {size - 1}.")

@@ -1,0 +1,129 @@
+"""The card that a checkpoint carries, written from its run, and the push of both to the Hub."""
+
+import platform
+import shlex
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
+
+PACKAGES = ("torch", "transformers", "datasets", "accelerate")
+_CITATION = """```bibtex
+@inproceedings{jiao-etal-2020-exploiting,
+    title = "Exploiting Unsupervised Data for Emotion Recognition in Conversations",
+    author = "Jiao, Wenxiang and Lyu, Michael and King, Irwin",
+    booktitle = "Findings of the Association for Computational Linguistics: EMNLP 2020",
+    year = "2020",
+}
+```"""
+_CONVCOM = {
+    "tags": ["precode", "conversation", "conversation-completion"],
+    "what": "A context-dependent encoder of English conversations (Pre-CODE), pre-trained with Conversation "
+    "Completion: given the utterances before and after, tell the true one from utterances of other dialogues. It is a "
+    "start for fine-tuning, and labels nothing by itself.",
+    "load": """```python
+from modeling_precode import PreCodeForUtteranceClassification, PreCodeTokenizer
+
+tokenizer = PreCodeTokenizer.from_pretrained("{name}")
+model = PreCodeForUtteranceClassification.from_pretrained("{name}", num_labels=7)
+```""",
+}
+_ERC = {
+    "tags": ["precode", "conversation", "emotion-recognition-in-conversations", "text-classification"],
+    "what": "Labels every utterance of an English conversation with an emotion, from the whole conversation "
+    "(Pre-CODE).",
+    "load": """```python
+from transformers import pipeline
+
+import modeling_precode
+
+emotions = pipeline("conversation-emotion", model="{name}")
+emotions(["I got the job!", "You did? That's wonderful!"])
+```""",
+}
+_LIMITS = (
+    "The labels are guesses about text, learned from few annotators and one kind of dialogue; they say nothing certain "
+    "about what a person feels. Do not use them to judge people. Other kinds of dialogue than the training corpus's, "
+    "and languages other than English, are out of scope."
+)
+
+
+def run_summary(**facts: Any) -> dict[str, Any]:
+    """What a checkpoint keeps about its run: the given facts, the command and the versions."""
+    command = " ".join(["python", Path(sys.argv[0]).name, *map(shlex.quote, sys.argv[1:])])
+    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    return {**facts, "command": command, "versions": versions}
+
+
+def write_model_card(folder: str | Path, task: str, summary: dict[str, Any]) -> None:
+    """Write `README.md` into a checkpoint's folder.
+
+    Args:
+        folder: of the checkpoint.
+        task: `"convcom"` or `"erc"`.
+        summary: from [`run_summary`], with `corpus`, `licence`, `selection` (a sentence) and `scores`
+            (name of a split -> name of a metric -> number).
+    """
+    text = {"convcom": _CONVCOM, "erc": _ERC}[task]
+    name = Path(folder).name
+    header: dict[str, Any] = {"language": "en", "library_name": "transformers", "tags": text["tags"]}
+    if task == "erc":
+        header["pipeline_tag"] = "text-classification"
+    rows = [
+        f"| {split} | {metric} | {_number(value)} |"
+        for split, scores in summary["scores"].items()
+        for metric, value in scores.items()
+        if isinstance(value, int | float | str)
+    ]
+    parts = [
+        f"---\n{yaml.safe_dump(header, sort_keys=False)}---",
+        f"# {name}",
+        text["what"],
+        "## Use",
+        text["load"].format(name=name),
+        "## Training",
+        f"* Corpus: {summary['corpus']} ({summary['licence']})",
+        f"* Selection: {summary['selection']}",
+        f"* Command: `{summary['command']}`",
+        "* Versions: " + ", ".join(f"{package} {number}" for package, number in summary["versions"].items()),
+        "## Scores",
+        "\n".join(["| split | metric | value |", "|---|---|---|", *rows]),
+        "## Limits",
+        _LIMITS,
+        "## Citation",
+        _CITATION,
+    ]
+    body = "\n\n".join(parts).replace("\n\n* ", "\n* ").replace("## Training\n* ", "## Training\n\n* ")
+    (Path(folder) / "README.md").write_text(body + "\n", encoding="utf-8")
+
+
+def push_checkpoint(folder: str | Path, name: str | None, private: bool = False) -> str | None:
+    """Upload a checkpoint's folder to the Hub.
+
+    Never costs the run: when the Hub cannot be reached or refuses, the folder stays, and the message says how to
+    push it later.
+
+    Returns:
+        the address of the commit, or `None` when the push failed.
+    """
+    name = name or Path(folder).resolve().name
+    try:
+        api = HfApi()
+        repository = api.create_repo(name, private=private, exist_ok=True).repo_id
+        return str(api.upload_folder(folder_path=folder, repo_id=repository, commit_message="Upload checkpoint"))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        print(
+            f"The push to the Hub failed ({type(error).__name__}: {reason}).\nThe checkpoint is safe in {folder}; "
+            f"push it later with: hf upload {shlex.quote(name)} {shlex.quote(str(folder))}",
+            file=sys.stderr,
+        )
+        return None
+
+
+def _number(value: int | float | str) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

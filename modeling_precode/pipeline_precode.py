@@ -1,0 +1,143 @@
+"""The pipeline `conversation-emotion`: a person's dialogue in, an emotion for every utterance out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import Pipeline
+
+from .data_collator import PreCodeDataCollator
+from .tokenization_precode import encode_dialogues
+
+TASK = "conversation-emotion"
+_FORMS = (
+    'a dialogue is a list of utterances: strings, {"speaker": ..., "text": ...} or (speaker, text); '
+    "several dialogues are a list of such lists, or a Dataset with the column `utterances`"
+)
+
+
+class ConversationEmotionPipeline(Pipeline):
+    """Labels every utterance of a dialogue, or of many, from the whole dialogue.
+
+    ```python
+    from transformers import pipeline
+
+    import modeling_precode
+
+    emotions = pipeline("conversation-emotion", model="path/or/name")
+    emotions(["I got the job!", "You did? That's wonderful!"])
+    ```
+
+    A call returns, for a dialogue, a list with a dictionary an utterance: `text`, `speaker` where one was given,
+    `label`, `score` (the label's probability), and with `distribution=True` the probability of every label by name.
+    For several dialogues it returns a list of such lists.
+
+    Args of a call:
+        inputs: a dialogue (a list of strings, of `{"speaker", "text"}` or of `(speaker, text)` tuples), a list of
+            dialogues, or a `datasets.Dataset` with the column `utterances` and, optionally, `speakers`.
+        distribution: also give the probability of every label.
+        max_batch_tokens: tokens, padding counted, that go through the model at once; a longer dialogue goes alone.
+
+    Raises:
+        ValueError: the input has none of these forms.
+    """
+
+    _load_tokenizer = True
+    _load_image_processor = False
+    _load_feature_extractor = False
+    _load_processor = False
+
+    def _sanitize_parameters(self, distribution: bool | None = None, max_batch_tokens: int | None = None):
+        forward = {} if max_batch_tokens is None else {"max_batch_tokens": max_batch_tokens}
+        return {}, forward, {} if distribution is None else {"distribution": distribution}
+
+    def __call__(self, inputs: Any, **kwargs: Any) -> list:
+        _, forward_params, postprocess_params = self._sanitize_parameters(**kwargs)
+        forward_params = {"max_batch_tokens": 2**14, **self._forward_params, **forward_params}
+        postprocess_params = {**self._postprocess_params, **postprocess_params}
+        dialogues, single = _read(inputs)
+        encoded = self.preprocess(dialogues)
+        results: list[list[dict]] = [[] for _ in dialogues]
+        for batch in _batches(encoded, forward_params["max_batch_tokens"]):
+            probabilities = self.forward(PreCodeDataCollator(self.tokenizer.pad_token_id)([encoded[i] for i in batch]))
+            for i, dialogue_probabilities in zip(batch, probabilities, strict=True):
+                results[i] = self.postprocess((dialogues[i], dialogue_probabilities), **postprocess_params)
+        return results[0] if single else results
+
+    def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:
+        """Turns with a `text` -> rows of `input_ids`."""
+        texts = {"utterances": [[turn["text"] for turn in dialogue] for dialogue in dialogues]}
+        return [{"input_ids": input_ids} for input_ids in encode_dialogues(texts, self.tokenizer)["input_ids"]]
+
+    def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return self.model(**batch).logits.float().softmax(-1)
+
+    def postprocess(self, outputs: tuple[list[dict], torch.Tensor], distribution: bool = False) -> list[dict]:
+        """A dialogue's turns and their probabilities (U, C) -> the turns with their emotions."""
+        dialogue, probabilities = outputs
+        names = self.model.config.id2label
+        results = []
+        # A batch's dialogues are padded to its longest.
+        for turn, row in zip(dialogue, probabilities[: len(dialogue)].tolist(), strict=True):
+            best = max(range(len(row)), key=row.__getitem__)
+            result = {**turn, "label": names[best], "score": row[best]}
+            if distribution:
+                result["distribution"] = {names[i]: probability for i, probability in enumerate(row)}
+            results.append(result)
+        return results
+
+
+def _batches(encoded: list[dict], max_tokens: int) -> list[list[int]]:
+    """Indices of dialogues of like size, in batches of at most `max_tokens` padded tokens."""
+
+    def size(index: int) -> tuple[int, int]:
+        dialogue = encoded[index]["input_ids"]
+        return len(dialogue), max(map(len, dialogue))
+
+    batches: list[list[int]] = []
+    longest_utterance = 0
+    for index in sorted((i for i, row in enumerate(encoded) if row["input_ids"]), key=size):
+        utterances, tokens = size(index)
+        longest_utterance = max(longest_utterance, tokens)
+        # Sorted, so this dialogue has the most utterances of its batch.
+        if batches and (len(batches[-1]) + 1) * utterances * longest_utterance <= max_tokens:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+            longest_utterance = tokens
+    return batches
+
+
+def _read(inputs: Any) -> tuple[list[list[dict]], bool]:
+    """What a person gave -> dialogues of `{"text", "speaker"?}`, and whether it was a single one."""
+    if isinstance(inputs, Dataset):
+        if "utterances" not in inputs.column_names:
+            raise ValueError(f"the dataset has the columns {', '.join(inputs.column_names)}; {_FORMS}")
+        speakers = inputs["speakers"] if "speakers" in inputs.column_names else None
+        rows = zip(inputs["utterances"], speakers or inputs["utterances"], strict=True)
+        return [_dialogue(list(zip(names, texts, strict=True)) if speakers else texts) for texts, names in rows], False
+    if not isinstance(inputs, list | tuple):
+        raise ValueError(f"{_FORMS}; got {_shown(inputs)}")
+    if all(isinstance(item, list) for item in inputs) and inputs:
+        return [_dialogue(dialogue) for dialogue in inputs], False
+    return [_dialogue(list(inputs))], True
+
+
+def _dialogue(turns: list) -> list[dict]:
+    dialogue = []
+    for turn in turns:
+        if isinstance(turn, str):
+            dialogue.append({"text": turn})
+        elif isinstance(turn, Mapping) and isinstance(turn.get("text"), str):
+            dialogue.append({key: turn[key] for key in ("speaker", "text") if turn.get(key) is not None})
+        elif isinstance(turn, tuple) and len(turn) == 2 and all(isinstance(part, str) for part in turn):
+            dialogue.append({"speaker": turn[0], "text": turn[1]})
+        else:
+            raise ValueError(f"{_FORMS}; got the utterance {_shown(turn)}")
+    return dialogue
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"

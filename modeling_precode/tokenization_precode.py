@@ -1,0 +1,158 @@
+"""The word-level tokenizer of Pre-CODE: normalisation, vocabulary, and dialogues of text to dialogues of token ids."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers.models import WordLevel
+from tokenizers.trainers import WordLevelTrainer
+from transformers import PreTrainedTokenizerFast
+
+from .nonspacing_marks import NONSPACING_MARKS
+
+PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
+MAX_UTTERANCE_TOKENS = 60
+TEXT_MODES = ("clean", "original")
+
+# The original keeps an empty string as a word wherever an utterance begins or ends in something that is no letter.
+# A backend cannot hold an empty token; this character, which normalisation removes from all text, stands for it.
+EMPTY_WORD = "∅"
+
+# What Python's `str.strip` removes.
+_WHITE_SPACE = "\t\n\x0b\x0c\r\x1c-\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+
+
+def _normalizer(text_mode: str) -> normalizers.Normalizer:
+    """The paper's normalisation: lower case, no accents, letters and `!?` only, `!` and `?` words of their own."""
+    replace = normalizers.Replace
+    if text_mode == "clean":
+        # A text without any word becomes one word that no vocabulary holds: an utterance is never empty.
+        return normalizers.Sequence(
+            [
+                replace(Regex(f"\\A[{_WHITE_SPACE}{NONSPACING_MARKS}]+\\z"), " "),
+                normalizers.Lowercase(),
+                normalizers.NFD(),
+                replace(Regex(f"[{NONSPACING_MARKS}]+"), ""),
+                replace("!", " ! "),
+                replace("?", " ? "),
+                replace(Regex("[^a-z!?]+"), " "),
+                replace(Regex("\\A \\z"), EMPTY_WORD),
+            ]
+        )
+    return normalizers.Sequence(
+        [
+            replace(EMPTY_WORD, "."),
+            normalizers.Lowercase(),
+            replace(Regex(f"\\A[{_WHITE_SPACE}]+\\z"), EMPTY_WORD),
+            replace(Regex(f"\\A[{_WHITE_SPACE}]+|[{_WHITE_SPACE}]+\\z"), ""),
+            normalizers.NFD(),
+            replace(Regex(f"\\A[{NONSPACING_MARKS}]+\\z"), EMPTY_WORD),
+            replace(Regex(f"[{NONSPACING_MARKS}]+"), ""),
+            replace("!", " !"),
+            replace("?", " ?"),
+            replace(Regex(f"[^a-z!?{EMPTY_WORD}]+"), " "),
+            replace(Regex("\\A "), f"{EMPTY_WORD} "),
+            replace(Regex(" \\z"), f" {EMPTY_WORD}"),
+        ]
+    )
+
+
+class PreCodeTokenizer(PreTrainedTokenizerFast):
+    """Word-level tokenizer with `<pad>` = 0 and `<unk>` = 1; an utterance has at least one token and at most 60.
+
+    Make one with [`~PreCodeTokenizer.train`] from dialogues or [`~PreCodeTokenizer.from_vocabulary`] from a word
+    list; load one with `from_pretrained`. `text_mode`, saved with the tokenizer, is `"clean"` (the default) or
+    `"original"`, which also keeps the empty words that the original implementation counts at the ends of an
+    utterance, and is needed to read its vocabularies.
+    """
+
+    model_input_names = ["input_ids", "attention_mask"]
+    padding_side = "right"
+    truncation_side = "right"
+
+    @classmethod
+    def train(cls, dialogues: Iterable[list[str]], min_count: int = 2, text_mode: str = "clean") -> "PreCodeTokenizer":
+        """Build the vocabulary from dialogues (lists of utterances): every word seen at least `min_count` times,
+        most frequent first (paper, section 4.1)."""
+        backend = _backend({PAD_TOKEN: 0, UNK_TOKEN: 1}, text_mode)
+        specials = [PAD_TOKEN, UNK_TOKEN]
+        trainer = WordLevelTrainer(
+            vocab_size=2**31, min_frequency=min_count, special_tokens=specials, show_progress=False
+        )
+        backend.train_from_iterator((utterance or " " for dialogue in dialogues for utterance in dialogue), trainer)
+        vocabulary = backend.get_vocab()
+        if text_mode == "clean":
+            vocabulary.pop(EMPTY_WORD, None)
+        return cls.from_vocabulary(sorted(vocabulary, key=vocabulary.__getitem__), text_mode)
+
+    @classmethod
+    def from_vocabulary(cls, words: Iterable[str], text_mode: str = "clean") -> "PreCodeTokenizer":
+        """A tokenizer for these words, in the order of their ids; the first two must be `<pad>` and `<unk>`.
+
+        In `"original"` mode the empty string may be a word.
+        """
+        words = [word or EMPTY_WORD for word in words]
+        if words[:2] != [PAD_TOKEN, UNK_TOKEN]:
+            raise ValueError(f"a vocabulary starts with {PAD_TOKEN!r}, {UNK_TOKEN!r}; got {words[:2]}")
+        vocabulary = {word: index for index, word in enumerate(words)}
+        if len(vocabulary) != len(words):
+            twice = next(word for index, word in enumerate(words) if vocabulary[word] != index)
+            raise ValueError(f"a vocabulary holds every word once; {twice!r} stands in it twice")
+        return cls._from_backend(_backend(vocabulary, text_mode), text_mode)
+
+    @classmethod
+    def _from_backend(cls, backend: Tokenizer, text_mode: str) -> "PreCodeTokenizer":
+        return cls(
+            tokenizer_object=backend,
+            text_mode=text_mode,
+            pad_token=PAD_TOKEN,
+            unk_token=UNK_TOKEN,
+            model_max_length=MAX_UTTERANCE_TOKENS,
+            # "<pad>" typed by a person is text, not padding.
+            split_special_tokens=True,
+        )
+
+    @property
+    def text_mode(self) -> str:
+        return self.init_kwargs["text_mode"]
+
+    def _encode_plus(self, text: Any, *args: Any, **kwargs: Any):
+        # The backend skips normalisation for a text of no characters.
+        if isinstance(text, str):
+            text = text or " "
+        elif isinstance(text, list):
+            text = [item if item != "" else " " for item in text]
+        return super()._encode_plus(text, *args, **kwargs)
+
+
+def _backend(vocabulary: dict[str, int], text_mode: str) -> Tokenizer:
+    if text_mode not in TEXT_MODES:
+        raise ValueError(f"text_mode is one of {', '.join(TEXT_MODES)}; got {text_mode!r}")
+    backend = Tokenizer(WordLevel(vocabulary, unk_token=UNK_TOKEN))
+    backend.normalizer = _normalizer(text_mode)
+    backend.pre_tokenizer = pre_tokenizers.Split(" ", behavior="removed")
+    return backend
+
+
+def encode_dialogues(
+    examples: dict[str, list], tokenizer: Any, max_utterance_tokens: int | None = None
+) -> dict[str, list]:
+    """Add `input_ids` to a batch of dialogues: for `Dataset.map(..., batched=True)`.
+
+    Args:
+        examples: a batch of rows with `utterances`, a list of strings a dialogue.
+        tokenizer: any tokenizer.
+        max_utterance_tokens: longer utterances are cut on the right; the tokenizer's `model_max_length` when not given.
+
+    Returns:
+        `{"input_ids": ...}`: for every dialogue a list of utterances, each a list of token ids, unpadded.
+    """
+    utterances = [utterance for dialogue in examples["utterances"] for utterance in dialogue]
+    encoded = iter(
+        tokenizer(utterances, truncation=True, max_length=max_utterance_tokens, return_attention_mask=False)[
+            "input_ids"
+        ]
+        if utterances
+        else []
+    )
+    return {"input_ids": [[next(encoded) for _ in dialogue] for dialogue in examples["utterances"]]}

@@ -1,0 +1,265 @@
+#!/usr/bin/env python
+"""Fine-tune Pre-CODE, or train it from scratch, to label every utterance of a dialogue with an emotion.
+
+    python run_finetune.py --model checkpoints/pretrained --corpus sample --output_dir checkpoints/finetuned
+    python run_finetune.py --corpus meld --data_dir MELD --word_vectors glove.txt --seeds 1 2 3 --output_dir runs/meld
+
+Every argument of `transformers.TrainingArguments` is one here too.
+"""
+
+import json
+import logging
+import shutil
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Callable
+from copy import copy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from datasets import Dataset, DatasetDict
+from transformers import (
+    EarlyStoppingCallback,
+    EvalPrediction,
+    HfArgumentParser,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+
+from data_scripts import label_names, load_corpus
+from modeling_precode import (
+    ERCScores,
+    PreCodeDataCollator,
+    PreCodeForUtteranceClassification,
+    encode_dialogues,
+    focused_class_weights,
+)
+from modeling_precode.arguments import (
+    CorpusArguments,
+    EncoderArguments,
+    argument,
+    check_output_dir,
+    check_tracker,
+    one_line_errors,
+    start_output,
+)
+from modeling_precode.data_collator import IGNORED_LABEL
+from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
+
+logger = logging.getLogger("run_finetune")
+
+
+@dataclass
+class FinetuneArguments(TrainingArguments):
+    output_dir: str = argument("Where checkpoints, predictions and scores go.", "checkpoints/finetuned")
+    overwrite_output_dir: bool = argument("Write into a folder that is not empty.", False)
+    seeds: list[int] = argument("One run each; mean and standard deviation are reported.", [1])
+    metric_for_best_model: str = argument("The dev metric that chooses the checkpoint.", "macro_f1")
+    patience: int = argument("Stop after this many epochs without improvement of that metric.", 6)
+    class_weight_rate: float | None = argument(
+        "Weigh a class by (n_min / n)^rate in the loss, as the original with 0.5 (default: no weights)."
+    )
+    focused_labels: list[str] | None = argument("Labels of the original's scores and class weights (default: all).")
+    excluded_label: str | None = argument("Also report the micro F1 without this label.")
+    learning_rate: float = argument("The initial learning rate.", 1e-3)
+    num_train_epochs: float = argument("Epochs at most.", 40)
+    per_device_train_batch_size: int = argument("Dialogues a step and device.", 8)
+    per_device_eval_batch_size: int = argument("Dialogues a step and device in evaluation.", 32)
+    max_grad_norm: float = argument("The gradient's norm is clipped to this.", 5.0)
+    report_to: str = argument("A tracker: tensorboard, trackio or wandb.", "none")
+    eval_strategy: str = argument("When to evaluate.", "epoch")
+    save_strategy: str = argument("When to save.", "epoch")
+    logging_strategy: str = argument("When to log.", "epoch")
+    save_total_limit: int = argument("Checkpoints kept in training.", 1)
+    load_best_model_at_end: bool = argument("End with the checkpoint that the dev metric chose.", True)
+    greater_is_better: bool = argument("A higher dev metric is better.", True)
+
+
+class LogLine(TrainerCallback):
+    """One line an evaluation."""
+
+    def __init__(self, metric: str):
+        self.metric = metric
+
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        if state.is_world_process_zero:
+            value = metrics[f"eval_{self.metric}"]
+            logger.info(f"  epoch {state.epoch:.0f}  validation {self.metric} {value:.4f}")
+
+
+class Bar(ProgressCallback):
+    """The progress bar of `Trainer`, without its dictionaries of logs."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        pass
+
+
+def scorer(names: list[str], args: FinetuneArguments) -> Callable[[EvalPrediction], dict]:
+    """Every ERC score of a `Trainer`'s predictions, over the utterances that have a label."""
+    metric = ERCScores()
+
+    def score(prediction: EvalPrediction) -> dict:
+        labeled = prediction.label_ids != IGNORED_LABEL
+        return metric.compute(
+            predictions=prediction.predictions.argmax(-1)[labeled],
+            references=prediction.label_ids[labeled],
+            label_names=names,
+            focused_labels=args.focused_labels,
+            excluded_label=args.excluded_label,
+        )
+
+    return score
+
+
+def numbers(scores: dict) -> dict[str, float]:
+    return {name: value for name, value in scores.items() if isinstance(value, float)}
+
+
+def check_labels(corpus: DatasetDict, names: list[str] | None, args: FinetuneArguments) -> None:
+    """Find now what would otherwise end the run after its first epoch."""
+    if names is None:
+        raise ValueError("--corpus: this corpus has no labels; fine-tuning needs a corpus with the column `labels`")
+    if missing := {"train", "validation", "test"} - set(corpus):
+        raise ValueError(f"--corpus: no split {', '.join(sorted(missing))}; found {', '.join(corpus)}")
+    trial = EvalPrediction(predictions=np.eye(len(names))[None, :1], label_ids=np.zeros((1, 1), dtype=int))
+    known = numbers(scorer(names, args)(trial))
+    if args.metric_for_best_model not in known:
+        raise ValueError(f"--metric_for_best_model {args.metric_for_best_model}: unknown; known are {', '.join(known)}")
+
+
+def class_weights(corpus: DatasetDict, names: list[str], args: FinetuneArguments) -> list[float] | None:
+    if args.class_weight_rate is None:
+        return None
+    counts = Counter(label for labels in corpus["train"]["labels"] for label in labels)
+    by_name = {name: counts[i] for i, name in enumerate(names)}
+    return focused_class_weights(by_name, args.focused_labels or names, args.class_weight_rate)
+
+
+def run_seed(
+    seed: int,
+    corpus: DatasetDict,
+    corpus_args: CorpusArguments,
+    encoder_args: EncoderArguments,
+    args: FinetuneArguments,
+) -> dict:
+    """Train with one seed, choose the checkpoint on dev, score it once on test. Returns the summary of the run."""
+    folder = Path(args.output_dir) / f"seed_{seed}"
+    checkpoints = folder / "checkpoints"
+    names = label_names(corpus)
+    score = scorer(names, args)
+    set_seed(seed)
+    model, tokenizer = encoder_args.build(
+        PreCodeForUtteranceClassification,
+        corpus["train"]["utterances"],
+        seed,
+        id2label=dict(enumerate(names)),
+        label2id={name: i for i, name in enumerate(names)},
+        class_weights=class_weights(corpus, names, args),
+    )
+    encoded = corpus.map(encode_dialogues, batched=True, fn_kwargs={"tokenizer": tokenizer}, desc="tokenizing")
+    trainer_args = copy(args)
+    trainer_args.output_dir, trainer_args.seed, trainer_args.push_to_hub = str(checkpoints), seed, False
+    trainer = Trainer(
+        model=model,
+        args=trainer_args,
+        data_collator=PreCodeDataCollator(tokenizer.pad_token_id),
+        train_dataset=encoded["train"],
+        eval_dataset=encoded["validation"],
+        compute_metrics=lambda prediction: numbers(score(prediction)),
+        callbacks=[EarlyStoppingCallback(args.patience)],
+    )
+    trainer.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
+    trainer.add_callback(LogLine(args.metric_for_best_model))
+    if not args.disable_tqdm:
+        trainer.add_callback(Bar)
+    trainer.train()
+
+    # The test split is looked at once, with the checkpoint that the dev split chose.
+    predictions = {split: trainer.predict(encoded[split]) for split in ("validation", "test")}
+    summary = run_summary(
+        corpus=corpus_args.corpus,
+        licence=corpus["train"].info.license or "licence unknown",
+        start=encoder_args.model or "from scratch",
+        seed=seed,
+        selection=f"best {args.metric_for_best_model} on the validation split; test scored once",
+        scores={split: score(prediction) for split, prediction in predictions.items()},
+    )
+    if trainer.is_world_process_zero():
+        model.config.training_summary = summary
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        write_predictions(folder / "test_predictions.jsonl", corpus["test"], predictions["test"].predictions, names)
+        write_json(folder / "results.json", {**summary, "history": trainer.state.log_history})
+        write_model_card(folder, "erc", summary)
+        shutil.rmtree(checkpoints)
+    return summary
+
+
+def write_predictions(path: Path, rows: Dataset, logits: np.ndarray, names: list[str]) -> None:
+    """One dialogue a line, with gold and predicted labels."""
+    with open(path, "w", encoding="utf-8") as file:
+        for row, row_logits in zip(rows, logits, strict=True):
+            row["labels"] = [names[label] if label >= 0 else None for label in row["labels"]]
+            row["predictions"] = [names[i] for i in row_logits[: len(row["labels"])].argmax(-1)]
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def write_json(path: Path, value: dict) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = HfArgumentParser((CorpusArguments, EncoderArguments, FinetuneArguments), description=__doc__)
+    corpus_args, encoder_args, args = parser.parse_args_into_dataclasses()
+    check_output_dir(args.output_dir, args.overwrite_output_dir)
+    for tracker in args.report_to:
+        check_tracker(tracker)
+    main_process = args.process_index == 0
+    start_output(main_process)
+    args.disable_tqdm = not sys.stderr.isatty()
+    args.dataloader_pin_memory = args.device.type == "cuda"
+    with args.main_process_first():
+        options = corpus_args.options()
+        corpus = load_corpus(corpus_args.corpus, corpus_args.data_dir, num_proc=corpus_args.num_proc, **options)
+    check_labels(corpus, label_names(corpus), args)
+
+    output_dir = Path(args.output_dir)
+    runs = []
+    for seed in args.seeds:
+        logger.info(f"{corpus_args.corpus}, seed {seed}, start: {encoder_args.model or 'from scratch'}")
+        runs.append(run_seed(seed, corpus, corpus_args, encoder_args, args))
+        logger.info(f"  test  {score_line(numbers(runs[-1]['scores']['test']))}")
+    if not main_process:
+        return
+    best = max(runs, key=lambda run: run["scores"]["validation"][args.metric_for_best_model])
+    shutil.copytree(output_dir / f"seed_{best['seed']}", output_dir, dirs_exist_ok=True)
+    tests = [numbers(run["scores"]["test"]) for run in runs]
+    mean = {name: statistics.mean(test[name] for test in tests) for name in tests[0]}
+    deviation = {name: statistics.stdev(test[name] for test in tests) if len(tests) > 1 else 0.0 for name in mean}
+    settings = {**asdict(corpus_args), **asdict(encoder_args), **args.to_dict()}
+    write_json(
+        output_dir / "finetune_results.json",
+        {"test_mean": mean, "test_standard_deviation": deviation, "runs": runs, "settings": settings},
+    )
+    logger.info(
+        f"test over {len(runs)} seed(s): "
+        + "  ".join(f"{name} {value:.4f} ± {deviation[name]:.4f}" for name, value in mean.items())
+        + f"\nThe checkpoint of the seed that did best on the validation split ({best['seed']}) is in {output_dir}"
+    )
+    if args.push_to_hub and (address := push_checkpoint(output_dir, args.hub_model_id, bool(args.hub_private_repo))):
+        logger.info(f"Pushed to {address}")
+
+
+def score_line(scores: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,246 @@
+#!/usr/bin/env python
+"""Pre-train a Pre-CODE encoder on unlabelled dialogue with Conversation Completion.
+
+python run_pretrain.py --corpus chitchat --output_dir checkpoints/chitchat
+accelerate launch run_pretrain.py --corpus opsub --data_dir subtitles.zip --output_dir checkpoints/opsub
+"""
+
+import json
+import logging
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+from transformers import HfArgumentParser
+
+from data_scripts import load_corpus
+from modeling_precode import (
+    ConvComRecall,
+    DialoguesWithNegatives,
+    PreCodeDataCollator,
+    PreCodeForConversationCompletion,
+    encode_dialogues,
+)
+from modeling_precode.arguments import (
+    CorpusArguments,
+    EncoderArguments,
+    argument,
+    check_output_dir,
+    check_tracker,
+    one_line_errors,
+    start_output,
+)
+from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES
+from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
+
+logger = logging.getLogger("run_pretrain")
+SELECTION_METRIC = "R_11@1"
+EVALUATION_NEGATIVES = 10
+
+
+@dataclass
+class PretrainArguments:
+    output_dir: str = argument("Where the best checkpoint goes.", "checkpoints/pretrained")
+    overwrite_output_dir: bool = argument("Write into a folder that is not empty.", False)
+    objective: str = argument("The loss.", "in_batch_softmax", choices=list(CONVCOM_OBJECTIVES))
+    num_negatives: int = argument("Negatives a dialogue, with sampled_bce; evaluation has ten.", 10)
+    negatives_seed: int = argument("Seed of the evaluation's negatives.", 0)
+    seed: int = argument("Seed of weights, order, dropout and training negatives.", 1)
+    batch_size: int = argument("Dialogues a step and process.", 32)
+    eval_batch_size: int = argument("Dialogues a step and process in evaluation.", 64)
+    learning_rate: float = argument("Adam's learning rate.", 1e-3)
+    max_grad_norm: float = argument("The gradient's norm is clipped to this.", 5.0)
+    max_epochs: int = argument("Epochs at most.", 20)
+    max_steps: int | None = argument("Steps at most.")
+    eval_steps: int | None = argument("Evaluate every so many steps (default: after every epoch).")
+    lr_factor: float = argument("The learning rate is multiplied by this when the dev metric does not improve.", 0.75)
+    min_learning_rate: float = argument("Not below this.", 2e-5)
+    patience: int = argument("Stop after this many evaluations without improvement.", 3)
+    report_to: str | None = argument("A tracker: tensorboard, trackio or wandb.")
+    push_to_hub: bool = argument("Upload the best checkpoint at the end.", False)
+    hub_model_id: str | None = argument("Its name on the Hub (default: the output folder's name).")
+    hub_private: bool = argument("Upload to a private repository.", False)
+
+
+class Evaluation:
+    """Recall on one split, with negatives that are the same in every run with the same `negatives_seed`."""
+
+    def __init__(self, dialogues, args: PretrainArguments, collator: PreCodeDataCollator, accelerator: Accelerator):
+        dataset = DialoguesWithNegatives(dialogues, EVALUATION_NEGATIVES, args.negatives_seed)
+        self.loader = accelerator.prepare(DataLoader(dataset, args.eval_batch_size, collate_fn=collator))
+        self.accelerator = accelerator
+        self.metric = ConvComRecall()
+
+    @torch.no_grad()
+    def __call__(self, model) -> dict[str, float]:
+        model.eval()
+        for batch in progress(self.loader, "evaluating", self.accelerator):
+            logits = model(**batch).logits.float()
+            lowest = torch.finfo(logits.dtype).min
+            logits = self.accelerator.pad_across_processes(logits, dim=1, pad_index=lowest)
+            logits = self.accelerator.gather_for_metrics(logits)
+            # Not `>`: a NaN is a wrong answer, not a missing one.
+            scored = logits[~(logits[..., 0] <= lowest)].cpu()
+            self.metric.add_batch(predictions=scored.numpy(), references=[0] * len(scored))
+        model.train()
+        return self.metric.compute()
+
+
+def progress(iterable, description: str, accelerator: Accelerator, **kwargs):
+    quiet = not accelerator.is_main_process or not sys.stderr.isatty()
+    return tqdm(iterable, desc=description, disable=quiet, leave=False, dynamic_ncols=True, **kwargs)
+
+
+def load_dialogues(corpus, tokenizer, split: str):
+    """The dialogues of a split that have a target: three utterances or more."""
+    columns = corpus[split].column_names
+    encoded = corpus[split].map(
+        encode_dialogues, batched=True, fn_kwargs={"tokenizer": tokenizer}, remove_columns=columns, desc="tokenizing"
+    )
+    dialogues = encoded.filter(lambda ids: [len(d) >= 3 for d in ids], batched=True, input_columns="input_ids")
+    if len(dialogues) < len(encoded):
+        logger.info(f"{split}: {len(encoded) - len(dialogues)} dialogues of fewer than three utterances left out")
+    return dialogues
+
+
+def main() -> None:
+    parser = HfArgumentParser((CorpusArguments, EncoderArguments, PretrainArguments), description=__doc__)
+    corpus_args, encoder_args, args = parser.parse_args_into_dataclasses()
+    check_output_dir(args.output_dir, args.overwrite_output_dir)
+    check_tracker(args.report_to)
+    output_dir = Path(args.output_dir)
+    accelerator = Accelerator(log_with=args.report_to, project_dir=str(output_dir))
+    start_output(accelerator.is_main_process)
+    set_seed(args.seed)
+
+    with accelerator.main_process_first():
+        options = corpus_args.options()
+        corpus = load_corpus(corpus_args.corpus, corpus_args.data_dir, num_proc=corpus_args.num_proc, **options)
+        model, tokenizer = encoder_args.build(
+            PreCodeForConversationCompletion,
+            (row for batch in corpus["train"].iter(1000) for row in batch["utterances"]),
+            args.seed,
+            convcom_objective=args.objective,
+            num_negatives=args.num_negatives,
+        )
+        splits = {split: load_dialogues(corpus, tokenizer, split) for split in ("train", "validation", "test")}
+    collator = PreCodeDataCollator(tokenizer.pad_token_id)
+    evaluations = {split: Evaluation(splits[split], args, collator, accelerator) for split in ("validation", "test")}
+    train_dialogues = splits["train"]
+    if args.objective == "sampled_bce":
+        train_dialogues = DialoguesWithNegatives(train_dialogues, args.num_negatives, args.seed)
+    loader = DataLoader(train_dialogues, args.batch_size, shuffle=True, collate_fn=collator)
+    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=args.learning_rate)
+    model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode="max", factor=args.lr_factor, patience=0, threshold=0, min_lr=args.min_learning_rate
+    )
+
+    settings = {**asdict(corpus_args), **asdict(encoder_args), **asdict(args)}
+    if args.report_to:
+        flat = {name: value if isinstance(value, int | float | str) else str(value) for name, value in settings.items()}
+        accelerator.init_trackers("precode-pretrain", config=flat)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    logger.info(
+        f"{corpus_args.corpus}: {', '.join(f'{len(rows):,} {split}' for split, rows in splits.items())} dialogues; "
+        f"{len(tokenizer):,} words; {trained:,} trained parameters; {accelerator.num_processes} process(es) of "
+        f"{torch.get_num_threads()} thread(s) on {accelerator.device.type}"
+    )
+
+    total_steps = min(args.max_epochs * len(loader), args.max_steps or sys.maxsize)
+    eval_steps = min(args.eval_steps or len(loader), total_steps)
+    history: list[dict] = []
+    best: dict = {}
+    losses: list[torch.Tensor] = []
+    step = utterances = bad_evaluations = 0
+    start = time.perf_counter()
+    bar = progress(None, "pre-training", accelerator, total=total_steps)
+    for epoch in range(args.max_epochs):
+        if args.objective == "sampled_bce":
+            train_dialogues.set_epoch(epoch)
+        for batch in loader:
+            if step == total_steps or bad_evaluations == args.patience:
+                break
+            loss = model(**batch).loss
+            accelerator.backward(loss)
+            accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            step += 1
+            losses.append(loss.detach())
+            utterances += int(batch["attention_mask"].any(-1).sum())
+            bar.update()
+            if step % eval_steps and step < total_steps:
+                continue
+
+            scores = evaluations["validation"](model)
+            record = {
+                "step": step,
+                "epoch": epoch + 1,
+                "seconds": round(time.perf_counter() - start, 1),
+                "utterances": int(accelerator.reduce(torch.tensor(utterances, device=loss.device))),
+                "learning_rate": optimizer.param_groups[0]["lr"],
+                "loss": float(accelerator.reduce(torch.stack(losses).mean(), "mean")),
+                **scores,
+            }
+            losses.clear()
+            history.append(record)
+            accelerator.log(record, step=step)
+            logger.info(log_line("validation", record))
+            scheduler.step(scores[SELECTION_METRIC])
+            if not best or scores[SELECTION_METRIC] > best[SELECTION_METRIC]:
+                best, bad_evaluations = record, 0
+                if accelerator.is_main_process:
+                    accelerator.unwrap_model(model).save_pretrained(output_dir)
+                    tokenizer.save_pretrained(output_dir)
+            else:
+                bad_evaluations += 1
+    bar.close()
+
+    # The test split is looked at once, with the checkpoint that the dev split chose.
+    accelerator.wait_for_everyone()
+    model = PreCodeForConversationCompletion.from_pretrained(output_dir).to(accelerator.device)
+    test = evaluations["test"](model)
+    logger.info(log_line("test", {"step": best["step"], **test}))
+    accelerator.end_training()
+    if not accelerator.is_main_process:
+        return
+    summary = run_summary(
+        corpus=corpus_args.corpus,
+        licence=corpus["train"].info.license or "licence unknown",
+        seed=args.seed,
+        selection=f"best {SELECTION_METRIC} on the validation split, at step {best['step']}; test scored once",
+        scores={"validation": {name: best[name] for name in test}, "test": test},
+    )
+    model.config.training_summary = summary
+    model.save_pretrained(output_dir)
+    results = {**summary, "settings": settings, "history": history}
+    (output_dir / "pretrain_results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write_model_card(output_dir, "convcom", summary)
+    logger.info(
+        f"The best checkpoint is in {output_dir}\n"
+        f"Next: python run_finetune.py --model {output_dir} --corpus sample --output_dir checkpoints/finetuned"
+    )
+    if args.push_to_hub and (address := push_checkpoint(output_dir, args.hub_model_id, args.hub_private)):
+        logger.info(f"Pushed to {address}")
+
+
+def log_line(split: str, record: dict) -> str:
+    parts = [f"step {record['step']:,}", split]
+    if "loss" in record:
+        speed = record["utterances"] / record["seconds"]
+        parts += [f"loss {record['loss']:.4f}"]
+        parts += [f"lr {record['learning_rate']:.2e}", f"{record['seconds']:.0f} s", f"{speed:,.0f} utterances/s"]
+    parts += [f"{name} {value:.4f}" for name, value in record.items() if name.startswith("R_")]
+    return "  ".join(parts)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
