@@ -1,0 +1,83 @@
+"""Corpora of dialogues: `load_corpus(name, data_dir)` gives the splits of one, every row a dialogue."""
+
+import re
+from pathlib import Path
+
+import datasets
+
+from .chitchat import ChitChat
+from .custom import Custom
+from .dailydialog import DailyDialog
+from .dialogues import DialogueBuilder
+from .emorynlp import EmoryNLP
+from .meld import Meld
+from .opsub import OpSub
+from .sample import Sample
+
+__all__ = ["CORPORA", "label_names", "load_corpus"]
+
+CORPORA: dict[str, type[DialogueBuilder]] = {
+    "chitchat": ChitChat,
+    "custom": Custom,
+    "dailydialog": DailyDialog,
+    "emorynlp": EmoryNLP,
+    "meld": Meld,
+    "opsub": OpSub,
+    "sample": Sample,
+}
+
+COLUMNS = ["dialogue_id", "utterances", "speakers"]
+
+
+def load_corpus(
+    name: str,
+    data_dir: str | Path | None = None,
+    *,
+    cache_dir: str | Path | None = None,
+    num_proc: int | None = None,
+    **options,
+) -> datasets.DatasetDict:
+    """The splits of a corpus: one of `CORPORA`, a folder of a saved dataset, or a dataset `user/name` on the Hub.
+
+    Args:
+        data_dir: Where the published files of the corpus lie; a corpus that comes in a package needs none.
+        cache_dir: Where the prepared dataset is kept; the cache of `datasets` by default.
+        num_proc: Worker processes, for a corpus of many files.
+        options: Fields of the corpus's configuration, such as `max_utterances=30`.
+
+    Raises:
+        ValueError: An unknown corpus or option, or a file whose content is no good: the message names the line.
+        FileNotFoundError: A file of the corpus is not there.
+    """
+    if name in CORPORA:
+        builder = CORPORA[name](data_dir, cache_dir=cache_dir, **options)
+        builder.download_and_prepare(num_proc=num_proc)
+        return builder.as_dataset()
+    if Path(name).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return load_prepared(name, data_dir=data_dir, cache_dir=cache_dir, num_proc=num_proc, **options)
+    known = ", ".join(CORPORA)
+    raise ValueError(f"unknown corpus; got {name!r}; known: {known}, a saved dataset's folder, or user/name on the Hub")
+
+
+def load_prepared(name: str, **options) -> datasets.DatasetDict:
+    """A dataset that already has the columns of a corpus, from a folder or from the Hub."""
+    if Path(name, "dataset_dict.json").is_file():
+        dataset = datasets.load_from_disk(name)
+    else:
+        dataset = datasets.load_dataset(name, **options)
+    for split, rows in dataset.items():
+        if missing := [column for column in COLUMNS if column not in rows.column_names]:
+            raise ValueError(
+                f"{name}, split {split}: missing column {', '.join(missing)}; got {', '.join(rows.column_names)}; "
+                f"needed: {', '.join(COLUMNS)}, and labels where there are any"
+            )
+        labels = rows.features.get("labels")
+        if labels and not isinstance(getattr(labels, "feature", None), datasets.ClassLabel):
+            raise ValueError(f"{name}, split {split}: labels must be List(ClassLabel); got {labels}; cast the column")
+    return dataset
+
+
+def label_names(dataset: datasets.Dataset | datasets.DatasetDict) -> list[str] | None:
+    """The label names in the order of their ids; None for a corpus without labels."""
+    rows = next(iter(dataset.values())) if isinstance(dataset, dict) else dataset
+    return rows.features["labels"].feature.names if "labels" in rows.features else None

@@ -1,0 +1,67 @@
+"""Chit-Chat: written chats between two people who do not know each other, without labels.
+
+Source: the package `chitchat-dataset` (pip install chitchat-dataset), which holds the whole corpus in one JSON file.
+Licence: MIT. Paper to cite: Myers, Etchart and Fulda, 2020.
+An utterance is what one person sends before the other answers, its messages joined by a space; empty messages are left
+out. The two speakers are "A" and "B".
+"""
+
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import datasets
+
+from .dialogues import Dialogue, DialogueBuilder, Utterance
+from .reading import existing, parse_json, read_text
+from .splitting import in_parts, split_by_hash
+
+
+@dataclass
+class ChitChatConfig(datasets.BuilderConfig):
+    """Shorter chats are dropped, longer ones cut into parts of at most `max_utterances`."""
+
+    min_utterances: int = 3
+    max_utterances: int = 50
+
+
+class ChitChat(DialogueBuilder):
+    BUILDER_CONFIG_CLASS = ChitChatConfig
+    DATA_DIR = None
+    HOMEPAGE = "https://github.com/BYU-PCCL/chitchat-dataset"
+    LICENSE = "MIT"
+    CITATION = """@article{myers2020conversational,
+  title={Conversational Scaffolding: An Analogy-Based Approach to Response Prioritization in Open-Domain Dialogs},
+  author={Myers, Will and Etchart, Tyler and Fulda, Nancy},
+  year={2020}
+}"""
+
+    def files(self, config: ChitChatConfig) -> dict[str, Path]:
+        try:
+            package = distribution("chitchat-dataset")
+        except PackageNotFoundError:
+            raise FileNotFoundError("chitchat: its package is not installed; pip install chitchat-dataset") from None
+        path = existing(Path(str(package.locate_file("chitchat_dataset/dataset.json"))))
+        return dict.fromkeys(["train", "validation", "test"], path)
+
+    def read(self, split: str, path: Path) -> Iterator[Dialogue]:
+        chats = parse_json(read_text(path), path)
+        for chat in split_by_hash(chats, validation=0.05, test=0.05)[split]:
+            turns = self.turns(chats[chat]["messages"], where=f"{path}:{chat}")
+            if len(turns) < self.config.min_utterances:
+                self.note(f"chats of fewer than {self.config.min_utterances} utterances dropped")
+                continue
+            for part, utterances in enumerate(in_parts(turns, self.config.max_utterances)):
+                yield f"{chat}-{part}", utterances
+
+    def turns(self, messages: list[list[dict]], where: str) -> list[Utterance]:
+        turns: list[Utterance] = []
+        letters: dict[str, str] = {}
+        for sent_in_a_row in messages:
+            text = " ".join(message["text"].strip() for message in sent_in_a_row if message["text"].strip())
+            if text:
+                speaker = letters.setdefault(sent_in_a_row[0]["sender"], string.ascii_uppercase[len(letters)])
+                turns.append(Utterance(text, speaker, where=where))
+        return turns

@@ -1,0 +1,86 @@
+"""DailyDialog: everyday dialogues between two people, every utterance labelled with one of six emotions or none.
+
+Source: the zips of the release. Licence: CC BY-NC-SA 4.0. Paper to cite: Li et al., IJCNLP 2017.
+`data_dir` holds `train.zip`, `validation.zip` and `test.zip`, or the folders that they unpack to. The two speakers,
+whom the corpus does not name, are "A" and "B" in turn. One dialogue of train has a label less than it has utterances:
+labels count from its start, and its last utterance stays as context without one. Some dialogues of train stand verbatim
+in validation or test, which flatters a result: `drop_duplicates` drops them from train.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+
+from .dialogues import Dialogue, DialogueBuilder, Utterance
+from .reading import existing, folder_or_zip, read_text
+
+TURN_END = "__eou__"
+NUMBERS = {
+    "0": "no emotion",
+    "1": "anger",
+    "2": "disgust",
+    "3": "fear",
+    "4": "happiness",
+    "5": "sadness",
+    "6": "surprise",
+}
+
+
+@dataclass
+class DailyDialogConfig(datasets.BuilderConfig):
+    drop_duplicates: bool = False  # dialogues of train that stand verbatim in validation or test
+
+
+class DailyDialog(DialogueBuilder):
+    BUILDER_CONFIG_CLASS = DailyDialogConfig
+    FILES = {"train": "train.zip", "validation": "validation.zip", "test": "test.zip"}
+    LABELS = list(NUMBERS.values())
+    HOMEPAGE = "http://yanran.li/dailydialog"
+    LICENSE = "CC BY-NC-SA 4.0"
+    CITATION = """@inproceedings{li2017dailydialog,
+  title={{DailyDialog}: A Manually Labelled Multi-turn Dialogue Dataset},
+  author={Li, Yanran and Su, Hui and Shen, Xiaoyu and Li, Wenjie and Cao, Ziqiang and Niu, Shuzi},
+  booktitle={Proceedings of IJCNLP},
+  year={2017}
+}"""
+
+    def files(self, config: DailyDialogConfig) -> dict[str, Path]:
+        source = self.source(config)
+        return {
+            split: folder if (folder := source / split).is_dir() else existing(source / name)
+            for split, name in self.FILES.items()
+        }
+
+    def read(self, split: str, path: Path) -> Iterator[Dialogue]:
+        held_out = set()
+        if split == "train" and self.config.drop_duplicates:
+            files = self.files(self.config)
+            held_out = {texts for other in ("validation", "test") for _, texts, _ in released(other, files[other])}
+        for number, (where, texts, labels) in enumerate(released(split, path)):
+            if texts in held_out:
+                self.note("dialogues of train dropped, as they stand in validation or test")
+                continue
+            if len(labels) == len(texts) - 1:
+                self.note("last utterances without a label")
+                labels.append(None)
+            if len(labels) != len(texts):
+                raise ValueError(f"{where}: as many labels as utterances needed; got {len(labels)} for {len(texts)}")
+            speakers = ("AB"[turn % 2] for turn in range(len(texts)))
+            yield f"{split}-{number}", [Utterance(*turn, where) for turn in zip(texts, speakers, labels, strict=True)]
+
+
+def released(split: str, path: Path) -> Iterator[tuple[str, tuple[str, ...], list[str | None]]]:
+    """Place, utterances and labels of each dialogue in a zip or folder of the release."""
+    folder = path if path.is_dir() else folder_or_zip(path) / split
+    text_file, label_file = (folder / f"dialogues_{kind}{split}.txt" for kind in ("", "emotion_"))
+    all_texts, all_labels = (read_text(existing(file)).rstrip("\n").split("\n") for file in (text_file, label_file))
+    if len(all_texts) != len(all_labels):
+        raise ValueError(f"{label_file}: a line for each of {len(all_texts)} dialogues needed; got {len(all_labels)}")
+    for line, (text, labels) in enumerate(zip(all_texts, all_labels, strict=True), start=1):
+        *turns, rest = text.split(TURN_END)
+        if rest.strip():
+            raise ValueError(f"{text_file}:{line}: dialogue does not end in {TURN_END}; got {rest[:60]!r}; add it")
+        names: list[str | None] = [NUMBERS.get(label, label) for label in labels.split()]
+        yield f"{text_file}:{line}", tuple(turn.strip() for turn in turns), names

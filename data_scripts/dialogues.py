@@ -1,0 +1,171 @@
+"""What every corpus shares: the shape of a dialogue, its checks, and a builder whose cache is never stale."""
+
+import dataclasses
+import logging
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import datasets
+from datasets.exceptions import DatasetGenerationError
+
+from .reading import existing, fingerprint
+
+logger = logging.getLogger(__name__)
+
+
+class Utterance(NamedTuple):
+    """One utterance as published; `where` names its file and line, for messages."""
+
+    text: str
+    speaker: str = ""
+    label: str | None = None
+    where: str = ""
+
+
+Dialogue = tuple[str, list[Utterance]]  # its id, its utterances
+
+
+class DialogueBuilder(datasets.GeneratorBasedBuilder):
+    """A corpus of dialogues. A subclass says where its files are and how to read one.
+
+    `FILES` maps a split to a file below `data_dir`, `LABELS` lists the label names in the order of their ids (None for
+    a corpus without labels), `read` yields the dialogues of one file. The module's docstring describes the corpus.
+    """
+
+    DATA_DIR: str | None = ""  # what to give as `data_dir`, for a message; None where the corpus comes in a package
+    FILES: dict[str, str] = {}
+    LABELS: list[str] | None = None
+    HOMEPAGE = ""
+    LICENSE = ""
+    CITATION = ""
+
+    def __init__(self, data_dir: str | Path | None = None, *, cache_dir: str | Path | None = None, **options):
+        accepted = {field.name for field in dataclasses.fields(self.BUILDER_CONFIG_CLASS)}
+        accepted -= {field.name for field in dataclasses.fields(datasets.BuilderConfig)}
+        if unknown := options.keys() - accepted:
+            known = ", ".join(sorted(accepted)) or "none"
+            raise ValueError(f"{self.corpus}: unknown option; got {', '.join(sorted(unknown))}; accepted: {known}")
+        if data_dir is not None:
+            data_dir = str(Path(data_dir).expanduser().resolve())
+            if self.DATA_DIR is None:
+                raise ValueError(f"{self.corpus}: comes in a package; got data_dir {data_dir}; leave it out")
+        config = self.BUILDER_CONFIG_CLASS(data_dir=data_dir, **options)
+        # `datasets` keys its cache by neither code nor files, and would return what they were.
+        key = fingerprint([*Path(__file__).parent.glob("*.py"), *self.files(config).values()])
+        super().__init__(cache_dir=cache_dir and str(cache_dir), data_dir=data_dir, hash=key, **options)
+        self._notes = Path(os.devnull)
+
+    @property
+    def corpus(self) -> str:
+        return type(self).__name__.lower()
+
+    def source(self, config: datasets.BuilderConfig) -> Path:
+        """Where the published files are."""
+        if config.data_dir is None:
+            needed = self.DATA_DIR or f"the folder with {', '.join(self.FILES.values())}"
+            raise ValueError(f"{self.corpus}: data_dir is missing; give {needed}")
+        return existing(Path(config.data_dir))
+
+    def files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
+        """The files that the corpus is read from, by split."""
+        source = self.source(config)
+        return {split: existing(source / name) for split, name in self.FILES.items()}
+
+    def read(self, *args: Any, **kwargs: Any) -> Iterator[Dialogue]:
+        """The dialogues of what one split is read from: `split` and its `path`, or what `_split_generators` gives."""
+        raise NotImplementedError
+
+    def note(self, what: str, count: int = 1) -> None:
+        """Adds to the report of the build. Through a file, as worker processes share nothing else."""
+        with open(self._notes, "a", encoding="utf-8") as notes:
+            notes.write(f"{count}\t{what}\n")
+
+    def download_and_prepare(self, *args, **kwargs) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            self._notes = Path(folder, "notes")
+            self._notes.touch()
+            try:
+                super().download_and_prepare(*args, **kwargs)
+                notes = self._notes.read_text(encoding="utf-8")
+            except DatasetGenerationError as error:
+                # `datasets` covers what is wrong with the corpus by a message of its own.
+                if isinstance(error.__cause__, (ValueError, OSError)):
+                    raise error.__cause__ from None
+                raise
+            finally:
+                self._notes = Path(os.devnull)
+        counts: Counter[str] = Counter()
+        for line in notes.splitlines():
+            count, what = line.split("\t")
+            counts[what] += int(count)
+        report = ", ".join(f"{what} {counts[what]}" for what in sorted(counts)) or "what an earlier build left"
+        if counts:  # else the cache had it
+            logger.info("%s: %s", self.corpus, report)
+        if empty := [split.name for split in self.info.splits.values() if not split.num_examples]:
+            # `datasets` writes an empty split, but cannot read it.
+            raise ValueError(f"{self.corpus}: no dialogue in {', '.join(empty)}; got {report}; give it more to read")
+
+    def _info(self) -> datasets.DatasetInfo:
+        features = {
+            "dialogue_id": datasets.Value("string"),
+            "utterances": datasets.List(datasets.Value("string")),
+            "speakers": datasets.List(datasets.Value("string")),
+        }
+        if self.LABELS is not None:
+            features["labels"] = datasets.List(datasets.ClassLabel(names=self.LABELS))
+        return datasets.DatasetInfo(
+            description=sys.modules[self.__module__].__doc__,
+            features=datasets.Features(features),
+            homepage=self.HOMEPAGE,
+            license=self.LICENSE,
+            citation=self.CITATION,
+        )
+
+    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+        return [
+            datasets.SplitGenerator(name=split, gen_kwargs={"split": split, "path": path})
+            for split, path in self.files(self.config).items()
+        ]
+
+    def _generate_examples(self, **source) -> Iterator[tuple[str, dict]]:
+        ids: set[str] = set()
+        n_utterances = 0
+        for dialogue_id, utterances in self.read(**source):
+            row = self.row(dialogue_id, utterances)
+            if dialogue_id in ids:
+                where = utterances[0].where
+                raise ValueError(f"{where}: dialogue_id of an earlier dialogue; got {dialogue_id!r}; give each its own")
+            yield dialogue_id, row
+            ids.add(dialogue_id)
+            n_utterances += len(utterances)
+        self.note("dialogues", len(ids))
+        self.note("utterances", n_utterances)
+
+    def row(self, dialogue_id: str, utterances: list[Utterance]) -> dict:
+        """One row of the dataset; ValueError where the dialogue is no good."""
+        if not utterances:
+            raise ValueError(f"{self.corpus}: dialogue without utterances; got {dialogue_id!r}; remove it")
+        for utterance in utterances:
+            if not utterance.text.strip():
+                raise ValueError(f"{utterance.where}: empty utterance; got {utterance.text!r}; fill it in or remove it")
+        row = {
+            "dialogue_id": dialogue_id,
+            "utterances": [utterance.text for utterance in utterances],
+            "speakers": [utterance.speaker for utterance in utterances],
+        }
+        labels = [self.label_id(utterance) for utterance in utterances]
+        return row if self.LABELS is None else {**row, "labels": labels}
+
+    def label_id(self, utterance: Utterance) -> int:
+        if utterance.label is None:
+            return -1
+        labels = self.LABELS or []
+        if utterance.label not in labels:
+            known = ", ".join(labels) or "none, as train has none"
+            raise ValueError(f"{utterance.where}: unknown label; got {utterance.label!r}; known labels: {known}")
+        return labels.index(utterance.label)

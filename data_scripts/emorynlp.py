@@ -1,0 +1,44 @@
+"""EmoryNLP: scenes of Friends, every utterance labelled with one of seven emotions.
+
+Source: the emotion detection files of the Character Mining project. Licence: Apache-2.0. Paper to cite: Zahiri and
+Choi, AAAI workshops 2018. `data_dir` holds `emotion-detection-trn.json`, `emotion-detection-dev.json` and
+`emotion-detection-tst.json`. A dialogue is a scene. Several speakers of one utterance are joined by ", ", and one that
+the corpus does not name is "". Its scenes come from the same show as MELD's and EmotionLines': results on them are not
+independent.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from .dialogues import Dialogue, DialogueBuilder, Utterance
+from .reading import parse_json, read_text
+
+
+class EmoryNLP(DialogueBuilder):
+    FILES = {
+        "train": "emotion-detection-trn.json",
+        "validation": "emotion-detection-dev.json",
+        "test": "emotion-detection-tst.json",
+    }
+    LABELS = ["Joyful", "Mad", "Neutral", "Peaceful", "Powerful", "Sad", "Scared"]
+    HOMEPAGE = "https://github.com/emorynlp/emotion-detection"
+    LICENSE = "Apache-2.0"
+    CITATION = """@inproceedings{zahiri2018emotion,
+  title={Emotion Detection on {TV} Show Transcripts with Sequence-based Convolutional Neural Networks},
+  author={Zahiri, Sayyed M. and Choi, Jinho D.},
+  booktitle={Workshops at the AAAI Conference on Artificial Intelligence},
+  year={2018}
+}"""
+
+    def read(self, split: str, path: Path) -> Iterator[Dialogue]:
+        season = parse_json(read_text(path), path)
+        try:
+            for episode in season["episodes"]:
+                for scene in episode["scenes"]:
+                    yield scene["scene_id"], [self.utterance(entry, path) for entry in scene["utterances"]]
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path}: not laid out as published; got {error!r}; get the release again") from None
+
+    def utterance(self, entry: dict, path: Path) -> Utterance:
+        speakers = [speaker for speaker in entry["speakers"] if isinstance(speaker, str)]  # NaN where nobody is named
+        return Utterance(entry["transcript"], ", ".join(speakers), entry["emotion"], f"{path}:{entry['utterance_id']}")

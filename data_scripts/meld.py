@@ -1,0 +1,41 @@
+"""MELD: TV dialogues from Friends with several speakers, every utterance labelled with one of seven emotions.
+
+Source: the text CSVs of the authors' repository. Licence: GPL-3.0. Paper to cite: Poria et al., ACL 2019.
+`data_dir` holds `train_sent_emo.csv`, `dev_sent_emo.csv` and `test_sent_emo.csv`. Dialogue ids start anew in each file
+and utterance ids have gaps; utterances are put in the order of their ids. Its dialogues come from the same show as
+EmoryNLP's and EmotionLines': results on them are not independent.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from .dialogues import Dialogue, DialogueBuilder, Utterance
+from .reading import read_csv
+
+COLUMNS = ["Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID"]
+
+
+class Meld(DialogueBuilder):
+    FILES = {"train": "train_sent_emo.csv", "validation": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
+    LABELS = ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]
+    HOMEPAGE = "https://affective-meld.github.io"
+    LICENSE = "GPL-3.0"
+    CITATION = """@inproceedings{poria2019meld,
+  title={{MELD}: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations},
+  author={Poria, Soujanya and Hazarika, Devamanyu and Majumder, Navonil and Naik, Gautam and Cambria, Erik and
+          Mihalcea, Rada},
+  booktitle={Proceedings of ACL},
+  year={2019}
+}"""
+
+    def read(self, split: str, path: Path) -> Iterator[Dialogue]:
+        dialogues = defaultdict(list)
+        for where, row in read_csv(path, COLUMNS):
+            if not row["Utterance_ID"].isdecimal():
+                raise ValueError(f"{where}: Utterance_ID is no number; got {row['Utterance_ID']!r}; correct it")
+            utterance = Utterance(row["Utterance"], row["Speaker"], row["Emotion"], where)
+            dialogues[row["Dialogue_ID"]].append((int(row["Utterance_ID"]), utterance))
+        for dialogue_id, numbered in dialogues.items():
+            numbered.sort(key=lambda pair: pair[0])
+            yield f"{split}-{dialogue_id}", [utterance for _, utterance in numbered]

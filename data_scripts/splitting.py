@@ -1,0 +1,30 @@
+"""Which names go to which split, and a long dialogue in parts."""
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def split_by_hash(names: Iterable[str], validation: float, test: float) -> dict[str, list[str]]:
+    """Names by split, in shares of the whole. The names alone decide, not their order or a seed."""
+    ranked = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    if len(ranked) < 3:
+        raise ValueError(f"too few to split into train, validation and test; got {len(ranked)}; give 3 or more")
+    n_validation, n_test = (max(1, round(len(ranked) * share)) for share in (validation, test))
+    return {
+        "train": sorted(ranked[n_validation + n_test :]),
+        "validation": sorted(ranked[:n_validation]),
+        "test": sorted(ranked[n_validation : n_validation + n_test]),
+    }
+
+
+def in_parts(utterances: list[T], longest: int) -> Iterator[list[T]]:
+    """Consecutive parts of nearly one size, none longer than `longest`, so that no short rest is left."""
+    if longest < 1:
+        raise ValueError(f"max_utterances must be 1 or more; got {longest}")
+    size = math.ceil(len(utterances) / math.ceil(len(utterances) / longest))
+    for start in range(0, len(utterances), size):
+        yield utterances[start : start + size]

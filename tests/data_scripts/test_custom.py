@@ -1,0 +1,193 @@
+"""People's own dialogues: two formats, three files or one, and a line for each thing that can be wrong."""
+
+import json
+
+import pytest
+
+from data_scripts import label_names
+
+HEADER = "dialogue_id,speaker,text,label\n"
+
+
+def lines(*dialogues):
+    return "".join(json.dumps(dialogue, ensure_ascii=False) + "\n" for dialogue in dialogues)
+
+
+def in_three(content, suffix="jsonl"):
+    return {f"{split}.{suffix}": content for split in ("train", "validation", "test")}
+
+
+GREETING = {"utterances": ["Hi.", "Hello!"], "speakers": ["Ann", "Bo"], "labels": ["neutral", "joy"]}
+
+
+def test_json_lines_need_only_utterances(load, write):
+    train = load("custom", write(in_three(lines({"utterances": ["Hi.", "Olá!"]}))))["train"]
+    assert train.to_list() == [{"dialogue_id": "train-1", "utterances": ["Hi.", "Olá!"], "speakers": ["", ""]}]
+
+
+def test_labels_come_from_train_in_order_and_null_is_context(load, write):
+    greeting = GREETING | {"dialogue_id": "g", "speakers": [None, "Bo"]}
+    calm = {"utterances": ["a", "b", "c"], "labels": [None, "", "anger"]}
+    dataset = load("custom", write(in_three(lines(greeting, calm))))
+    assert label_names(dataset) == ["anger", "joy", "neutral"]
+    assert dataset["train"]["labels"] == [[2, 1], [-1, -1, 0]]
+    assert dataset["train"]["speakers"][0] == ["", "Bo"]
+    assert dataset["test"]["dialogue_id"] == ["test-g", "test-2"]
+
+
+def test_label_names_can_be_given(load, write):
+    folder = write(in_three(lines(GREETING)))
+    dataset = load("custom", folder, labels=["neutral", "sadness", "joy"])
+    assert label_names(dataset) == ["neutral", "sadness", "joy"]
+    assert dataset["train"]["labels"] == [[0, 2]]
+
+
+def test_csv_is_the_same_with_columns_named_by_options(load, write):
+    plain = HEADER + 'd1,Ann,"Hi, you.",joy\nd2,Cy,Bye.,\nd1,Bo,Hello!,neutral\n'
+    renamed = plain.replace("dialogue_id,speaker,text,label", "scene,who,line,emotion")
+    columns = {
+        "dialogue_column": "scene",
+        "speaker_column": "who",
+        "text_column": "line",
+        "label_column": "emotion",
+    }
+    dataset = load("custom", write(in_three(plain, "csv")))
+    assert dataset["train"].to_list() == [
+        {"dialogue_id": "train-d1", "utterances": ["Hi, you.", "Hello!"], "speakers": ["Ann", "Bo"], "labels": [0, 1]},
+        {"dialogue_id": "train-d2", "utterances": ["Bye."], "speakers": ["Cy"], "labels": [-1]},
+    ]
+    again = load("custom", write(in_three(renamed, "csv")), **columns)
+    assert again["train"].to_list() == dataset["train"].to_list()
+
+
+def test_csv_needs_no_speaker_and_no_label(load, write):
+    dataset = load("custom", write(in_three("dialogue_id,text\n1,Hi.\n", "csv")))
+    assert dataset["train"].to_list() == [{"dialogue_id": "train-1", "utterances": ["Hi."], "speakers": [""]}]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(load, write):
+    dataset = load("custom", write(in_three("\ufeffdialogue_id,text\r\n1,Hi.\r\n", "csv")))
+    assert dataset["test"]["utterances"] == [["Hi."]]
+
+
+def test_dev_is_validation(load, write):
+    files = in_three(lines(GREETING))
+    files["dev.jsonl"] = files.pop("validation.jsonl")
+    assert len(load("custom", write(files))["validation"]) == 1
+
+
+def test_one_file_is_split_by_dialogue_the_same_way_each_time(load, write):
+    dialogues = [{"dialogue_id": f"d{number}"} | GREETING for number in range(50)]
+    folder = write({"a.jsonl": lines(*dialogues), "b.jsonl": lines(*reversed(dialogues))})
+    first, second = (
+        {split: set(rows["dialogue_id"]) for split, rows in load("custom", folder / name).items()}
+        for name in ("a.jsonl", "b.jsonl")
+    )
+    assert {split: len(ids) for split, ids in first.items()} == {"train": 40, "validation": 5, "test": 5}
+    assert first == second
+    assert len(set.union(*first.values())) == 50
+
+
+def test_one_small_file_leaves_no_split_empty(load, write):
+    path = write({"a.csv": HEADER + "1,,a,\n2,,b,\n3,,c,\n"}) / "a.csv"
+    assert [len(rows) for rows in load("custom", path).values()] == [1, 1, 1]
+    path.write_text(HEADER + "1,,a,\n2,,b,\n")
+    with pytest.raises(ValueError, match=r"a.csv: too few to split into train, validation and test; got 2"):
+        load("custom", path)
+
+
+def test_an_edited_file_is_read_again(load, write):
+    folder = write(in_three(lines({"utterances": ["old"]})))
+    assert load("custom", folder)["train"]["utterances"] == [["old"]]
+    write({"train.jsonl": lines({"utterances": ["new"]})})
+    assert load("custom", folder)["train"]["utterances"] == [["new"]]
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("{'utterances': 1}", r"test.jsonl:2: not JSON; got \"\{'utterances': 1\}\""),
+        ('["Hi."]', r"test.jsonl:2: no dialogue; got '\[\"Hi.\"\]'; write \{\"utterances\": \[...\]\}"),
+        ('{"texts": ["Hi."]}', r"test.jsonl:2: no dialogue; got '\{\"texts\""),
+        ('{"utterances": "Hi."}', r"test.jsonl:2: utterances must be a list of strings; got 'Hi.'"),
+        ('{"utterances": [1]}', r"test.jsonl:2: utterances must be a list of strings; got \[1\]"),
+        ('{"utterances": []}', r"test.jsonl:2: dialogue without utterances; got \[\]; remove"),
+        ('{"utterances": ["Hi.", " "]}', r"test.jsonl:2: empty utterance; got ' '; fill it in or remove it"),
+        ('{"utterances": ["Hi."], "labels": ["joy", "joy"]}', r"test.jsonl:2: 1 utterances but 2 labels; got \['joy'"),
+        ('{"utterances": ["Hi."], "speakers": ["a", "b"]}', r"test.jsonl:2: 1 utterances but 2 speakers"),
+        ('{"utterances": ["Hi."], "labels": [3]}', r"test.jsonl:2: labels must be a list of strings; got \[3\]"),
+        (
+            '{"utterances": ["Hi."], "labels": ["Joy"]}',
+            r"test.jsonl:2: unknown label; got 'Joy'; known labels: joy, neu",
+        ),
+        (
+            '{"utterances": ["Hi."], "dialogue_id": 1}',
+            r"test.jsonl:2: dialogue_id of an earlier dialogue; got 'test-1'",
+        ),
+    ],
+)
+def test_a_bad_line_names_file_line_value_and_fix(load, write, line, message):
+    files = in_three(lines(GREETING))
+    files["test.jsonl"] += line + "\n"
+    with pytest.raises(ValueError, match=message) as caught:
+        load("custom", write(files))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content, options, message",
+    [
+        (
+            "dialogue,text\n1,Hi.\n",
+            {},
+            r"train.csv:1: missing column dialogue_id; got dialogue, text; rename or map it",
+        ),
+        (
+            HEADER + "1,a,Hi.,\n",
+            {"label_column": "emotion"},
+            r"train.csv:1: missing column emotion; got dialogue_id, sp",
+        ),
+        (
+            HEADER + "1,a,Hi, you.,joy\n",
+            {},
+            r"train.csv:2: row does not fit the header; .*put text with commas in quot",
+        ),
+        (HEADER + "1,a,Hi.\n", {}, r"train.csv:2: row does not fit the header"),
+        (HEADER + "1,a,Hi.,joy\n,a,Hi.,joy\n", {}, r"train.csv:3: dialogue_id is empty; got ''; fill it in"),
+        (HEADER + "1,a,Hi.,joy\n1,a,,joy\n", {}, r"train.csv:3: empty utterance; got ''"),
+        (
+            HEADER + "1,a,Hi.,joy\n",
+            {"labels": ["anger"]},
+            r"train.csv:2: unknown label; got 'joy'; known labels: anger",
+        ),
+        (HEADER.encode() + "1,a,Olá.,joy\n".encode("latin-1"), {}, r"train.csv: not UTF-8; got byte 0xe1 at offset 37"),
+    ],
+)
+def test_a_bad_csv_names_file_line_value_and_fix(load, write, content, options, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        load("custom", write(in_three(content, "csv")), **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_label_where_train_has_none_is_not_dropped(load, write):
+    files = in_three(lines({"utterances": ["Hi."]})) | {"test.jsonl": lines(GREETING)}
+    with pytest.raises(ValueError, match=r"test.jsonl:1: unknown label; got 'neutral'; known labels: none"):
+        load("custom", write(files))
+
+
+def test_a_missing_or_double_file_lists_what_is_there(load, write, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such file"):
+        load("custom", tmp_path / "nowhere")
+    folder = write({"train.jsonl": lines(GREETING), "test.jsonl": lines(GREETING)})
+    needed = r"got test.jsonl, train.jsonl; needed: validation.jsonl or .* or dev.csv"
+    with pytest.raises(FileNotFoundError, match=needed):
+        load("custom", folder)
+    write({"dev.jsonl": lines(GREETING), "train.csv": HEADER})
+    with pytest.raises(ValueError, match=r"more than one file of a split; got train.jsonl, train.csv; leave one"):
+        load("custom", folder)
+
+
+def test_another_kind_of_file_is_refused(load, write):
+    path = write({"a.txt": "Hi."}) / "a.txt"
+    with pytest.raises(ValueError, match=r"a.txt: unknown kind of file; got '.txt'; known: .jsonl, .csv"):
+        load("custom", path)

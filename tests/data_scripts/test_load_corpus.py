@@ -1,0 +1,115 @@
+"""`load_corpus` knows its corpora and takes prepared ones; its cache is never stale; its errors say what to do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import pytest
+
+import data_scripts.dialogues
+from data_scripts import CORPORA, label_names
+from data_scripts.custom import Custom
+
+
+@pytest.fixture
+def prepared():
+    features = datasets.Features(
+        {
+            "dialogue_id": datasets.Value("string"),
+            "utterances": datasets.List(datasets.Value("string")),
+            "speakers": datasets.List(datasets.Value("string")),
+            "labels": datasets.List(datasets.ClassLabel(names=["joy", "anger"])),
+        }
+    )
+    row = {"dialogue_id": "1", "utterances": ["Hi."], "speakers": [""], "labels": [-1]}
+    return datasets.DatasetDict({split: datasets.Dataset.from_list([row], features) for split in ("train", "test")})
+
+
+def test_importing_is_light():
+    heavy = {"torch", "transformers", "srt", "py3langid", "modeling_precode"}
+    code = f"import sys, data_scripts; sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"
+    root = Path(data_scripts.__file__).parents[1]
+    result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_corpus_is_named_by_its_module_and_describes_itself():
+    for name, builder in CORPORA.items():
+        assert builder.__module__ == f"data_scripts.{name}"
+        assert sys.modules[builder.__module__].__doc__.count("\n") > 3
+        if name != "custom":
+            assert builder.LICENSE
+
+
+def test_description_licence_and_citation_reach_the_dataset(load, write):
+    info = load("sample")["train"].info
+    assert "no benchmark" in info.description
+    assert info.license == "CC0-1.0"
+
+
+def test_an_unknown_corpus_lists_the_known_ones(load):
+    with pytest.raises(
+        ValueError, match="unknown corpus; got 'melt'; known: chitchat, custom, dailydialog, emorynlp, me"
+    ):
+        load("melt")
+
+
+def test_an_unknown_option_lists_the_accepted_ones(load, tmp_path):
+    accepted = "accepted: dialogue_column, label_column, labels, speaker_column, text_column"
+    with pytest.raises(ValueError, match=f"custom: unknown option; got text_colum; {accepted}"):
+        load("custom", tmp_path, text_colum="text")
+    with pytest.raises(ValueError, match="meld: unknown option; got max_utterances; accepted: none"):
+        load("meld", tmp_path, max_utterances=3)
+
+
+def test_a_missing_data_dir_names_what_belongs_there(load):
+    with pytest.raises(ValueError, match="meld: data_dir is missing; give the folder with train_sent_emo.csv, dev_"):
+        load("meld")
+
+
+def test_saved_datasets_keep_their_labels(load, prepared, tmp_path):
+    prepared.save_to_disk(tmp_path / "saved")
+    (tmp_path / "parquet").mkdir()
+    for split, rows in prepared.items():
+        rows.to_parquet(tmp_path / "parquet" / f"{split}.parquet")
+    for folder in ("saved", "parquet"):
+        dataset = load(str(tmp_path / folder))
+        assert dataset["test"].to_list() == prepared["test"].to_list()
+        assert label_names(dataset) == label_names(dataset["train"]) == ["joy", "anger"]
+
+
+def test_a_saved_dataset_of_other_columns_names_them(load, prepared, tmp_path):
+    prepared.rename_column("utterances", "text").save_to_disk(tmp_path / "saved")
+    message = (
+        r"saved, split train: missing column utterances; got dialogue_id, text, speakers, labels; needed: dialogue"
+    )
+    with pytest.raises(ValueError, match=message):
+        load(str(tmp_path / "saved"))
+
+
+def test_labels_that_are_no_classes_are_refused(load, prepared, tmp_path):
+    prepared.cast_column("labels", datasets.List(datasets.Value("int64"))).save_to_disk(tmp_path / "saved")
+    with pytest.raises(ValueError, match=r"saved, split train: labels must be List\(ClassLabel\); got List\(Value"):
+        load(str(tmp_path / "saved"))
+
+
+def test_edited_code_is_another_cache(write, tmp_path, monkeypatch):
+    folder = write({"code/corpus.py": "a = 1", "a.jsonl": '{"utterances": ["Hi."]}\n' * 3})
+    monkeypatch.setattr(data_scripts.dialogues, "__file__", str(folder / "code" / "dialogues.py"))
+    builder = [Custom(folder / "a.jsonl", cache_dir=tmp_path).cache_dir for _ in range(2)]
+    write({"code/corpus.py": "a = 2, and longer"})
+    edited = Custom(folder / "a.jsonl", cache_dir=tmp_path).cache_dir
+    assert builder[0] == builder[1] != edited
+
+
+def test_options_are_another_cache(write, load):
+    folder = write({"a.jsonl": '{"utterances": ["Hi."]}\n' * 3})
+    assert label_names(load("custom", folder / "a.jsonl")) is None
+    assert label_names(load("custom", folder / "a.jsonl", labels=["joy"])) == ["joy"]
+
+
+def test_a_corpus_can_be_streamed(tmp_path):
+    rows = CORPORA["sample"](cache_dir=tmp_path).as_streaming_dataset(split="test")
+    first, second = ([row["dialogue_id"] for row in rows] for _ in range(2))
+    assert first == second and len(first) == 24
