@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := modeling_precode data_scripts tests examples run_pretrain.py run_finetune.py
+SOURCES := modeling_precode data_scripts tests examples benchmarks run_pretrain.py run_finetune.py
 
 .PHONY: quickstart test test-slow style quality clean
 

@@ -4,7 +4,7 @@
     python run_finetune.py --model checkpoints/pretrained --corpus sample --output_dir checkpoints/finetuned
     python run_finetune.py --corpus meld --data_dir MELD --word_vectors glove.txt --seeds 1 2 3 --output_dir runs/meld
 
-Every argument of `transformers.TrainingArguments` is one here too.
+The arguments of `transformers.TrainingArguments` work here too, but for `--seed` (see `--seeds`).
 """
 
 import json
@@ -45,12 +45,15 @@ from modeling_precode.arguments import (
     EncoderArguments,
     argument,
     check_output_dir,
+    check_splits,
     check_tracker,
+    load_config,
     one_line_errors,
     start_output,
 )
 from modeling_precode.data_collator import IGNORED_LABEL
 from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
+from modeling_precode.modeling_precode import ClassificationHead
 
 logger = logging.getLogger("run_finetune")
 
@@ -125,8 +128,9 @@ def check_labels(corpus: DatasetDict, names: list[str] | None, args: FinetuneArg
     """Find now what would otherwise end the run after its first epoch."""
     if names is None:
         raise ValueError("--corpus: this corpus has no labels; fine-tuning needs a corpus with the column `labels`")
-    if missing := {"train", "validation", "test"} - set(corpus):
-        raise ValueError(f"--corpus: no split {', '.join(sorted(missing))}; found {', '.join(corpus)}")
+    for split in ("train", "validation", "test"):
+        if not any(label >= 0 for labels in corpus[split]["labels"] for label in labels):
+            raise ValueError(f"--corpus: no utterance of the split {split} has a label")
     trial = EvalPrediction(predictions=np.eye(len(names))[None, :1], label_ids=np.zeros((1, 1), dtype=int))
     known = numbers(scorer(names, args)(trial))
     if args.metric_for_best_model not in known:
@@ -150,7 +154,6 @@ def run_seed(
 ) -> dict:
     """Train with one seed, choose the checkpoint on dev, score it once on test. Returns the summary of the run."""
     folder = Path(args.output_dir) / f"seed_{seed}"
-    checkpoints = folder / "checkpoints"
     names = label_names(corpus)
     score = scorer(names, args)
     set_seed(seed)
@@ -162,9 +165,12 @@ def run_seed(
         label2id={name: i for i, name in enumerate(names)},
         class_weights=class_weights(corpus, names, args),
     )
+    if encoder_args.model and load_config(encoder_args.model).label2id != model.config.label2id:
+        # A head of the same shape would have been loaded, for other labels.
+        model.classifier = ClassificationHead(model.config)
     encoded = corpus.map(encode_dialogues, batched=True, fn_kwargs={"tokenizer": tokenizer}, desc="tokenizing")
     trainer_args = copy(args)
-    trainer_args.output_dir, trainer_args.seed, trainer_args.push_to_hub = str(checkpoints), seed, False
+    trainer_args.output_dir, trainer_args.seed, trainer_args.push_to_hub = str(folder), seed, False
     trainer = Trainer(
         model=model,
         args=trainer_args,
@@ -196,8 +202,9 @@ def run_seed(
         tokenizer.save_pretrained(folder)
         write_predictions(folder / "test_predictions.jsonl", corpus["test"], predictions["test"].predictions, names)
         write_json(folder / "results.json", {**summary, "history": trainer.state.log_history})
-        write_model_card(folder, "erc", summary)
-        shutil.rmtree(checkpoints)
+        write_model_card(folder, str(folder), "erc", summary)
+        for checkpoint in folder.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
     return summary
 
 
@@ -218,6 +225,10 @@ def main() -> None:
     parser = HfArgumentParser((CorpusArguments, EncoderArguments, FinetuneArguments), description=__doc__)
     corpus_args, encoder_args, args = parser.parse_args_into_dataclasses()
     check_output_dir(args.output_dir, args.overwrite_output_dir)
+    if args.seed != TrainingArguments.seed:
+        raise ValueError(f"--seed {args.seed}: give the seeds of the runs with --seeds")
+    if args.resume_from_checkpoint:
+        raise ValueError("--resume_from_checkpoint: this script cannot resume yet; start again")
     for tracker in args.report_to:
         check_tracker(tracker)
     main_process = args.process_index == 0
@@ -227,6 +238,7 @@ def main() -> None:
     with args.main_process_first():
         options = corpus_args.options()
         corpus = load_corpus(corpus_args.corpus, corpus_args.data_dir, num_proc=corpus_args.num_proc, **options)
+    check_splits(corpus)
     check_labels(corpus, label_names(corpus), args)
 
     output_dir = Path(args.output_dir)
@@ -238,7 +250,9 @@ def main() -> None:
     if not main_process:
         return
     best = max(runs, key=lambda run: run["scores"]["validation"][args.metric_for_best_model])
-    shutil.copytree(output_dir / f"seed_{best['seed']}", output_dir, dirs_exist_ok=True)
+    shutil.copytree(
+        output_dir / f"seed_{best['seed']}", output_dir, ignore=shutil.ignore_patterns("runs"), dirs_exist_ok=True
+    )
     tests = [numbers(run["scores"]["test"]) for run in runs]
     mean = {name: statistics.mean(test[name] for test in tests) for name in tests[0]}
     deviation = {name: statistics.stdev(test[name] for test in tests) if len(tests) > 1 else 0.0 for name in mean}
@@ -247,13 +261,18 @@ def main() -> None:
         output_dir / "finetune_results.json",
         {"test_mean": mean, "test_standard_deviation": deviation, "runs": runs, "settings": settings},
     )
+    over_seeds = {name: f"{value:.4f} ± {deviation[name]:.4f}" for name, value in mean.items()}
+    scores = {**best["scores"], f"test, mean ± standard deviation of {len(runs)} seed(s)": over_seeds}
+    write_model_card(output_dir, args.hub_model_id or str(output_dir), "erc", {**best, "scores": scores})
     logger.info(
         f"test over {len(runs)} seed(s): "
-        + "  ".join(f"{name} {value:.4f} ± {deviation[name]:.4f}" for name, value in mean.items())
+        + "  ".join(f"{name} {value}" for name, value in over_seeds.items())
         + f"\nThe checkpoint of the seed that did best on the validation split ({best['seed']}) is in {output_dir}"
     )
-    if args.push_to_hub and (address := push_checkpoint(output_dir, args.hub_model_id, bool(args.hub_private_repo))):
-        logger.info(f"Pushed to {address}")
+    if args.push_to_hub:
+        address = push_checkpoint(output_dir, args.hub_model_id, bool(args.hub_private_repo), args.hub_token)
+        if address:
+            logger.info(f"Pushed to {address}")
 
 
 def score_line(scores: dict[str, float]) -> str:

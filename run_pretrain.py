@@ -32,6 +32,7 @@ from modeling_precode.arguments import (
     EncoderArguments,
     argument,
     check_output_dir,
+    check_splits,
     check_tracker,
     one_line_errors,
     start_output,
@@ -62,10 +63,18 @@ class PretrainArguments:
     lr_factor: float = argument("The learning rate is multiplied by this when the dev metric does not improve.", 0.75)
     min_learning_rate: float = argument("Not below this.", 2e-5)
     patience: int = argument("Stop after this many evaluations without improvement.", 3)
-    report_to: str | None = argument("A tracker: tensorboard, trackio or wandb.")
+    report_to: str = argument("A tracker: tensorboard, trackio, wandb or none.", "none")
     push_to_hub: bool = argument("Upload the best checkpoint at the end.", False)
     hub_model_id: str | None = argument("Its name on the Hub (default: the output folder's name).")
-    hub_private: bool = argument("Upload to a private repository.", False)
+    hub_private_repo: bool = argument("Upload to a private repository.", False)
+
+    def __post_init__(self):
+        for name in ("batch_size", "eval_batch_size", "max_epochs", "max_steps", "eval_steps", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"--{name} must be at least 1; got {value}")
+        if self.objective == "in_batch_softmax" and self.batch_size == 1:
+            raise ValueError("--batch_size 1: in_batch_softmax takes its candidates from the batch's other dialogues")
 
 
 class Evaluation:
@@ -82,11 +91,13 @@ class Evaluation:
         model.eval()
         for batch in progress(self.loader, "evaluating", self.accelerator):
             logits = model(**batch).logits.float()
-            lowest = torch.finfo(logits.dtype).min
-            logits = self.accelerator.pad_across_processes(logits, dim=1, pad_index=lowest)
-            logits = self.accelerator.gather_for_metrics(logits)
-            # Not `>`: a NaN is a wrong answer, not a missing one.
-            scored = logits[~(logits[..., 0] <= lowest)].cpu()
+            has_utterance = batch["attention_mask"].any(-1)
+            is_target = torch.zeros_like(has_utterance)
+            is_target[:, 1:-1] = has_utterance[:, 2:]
+            logits, is_target = self.accelerator.gather_for_metrics(
+                tuple(self.accelerator.pad_across_processes(tensor, dim=1) for tensor in (logits, is_target))
+            )
+            scored = logits[is_target].cpu()
             self.metric.add_batch(predictions=scored.numpy(), references=[0] * len(scored))
         model.train()
         return self.metric.compute()
@@ -95,6 +106,15 @@ class Evaluation:
 def progress(iterable, description: str, accelerator: Accelerator, **kwargs):
     quiet = not accelerator.is_main_process or not sys.stderr.isatty()
     return tqdm(iterable, desc=description, disable=quiet, leave=False, dynamic_ncols=True, **kwargs)
+
+
+def batches(loader, dialogues, max_epochs: int):
+    """The training batches of all epochs, with the number of the epoch, and new negatives in each."""
+    for epoch in range(max_epochs):
+        if isinstance(dialogues, DialoguesWithNegatives):
+            dialogues.redraw(epoch)
+        for batch in loader:
+            yield epoch, batch
 
 
 def load_dialogues(corpus, tokenizer, split: str):
@@ -115,19 +135,20 @@ def main() -> None:
     check_output_dir(args.output_dir, args.overwrite_output_dir)
     check_tracker(args.report_to)
     output_dir = Path(args.output_dir)
-    accelerator = Accelerator(log_with=args.report_to, project_dir=str(output_dir))
+    tracker = None if args.report_to == "none" else args.report_to
+    accelerator = Accelerator(log_with=tracker, project_dir=str(output_dir))
     start_output(accelerator.is_main_process)
     set_seed(args.seed)
 
     with accelerator.main_process_first():
         options = corpus_args.options()
         corpus = load_corpus(corpus_args.corpus, corpus_args.data_dir, num_proc=corpus_args.num_proc, **options)
+        check_splits(corpus)
         model, tokenizer = encoder_args.build(
             PreCodeForConversationCompletion,
             (row for batch in corpus["train"].iter(1000) for row in batch["utterances"]),
             args.seed,
             convcom_objective=args.objective,
-            num_negatives=args.num_negatives,
         )
         splits = {split: load_dialogues(corpus, tokenizer, split) for split in ("train", "validation", "test")}
     collator = PreCodeDataCollator(tokenizer.pad_token_id)
@@ -143,7 +164,7 @@ def main() -> None:
     )
 
     settings = {**asdict(corpus_args), **asdict(encoder_args), **asdict(args)}
-    if args.report_to:
+    if tracker:
         flat = {name: value if isinstance(value, int | float | str) else str(value) for name, value in settings.items()}
         accelerator.init_trackers("precode-pretrain", config=flat)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -159,48 +180,49 @@ def main() -> None:
     best: dict = {}
     losses: list[torch.Tensor] = []
     step = utterances = bad_evaluations = 0
+    evaluation_seconds = 0.0
     start = time.perf_counter()
     bar = progress(None, "pre-training", accelerator, total=total_steps)
-    for epoch in range(args.max_epochs):
-        if args.objective == "sampled_bce":
-            train_dialogues.set_epoch(epoch)
-        for batch in loader:
-            if step == total_steps or bad_evaluations == args.patience:
-                break
-            loss = model(**batch).loss
-            accelerator.backward(loss)
-            accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm)
-            optimizer.step()
-            optimizer.zero_grad()
-            step += 1
-            losses.append(loss.detach())
-            utterances += int(batch["attention_mask"].any(-1).sum())
-            bar.update()
-            if step % eval_steps and step < total_steps:
-                continue
+    for epoch, batch in batches(loader, train_dialogues, args.max_epochs):
+        loss = model(**batch).loss
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        step += 1
+        losses.append(loss.detach())
+        utterances += int(batch["attention_mask"].any(-1).sum())
+        bar.update()
+        if step % eval_steps and step < total_steps:
+            continue
 
-            scores = evaluations["validation"](model)
-            record = {
-                "step": step,
-                "epoch": epoch + 1,
-                "seconds": round(time.perf_counter() - start, 1),
-                "utterances": int(accelerator.reduce(torch.tensor(utterances, device=loss.device))),
-                "learning_rate": optimizer.param_groups[0]["lr"],
-                "loss": float(accelerator.reduce(torch.stack(losses).mean(), "mean")),
-                **scores,
-            }
-            losses.clear()
-            history.append(record)
-            accelerator.log(record, step=step)
-            logger.info(log_line("validation", record))
-            scheduler.step(scores[SELECTION_METRIC])
-            if not best or scores[SELECTION_METRIC] > best[SELECTION_METRIC]:
-                best, bad_evaluations = record, 0
-                if accelerator.is_main_process:
-                    accelerator.unwrap_model(model).save_pretrained(output_dir)
-                    tokenizer.save_pretrained(output_dir)
-            else:
-                bad_evaluations += 1
+        evaluation_start = time.perf_counter()
+        all_utterances = int(accelerator.reduce(torch.tensor(utterances, device=loss.device)))
+        record = {
+            "step": step,
+            "epoch": epoch + 1,
+            "utterances": all_utterances,
+            "utterances_per_second": all_utterances / (evaluation_start - start - evaluation_seconds),
+            "learning_rate": optimizer.param_groups[0]["lr"],
+            "loss": float(accelerator.reduce(torch.stack(losses).mean(), "mean")),
+            **evaluations["validation"](model),
+        }
+        evaluation_seconds += time.perf_counter() - evaluation_start
+        record["seconds"] = time.perf_counter() - start
+        losses.clear()
+        history.append(record)
+        accelerator.log(record, step=step)
+        logger.info(log_line("validation", record))
+        scheduler.step(record[SELECTION_METRIC])
+        if not best or record[SELECTION_METRIC] > best[SELECTION_METRIC]:
+            best, bad_evaluations = record, 0
+            if accelerator.is_main_process:
+                accelerator.unwrap_model(model).save_pretrained(output_dir)
+                tokenizer.save_pretrained(output_dir)
+        else:
+            bad_evaluations += 1
+        if step == total_steps or bad_evaluations == args.patience:
+            break
     bar.close()
 
     # The test split is looked at once, with the checkpoint that the dev split chose.
@@ -222,21 +244,17 @@ def main() -> None:
     model.save_pretrained(output_dir)
     results = {**summary, "settings": settings, "history": history}
     (output_dir / "pretrain_results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    write_model_card(output_dir, "convcom", summary)
-    logger.info(
-        f"The best checkpoint is in {output_dir}\n"
-        f"Next: python run_finetune.py --model {output_dir} --corpus sample --output_dir checkpoints/finetuned"
-    )
-    if args.push_to_hub and (address := push_checkpoint(output_dir, args.hub_model_id, args.hub_private)):
+    write_model_card(output_dir, args.hub_model_id or args.output_dir, "convcom", summary)
+    logger.info(f"The best checkpoint is in {output_dir}; fine-tune it with run_finetune.py --model {output_dir}")
+    if args.push_to_hub and (address := push_checkpoint(output_dir, args.hub_model_id, args.hub_private_repo)):
         logger.info(f"Pushed to {address}")
 
 
 def log_line(split: str, record: dict) -> str:
     parts = [f"step {record['step']:,}", split]
     if "loss" in record:
-        speed = record["utterances"] / record["seconds"]
-        parts += [f"loss {record['loss']:.4f}"]
-        parts += [f"lr {record['learning_rate']:.2e}", f"{record['seconds']:.0f} s", f"{speed:,.0f} utterances/s"]
+        parts += [f"loss {record['loss']:.4f}", f"lr {record['learning_rate']:.2e}", f"{record['seconds']:.0f} s"]
+        parts += [f"{record['utterances_per_second']:,.0f} utterances/s"]
     parts += [f"{name} {value:.4f}" for name, value in record.items() if name.startswith("R_")]
     return "  ".join(parts)
 

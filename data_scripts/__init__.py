@@ -71,6 +71,9 @@ def load_prepared(name: str, **options) -> datasets.DatasetDict:
                 f"{name}, split {split}: missing column {', '.join(missing)}; got {', '.join(rows.column_names)}; "
                 f"needed: {', '.join(COLUMNS)}, and labels where there are any"
             )
+        for column in ("utterances", "speakers"):
+            if not isinstance(rows.features[column], datasets.List):
+                raise ValueError(f"{name}, split {split}: {column} must be a list; got {rows.features[column]}")
         labels = rows.features.get("labels")
         if labels and not isinstance(getattr(labels, "feature", None), datasets.ClassLabel):
             raise ValueError(f"{name}, split {split}: labels must be List(ClassLabel); got {labels}; cast the column")

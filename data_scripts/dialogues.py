@@ -50,6 +50,11 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
         if unknown := options.keys() - accepted:
             known = ", ".join(sorted(accepted)) or "none"
             raise ValueError(f"{self.corpus}: unknown option; got {', '.join(sorted(unknown))}; accepted: {known}")
+        for field in dataclasses.fields(self.BUILDER_CONFIG_CLASS):
+            value, kind = options.get(field.name, field.default), type(field.default)
+            # A whole number is a number; what has no default, a list, is checked where it is used.
+            if field.default is not None and not isinstance(value, (int, float) if kind is float else kind):
+                raise ValueError(f"{self.corpus}: option {field.name} is a {kind.__name__}; got {value!r}")
         if data_dir is not None:
             data_dir = str(Path(data_dir).expanduser().resolve())
             if self.DATA_DIR is None:

@@ -67,28 +67,30 @@ class OpSub(DialogueBuilder):
         return {"films": self.source(config)}
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
-        source = Path(self.config.data_dir)
-        if isinstance(folder_or_zip(source), Path):
+        source = folder_or_zip(Path(self.config.data_dir))
+        if isinstance(source, Path):
             names = [path.relative_to(source).as_posix() for path in source.rglob("*")]
         else:
-            with zipfile.ZipFile(source) as archive:
-                names = archive.namelist()
+            names = source.root.namelist()
         # Dropped before the split, so that it is one of what is read.
-        films = [name for name in names if name.lower().endswith(".srt") and self.is_wanted(name)]
+        films = [
+            name for name in names if name.lower().endswith(".srt") and self.is_wanted(name, self.text(source, name))
+        ]
         if len(films) < 3:
-            raise ValueError(f"{source}: too few films; got {len(films)} to read; give one for each split or more")
+            raise ValueError(
+                f"{self.config.data_dir}: too few films; got {len(films)} to read; give one for each split or more"
+            )
         # The list is what worker processes share out among themselves.
         return [
             datasets.SplitGenerator(name=split, gen_kwargs={"films": part})
             for split, part in split_by_hash(films, validation=0.05, test=0.05).items()
         ]
 
-    def text(self, film: str) -> str:
-        source = folder_or_zip(Path(self.config.data_dir))
+    def text(self, source: Path | zipfile.Path, film: str) -> str:
         return decode_subtitles((source / film).read_bytes(), self.config.encoding)
 
-    def is_wanted(self, film: str) -> bool:
-        reason = self.reason_to_drop(self.text(film))
+    def is_wanted(self, film: str, text: str) -> bool:
+        reason = self.reason_to_drop(text)
         if reason:
             logger.info("opsub: %s dropped for %s", film, reason)
         self.note(f"films dropped for {reason}" if reason else "films kept")
@@ -104,8 +106,9 @@ class OpSub(DialogueBuilder):
         return None if language == self.config.language else f"language {language}"
 
     def read(self, films: list[str]) -> Iterator[Dialogue]:
+        source = folder_or_zip(Path(self.config.data_dir))
         for film in films:
-            for number, utterances in enumerate(self.dialogues(film_lines(self.text(film)))):
+            for number, utterances in enumerate(self.dialogues(film_lines(self.text(source, film)))):
                 yield f"{film[:-4]}-{number:04d}", utterances
 
     def dialogues(self, lines: list[Line]) -> Iterator[list[Utterance]]:

@@ -42,8 +42,9 @@ def decode(data: bytes, name: object) -> str:
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
         byte = f"byte 0x{data[error.start]:02x} at offset {error.start}"
-        raise ValueError(f"{name}: not UTF-8; got {byte}; save it as UTF-8") from None
+        raise ValueError(f"{name}:{line}: not UTF-8; got {byte}; save it as UTF-8") from None
 
 
 def read_text(path: Path | zipfile.Path) -> str:

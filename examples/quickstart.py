@@ -4,6 +4,7 @@ Run by `make quickstart`. Everything is read from installed packages; nothing is
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from transformers import pipeline
 
 import modeling_precode  # noqa: F401, registers the pipeline
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINTS = Path("checkpoints/quickstart")
 PRETRAINED, FINETUNED = CHECKPOINTS / "pretrained", CHECKPOINTS / "finetuned"
 
@@ -35,8 +36,12 @@ DIALOGUE = [
 ]
 
 
+# As a person in this folder would type it.
+PYTHON = os.path.relpath(sys.executable, ROOT) if Path(sys.executable).is_relative_to(ROOT) else "python"
+
+
 def run(command: str) -> None:
-    print(f"\n$ python {command}", flush=True)
+    print(f"\n$ {PYTHON} {command}", flush=True)
     subprocess.run([sys.executable, *command.split()], cwd=ROOT, check=True)
 
 
@@ -58,9 +63,9 @@ def main() -> None:
         f"weighted F1 {erc['weighted_f1']:.3f}, macro F1 {erc['macro_f1']:.3f}\n"
         f"{time.perf_counter() - start:.0f} seconds in all\n\n"
         f"The checkpoint is in {FINETUNED}. Next:\n"
-        f"  label your own dialogue    python examples/label_dialogue.py {FINETUNED} YOUR_DIALOGUE.txt\n"
-        f"  fine-tune on your corpus   python run_finetune.py --model {PRETRAINED} --corpus custom --data_dir DATA\n"
-        f"  share it                   hf upload YOUR_NAME/precode {FINETUNED}"
+        f"  label your own dialogue\n    {PYTHON} examples/label_dialogue.py {FINETUNED} DIALOGUE.txt\n"
+        f"  fine-tune on your own\n    {PYTHON} run_finetune.py --model {PRETRAINED} --corpus custom --data_dir FILE\n"
+        f"  share it\n    {Path(PYTHON).with_name('hf')} upload YOUR_NAME/precode {FINETUNED} --exclude 'seed_*'"
     )
 
 

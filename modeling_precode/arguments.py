@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import datasets
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -23,7 +24,7 @@ from .word_vectors import load_word_vectors
 
 logger = logging.getLogger(__name__)
 
-TRACKERS = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
+TRACKERS = ("tensorboard", "trackio", "wandb")
 
 
 def argument(help: str, default: Any = None, **metadata: Any) -> Any:
@@ -56,6 +57,8 @@ class CorpusArguments:
 
 @dataclass
 class EncoderArguments:
+    WITH_MODEL: ClassVar = ("model", "freeze_word_vectors", "dropout")
+
     model: str | None = argument("Start from this checkpoint: a folder or a name on the Hub. From scratch without it.")
     tokenizer: str | None = argument("From scratch: take the vocabulary of this checkpoint.")
     size: str = argument("From scratch: hidden sizes 150, 300 or 450.", "small", choices=list(SIZES))
@@ -89,6 +92,9 @@ class EncoderArguments:
             if getattr(self, name) is not None:
                 config[name] = getattr(self, name)
         if self.model is not None:
+            for option in fields(self):
+                if option.name not in self.WITH_MODEL and getattr(self, option.name) != option.default:
+                    raise ValueError(f"--{option.name} is for a model from scratch; leave it out with --model")
             load_config(self.model)
             tokenizer = load_tokenizer(self.model)
             return load_pretrained(model_class, self.model, **config), tokenizer
@@ -103,7 +109,7 @@ class EncoderArguments:
             vectors, found = load_word_vectors(self.word_vectors, tokenizer.get_vocab(), self.word_vector_size, seed)
             logger.info(f"{found:,} of {len(tokenizer):,} words have a vector in {self.word_vectors}")
             config.setdefault("freeze_word_vectors", True)
-        hidden_size = self.hidden_size or SIZES[self.size]
+        hidden_size = SIZES[self.size] if self.hidden_size is None else self.hidden_size
         model = model_class(
             PreCodeConfig(
                 vocab_size=len(tokenizer),
@@ -160,6 +166,11 @@ def load_pretrained(model_class: type[PreTrainedModel], checkpoint: str, **confi
         transformers_logging.set_verbosity(verbosity)
 
 
+def check_splits(corpus: dict) -> None:
+    if missing := [split for split in ("train", "validation", "test") if split not in corpus]:
+        raise ValueError(f"--corpus: no split {', '.join(missing)}; found {', '.join(corpus)}")
+
+
 def check_output_dir(path: str, overwrite: bool) -> None:
     """Refuse to write among files that are there already."""
     folder = Path(path)
@@ -169,21 +180,22 @@ def check_output_dir(path: str, overwrite: bool) -> None:
         raise FileExistsError(f"--output_dir {path}: not empty; give another folder, or --overwrite_output_dir")
 
 
-def check_tracker(report_to: str | None) -> None:
+def check_tracker(report_to: str) -> None:
     """Stop at the start where the tracker's package is missing."""
-    if report_to in (None, "none"):
+    if report_to == "none":
         return
     if report_to not in TRACKERS:
         raise ValueError(f"--report_to {report_to}: unknown; known are none, {', '.join(TRACKERS)}")
-    if find_spec(TRACKERS[report_to]) is None:
-        raise ValueError(f"--report_to {report_to}: not installed; pip install {TRACKERS[report_to]}")
+    if find_spec(report_to) is None:
+        raise ValueError(f"--report_to {report_to}: not installed; pip install {report_to}")
 
 
 def start_output(main_process: bool) -> None:
     """Log lines on standard output, from one process; progress bars only on a terminal."""
     level = logging.INFO if main_process else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for client in ("httpx", "httpx2"):
+        logging.getLogger(client).setLevel(logging.WARNING)
     if not (main_process and sys.stderr.isatty()):
         transformers_logging.disable_progress_bar()
         datasets.disable_progress_bars()
@@ -194,7 +206,7 @@ def one_line_errors() -> Iterator[None]:
     """What is wrong with a person's input ends the program with one line; PRECODE_TRACEBACK=1 shows where."""
     try:
         yield
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError, StrictDataclassError) as error:
         if os.environ.get("PRECODE_TRACEBACK"):
             raise
         sys.exit(f"error: {' '.join(str(error).split())}")

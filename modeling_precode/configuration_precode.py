@@ -31,7 +31,6 @@ class PreCodeConfig(PreTrainedConfig):
         convcom_objective: the loss of Conversation Completion. `"in_batch_softmax"`: cross-entropy over the true
             utterance and every utterance of the batch's other dialogues; `"sampled_bce"`: the original's binary
             cross-entropy over the true utterance and sampled negatives.
-        num_negatives: sampled negatives a dialogue, in training with `"sampled_bce"` and in every evaluation.
         class_weights: weight of every class in the classification loss; `None` weighs all the same.
         training_summary: what the checkpoint was trained on and how it scored: corpus, seed, arguments, metrics.
     """
@@ -50,14 +49,13 @@ class PreCodeConfig(PreTrainedConfig):
     dropout: float | int = 0.5
     classifier_hidden_size: int = 100
     convcom_objective: str = "in_batch_softmax"
-    num_negatives: int = 10
     class_weights: list[float] | None = None
     training_summary: dict | None = None
     pad_token_id: int | None = 0
 
     def validate_sizes(self):
         names = ("vocab_size", "word_vector_size", "utterance_hidden_size", "conversation_hidden_size")
-        for name in (*names, "classifier_hidden_size", "num_negatives", "pooling_length"):
+        for name in (*names, "classifier_hidden_size", "pooling_length"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be at least 1; got {value}")

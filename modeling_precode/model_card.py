@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate")
 _CITATION = """```bibtex
@@ -25,6 +24,8 @@ _CONVCOM = {
     "what": "A context-dependent encoder of English conversations (Pre-CODE), pre-trained with Conversation "
     "Completion: given the utterances before and after, tell the true one from utterances of other dialogues. It is a "
     "start for fine-tuning, and labels nothing by itself.",
+    "limits": "It knows the kind of dialogue it was trained on, and whatever prejudice that holds. Languages other "
+    "than English are out of scope.",
     "load": """```python
 from modeling_precode import PreCodeForUtteranceClassification, PreCodeTokenizer
 
@@ -36,6 +37,9 @@ _ERC = {
     "tags": ["precode", "conversation", "emotion-recognition-in-conversations", "text-classification"],
     "what": "Labels every utterance of an English conversation with an emotion, from the whole conversation "
     "(Pre-CODE).",
+    "limits": "The labels are guesses about text, learned from few annotators and one kind of dialogue; they say "
+    "nothing certain about what a person feels. Do not use them to judge people. Other kinds of dialogue than the "
+    "training corpus's, and languages other than English, are out of scope.",
     "load": """```python
 from transformers import pipeline
 
@@ -45,31 +49,37 @@ emotions = pipeline("conversation-emotion", model="{name}")
 emotions(["I got the job!", "You did? That's wonderful!"])
 ```""",
 }
-_LIMITS = (
-    "The labels are guesses about text, learned from few annotators and one kind of dialogue; they say nothing certain "
-    "about what a person feels. Do not use them to judge people. Other kinds of dialogue than the training corpus's, "
-    "and languages other than English, are out of scope."
-)
 
 
 def run_summary(**facts: Any) -> dict[str, Any]:
     """What a checkpoint keeps about its run: the given facts, the command and the versions."""
-    command = " ".join(["python", Path(sys.argv[0]).name, *map(shlex.quote, sys.argv[1:])])
+    command = " ".join(["python", Path(sys.argv[0]).name, *map(shlex.quote, _without_token(sys.argv[1:]))])
     versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     return {**facts, "command": command, "versions": versions}
 
 
-def write_model_card(folder: str | Path, task: str, summary: dict[str, Any]) -> None:
+def _without_token(arguments: list[str]) -> list[str]:
+    """A token is never written down."""
+    kept = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if before.startswith("--") and before.endswith("token"):
+            argument = "..."
+        name, equals, _ = argument.partition("=")
+        kept.append(f"{name}=..." if equals and name.startswith("--") and name.endswith("token") else argument)
+    return kept
+
+
+def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str, Any]) -> None:
     """Write `README.md` into a checkpoint's folder.
 
     Args:
         folder: of the checkpoint.
+        name: under which it is loaded: a name on the Hub or a path.
         task: `"convcom"` or `"erc"`.
         summary: from [`run_summary`], with `corpus`, `licence`, `selection` (a sentence) and `scores`
             (name of a split -> name of a metric -> number).
     """
     text = {"convcom": _CONVCOM, "erc": _ERC}[task]
-    name = Path(folder).name
     header: dict[str, Any] = {"language": "en", "library_name": "transformers", "tags": text["tags"]}
     if task == "erc":
         header["pipeline_tag"] = "text-classification"
@@ -93,7 +103,7 @@ def write_model_card(folder: str | Path, task: str, summary: dict[str, Any]) -> 
         "## Scores",
         "\n".join(["| split | metric | value |", "|---|---|---|", *rows]),
         "## Limits",
-        _LIMITS,
+        text["limits"],
         "## Citation",
         _CITATION,
     ]
@@ -101,8 +111,10 @@ def write_model_card(folder: str | Path, task: str, summary: dict[str, Any]) -> 
     (Path(folder) / "README.md").write_text(body + "\n", encoding="utf-8")
 
 
-def push_checkpoint(folder: str | Path, name: str | None, private: bool = False) -> str | None:
-    """Upload a checkpoint's folder to the Hub.
+def push_checkpoint(
+    folder: str | Path, name: str | None, private: bool = False, token: str | None = None
+) -> str | None:
+    """Upload a checkpoint to the Hub, without sub-folders and without predictions, which hold a corpus's text.
 
     Never costs the run: when the Hub cannot be reached or refuses, the folder stays, and the message says how to
     push it later.
@@ -112,14 +124,24 @@ def push_checkpoint(folder: str | Path, name: str | None, private: bool = False)
     """
     name = name or Path(folder).resolve().name
     try:
-        api = HfApi()
+        api = HfApi(token=token)
         repository = api.create_repo(name, private=private, exist_ok=True).repo_id
-        return str(api.upload_folder(folder_path=folder, repo_id=repository, commit_message="Upload checkpoint"))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        return str(
+            api.upload_folder(
+                folder_path=folder,
+                repo_id=repository,
+                commit_message="Upload checkpoint",
+                ignore_patterns=["*/*", "*.jsonl"],
+            )
+        )
+    # Whatever the matter is, the training is done and must not be lost; the classes of the network's errors change
+    # with the version of huggingface_hub.
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
         print(
             f"The push to the Hub failed ({type(error).__name__}: {reason}).\nThe checkpoint is safe in {folder}; "
-            f"push it later with: hf upload {shlex.quote(name)} {shlex.quote(str(folder))}",
+            f"push it later with: hf upload {shlex.quote(name)} {shlex.quote(str(folder))} "
+            "--exclude '*/*' --exclude '*.jsonl'",
             file=sys.stderr,
         )
         return None

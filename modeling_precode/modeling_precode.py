@@ -297,26 +297,28 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         scores = (contexts * targets).sum(-1, keepdim=True)
         if negative_input_ids is not None:
             negatives, negative_mask = self.precode.encode_utterances(negative_input_ids, negative_attention_mask)
-            lowest = torch.finfo(scores.dtype).min
-            negative_scores = (contexts @ negatives.mT).masked_fill(~negative_mask.unsqueeze(1), lowest)
-            scores = torch.cat([scores, negative_scores], dim=-1)
-            loss = self._candidate_loss(scores[is_target])
-        elif self.config.convcom_objective == "in_batch_softmax":
-            loss = self._in_batch_loss(input_ids, attention_mask, encoded, contexts, is_target)
+            negative_scores = contexts @ negatives.mT
+            scores = torch.cat([scores.to(negative_scores.dtype), negative_scores], dim=-1)
+            is_candidate = F.pad(negative_mask, (1, 0), value=True).unsqueeze(1) & is_target.unsqueeze(-1)
+            loss = self._candidate_loss(scores[is_target], is_candidate[is_target])
         else:
-            loss = None
-        logits = scores.new_full((*input_ids.shape[:2], scores.shape[-1]), torch.finfo(scores.dtype).min)
-        logits[:, 1 : 1 + scores.shape[1]] = scores.masked_fill(~is_target.unsqueeze(-1), torch.finfo(scores.dtype).min)
+            is_candidate = is_target.unsqueeze(-1)
+            in_batch = self.config.convcom_objective == "in_batch_softmax"
+            loss = self._in_batch_loss(input_ids, attention_mask, encoded, contexts, is_target) if in_batch else None
+        lowest = torch.finfo(scores.dtype).min
+        logits = scores.new_full((*input_ids.shape[:2], scores.shape[-1]), lowest)
+        logits[:, 1 : 1 + scores.shape[1]] = scores.masked_fill(~is_candidate, lowest)
         return ConversationCompletionOutput(loss, logits, encoded.hidden_states)
 
-    def _candidate_loss(self, scores: Tensor) -> Tensor:
-        """Loss over given candidates: (positions, 1 + K), the true one first."""
+    def _candidate_loss(self, scores: Tensor, is_candidate: Tensor) -> Tensor:
+        """Loss over given candidates: scores and mask (positions, 1 + K), the true one first."""
+        scores = scores.float()
         if self.config.convcom_objective == "sampled_bce":
             truth = torch.zeros_like(scores)
             truth[:, 0] = 1
-            real = scores > torch.finfo(scores.dtype).min
-            losses = F.binary_cross_entropy_with_logits(scores, truth, reduction="none")[real]
+            losses = F.binary_cross_entropy_with_logits(scores, truth, reduction="none")[is_candidate]
         else:
+            scores = scores.masked_fill(~is_candidate, float("-inf"))
             losses = F.cross_entropy(scores, scores.new_zeros(len(scores), dtype=torch.long), reduction="none")
         return losses.sum() / max(losses.numel(), 1)
 
@@ -344,7 +346,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         scores = contexts[is_target] @ encoded.utterance_vectors[utterance_mask].T
         barred = (dialogue[target].unsqueeze(1) == dialogue) | (text[target].unsqueeze(1) == text)
         barred[torch.arange(len(target), device=target.device), target] = False
-        losses = F.cross_entropy(scores.masked_fill(barred, float("-inf")), target, reduction="sum")
+        losses = F.cross_entropy(scores.float().masked_fill(barred, float("-inf")), target, reduction="sum")
         return losses / max(len(target), 1)
 
 

@@ -11,8 +11,8 @@ class DialoguesWithNegatives(Dataset):
     """Dialogues with the negatives of each: `num_negatives` different other dialogues, one random utterance of each.
 
     What is drawn for a dialogue depends on the seed, the epoch and the dialogue's place, and on nothing else: not on
-    the order of access, the number of workers or of processes. Without calls of [`set_epoch`] the negatives stay
-    fixed, as evaluation wants them.
+    the order of access, the number of workers or of processes. Without calls of [`redraw`] the negatives stay fixed,
+    as evaluation wants them.
 
     Args:
         dialogues: rows with `input_ids`, a list of utterances, each a list of token ids.
@@ -27,14 +27,15 @@ class DialoguesWithNegatives(Dataset):
         if len(dialogues) <= num_negatives:
             raise ValueError(
                 f"{num_negatives} negatives from different other dialogues need at least {num_negatives + 1} "
-                f"dialogues; got {len(dialogues)}. Lower num_negatives or give more dialogues"
+                f"dialogues; got {len(dialogues)}. Give more dialogues"
             )
         self.dialogues = dialogues
         self.num_negatives = num_negatives
         self.seed = seed
         self.epoch = 0
 
-    def set_epoch(self, epoch: int) -> None:
+    # Not `set_epoch`: Accelerate calls that at every pass, in evaluation too.
+    def redraw(self, epoch: int) -> None:
         """Draw anew from here on."""
         self.epoch = epoch
 

@@ -114,14 +114,18 @@ def _read(inputs: Any) -> tuple[list[list[dict]], bool]:
     if isinstance(inputs, Dataset):
         if "utterances" not in inputs.column_names:
             raise ValueError(f"the dataset has the columns {', '.join(inputs.column_names)}; {_FORMS}")
-        speakers = inputs["speakers"] if "speakers" in inputs.column_names else None
-        rows = zip(inputs["utterances"], speakers or inputs["utterances"], strict=True)
-        return [_dialogue(list(zip(names, texts, strict=True)) if speakers else texts) for texts, names in rows], False
+        return [_dialogue(_turns(row["utterances"], row.get("speakers"))) for row in inputs], False
     if not isinstance(inputs, list | tuple):
         raise ValueError(f"{_FORMS}; got {_shown(inputs)}")
     if all(isinstance(item, list) for item in inputs) and inputs:
         return [_dialogue(dialogue) for dialogue in inputs], False
     return [_dialogue(list(inputs))], True
+
+
+def _turns(utterances: list[str], speakers: list[str] | None) -> list[dict]:
+    """A row of a dataset; a corpus that names no speakers has none, or empty names."""
+    names = speakers or [""] * len(utterances)
+    return [{"speaker": name or None, "text": text} for name, text in zip(names, utterances, strict=True)]
 
 
 def _dialogue(turns: list) -> list[dict]:

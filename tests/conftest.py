@@ -1,0 +1,44 @@
+"""What the tests share: no network, one thread, and a tiny tokenizer and model."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+# Two processes of two threads each on two cores spend their time waiting for one another.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import pytest
+import torch
+
+from modeling_precode import PreCodeConfig, PreCodeTokenizer
+
+LABELS = ["anger", "joy", "neutral"]
+WORDS = ["i", "you", "we", "are", "so", "very", "happy", "angry", "sad", "about", "the", "weather", "what", "!", "?"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def tokenizer() -> PreCodeTokenizer:
+    return PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", *WORDS])
+
+
+@pytest.fixture
+def tiny_config():
+    """A function: settings -> a small configuration with three labels."""
+
+    def make(**settings) -> PreCodeConfig:
+        defaults = {
+            "vocab_size": 2 + len(WORDS),
+            "word_vector_size": 12,
+            "utterance_hidden_size": 8,
+            "conversation_hidden_size": 6,
+            "classifier_hidden_size": 5,
+            "id2label": dict(enumerate(LABELS)),
+            "label2id": {label: i for i, label in enumerate(LABELS)},
+        }
+        return PreCodeConfig(**{**defaults, **settings})
+
+    return make

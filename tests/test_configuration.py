@@ -1,0 +1,33 @@
+"""What a configuration promises: it keeps its numbers, and refuses those that make no model."""
+
+import pytest
+
+from modeling_precode import SIZES, PreCodeConfig
+
+
+def test_it_comes_back_from_a_folder_as_it_was_saved(tmp_path):
+    config = PreCodeConfig(
+        vocab_size=7, utterance_encoder="gru", pooling_length=60, class_weights=[0.5, 0.5], dropout=0
+    )
+    config.save_pretrained(tmp_path)
+    assert PreCodeConfig.from_pretrained(tmp_path).to_dict() == config.to_dict()
+
+
+def test_the_papers_sizes():
+    assert SIZES == {"small": 150, "mid": 300, "large": 450}
+    assert PreCodeConfig().hidden_size == 300
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"utterance_encoder": "lstm"}, "utterance_encoder` must be one of gru, gru2, stacked_gru; got 'lstm'"),
+        ({"convcom_objective": "mlm"}, "convcom_objective` must be one of in_batch_softmax, sampled_bce; got 'mlm'"),
+        ({"dropout": 1.0}, "dropout` must be at least 0 and less than 1; got 1.0"),
+        ({"pooling_length": 0}, "pooling_length` must be at least 1; got 0"),
+        ({"utterance_hidden_size": -3}, "utterance_hidden_size` must be at least 1; got -3"),
+    ],
+)
+def test_a_wrong_setting_is_named(setting, message):
+    with pytest.raises(Exception, match=message):
+        PreCodeConfig(**setting)

@@ -1,0 +1,25 @@
+"""What the collator promises: right-padded tensors, with -100 wherever there is no label."""
+
+import torch
+
+from modeling_precode import PreCodeDataCollator
+
+
+def test_dialogues_of_different_lengths_are_padded_on_the_right():
+    rows = [
+        {"input_ids": [[5, 6, 7], [8]], "labels": [1, -1], "dialogue_id": "left out"},
+        {"input_ids": [[9, 9]], "labels": [0]},
+    ]
+    batch = PreCodeDataCollator(pad_token_id=3)(rows)
+    assert set(batch) == {"input_ids", "attention_mask", "labels"}
+    assert batch["input_ids"].tolist() == [[[5, 6, 7], [8, 3, 3]], [[9, 9, 3], [3, 3, 3]]]
+    assert batch["attention_mask"].tolist() == [[[1, 1, 1], [1, 0, 0]], [[1, 1, 0], [0, 0, 0]]]
+    assert batch["labels"].tolist() == [[1, -100], [0, -100]]
+    assert all(tensor.dtype == torch.int64 for tensor in batch.values())
+
+
+def test_negatives_are_padded_on_their_own():
+    rows = [{"input_ids": [[5, 6, 7]], "negative_input_ids": [[1], [2, 4]]}]
+    batch = PreCodeDataCollator()(rows)
+    assert batch["negative_input_ids"].tolist() == [[[1, 0], [2, 4]]]
+    assert batch["negative_attention_mask"].tolist() == [[[1, 0], [1, 1]]]

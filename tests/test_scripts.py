@@ -1,0 +1,386 @@
+"""What the two scripts promise to a person at a terminal, tried as real processes on a corpus of the person's own."""
+
+import csv
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import BertConfig, pipeline
+
+from modeling_precode import ERCScores, PreCodeForConversationCompletion, PreCodeForUtteranceClassification
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = ["--hidden_size", "16", "--word_vector_size", "16", "--dropout", "0.1", "--learning_rate", "0.01"]
+PRETRAIN = [*SMALL, "--max_steps", "60", "--eval_steps", "30", "--batch_size", "16"]
+TOPICS = {
+    "joy": ["party", "cake", "song", "dance", "gift", "friend", "laugh", "sunny", "prize", "smile"],
+    "anger": ["broken", "late", "rude", "noise", "queue", "refund", "shout", "unfair", "wrong", "stupid"],
+    "neutral": ["table", "train", "number", "form", "letter", "street", "office", "paper", "monday", "bus"],
+}
+
+
+def run(*command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
+    """`run("run_pretrain.py", ...)`: a script in a process of its own, without a terminal."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true", **environment}
+    head = [] if command[0] == "accelerate" else [sys.executable]
+    if command[0] == "accelerate":
+        command = (sys.executable, "-m", "accelerate.commands.launch", *command[2:])
+    result = subprocess.run([*head, *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0 or not check, result.stdout + result.stderr
+    return result
+
+
+def write_corpus(folder: Path, sizes=(("train", 200), ("validation", 30), ("test", 30)), labels=True) -> Path:
+    """Dialogues that keep to one topic; the topic is the label."""
+    draw = random.Random(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, size in sizes:
+        lines = []
+        for _ in range(size):
+            label, words = draw.choice(list(TOPICS.items()))
+            utterances = [" ".join(draw.choices(words, k=draw.randint(2, 6))) for _ in range(draw.randint(3, 7))]
+            line = {"utterances": utterances, "speakers": ["A", "B"] * 4}
+            line["speakers"] = line["speakers"][: len(utterances)]
+            if labels:
+                line["labels"] = [label] * len(utterances)
+            lines.append(json.dumps(line))
+        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def pretrained(corpus, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "pretrained"
+    run("run_pretrain.py", "--corpus", "custom", "--data_dir", str(corpus), "--output_dir", str(folder), *PRETRAIN)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finetuned(corpus, pretrained, tmp_path_factory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("runs") / "finetuned"
+    result = run(
+        *("run_finetune.py", "--model", str(pretrained), "--corpus", "custom", "--data_dir", str(corpus)),
+        *("--output_dir", str(folder), "--seeds", "1", "2", "--num_train_epochs", "3", "--learning_rate", "0.01"),
+    )
+    return folder, result.stdout
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_pretraining_learns_and_leaves_a_checkpoint_with_every_figure(pretrained, corpus):
+    results = read(pretrained / "pretrain_results.json")
+    # The negatives of the other two topics are told apart; chance is 0.091.
+    assert results["scores"]["test"]["R_11@1"] > 0.15
+    assert [record["step"] for record in results["history"]] == [30, 60]
+    assert results["settings"]["data_dir"] == str(corpus)
+    best = max(record["R_11@1"] for record in results["history"])
+    assert results["scores"]["validation"]["R_11@1"] == best
+    model = PreCodeForConversationCompletion.from_pretrained(pretrained)
+    assert model.config.training_summary["scores"] == results["scores"]
+    assert "Conversation Completion" in (pretrained / "README.md").read_text(encoding="utf-8").replace("\n", " ")
+
+
+def test_the_same_seed_gives_the_same_weights_under_accelerate_launch_too(pretrained, corpus, tmp_path):
+    launch = "accelerate launch --cpu --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no"
+    arguments = ["--corpus", "custom", "--data_dir", str(corpus), "--output_dir", str(tmp_path / "again"), *PRETRAIN]
+    run(*launch.split(), "run_pretrain.py", *arguments)
+    once, again = (load_file(folder / "model.safetensors") for folder in (pretrained, tmp_path / "again"))
+    assert all(torch.equal(once[name], again[name]) for name in once)
+    arguments[arguments.index(str(tmp_path / "again"))] = str(tmp_path / "other")
+    run("run_pretrain.py", *arguments, "--seed", "2")
+    other = load_file(tmp_path / "other" / "model.safetensors")
+    assert any(not torch.equal(once[name], other[name]) for name in once)
+
+
+def test_a_second_stage_goes_on_from_a_checkpoint_with_the_originals_objective(pretrained, corpus, tmp_path):
+    second = tmp_path / "second"
+    run(
+        *("run_pretrain.py", "--model", str(pretrained), "--freeze_word_vectors", "true", "--objective", "sampled_bce"),
+        *("--corpus", "custom", "--data_dir", str(corpus), "--output_dir", str(second), "--max_steps", "21"),
+        *("--eval_steps", "7", "--learning_rate", "0.01"),
+    )
+    before, after = (load_file(folder / "model.safetensors") for folder in (pretrained, second))
+    words = "precode.utterance_encoder.word_embedding.weight"
+    assert torch.equal(before[words], after[words])
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    config = read(second / "config.json")
+    assert (config["convcom_objective"], config["freeze_word_vectors"]) == ("sampled_bce", True)
+    history = read(second / "pretrain_results.json")["history"]
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_finetuning_reports_seeds_and_leaves_a_checkpoint_that_labels(finetuned):
+    folder, printed = finetuned
+    results = read(folder / "finetune_results.json")
+    tests = [run["scores"]["test"]["macro_f1"] for run in results["runs"]]
+    assert [run["seed"] for run in results["runs"]] == [1, 2]
+    assert results["test_mean"]["macro_f1"] == pytest.approx(sum(tests) / 2)
+    assert results["test_standard_deviation"]["macro_f1"] == pytest.approx(abs(tests[0] - tests[1]) / 2**0.5)
+    assert f"macro_f1 {sum(tests) / 2:.4f} ± " in printed
+    assert min(tests) > 0.9
+
+    emotions = pipeline("conversation-emotion", model=str(folder))
+    labels = [turn["label"] for turn in emotions(["cake and dance and song", "a gift, a party!", "laugh, friend"])]
+    assert labels == ["joy"] * 3
+    config = PreCodeForUtteranceClassification.from_pretrained(folder).config
+    assert config.id2label == {0: "anger", 1: "joy", 2: "neutral"}
+    assert config.training_summary["corpus"] == "custom"
+    assert not list(folder.rglob("checkpoint-*"))
+
+
+def test_the_kept_checkpoint_is_the_one_that_dev_chose(finetuned):
+    folder, _ = finetuned
+    runs = read(folder / "finetune_results.json")["runs"]
+    best = max(runs, key=lambda run: run["scores"]["validation"]["macro_f1"])
+    assert read(folder / "config.json")["training_summary"]["seed"] == best["seed"]
+    for run_ in runs:
+        history = read(folder / f"seed_{run_['seed']}" / "results.json")["history"]
+        evaluations = [record["eval_macro_f1"] for record in history if "eval_macro_f1" in record]
+        assert run_["scores"]["validation"]["macro_f1"] == pytest.approx(max(evaluations))
+
+
+def test_the_written_predictions_give_the_written_scores(finetuned, corpus):
+    folder, _ = finetuned
+    for seed in (1, 2):
+        lines = (folder / f"seed_{seed}" / "test_predictions.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        source = [json.loads(line) for line in (corpus / "test.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert [row["utterances"] for row in rows] == [row["utterances"] for row in source]
+        assert [row["labels"] for row in rows] == [row["labels"] for row in source]
+        names = sorted(TOPICS)
+        flat = {key: [names.index(label) for row in rows for label in row[key]] for key in ("labels", "predictions")}
+        scores = ERCScores().compute(predictions=flat["predictions"], references=flat["labels"], label_names=names)
+        assert scores == read(folder / f"seed_{seed}" / "results.json")["scores"]["test"]
+
+
+def test_from_scratch_with_word_vectors_and_class_weights(corpus, tmp_path):
+    words = sorted({word for words in TOPICS.values() for word in words})
+    vectors = tmp_path / "vectors.txt"
+    lines = [" ".join([word, *(f"{(i * 7 + j) % 5 - 2}.5" for j in range(8))]) for i, word in enumerate(words)]
+    vectors.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    folder = tmp_path / "scratch"
+    run(
+        *("run_finetune.py", "--corpus", "custom", "--data_dir", str(corpus), "--output_dir", str(folder)),
+        *("--hidden_size", "16", "--word_vectors", str(vectors), "--num_train_epochs", "2", "--learning_rate", "0.01"),
+        *("--class_weight_rate", "0.5", "--focused_labels", "anger", "joy", "--excluded_label", "neutral"),
+    )
+    config = read(folder / "config.json")
+    assert (config["freeze_word_vectors"], config["word_vector_size"]) == (True, 8)
+    assert config["class_weights"][2] == 0
+    assert sum(config["class_weights"]) == pytest.approx(1)
+    embedding = load_file(folder / "model.safetensors")["precode.utterance_encoder.word_embedding.weight"]
+    torch.testing.assert_close(embedding[2:].norm(dim=1), torch.ones(len(words)))
+    assert "micro_f1_without_neutral" in read(folder / "results.json")["scores"]["test"]
+
+
+def test_a_failing_push_does_not_cost_the_run(pretrained, corpus, tmp_path):
+    folder = tmp_path / "pushed"
+    result = run(
+        *("run_pretrain.py", "--corpus", "custom", "--data_dir", str(corpus), "--output_dir", str(folder)),
+        *(*SMALL, "--max_steps", "2", "--push_to_hub", "--hub_model_id", "someone/model"),
+        HF_ENDPOINT="http://127.0.0.1:9",
+        HF_HUB_OFFLINE="0",
+    )
+    assert (folder / "model.safetensors").is_file()
+    assert f"push it later with: hf upload someone/model {folder}" in result.stderr
+
+
+def test_tensorboard_gets_every_figure(corpus, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = tmp_path / "logged"
+    run(
+        *("run_pretrain.py", "--corpus", "custom", "--data_dir", str(corpus), "--output_dir", str(folder)),
+        *(*SMALL, "--max_steps", "4", "--eval_steps", "2", "--report_to", "tensorboard"),
+    )
+    history = read(folder / "pretrain_results.json")["history"]
+    [events] = {path.parent for path in folder.rglob("events.out.tfevents.*") if path.parent.name == "precode-pretrain"}
+    logged = EventAccumulator(str(events)).Reload()
+    for name in ("loss", "R_11@1", "learning_rate"):
+        values = [event.value for event in logged.Scalars(name)]
+        assert values == pytest.approx([record[name] for record in history], rel=1e-5)
+
+
+def bert_folder(folder: Path) -> Path:
+    BertConfig(vocab_size=5, hidden_size=4, num_hidden_layers=1, num_attention_heads=1).save_pretrained(folder)
+    return folder
+
+
+def vector_file(path: Path) -> Path:
+    path.write_text("party 1 2 3\ncake 1 2 3\n", encoding="utf-8")
+    return path
+
+
+def csv_file(path: Path, header: list[str]) -> Path:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *(["1", "Ann", "hello", "joy"] for _ in range(4))])
+    return path
+
+
+def broken_corpus(folder: Path, line: str | bytes, split: str = "train") -> Path:
+    write_corpus(folder)
+    path = folder / f"{split}.jsonl"
+    path.write_bytes((line if isinstance(line, bytes) else line.encode()) + b"\n" + path.read_bytes())
+    return folder
+
+
+CUSTOM = ["--corpus", "custom", "--data_dir"]
+BAD_INPUT = {
+    "a missing file": (
+        lambda tmp: ["run_pretrain.py", *CUSTOM, str(tmp / "nowhere")],
+        ["nowhere", "no such file"],
+    ),
+    "a wrong column": (
+        lambda tmp: ["run_finetune.py", *CUSTOM, str(csv_file(tmp / "a.csv", ["dialogue_id", "speaker", "said", "x"]))],
+        ["a.csv:1", "missing column text", "said"],
+    ),
+    "an unknown label": (
+        lambda tmp: [
+            "run_finetune.py",
+            *CUSTOM,
+            str(broken_corpus(tmp / "c", '{"utterances": ["so"], "labels": ["glee"]}', "test")),
+        ],
+        ["test.jsonl:1", "'glee'", "anger, joy, neutral"],
+    ),
+    "an empty dialogue": (
+        lambda tmp: ["run_pretrain.py", *CUSTOM, str(broken_corpus(tmp / "c", '{"utterances": []}'))],
+        ["train.jsonl:1", "without utterances", "remove"],
+    ),
+    "a label count that differs": (
+        lambda tmp: [
+            "run_finetune.py",
+            *CUSTOM,
+            str(broken_corpus(tmp / "c", '{"utterances": ["a", "b"], "labels": ["joy"]}')),
+        ],
+        ["train.jsonl:1", "2 utterances but 1 labels"],
+    ),
+    "an unreadable encoding": (
+        lambda tmp: ["run_pretrain.py", *CUSTOM, str(broken_corpus(tmp / "c", b'{"utterances": ["\xe9"]}'))],
+        ["train.jsonl", "not UTF-8", "0xe9 at offset 17", "save it as UTF-8"],
+    ),
+    "no JSON": (
+        lambda tmp: ["run_pretrain.py", *CUSTOM, str(broken_corpus(tmp / "c", "hello"))],
+        ["train.jsonl:1", "not JSON", "'hello'"],
+    ),
+    "word vectors of another size": (
+        lambda tmp: [
+            *("run_pretrain.py", *CUSTOM, str(write_corpus(tmp / "c")), "--word_vector_size", "100"),
+            *("--word_vectors", str(vector_file(tmp / "v.txt"))),
+        ],
+        ["v.txt", "3", "100", "--word_vector_size 3"],
+    ),
+    "a checkpoint of another kind": (
+        lambda tmp: ["run_finetune.py", "--model", str(bert_folder(tmp / "bert"))],
+        ["bert", "of the kind 'bert'", "'precode'"],
+    ),
+    "a checkpoint that is not there": (
+        lambda tmp: ["run_finetune.py", "--model", str(tmp / "nothing")],
+        ["nothing", "no such folder", "save_pretrained"],
+    ),
+    "an unknown corpus": (
+        lambda tmp: ["run_pretrain.py", "--corpus", "mled"],
+        ["'mled'", "meld"],
+    ),
+    "a corpus without labels": (
+        lambda tmp: ["run_finetune.py", *CUSTOM, str(write_corpus(tmp / "c", labels=False))],
+        ["has no labels"],
+    ),
+    "an unknown metric": (
+        lambda tmp: ["run_finetune.py", "--metric_for_best_model", "f1"],
+        ["--metric_for_best_model f1", "macro_f1"],
+    ),
+    "an unknown option of the corpus": (
+        lambda tmp: ["run_pretrain.py", "--corpus", "chitchat", "--corpus_options", "silence=3"],
+        ["silence", "max_utterances"],
+    ),
+    "too few dialogues": (
+        lambda tmp: [
+            "run_pretrain.py",
+            *CUSTOM,
+            str(write_corpus(tmp / "c", sizes=(("train", 20), ("validation", 4), ("test", 20)))),
+        ],
+        ["10 negatives", "at least 11 dialogues; got 4"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_ends_with_one_line_and_leaves_nothing(case, tmp_path):
+    make_command, expected = BAD_INPUT[case]
+    output = tmp_path / "output"
+    result = run(*make_command(tmp_path), "--output_dir", str(output), check=False)
+    assert result.returncode != 0
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert "Traceback" not in result.stderr
+    for part in expected:
+        assert part in line
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("script", ["run_pretrain.py", "run_finetune.py"])
+def test_an_output_folder_in_use_is_left_alone(script, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+    result = run(script, "--output_dir", str(tmp_path), check=False)
+    assert result.returncode != 0
+    assert result.stderr.splitlines()[-1] == (
+        f"error: --output_dir {tmp_path}: not empty; give another folder, or --overwrite_output_dir"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_missing_tracker_stops_the_run_at_the_start(tmp_path):
+    result = run("run_pretrain.py", "--report_to", "wandb", "--output_dir", str(tmp_path / "output"), check=False)
+    assert result.stderr.splitlines()[-1] == "error: --report_to wandb: not installed; pip install wandb"
+    assert not (tmp_path / "output").exists()
+
+
+def torchrun(*arguments: str) -> str:
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    return run(*launch, *arguments, OMP_NUM_THREADS="1").stdout
+
+
+def test_two_processes_pretrain_together_and_score_as_one_would(pretrained, corpus, tmp_path):
+    """Split sizes are odd, so the last batch is uneven; no dialogue may be left out or counted twice."""
+    folder = tmp_path / "two"
+    common = ["--corpus", "custom", "--data_dir", str(corpus), "--max_steps", "1", "--learning_rate", "1e-12"]
+    common = ["--model", str(pretrained), "--dropout", "0", "--eval_batch_size", "7", *common]
+    printed = torchrun("run_pretrain.py", *common, "--batch_size", "8", "--output_dir", str(folder))
+    assert "2 process(es) of 1 thread(s)" in printed
+    run("run_pretrain.py", *common, "--batch_size", "16", "--output_dir", str(tmp_path / "one"))
+    two, one = (read(path / "pretrain_results.json") for path in (folder, tmp_path / "one"))
+    assert two["scores"]["validation"] == one["scores"]["validation"]
+    assert two["history"][0]["utterances"] > 8 * 3
+
+
+def test_two_processes_finetune_together(corpus, tmp_path):
+    folder = tmp_path / "two"
+    common = ["--corpus", "custom", "--data_dir", str(corpus), "--per_device_eval_batch_size", "7"]
+    printed = torchrun("run_finetune.py", *common, *SMALL, "--num_train_epochs", "2", "--output_dir", str(folder))
+    assert printed.count("The checkpoint of the seed") == 1
+    assert read(folder / "finetune_results.json")["settings"]["_n_gpu"] == 0
+    rows = (folder / "test_predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 30
+    assert read(folder / "results.json")["scores"]["test"]["macro_f1"] > 0.5
+
+
+def test_the_negatives_of_an_evaluation_are_the_same_every_time(pretrained, corpus, tmp_path):
+    folder = tmp_path / "still"
+    run(
+        *("run_pretrain.py", "--model", str(pretrained), "--corpus", "custom", "--data_dir", str(corpus)),
+        *("--max_steps", "3", "--eval_steps", "1", "--learning_rate", "1e-12", "--output_dir", str(folder)),
+    )
+    first, *others = read(folder / "pretrain_results.json")["history"]
+    assert [record["R_11@1"] for record in others] == [first["R_11@1"]] * 2
