@@ -244,7 +244,8 @@ def main() -> None:
     output_dir = Path(args.output_dir)
     runs = []
     for seed in args.seeds:
-        logger.info(f"{corpus_args.corpus}, seed {seed}, start: {encoder_args.model or 'from scratch'}")
+        start = encoder_args.model or "from scratch"
+        logger.info(f"{corpus_args.corpus}, seed {seed}, start: {start}, {args.world_size} process(es)")
         runs.append(run_seed(seed, corpus, corpus_args, encoder_args, args))
         logger.info(f"  test  {score_line(numbers(runs[-1]['scores']['test']))}")
     if not main_process:

@@ -92,12 +92,13 @@ class Evaluation:
         for batch in progress(self.loader, "evaluating", self.accelerator):
             logits = model(**batch).logits.float()
             has_utterance = batch["attention_mask"].any(-1)
-            is_target = torch.zeros_like(has_utterance)
+            # Whole numbers: padding would turn booleans into them on one process and not on another.
+            is_target = torch.zeros_like(has_utterance, dtype=torch.long)
             is_target[:, 1:-1] = has_utterance[:, 2:]
             logits, is_target = self.accelerator.gather_for_metrics(
                 tuple(self.accelerator.pad_across_processes(tensor, dim=1) for tensor in (logits, is_target))
             )
-            scored = logits[is_target].cpu()
+            scored = logits[is_target.bool()].cpu()
             self.metric.add_batch(predictions=scored.numpy(), references=[0] * len(scored))
         model.train()
         return self.metric.compute()
