@@ -12,7 +12,7 @@ from pathlib import Path
 
 from transformers import pipeline
 
-import modeling_precode  # noqa: F401, registers the pipeline
+from modeling_precode.arguments import start_output
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINTS = Path("checkpoints/quickstart")
@@ -46,6 +46,7 @@ def run(command: str) -> None:
 
 
 def main() -> None:
+    start_output(main_process=True)
     start = time.perf_counter()
     run(PRETRAIN)
     run(FINETUNE)

@@ -160,7 +160,11 @@ def test_a_bad_line_names_file_line_value_and_fix(load, write, line, message):
             {"labels": ["anger"]},
             r"train.csv:2: unknown label; got 'joy'; known labels: anger",
         ),
-        (HEADER.encode() + "1,a,Olá.,joy\n".encode("latin-1"), {}, r"train.csv:2: not UTF-8; got byte 0xe1 at offset 37"),
+        (
+            HEADER.encode() + "1,a,Olá.,joy\n".encode("latin-1"),
+            {},
+            r"train.csv:2: not UTF-8; got byte 0xe1 at offset 37",
+        ),
     ],
 )
 def test_a_bad_csv_names_file_line_value_and_fix(load, write, content, options, message):
