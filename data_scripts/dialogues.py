@@ -54,7 +54,7 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
             value, kind = options.get(field.name, field.default), type(field.default)
             # A whole number is a number; what has no default, a list, is checked where it is used.
             if field.default is not None and not isinstance(value, (int, float) if kind is float else kind):
-                raise ValueError(f"{self.corpus}: option {field.name} is a {kind.__name__}; got {value!r}")
+                raise ValueError(f"{self.corpus}: option {field.name} must be of type {kind.__name__}; got {value!r}")
         if data_dir is not None:
             data_dir = str(Path(data_dir).expanduser().resolve())
             if self.DATA_DIR is None:

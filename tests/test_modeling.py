@@ -273,6 +273,25 @@ def test_dtype_is_that_of_the_weights_and_the_logits(make, tmp_path, dtype):
     output.loss.backward()
 
 
+@pytest.mark.parametrize("objective", CONVCOM_OBJECTIVES)
+@pytest.mark.parametrize("autocast", [True, False])
+def test_conversation_completion_in_bfloat16(make, objective, autocast):
+    """Close to float32, and positions without a score stay told apart from those with one."""
+    model = make(PreCodeForConversationCompletion, convcom_objective=objective)
+    rows = dialogues()
+    expected = model(**batch(rows), **negatives(rows))
+    if not autocast:
+        model = model.bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        output = model(**batch(rows), **negatives(rows))
+    assert output.logits.dtype == torch.bfloat16
+    scored = output.logits > torch.finfo(torch.bfloat16).min
+    assert torch.equal(scored, expected.logits > LOWEST)
+    torch.testing.assert_close(output.logits[scored].float(), expected.logits[scored], rtol=0.05, atol=0.05)
+    torch.testing.assert_close(output.loss, expected.loss, rtol=0.02, atol=0.02)
+    output.loss.backward()
+
+
 def test_the_mask_is_taken_from_the_padding_token_when_not_given(make):
     model = make(PreCodeForUtteranceClassification)
     inputs = batch(dialogues())

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from datasets import DatasetDict
 from safetensors.torch import load_file
 from transformers import BertConfig, pipeline
 
+from data_scripts import load_corpus
 from modeling_precode import ERCScores, PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -166,6 +168,21 @@ def test_the_written_predictions_give_the_written_scores(finetuned, corpus):
         assert scores == read(folder / f"seed_{seed}" / "results.json")["scores"]["test"]
 
 
+def test_another_checkpoints_vocabulary_and_a_dataset_folder(pretrained, tmp_path):
+    """The folder is as `datasets` writes it: Parquet, a file a split."""
+    (tmp_path / "dataset" / "data").mkdir(parents=True)
+    for split, rows in load_corpus("sample").items():
+        rows.to_parquet(tmp_path / "dataset" / "data" / f"{split}-00000-of-00001.parquet")
+    folder = tmp_path / "finetuned"
+    run(
+        *("run_finetune.py", "--corpus", str(tmp_path / "dataset"), "--tokenizer", str(pretrained)),
+        *("--output_dir", str(folder), *SMALL, "--num_train_epochs", "1", "--report_to", "tensorboard"),
+    )
+    assert read(folder / "tokenizer.json")["model"]["vocab"] == read(pretrained / "tokenizer.json")["model"]["vocab"]
+    assert "disgust" in read(folder / "config.json")["label2id"]
+    assert list((folder / "seed_1").rglob("events.out.tfevents.*"))
+
+
 def test_from_scratch_with_word_vectors_and_class_weights(corpus, tmp_path):
     words = sorted({word for words in TOPICS.values() for word in words})
     vectors = tmp_path / "vectors.txt"
@@ -212,6 +229,11 @@ def test_tensorboard_gets_every_figure(corpus, tmp_path):
     for name in ("loss", "R_11@1", "learning_rate"):
         values = [event.value for event in logged.Scalars(name)]
         assert values == pytest.approx([record[name] for record in history], rel=1e-5)
+
+
+def saved_dataset(folder: Path) -> Path:
+    DatasetDict({"train": load_corpus("sample")["train"]}).save_to_disk(folder)
+    return folder
 
 
 def bert_folder(folder: Path) -> Path:
@@ -305,6 +327,22 @@ BAD_INPUT = {
     "an unknown option of the corpus": (
         lambda tmp: ["run_pretrain.py", "--corpus", "chitchat", "--corpus_options", "silence=3"],
         ["silence", "max_utterances"],
+    ),
+    "dropout out of range": (
+        lambda tmp: ["run_pretrain.py", *CUSTOM, str(write_corpus(tmp / "c")), "--dropout", "1.5"],
+        ["`dropout`", "less than 1; got 1.5"],
+    ),
+    "a word for a number": (
+        lambda tmp: ["run_pretrain.py", "--corpus", "chitchat", "--corpus_options", "max_utterances=long"],
+        ["max_utterances must be of type int; got 'long'"],
+    ),
+    "a size for a model that has one": (
+        lambda tmp: ["run_finetune.py", "--model", str(tmp / "m"), "--size", "large"],
+        ["--size is for a model from scratch", "--model"],
+    ),
+    "no split to choose on": (
+        lambda tmp: ["run_pretrain.py", "--corpus", str(saved_dataset(tmp / "d"))],
+        ["no split validation, test", "train"],
     ),
     "too few dialogues": (
         lambda tmp: [
