@@ -196,8 +196,9 @@ def start_output(main_process: bool) -> None:
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout)
     for client in ("httpx", "httpx2"):
         logging.getLogger(client).setLevel(logging.WARNING)
+    # Those of loading and saving last milliseconds, and break the lines of the log.
+    transformers_logging.disable_progress_bar()
     if not (main_process and sys.stderr.isatty()):
-        transformers_logging.disable_progress_bar()
         datasets.disable_progress_bars()
 
 
