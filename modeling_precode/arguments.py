@@ -95,7 +95,6 @@ class EncoderArguments:
             for option in fields(self):
                 if option.name not in self.WITH_MODEL and getattr(self, option.name) != option.default:
                     raise ValueError(f"--{option.name} is for a model from scratch; leave it out with --model")
-            load_config(self.model)
             tokenizer = load_tokenizer(self.model)
             return load_pretrained(model_class, self.model, **config), tokenizer
 
