@@ -242,7 +242,7 @@ def main() -> None:
         scores={"validation": {name: best[name] for name in test}, "test": test},
     )
     model.config.training_summary = summary
-    model.save_pretrained(output_dir)
+    model.config.save_pretrained(output_dir)
     results = {**summary, "settings": settings, "history": history}
     (output_dir / "pretrain_results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     write_model_card(output_dir, args.hub_model_id or args.output_dir, "convcom", summary)

@@ -89,6 +89,12 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str
         for metric, value in scores.items()
         if isinstance(value, int | float | str)
     ]
+    training = [
+        f"* Corpus: {summary['corpus']} ({summary['licence']})",
+        f"* Selection: {summary['selection']}",
+        f"* Command: `{summary['command']}`",
+        "* Versions: " + ", ".join(f"{package} {number}" for package, number in summary["versions"].items()),
+    ]
     parts = [
         f"---\n{yaml.safe_dump(header, sort_keys=False)}---",
         f"# {name}",
@@ -96,10 +102,7 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str
         "## Use",
         text["load"].format(name=name),
         "## Training",
-        f"* Corpus: {summary['corpus']} ({summary['licence']})",
-        f"* Selection: {summary['selection']}",
-        f"* Command: `{summary['command']}`",
-        "* Versions: " + ", ".join(f"{package} {number}" for package, number in summary["versions"].items()),
+        "\n".join(training),
         "## Scores",
         "\n".join(["| split | metric | value |", "|---|---|---|", *rows]),
         "## Limits",
@@ -107,8 +110,7 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str
         "## Citation",
         _CITATION,
     ]
-    body = "\n\n".join(parts).replace("\n\n* ", "\n* ").replace("## Training\n* ", "## Training\n\n* ")
-    (Path(folder) / "README.md").write_text(body + "\n", encoding="utf-8")
+    (Path(folder) / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def push_checkpoint(
