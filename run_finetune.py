@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 from datasets import Dataset, DatasetDict
+from torch.nn.utils import clip_grad_norm_
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
-    HfArgumentParser,
     PrinterCallback,
     ProgressCallback,
     Trainer,
@@ -41,6 +41,7 @@ from modeling_precode import (
     focused_class_weights,
 )
 from modeling_precode.arguments import (
+    RECIPES,
     CorpusArguments,
     EncoderArguments,
     argument,
@@ -49,11 +50,18 @@ from modeling_precode.arguments import (
     check_tracker,
     load_config,
     one_line_errors,
+    parse_arguments,
     start_output,
 )
 from modeling_precode.data_collator import IGNORED_LABEL
 from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
 from modeling_precode.modeling_precode import ClassificationHead
+from modeling_precode.original_recipe import (
+    OriginalOrder,
+    finetuning_settings,
+    original_modules,
+    shorten_word_vectors,
+)
 
 logger = logging.getLogger("run_finetune")
 
@@ -62,6 +70,11 @@ logger = logging.getLogger("run_finetune")
 class FinetuneArguments(TrainingArguments):
     output_dir: str = argument("Where checkpoints, predictions and scores go.", "checkpoints/finetuned")
     overwrite_output_dir: bool = argument("Write into a folder that is not empty.", False)
+    recipe: str = argument(
+        "original: the procedure of the original implementation, and its settings for the corpus where none are given.",
+        "default",
+        choices=list(RECIPES),
+    )
     seeds: list[int] = argument("One run each; mean and standard deviation are reported.", [1])
     metric_for_best_model: str = argument("The dev metric that chooses the checkpoint.", "macro_f1")
     patience: int = argument("Stop after this many epochs without improvement of that metric.", 6)
@@ -101,6 +114,28 @@ class Bar(ProgressCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         pass
+
+
+class OriginalTrainer(Trainer):
+    """Trains in the order of the original implementation."""
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> OriginalOrder:
+        return OriginalOrder(len(self.train_dataset), self.args.seed)
+
+
+class OriginalProcedure(TrainerCallback):
+    """The gradient clip of a module each, and a score of 0 that is no improvement."""
+
+    def __init__(self, max_grad_norm: float):
+        self.max_grad_norm = max_grad_norm
+
+    def on_train_begin(self, args, state, control, model, lr_scheduler, **kwargs):
+        shorten_word_vectors(model)
+        state.best_metric = lr_scheduler.best = 0.0
+
+    def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
+        for parameters in original_modules(model):
+            clip_grad_norm_(parameters, self.max_grad_norm)
 
 
 def scorer(names: list[str], args: FinetuneArguments) -> Callable[[EvalPrediction], dict]:
@@ -171,14 +206,20 @@ def run_seed(
     encoded = corpus.map(encode_dialogues, batched=True, fn_kwargs={"tokenizer": tokenizer}, desc="tokenizing")
     trainer_args = copy(args)
     trainer_args.output_dir, trainer_args.seed, trainer_args.push_to_hub = str(folder), seed, False
-    trainer = Trainer(
+    original = args.recipe == "original"
+    if original:
+        trainer_args.max_grad_norm = 0  # the clip is the callback's
+    trainer = (OriginalTrainer if original else Trainer)(
         model=model,
         args=trainer_args,
         data_collator=PreCodeDataCollator(tokenizer.pad_token_id),
         train_dataset=encoded["train"],
         eval_dataset=encoded["validation"],
         compute_metrics=lambda prediction: numbers(score(prediction)),
-        callbacks=[EarlyStoppingCallback(args.patience)],
+        callbacks=[
+            *([OriginalProcedure(args.max_grad_norm)] if original else []),
+            EarlyStoppingCallback(args.patience),
+        ],
     )
     trainer.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
     trainer.add_callback(LogLine(args.metric_for_best_model))
@@ -222,13 +263,16 @@ def write_json(path: Path, value: dict) -> None:
 
 
 def main() -> None:
-    parser = HfArgumentParser((CorpusArguments, EncoderArguments, FinetuneArguments), description=__doc__)
-    corpus_args, encoder_args, args = parser.parse_args_into_dataclasses()
+    corpus_args, encoder_args, args = parse_arguments(
+        (CorpusArguments, EncoderArguments, FinetuneArguments), __doc__, finetuning_settings
+    )
     check_output_dir(args.output_dir, args.overwrite_output_dir)
     if args.seed != TrainingArguments.seed:
         raise ValueError(f"--seed {args.seed}: give the seeds of the runs with --seeds")
     if args.resume_from_checkpoint:
         raise ValueError("--resume_from_checkpoint: this script cannot resume yet; start again")
+    if args.recipe == "original" and args.world_size > 1:
+        raise ValueError(f"--recipe original trains in one process; got {args.world_size}")
     for tracker in args.report_to:
         check_tracker(tracker)
     main_process = args.process_index == 0

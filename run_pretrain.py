@@ -17,7 +17,6 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
-from transformers import HfArgumentParser
 
 from data_scripts import load_corpus
 from modeling_precode import (
@@ -28,6 +27,7 @@ from modeling_precode import (
     encode_dialogues,
 )
 from modeling_precode.arguments import (
+    RECIPES,
     CorpusArguments,
     EncoderArguments,
     argument,
@@ -35,10 +35,18 @@ from modeling_precode.arguments import (
     check_splits,
     check_tracker,
     one_line_errors,
+    parse_arguments,
     start_output,
 )
 from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES
 from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
+from modeling_precode.original_recipe import (
+    DialoguesWithDrawnNegatives,
+    OriginalOrder,
+    original_modules,
+    pretraining_settings,
+    shorten_word_vectors,
+)
 
 logger = logging.getLogger("run_pretrain")
 SELECTION_METRIC = "R_11@1"
@@ -49,6 +57,11 @@ EVALUATION_NEGATIVES = 10
 class PretrainArguments:
     output_dir: str = argument("Where the best checkpoint goes.", "checkpoints/pretrained")
     overwrite_output_dir: bool = argument("Write into a folder that is not empty.", False)
+    recipe: str = argument(
+        "original: the procedure of the original implementation, and its settings where none are given.",
+        "default",
+        choices=list(RECIPES),
+    )
     objective: str = argument("The loss.", "in_batch_softmax", choices=list(CONVCOM_OBJECTIVES))
     num_negatives: int = argument("Negatives a dialogue, with sampled_bce; evaluation has ten.", 10)
     negatives_seed: int = argument("Seed of the evaluation's negatives.", 0)
@@ -60,6 +73,7 @@ class PretrainArguments:
     max_epochs: int = argument("Epochs at most.", 20)
     max_steps: int | None = argument("Steps at most.")
     eval_steps: int | None = argument("Evaluate every so many steps (default: after every epoch).")
+    logging_steps: int = argument("Log the loss, learning rate and gradient norm every so many steps.", 100)
     lr_factor: float = argument("The learning rate is multiplied by this when the dev metric does not improve.", 0.75)
     min_learning_rate: float = argument("Not below this.", 2e-5)
     patience: int = argument("Stop after this many evaluations without improvement.", 3)
@@ -69,7 +83,8 @@ class PretrainArguments:
     hub_private_repo: bool = argument("Upload to a private repository.", False)
 
     def __post_init__(self):
-        for name in ("batch_size", "eval_batch_size", "max_epochs", "max_steps", "eval_steps", "patience"):
+        steps = ("max_steps", "eval_steps", "logging_steps")
+        for name in ("batch_size", "eval_batch_size", "max_epochs", "num_negatives", "patience", *steps):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"--{name} must be at least 1; got {value}")
@@ -78,10 +93,12 @@ class PretrainArguments:
 
 
 class Evaluation:
-    """Recall on one split, with negatives that are the same in every run with the same `negatives_seed`."""
+    """Recall on one split, with the corpus's negatives or those that `negatives_seed` draws, the same in every run."""
 
     def __init__(self, dialogues, args: PretrainArguments, collator: PreCodeDataCollator, accelerator: Accelerator):
-        dataset = DialoguesWithNegatives(dialogues, EVALUATION_NEGATIVES, args.negatives_seed)
+        dataset = dialogues
+        if "negative_input_ids" not in dialogues.column_names:
+            dataset = DialoguesWithNegatives(dialogues, EVALUATION_NEGATIVES, args.negatives_seed)
         self.loader = accelerator.prepare(DataLoader(dataset, args.eval_batch_size, collate_fn=collator))
         self.accelerator = accelerator
         self.metric = ConvComRecall()
@@ -118,11 +135,21 @@ def batches(loader, dialogues, max_epochs: int):
             yield epoch, batch
 
 
+def encode(examples: dict, tokenizer) -> dict:
+    encoded = encode_dialogues(examples, tokenizer)
+    if "negatives" in examples:
+        negatives = encode_dialogues({"utterances": examples["negatives"]}, tokenizer)["input_ids"]
+        if wrong := [len(row) for row in negatives if len(row) != EVALUATION_NEGATIVES]:
+            raise ValueError(f"--corpus: a dialogue with {wrong[0]} negatives; each needs {EVALUATION_NEGATIVES}")
+        encoded["negative_input_ids"] = negatives
+    return encoded
+
+
 def load_dialogues(corpus, tokenizer, split: str):
     """The dialogues of a split that have a target: three utterances or more."""
     columns = corpus[split].column_names
     encoded = corpus[split].map(
-        encode_dialogues, batched=True, fn_kwargs={"tokenizer": tokenizer}, remove_columns=columns, desc="tokenizing"
+        encode, batched=True, fn_kwargs={"tokenizer": tokenizer}, remove_columns=columns, desc="tokenizing"
     )
     dialogues = encoded.filter(lambda ids: [len(d) >= 3 for d in ids], batched=True, input_columns="input_ids")
     if len(dialogues) < len(encoded):
@@ -131,13 +158,17 @@ def load_dialogues(corpus, tokenizer, split: str):
 
 
 def main() -> None:
-    parser = HfArgumentParser((CorpusArguments, EncoderArguments, PretrainArguments), description=__doc__)
-    corpus_args, encoder_args, args = parser.parse_args_into_dataclasses()
+    corpus_args, encoder_args, args = parse_arguments(
+        (CorpusArguments, EncoderArguments, PretrainArguments), __doc__, pretraining_settings
+    )
+    original = args.recipe == "original"
     check_output_dir(args.output_dir, args.overwrite_output_dir)
     check_tracker(args.report_to)
     output_dir = Path(args.output_dir)
     tracker = None if args.report_to == "none" else args.report_to
     accelerator = Accelerator(log_with=tracker, project_dir=str(output_dir))
+    if original and accelerator.num_processes > 1:
+        raise ValueError(f"--recipe original trains in one process; got {accelerator.num_processes}")
     start_output(accelerator.is_main_process)
     set_seed(args.seed)
 
@@ -154,15 +185,23 @@ def main() -> None:
         splits = {split: load_dialogues(corpus, tokenizer, split) for split in ("train", "validation", "test")}
     collator = PreCodeDataCollator(tokenizer.pad_token_id)
     evaluations = {split: Evaluation(splits[split], args, collator, accelerator) for split in ("validation", "test")}
-    train_dialogues = splits["train"]
+    train_dialogues, order = splits["train"].select_columns("input_ids"), None
     if args.objective == "sampled_bce":
-        train_dialogues = DialoguesWithNegatives(train_dialogues, args.num_negatives, args.seed)
-    loader = DataLoader(train_dialogues, args.batch_size, shuffle=True, collate_fn=collator)
+        if original:
+            sizes = [len(dialogue) for dialogue in train_dialogues["input_ids"]]
+            order = OriginalOrder(len(sizes), args.seed, sizes, args.num_negatives)
+            train_dialogues = DialoguesWithDrawnNegatives(train_dialogues)
+        else:
+            train_dialogues = DialoguesWithNegatives(train_dialogues, args.num_negatives, args.seed)
+    loader = DataLoader(train_dialogues, args.batch_size, shuffle=order is None, sampler=order, collate_fn=collator)
+    if original:
+        shorten_word_vectors(model)
     optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=args.learning_rate)
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, mode="max", factor=args.lr_factor, patience=0, threshold=0, min_lr=args.min_learning_rate
     )
+    scheduler.best = 0.0  # a recall of 0 is no improvement
 
     settings = {**asdict(corpus_args), **asdict(encoder_args), **asdict(args)}
     if tracker:
@@ -177,7 +216,9 @@ def main() -> None:
 
     total_steps = min(args.max_epochs * len(loader), args.max_steps or sys.maxsize)
     eval_steps = min(args.eval_steps or len(loader), total_steps)
+    clipped = original_modules(model) if original else [list(model.parameters())]
     history: list[dict] = []
+    training_log: list[dict] = []
     best: dict = {}
     losses: list[torch.Tensor] = []
     step = utterances = bad_evaluations = 0
@@ -187,12 +228,22 @@ def main() -> None:
     for epoch, batch in batches(loader, train_dialogues, args.max_epochs):
         loss = model(**batch).loss
         accelerator.backward(loss)
-        accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm)
+        norms = [accelerator.clip_grad_norm_(parameters, args.max_grad_norm) for parameters in clipped]
         optimizer.step()
-        optimizer.zero_grad()
         step += 1
         losses.append(loss.detach())
         utterances += int(batch["attention_mask"].any(-1).sum())
+        if step % args.logging_steps == 0:
+            recent = torch.stack(losses[-args.logging_steps :]).mean()
+            record = {
+                "step": step,
+                "loss": float(accelerator.reduce(recent, "mean")),
+                "learning_rate": optimizer.param_groups[0]["lr"],
+                "gradient_norm": float(torch.stack(norms).norm()),
+            }
+            training_log.append(record)
+            accelerator.log({f"train/{name}": value for name, value in record.items() if name != "step"}, step=step)
+        optimizer.zero_grad()
         bar.update()
         if step % eval_steps and step < total_steps:
             continue
@@ -215,13 +266,13 @@ def main() -> None:
         accelerator.log(record, step=step)
         logger.info(log_line("validation", record))
         scheduler.step(record[SELECTION_METRIC])
-        if not best or record[SELECTION_METRIC] > best[SELECTION_METRIC]:
-            best, bad_evaluations = record, 0
+        improved = record[SELECTION_METRIC] > best.get(SELECTION_METRIC, 0)
+        bad_evaluations = 0 if improved else bad_evaluations + 1
+        if improved or not best:
+            best = record
             if accelerator.is_main_process:
                 accelerator.unwrap_model(model).save_pretrained(output_dir)
                 tokenizer.save_pretrained(output_dir)
-        else:
-            bad_evaluations += 1
         if step == total_steps or bad_evaluations == args.patience:
             break
     bar.close()
@@ -243,7 +294,7 @@ def main() -> None:
     )
     model.config.training_summary = summary
     model.config.save_pretrained(output_dir)
-    results = {**summary, "settings": settings, "history": history}
+    results = {**summary, "settings": settings, "history": history, "training_log": training_log}
     (output_dir / "pretrain_results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     write_model_card(output_dir, args.hub_model_id or args.output_dir, "convcom", summary)
     logger.info(f"The best checkpoint is in {output_dir}; fine-tune it with run_finetune.py --model {output_dir}")

@@ -10,7 +10,12 @@ from .custom import Custom
 from .dailydialog import DailyDialog
 from .dialogues import DialogueBuilder
 from .emorynlp import EmoryNLP
+from .emotionpush import EmotionPush
+from .friends import Friends
+from .iemocap import Iemocap
 from .meld import Meld
+from .mosei import Mosei
+from .mosi import Mosi
 from .opsub import OpSub
 from .sample import Sample
 
@@ -21,7 +26,12 @@ CORPORA: dict[str, type[DialogueBuilder]] = {
     "custom": Custom,
     "dailydialog": DailyDialog,
     "emorynlp": EmoryNLP,
+    "emotionpush": EmotionPush,
+    "friends": Friends,
+    "iemocap": Iemocap,
     "meld": Meld,
+    "mosei": Mosei,
+    "mosi": Mosi,
     "opsub": OpSub,
     "sample": Sample,
 }

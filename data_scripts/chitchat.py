@@ -54,7 +54,7 @@ class ChitChat(DialogueBuilder):
                 self.note(f"chats of fewer than {self.config.min_utterances} utterances dropped")
                 continue
             for part, utterances in enumerate(in_parts(turns, self.config.max_utterances)):
-                yield f"{chat}-{part}", utterances
+                yield Dialogue(f"{chat}-{part}", utterances)
 
     def turns(self, messages: list[list[dict]], where: str) -> list[Utterance]:
         turns: list[Utterance] = []

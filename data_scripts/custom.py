@@ -51,20 +51,20 @@ class Custom(DialogueBuilder):
         self.LABELS = self.config.labels
         if self.LABELS is None:
             train = self.read("train", self.files(self.config)["train"])
-            labels = {utterance.label for _, utterances in train for utterance in utterances if utterance.label}
+            labels = {utterance.label for dialogue in train for utterance in dialogue.utterances if utterance.label}
             self.LABELS = sorted(labels) or None
         return super()._info()
 
     def read(self, split: str, path: Path) -> Iterator[Dialogue]:
         if Path(self.config.data_dir).is_dir():
             # Files that each count from 0 must not clash.
-            return ((f"{split}-{dialogue_id}", utterances) for dialogue_id, utterances in self.read_file(path))
-        ids = [dialogue_id for dialogue_id, _ in self.read_file(path)]
+            return (row._replace(dialogue_id=f"{split}-{row.dialogue_id}") for row in self.read_file(path))
+        ids = [dialogue.dialogue_id for dialogue in self.read_file(path)]
         try:
             chosen = set(split_by_hash(ids, validation=0.1, test=0.1)[split])
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        return (dialogue for dialogue in self.read_file(path) if dialogue[0] in chosen)
+        return (dialogue for dialogue in self.read_file(path) if dialogue.dialogue_id in chosen)
 
     def read_file(self, path: Path) -> Iterator[Dialogue]:
         if path.suffix == ".csv":
@@ -97,7 +97,7 @@ def read_json_lines(path: Path) -> Iterator[Dialogue]:
             texts = strings(entry, "utterances", where)
             speakers, labels = (strings(entry, name, where, len(texts)) for name in ("speakers", "labels"))
             given_id = entry.get("dialogue_id")
-            yield (
+            yield Dialogue(
                 str(number if given_id is None else given_id),
                 [
                     Utterance(text, speaker, label or None, where)
@@ -133,4 +133,5 @@ def read_csv_dialogues(path: Path, config: CustomConfig) -> Iterator[Dialogue]:
             raise ValueError(f"{where}: {config.dialogue_column} is empty; got {dialogue_id!r}; fill it in")
         speaker, label = row.get(config.speaker_column, ""), row.get(config.label_column, "")
         dialogues[dialogue_id].append(Utterance(row[config.text_column], speaker, label.strip() or None, where))
-    yield from dialogues.items()
+    for dialogue_id, utterances in dialogues.items():
+        yield Dialogue(dialogue_id, utterances)

@@ -68,7 +68,8 @@ class DailyDialog(DialogueBuilder):
             if len(labels) != len(texts):
                 raise ValueError(f"{where}: as many labels as utterances needed; got {len(labels)} for {len(texts)}")
             speakers = ("AB"[turn % 2] for turn in range(len(texts)))
-            yield f"{split}-{number}", [Utterance(*turn, where) for turn in zip(texts, speakers, labels, strict=True)]
+            turns = zip(texts, speakers, labels, strict=True)
+            yield Dialogue(f"{split}-{number}", [Utterance(*turn, where) for turn in turns])
 
 
 def released(split: str, path: Path) -> Iterator[tuple[str, tuple[str, ...], list[str | None]]]:

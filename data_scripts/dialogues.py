@@ -27,19 +27,26 @@ class Utterance(NamedTuple):
     where: str = ""
 
 
-Dialogue = tuple[str, list[Utterance]]  # its id, its utterances
+class Dialogue(NamedTuple):
+    """A dialogue, and for Conversation Completion the negatives that its corpus publishes with it."""
+
+    dialogue_id: str
+    utterances: list[Utterance]
+    negatives: list[str] | None = None
 
 
 class DialogueBuilder(datasets.GeneratorBasedBuilder):
     """A corpus of dialogues. A subclass says where its files are and how to read one.
 
     `FILES` maps a split to a file below `data_dir`, `LABELS` lists the label names in the order of their ids (None for
-    a corpus without labels), `read` yields the dialogues of one file. The module's docstring describes the corpus.
+    a corpus without labels), `NEGATIVES` says whether dialogues come with theirs, `read` yields the dialogues of one
+    file. The module's docstring describes the corpus.
     """
 
     DATA_DIR: str | None = ""  # what to give as `data_dir`, for a message; None where the corpus comes in a package
     FILES: dict[str, str] = {}
     LABELS: list[str] | None = None
+    NEGATIVES = False
     HOMEPAGE = ""
     LICENSE = ""
     CITATION = ""
@@ -123,6 +130,8 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
         }
         if self.LABELS is not None:
             features["labels"] = datasets.List(datasets.ClassLabel(names=self.LABELS))
+        if self.NEGATIVES:
+            features["negatives"] = datasets.List(datasets.Value("string"))
         return datasets.DatasetInfo(
             description=sys.modules[self.__module__].__doc__,
             features=datasets.Features(features),
@@ -140,19 +149,22 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
     def _generate_examples(self, **source) -> Iterator[tuple[str, dict]]:
         ids: set[str] = set()
         n_utterances = 0
-        for dialogue_id, utterances in self.read(**source):
-            row = self.row(dialogue_id, utterances)
-            if dialogue_id in ids:
-                where = utterances[0].where
-                raise ValueError(f"{where}: dialogue_id of an earlier dialogue; got {dialogue_id!r}; give each its own")
-            yield dialogue_id, row
-            ids.add(dialogue_id)
-            n_utterances += len(utterances)
+        for dialogue in self.read(**source):
+            row = self.row(dialogue)
+            if dialogue.dialogue_id in ids:
+                where = dialogue.utterances[0].where
+                raise ValueError(
+                    f"{where}: dialogue_id of an earlier dialogue; got {dialogue.dialogue_id!r}; give each its own"
+                )
+            yield dialogue.dialogue_id, row
+            ids.add(dialogue.dialogue_id)
+            n_utterances += len(dialogue.utterances)
         self.note("dialogues", len(ids))
         self.note("utterances", n_utterances)
 
-    def row(self, dialogue_id: str, utterances: list[Utterance]) -> dict:
+    def row(self, dialogue: Dialogue) -> dict:
         """One row of the dataset; ValueError where the dialogue is no good."""
+        dialogue_id, utterances, negatives = dialogue
         if not utterances:
             raise ValueError(f"{self.corpus}: dialogue without utterances; got {dialogue_id!r}; remove it")
         for utterance in utterances:
@@ -164,7 +176,11 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
             "speakers": [utterance.speaker for utterance in utterances],
         }
         labels = [self.label_id(utterance) for utterance in utterances]
-        return row if self.LABELS is None else {**row, "labels": labels}
+        if self.LABELS is not None:
+            row["labels"] = labels
+        if self.NEGATIVES:
+            row["negatives"] = negatives
+        return row
 
     def label_id(self, utterance: Utterance) -> int:
         if utterance.label is None:

@@ -35,7 +35,8 @@ class EmoryNLP(DialogueBuilder):
         try:
             for episode in season["episodes"]:
                 for scene in episode["scenes"]:
-                    yield scene["scene_id"], [self.utterance(entry, path) for entry in scene["utterances"]]
+                    utterances = [self.utterance(entry, path) for entry in scene["utterances"]]
+                    yield Dialogue(scene["scene_id"], utterances)
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path}: not laid out as published; got {error!r}; get the release again") from None
 

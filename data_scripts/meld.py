@@ -38,4 +38,4 @@ class Meld(DialogueBuilder):
             dialogues[row["Dialogue_ID"]].append((int(row["Utterance_ID"]), utterance))
         for dialogue_id, numbered in dialogues.items():
             numbered.sort(key=lambda pair: pair[0])
-            yield f"{split}-{dialogue_id}", [utterance for _, utterance in numbered]
+            yield Dialogue(f"{split}-{dialogue_id}", [utterance for _, utterance in numbered])

@@ -3,7 +3,9 @@
 Source: SubRip files that you have, such as those that OPUS OpenSubtitles is made of; the films keep their own licences,
 and none ships with this library. Paper to cite for the corpus and its use in pre-training: Jiao et al., Findings of
 EMNLP 2020; for OpenSubtitles: Lison and Tiedemann, LREC 2016. `data_dir` is a folder, with its sub-folders, or a zip of
-`.srt` files, one a film. A speaker is known only where a line is led by a NAME:. A film is in one split as a whole.
+`.srt` files, one a film; or a folder with the original implementation's `OpSub_{train,dev,test}.json`, which come with
+negatives and are taken as they are. A speaker is known only where a line is led by a NAME:. A film is in one split as
+a whole.
 Films in another language than `language` and those of fewer than `min_cues` cues are left out and counted.
 Needs the packages `srt` and `py3langid`.
 """
@@ -19,6 +21,7 @@ from pathlib import Path
 import datasets
 
 from .dialogues import Dialogue, DialogueBuilder, Utterance
+from .original import original_files, read_original
 from .reading import folder_or_zip
 from .splitting import in_parts, split_by_hash
 from .subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences
@@ -61,12 +64,24 @@ class OpSub(DialogueBuilder):
 }"""
 
     def files(self, config: OpSubConfig) -> dict[str, Path]:
+        if files := self.original_files(config):
+            return files
         if missing := [package for package in ("srt", "py3langid") if find_spec(package) is None]:
             # Loaded only here and where they are used: the other corpora do without.
             raise ImportError(f"opsub: needs {' and '.join(missing)}; pip install {' '.join(missing)}")
         return {"films": self.source(config)}
 
+    def original_files(self, config: OpSubConfig) -> dict[str, Path]:
+        source = self.source(config)
+        return original_files(source) if source.is_dir() else {}
+
+    def _info(self) -> datasets.DatasetInfo:
+        self.NEGATIVES = bool(self.original_files(self.config))
+        return super()._info()
+
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+        if self.NEGATIVES:
+            return super()._split_generators(dl_manager)
         source = folder_or_zip(Path(self.config.data_dir))
         if isinstance(source, Path):
             names = [path.relative_to(source).as_posix() for path in source.rglob("*")]
@@ -105,11 +120,13 @@ class OpSub(DialogueBuilder):
         language, _ = py3langid.classify(words)
         return None if language == self.config.language else f"language {language}"
 
-    def read(self, films: list[str]) -> Iterator[Dialogue]:
+    def read(self, films: list[str] = (), **original) -> Iterator[Dialogue]:
+        if original:
+            yield from read_original(**original)
         source = folder_or_zip(Path(self.config.data_dir))
         for film in films:
             for number, utterances in enumerate(self.dialogues(film_lines(self.text(source, film)))):
-                yield f"{film[:-4]}-{number:04d}", utterances
+                yield Dialogue(f"{film[:-4]}-{number:04d}", utterances)
 
     def dialogues(self, lines: list[Line]) -> Iterator[list[Utterance]]:
         if self.config.join_sentences:

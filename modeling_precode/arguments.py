@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import datasets
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, HfArgumentParser, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from .configuration_precode import SIZES, UTTERANCE_ENCODERS, PreCodeConfig
@@ -25,6 +25,7 @@ from .word_vectors import load_word_vectors
 logger = logging.getLogger(__name__)
 
 TRACKERS = ("tensorboard", "trackio", "wandb")
+RECIPES = ("default", "original")
 
 
 def argument(help: str, default: Any = None, **metadata: Any) -> Any:
@@ -32,6 +33,20 @@ def argument(help: str, default: Any = None, **metadata: Any) -> Any:
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata={"help": help, **metadata})
     return field(default=default, metadata={"help": help, **metadata})
+
+
+def parse_arguments(
+    classes: tuple[type, ...], description: str | None, original: Callable[[str, str | None], dict[str, Any]]
+) -> tuple[Any, ...]:
+    """The command line as one object a class.
+
+    With `--recipe original`, what is not given on the command line is `original(corpus, model)`.
+    """
+    parser = HfArgumentParser(classes, description=description)
+    given, _ = parser.parse_known_args()
+    if given.recipe == "original":
+        parser.set_defaults(**original(given.corpus, given.model))
+    return parser.parse_args_into_dataclasses()
 
 
 @dataclass

@@ -112,7 +112,7 @@ class ERCScores(_InMemoryMetric):
     * `accuracy`, `weighted_f1`, `macro_f1`: over all of `label_names`, as scikit-learn computes them;
     * `micro_f1_without_<excluded_label>`, where one is given: F1 of the decisions on all other labels, taken together;
     * `WA`: correct / all utterances whose gold label is focused; `UWA`: mean recall of the focused labels;
-      `focused_macro_f1`: mean of their `focused_f1`. The original's scores; it rounds each step to 0.01 percent;
+      `focused_macro_f1`: mean of their `focused_f1`. The original's scores, rounded to 0.01 percent at each step;
     * `per_label`: `{name: {"precision", "recall", "f1", "support"}}`, and `focused_f1` for a focused label, whose
       precision counts only the utterances with both gold and predicted label focused;
     * `confusion_matrix`: (classes, classes) utterances, one row a gold label, one column a predicted one.
@@ -149,8 +149,10 @@ class ERCScores(_InMemoryMetric):
         correct, support = confusion.diagonal(), confusion.sum(axis=1)
         precision, recall = _ratio(correct, confusion.sum(axis=0)), _ratio(correct, support)
         f1 = _f1(precision, recall)
-        focused_precision = _ratio(correct[focused], confusion[np.ix_(focused, focused)].sum(axis=0))
-        focused_f1 = _f1(focused_precision, recall[focused])
+        # In percent, and rounded at each step, like the original: the same epoch must come out best.
+        focused_recall = _percent(recall[focused])
+        focused_precision = _percent(_ratio(correct[focused], confusion[np.ix_(focused, focused)].sum(axis=0)))
+        focused_f1 = np.round(_f1(focused_precision, focused_recall), 2)
 
         scores: dict[str, Any] = {
             "accuracy": float(correct.sum() / confusion.sum()),
@@ -162,15 +164,15 @@ class ERCScores(_InMemoryMetric):
             others = np.setdiff1d(classes, excluded)
             decisions = confusion[others].sum() + confusion[:, others].sum()
             scores[f"micro_f1_without_{excluded_label}"] = float(_ratio(2 * correct[others].sum(), decisions))
-        scores["WA"] = float(_ratio(correct[focused].sum(), support[focused].sum()))
-        scores["UWA"] = float(recall[focused].mean())
-        scores["focused_macro_f1"] = float(focused_f1.mean())
+        scores["WA"] = float(_percent(_ratio(correct[focused].sum(), support[focused].sum())) / 100)
+        scores["UWA"] = float(np.round(focused_recall.mean(), 2) / 100)
+        scores["focused_macro_f1"] = float(np.round(focused_f1.mean(), 2) / 100)
         columns = {"precision": precision, "recall": recall, "f1": f1, "support": support}
         scores["per_label"] = {
             name: {column: values[i].item() for column, values in columns.items()} for i, name in enumerate(names)
         }
         for i, value in zip(focused, focused_f1, strict=True):
-            scores["per_label"][names[i]]["focused_f1"] = value.item()
+            scores["per_label"][names[i]]["focused_f1"] = value.item() / 100
         scores["confusion_matrix"] = confusion.tolist()
         return scores
 
@@ -178,6 +180,10 @@ class ERCScores(_InMemoryMetric):
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """part / whole, and 0 where the whole is 0."""
     return part / np.maximum(whole, 1)
+
+
+def _percent(ratio: np.ndarray) -> np.ndarray:
+    return np.round(100 * ratio, 2)
 
 
 def _f1(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:

@@ -7,6 +7,15 @@ import numpy as np
 from torch.utils.data import Dataset
 
 
+def check_enough_dialogues(num_dialogues: int, num_negatives: int) -> None:
+    """ValueError where a dialogue has fewer than `num_negatives` other dialogues."""
+    if num_dialogues <= num_negatives:
+        raise ValueError(
+            f"{num_negatives} negatives from different other dialogues need at least {num_negatives + 1} "
+            f"dialogues; got {num_dialogues}. Give more dialogues"
+        )
+
+
 class DialoguesWithNegatives(Dataset):
     """Dialogues with the negatives of each: `num_negatives` different other dialogues, one random utterance of each.
 
@@ -24,11 +33,7 @@ class DialoguesWithNegatives(Dataset):
     """
 
     def __init__(self, dialogues: Sequence[dict[str, Any]], num_negatives: int, seed: int):
-        if len(dialogues) <= num_negatives:
-            raise ValueError(
-                f"{num_negatives} negatives from different other dialogues need at least {num_negatives + 1} "
-                f"dialogues; got {len(dialogues)}. Give more dialogues"
-            )
+        check_enough_dialogues(len(dialogues), num_negatives)
         self.dialogues = dialogues
         self.num_negatives = num_negatives
         self.seed = seed

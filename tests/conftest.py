@@ -1,6 +1,7 @@
 """What the tests share: no network, one thread, and a tiny tokenizer and model."""
 
 import os
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Two processes of two threads each on two cores spend their time waiting for one another.
@@ -18,6 +19,15 @@ WORDS = ["i", "you", "we", "are", "so", "very", "happy", "angry", "sad", "about"
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of what was recorded from the original implementation."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "fixtures" / "original_a"
+    if not folder.is_dir():
+        pytest.skip("needs the recordings of the original in ../shared/fixtures/original_a")
+    return folder
 
 
 @pytest.fixture

@@ -1,21 +1,16 @@
 """What a user may count on from the class weights of the emotion loss."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from modeling_precode.class_weights import focused_class_weights
 
-RECORDED = Path(__file__).resolve().parents[2] / "shared" / "fixtures" / "original_a" / "metrics.json"
-
 
 @pytest.fixture(scope="module")
-def recorded_cases():
-    if not RECORDED.is_file():
-        pytest.skip("needs the recorded metrics of the original, ../shared/fixtures/original_a/metrics.json")
-    return json.loads(RECORDED.read_text())["emoeval_cases"]
+def recorded_cases(recordings):
+    return json.loads((recordings / "metrics.json").read_text())["emoeval_cases"]
 
 
 def test_weights_follow_the_formula():

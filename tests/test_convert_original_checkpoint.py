@@ -23,7 +23,6 @@ from modeling_precode.convert_original_checkpoint import convert_original_checkp
 from modeling_precode.restricted_pickle import Record, read_pickle, rebuild_tensor
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORDINGS = ROOT.parent / "shared" / "fixtures" / "original_a"
 TORCH_CONTAINERS = ["zip", "older"]
 CONTAINERS = [*TORCH_CONTAINERS, "bare"]
 ARGUMENTS = ["wordenc", "sentenc", "contenc", "dec"]
@@ -137,13 +136,6 @@ def original(tmp_path) -> Original:
 @pytest.fixture
 def output(tmp_path) -> Path:
     return tmp_path / "made" / "checkpoint"
-
-
-@pytest.fixture
-def recordings() -> Path:
-    if not RECORDINGS.is_dir():
-        pytest.skip("needs the recordings of the original in ../shared/fixtures/original_a")
-    return RECORDINGS
 
 
 def assert_holds(folder: Path, modules: dict[str, nn.Module]):

@@ -19,20 +19,10 @@ from modeling_precode.modeling_precode import (
     PreCodePreTrainedModel,
 )
 
-RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "fixtures" / "original_a"
 UTTERANCE_ENCODERS = {"model_gru": "sentEncoder", "model_gru2": "sentGRUEncoder", "model_gru2l": "sentGRU2LEncoder"}
 MODELS = [name + size for name in UTTERANCE_ENCODERS for size in ("", "_big")]
 POOLING_LENGTH = 10
 FORWARD, GRADIENT, FLOOR = 1e-5, 1e-4, 1e-3
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Models this small run several times faster without threads that wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @dataclass
@@ -57,10 +47,8 @@ class Recorded:
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def recording(request) -> Path:
-    if not RECORDINGS.is_dir():
-        pytest.skip("needs the recordings of the original in ../shared/fixtures/original_a")
-    return RECORDINGS / request.param
+def recording(request, recordings) -> Path:
+    return recordings / request.param
 
 
 @pytest.fixture(scope="module", params=["completion", "classification"])

@@ -50,7 +50,7 @@ def test_description_licence_and_citation_reach_the_dataset(load, write):
 
 def test_an_unknown_corpus_lists_the_known_ones(load):
     with pytest.raises(
-        ValueError, match="unknown corpus; got 'melt'; known: chitchat, custom, dailydialog, emorynlp, me"
+        ValueError, match="unknown corpus; got 'melt'; known: chitchat, custom, dailydialog, emorynlp, em"
     ):
         load("melt")
 

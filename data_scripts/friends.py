@@ -1,0 +1,21 @@
+"""Friends of EmotionLines: scenes of the show, every utterance labelled with one of eight emotions.
+
+Source: EmotionLines, on request from its authors, or the original implementation's files. Licence: CC BY-NC-ND 4.0.
+Paper to cite: Hsu et al., LREC 2018. `data_dir` holds `friends_train.json`, `friends_dev.json` and `friends_test.json`.
+"non-neutral" is an utterance whose annotators did not agree on one emotion. Its scenes are those of MELD, and from the
+same show as EmoryNLP's: results on them are not independent.
+"""
+
+from .original import OriginalCorpus
+
+
+class Friends(OriginalCorpus):
+    LABELS = ["anger", "disgust", "fear", "joy", "neutral", "non-neutral", "sadness", "surprise"]
+    HOMEPAGE = "http://doraemon.iis.sinica.edu.tw/emotionlines"
+    LICENSE = "CC-BY-NC-ND-4.0"
+    CITATION = """@inproceedings{hsu2018emotionlines,
+  title={{EmotionLines}: An Emotion Corpus of Multi-Party Conversations},
+  author={Chen, Sheng-Yeh and Hsu, Chao-Chun and Kuo, Chuan-Chun and Huang, Ting-Hao and Ku, Lun-Wei},
+  booktitle={Proceedings of LREC},
+  year={2018}
+}"""

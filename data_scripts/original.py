@@ -1,0 +1,85 @@
+"""The layout of EmotionLines and of the original implementation's own files: `<Name>_{train,dev,test}.json`.
+
+A file is a list of dialogues. A labelled dialogue is a list of `{"utterance", "emotion"}`, in EmotionLines with a
+`speaker` too; a dialogue of OpSub is `{"script": [utterances], "neg": [negatives]}`.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import datasets
+
+from .dialogues import Dialogue, DialogueBuilder, Utterance
+from .reading import parse_json, read_text
+
+NAMES = {"train": "train", "validation": "dev", "test": "test"}
+# Characters that no text holds: bytes of the encoding cp1252 that were taken for characters.
+CONTROL_CHARACTERS = re.compile("[\x80-\x9f]")
+
+
+class OriginalCorpus(DialogueBuilder):
+    """A labelled corpus in this layout; without `LABELS`, the label names are those of train, sorted."""
+
+    DATA_DIR = "the folder with <Name>_train.json, <Name>_dev.json and <Name>_test.json"
+
+    def files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
+        folder = self.source(config)
+        if files := original_files(folder):
+            return files
+        names = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) if folder.is_dir() else "no folder"
+        raise FileNotFoundError(f"{folder}: got {names or 'nothing'}; give {self.DATA_DIR}")
+
+    def _info(self) -> datasets.DatasetInfo:
+        if self.LABELS is None:
+            train = read_original("train", self.files(self.config)["train"])
+            labels = {utterance.label for dialogue in train for utterance in dialogue.utterances}
+            self.LABELS = sorted(label for label in labels if label)
+        return super()._info()
+
+    def read(self, split: str, path: Path) -> Iterator[Dialogue]:
+        return read_original(split, path)
+
+
+def original_files(folder: Path) -> dict[str, Path]:
+    """The file of each split; nothing where the folder holds none of them."""
+    files = {}
+    for split, name in NAMES.items():
+        found = sorted(path for path in folder.glob("*.json") if path.stem.lower().endswith(f"_{name}"))
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found)
+            raise ValueError(f"{folder}: more than one file of a split; got {names}; give each corpus its own folder")
+        if found:
+            files[split] = found[0]
+    if files and (missing := [NAMES[split] for split in NAMES if split not in files]):
+        raise FileNotFoundError(f"{folder}: no file of a name that ends in _{missing[0]}.json; add it")
+    return files
+
+
+def read_original(split: str, path: Path) -> Iterator[Dialogue]:
+    dialogues = parse_json(read_text(path), path)
+    if not isinstance(dialogues, list):
+        raise ValueError(f"{path}: not a list of dialogues; got {str(dialogues)[:60]!r}; get the file again")
+    for number, entry in enumerate(dialogues):
+        where = f"{path}, dialogue {number}"
+        try:
+            if isinstance(entry, dict):
+                utterances = [Utterance(repaired(text), where=where) for text in entry["script"]]
+                negatives = [repaired(text) for text in entry["neg"]]
+            else:
+                negatives = None
+                utterances = [
+                    Utterance(repaired(turn["utterance"]), str(turn.get("speaker", "")), turn["emotion"], where)
+                    for turn in entry
+                ]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f'{where}: got {str(entry)[:60]!r} ({error!r}); write [{{"utterance", "emotion"}}, ...] or '
+                '{"script": [...], "neg": [...]}'
+            ) from None
+        yield Dialogue(f"{split}-{number}", utterances, negatives)
+
+
+def repaired(text: str) -> str:
+    """Text whose apostrophes and dashes became control characters on the way, as those of Friends did."""
+    return CONTROL_CHARACTERS.sub(lambda match: match[0].encode("latin-1").decode("cp1252", "replace"), text)

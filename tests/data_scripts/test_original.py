@@ -1,0 +1,96 @@
+"""EmotionLines and the original implementation's own files are read, and what is wrong in one is named."""
+
+import json
+
+import pytest
+
+TURNS = [
+    {"speaker": "Ann", "utterance": "It\u0092s late \u0096 go!", "emotion": "anger", "annotation": "0030010"},
+    {"speaker": 1046, "utterance": "Okay \U0001f600 person_165", "emotion": "non-neutral", "annotation": "1111000"},
+]
+WITHOUT_SPEAKERS = [{"utterance": "So.", "emotion": "neutral"}, {"utterance": "Oh?", "emotion": "joy"}]
+OPSUB = {"script": ["One.", "It\u0092s two?", "Three!"], "neg": [f"Other {i}." for i in range(10)]}
+
+
+def files(name: str, train: list, dev: list | None = None) -> dict[str, str]:
+    splits = {"train": train, "dev": dev or train, "test": train}
+    return {f"{name}_{split}.json": json.dumps(dialogues) for split, dialogues in splits.items()}
+
+
+@pytest.mark.parametrize(("corpus", "name"), [("friends", "friends"), ("emotionpush", "emotionpush")])
+def test_emotionlines_is_read_with_its_speakers_and_repaired(load, write, corpus, name):
+    dataset = load(corpus, write(files(name, [TURNS, WITHOUT_SPEAKERS])))
+    row, other = dataset["validation"]
+    assert row["utterances"] == ["It\u2019s late \u2013 go!", "Okay \U0001f600 person_165"]
+    assert row["speakers"] == ["Ann", "1046"]
+    names = dataset["train"].features["labels"].feature.names
+    assert [names[label] for label in row["labels"]] == ["anger", "non-neutral"]
+    assert other["speakers"] == ["", ""]
+    assert dataset["test"]["dialogue_id"] == ["test-0", "test-1"]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "name", "emotions"),
+    [
+        ("friends", "Friends", ["anger", "neutral"]),
+        ("emotionpush", "Emotionpush", ["sadness", "joy"]),
+        ("iemocap", "IEMOCAP4v2", ["angry", "sad"]),
+        ("mosei", "MOSEI", ["happiness", "disgust"]),
+        ("mosi", "MOSI", ["negative", "positive"]),
+    ],
+)
+def test_the_originals_files_of_a_corpus_are_read(load, write, corpus, name, emotions):
+    dialogue = [{"utterance": "Well.", "emotion": emotion} for emotion in emotions]
+    dataset = load(corpus, write(files(name, [dialogue])))
+    names = dataset["train"].features["labels"].feature.names
+    assert [names[label] for label in dataset["test"][0]["labels"]] == emotions
+    assert dataset["test"][0]["utterances"] == ["Well.", "Well."]
+
+
+def test_the_originals_subtitles_keep_their_negatives(load, write):
+    dataset = load("opsub", write(files("OpSub", [OPSUB, OPSUB])))
+    row = dataset["validation"][1]
+    assert row["utterances"] == ["One.", "It\u2019s two?", "Three!"]
+    assert row["negatives"] == OPSUB["neg"]
+    assert "labels" not in row
+
+
+def test_the_recorded_files_have_the_recorded_counts(load, recordings, counts):
+    expected = {"friends": "Friends", "emotionpush": "Emotionpush", "iemocap": "IEMOCAP4v2", "mosi": "MOSI"}
+    for corpus, name in {**expected, "opsub": "OpSub"}.items():
+        folder = recordings / "vocab" / "Data" / name
+        found = counts(load(corpus, folder))
+        for split, short in {"train": "train", "validation": "dev", "test": "test"}.items():
+            dialogues = json.loads((folder / f"{name}_{short}.json").read_text())
+            lengths = [len(d["script"] if isinstance(d, dict) else d) for d in dialogues]
+            assert found[split] == (len(dialogues), sum(lengths))
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ([[{"utterance": "So."}]], r"_train.json, dialogue 0: got .*'emotion'.*write \[\{\"utterance\", \"emotion\"\}"),
+        ([WITHOUT_SPEAKERS, {"script": ["So."]}], "_train.json, dialogue 1: got .*'neg'"),
+        ([[{"utterance": None, "emotion": "joy"}]], "_train.json, dialogue 0: got"),
+        ([["So."]], "_train.json, dialogue 0: got"),
+        ({"dialogues": []}, "_train.json: not a list of dialogues; got"),
+        ([[{"utterance": " ", "emotion": "joy"}]], "_train.json, dialogue 0: empty utterance"),
+        ([[{"utterance": "So.", "emotion": "glee"}]], "_train.json, dialogue 0: unknown label; got 'glee'"),
+    ],
+)
+def test_a_dialogue_that_is_no_good_is_named(load, write, train, message):
+    with pytest.raises(ValueError, match=message):
+        load("friends", write(files("Friends", train, dev=[WITHOUT_SPEAKERS])))
+
+
+def test_missing_or_mixed_files_are_named(load, write):
+    folder = write({"Friends_train.json": "[]", "notes.txt": "", "Friends_test.json": "[]"})
+    with pytest.raises(FileNotFoundError, match="no file of a name that ends in _dev.json"):
+        load("friends", folder)
+    write({"Friends_dev.json": "[]", "MOSI_train.json": "[]"})
+    with pytest.raises(ValueError, match="more than one file of a split; got Friends_train.json, MOSI_train.json"):
+        load("friends", folder)
+    for path in folder.glob("*.json"):
+        path.unlink()
+    with pytest.raises(FileNotFoundError, match="got notes.txt; give the folder with <Name>_train.json"):
+        load("friends", folder)
