@@ -9,15 +9,7 @@ import datasets
 import evaluate
 import numpy as np
 
-_CITATION = """\
-@inproceedings{jiao-etal-2020-exploiting,
-    title = "Exploiting Unsupervised Data for Emotion Recognition in Conversations",
-    author = "Jiao, Wenxiang and Lyu, Michael and King, Irwin",
-    booktitle = "Findings of the Association for Computational Linguistics: EMNLP 2020",
-    year = "2020",
-    pages = "4839--4846",
-    url = "https://aclanthology.org/2020.findings-emnlp.435"
-}"""
+from .citation import CITATION
 
 
 class _InMemoryMetric(evaluate.Metric):
@@ -57,7 +49,7 @@ class ConvComRecall(_InMemoryMetric):
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description="Recall R_N@k of the true utterance among N candidates (Conversation Completion).",
-            citation=_CITATION,
+            citation=CITATION,
             inputs_description=type(self).__doc__,
             features=datasets.Features(
                 {"predictions": datasets.Sequence(datasets.Value("float64")), "references": datasets.Value("int64")}
@@ -124,7 +116,7 @@ class ERCScores(_InMemoryMetric):
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description="Accuracy, F1 and the Pre-CODE scores (WA, UWA, focused macro F1) of emotion labels.",
-            citation=_CITATION,
+            citation=CITATION,
             inputs_description=type(self).__doc__,
             features=datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}),
         )

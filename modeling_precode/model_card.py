@@ -10,15 +10,9 @@ from typing import Any
 import yaml
 from huggingface_hub import HfApi
 
+from .citation import CITATION
+
 PACKAGES = ("torch", "transformers", "datasets", "accelerate")
-_CITATION = """```bibtex
-@inproceedings{jiao-etal-2020-exploiting,
-    title = "Exploiting Unsupervised Data for Emotion Recognition in Conversations",
-    author = "Jiao, Wenxiang and Lyu, Michael and King, Irwin",
-    booktitle = "Findings of the Association for Computational Linguistics: EMNLP 2020",
-    year = "2020",
-}
-```"""
 _CONVCOM = {
     "tags": ["precode", "conversation", "conversation-completion"],
     "what": "A context-dependent encoder of English conversations (Pre-CODE), pre-trained with Conversation "
@@ -108,7 +102,7 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str
         "## Limits",
         text["limits"],
         "## Citation",
-        _CITATION,
+        f"```bibtex\n{CITATION}\n```",
     ]
     (Path(folder) / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 

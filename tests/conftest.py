@@ -9,6 +9,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 import torch
+from original_files import Original
 
 from modeling_precode import PreCodeConfig, PreCodeTokenizer
 
@@ -52,3 +53,14 @@ def tiny_config():
         return PreCodeConfig(**{**defaults, **settings})
 
     return make
+
+
+@pytest.fixture
+def original(tmp_path) -> Original:
+    return Original(tmp_path)
+
+
+@pytest.fixture
+def output(tmp_path) -> Path:
+    """A folder that is not there yet."""
+    return tmp_path / "made" / "checkpoint"
