@@ -1,10 +1,11 @@
 """DailyDialog: everyday dialogues between two people, every utterance labelled with one of six emotions or none.
 
-Source: the zips of the release. Licence: CC BY-NC-SA 4.0. Paper to cite: Li et al., IJCNLP 2017.
-`data_dir` holds `train.zip`, `validation.zip` and `test.zip`, or the folders that they unpack to. The two speakers,
-whom the corpus does not name, are "A" and "B" in turn. One dialogue of train has a label less than it has utterances:
-labels count from its start, and its last utterance stays as context without one. Some dialogues of train stand verbatim
-in validation or test, which flatters a result: `drop_duplicates` drops them from train.
+Source: the zips of the release, or the original implementation's files. Licence: CC BY-NC-SA 4.0. Paper to cite: Li et
+al., IJCNLP 2017. `data_dir` holds `train.zip`, `validation.zip` and `test.zip`, or the folders that they unpack to, or
+`<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`. The two speakers, whom the corpus does not name, are "A"
+and "B" in turn. One dialogue of train has a label less than it has utterances: labels count from its start, and its
+last utterance stays as context without one. Some dialogues of train stand verbatim in validation or test, which
+flatters a result: the report of the build counts them, and `drop_duplicates` drops them from train.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import datasets
 
-from .dialogues import Dialogue, DialogueBuilder, Utterance
+from .dialogues import Dialogue, Utterance
+from .original import OriginalCorpus
 from .reading import existing, folder_or_zip, read_text
 
 TURN_END = "__eou__"
@@ -33,7 +35,7 @@ class DailyDialogConfig(datasets.BuilderConfig):
     drop_duplicates: bool = False  # dialogues of train that stand verbatim in validation or test
 
 
-class DailyDialog(DialogueBuilder):
+class DailyDialog(OriginalCorpus):
     BUILDER_CONFIG_CLASS = DailyDialogConfig
     FILES = {"train": "train.zip", "validation": "validation.zip", "test": "test.zip"}
     LABELS = list(NUMBERS.values())
@@ -46,7 +48,7 @@ class DailyDialog(DialogueBuilder):
   year={2017}
 }"""
 
-    def files(self, config: DailyDialogConfig) -> dict[str, Path]:
+    def release_files(self, config: DailyDialogConfig) -> dict[str, Path]:
         source = self.source(config)
         return {
             split: folder if (folder := source / split).is_dir() else existing(source / name)
@@ -54,22 +56,32 @@ class DailyDialog(DialogueBuilder):
         }
 
     def read(self, split: str, path: Path) -> Iterator[Dialogue]:
-        held_out = set()
-        if split == "train" and self.config.drop_duplicates:
-            files = self.files(self.config)
-            held_out = {texts for other in ("validation", "test") for _, texts, _ in released(other, files[other])}
-        for number, (where, texts, labels) in enumerate(released(split, path)):
-            if texts in held_out:
-                self.note("dialogues of train dropped, as they stand in validation or test")
-                continue
-            if len(labels) == len(texts) - 1:
+        dialogues, held_out = list(super().read(split=split, path=path)), set()
+        for other in ("validation", "test") if split == "train" else ():
+            held_out |= set(map(verbatim, super().read(split=other, path=self.files(self.config)[other])))
+        for dialogue in dialogues:
+            if verbatim(dialogue) in held_out:
+                if self.config.drop_duplicates:
+                    self.note("dialogues of train dropped, as they stand in validation or test")
+                    continue
+                self.note("dialogues of train kept, though they stand in validation or test")
+            if dialogue.utterances and dialogue.utterances[-1].label is None:
                 self.note("last utterances without a label")
+            yield dialogue
+
+    def read_release(self, split: str, path: Path) -> Iterator[Dialogue]:
+        for number, (where, texts, labels) in enumerate(released(split, path)):
+            if len(labels) == len(texts) - 1:
                 labels.append(None)
             if len(labels) != len(texts):
                 raise ValueError(f"{where}: as many labels as utterances needed; got {len(labels)} for {len(texts)}")
             speakers = ("AB"[turn % 2] for turn in range(len(texts)))
             turns = zip(texts, speakers, labels, strict=True)
             yield Dialogue(f"{split}-{number}", [Utterance(*turn, where) for turn in turns])
+
+
+def verbatim(dialogue: Dialogue) -> tuple[str, ...]:
+    return tuple(utterance.text for utterance in dialogue.utterances)
 
 
 def released(split: str, path: Path) -> Iterator[tuple[str, tuple[str, ...], list[str | None]]]:

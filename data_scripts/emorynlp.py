@@ -1,20 +1,22 @@
 """EmoryNLP: scenes of Friends, every utterance labelled with one of seven emotions.
 
-Source: the emotion detection files of the Character Mining project. Licence: Apache-2.0. Paper to cite: Zahiri and
-Choi, AAAI workshops 2018. `data_dir` holds `emotion-detection-trn.json`, `emotion-detection-dev.json` and
-`emotion-detection-tst.json`. A dialogue is a scene. Several speakers of one utterance are joined by ", ", and one that
-the corpus does not name is "". Its scenes come from the same show as MELD's and EmotionLines': results on them are not
+Source: the emotion detection files of the Character Mining project, or the original implementation's files. Licence:
+Apache-2.0. Paper to cite: Zahiri and Choi, AAAI workshops 2018. `data_dir` holds `emotion-detection-trn.json`,
+`emotion-detection-dev.json` and `emotion-detection-tst.json`, or `<Name>_train.json`, `<Name>_dev.json` and
+`<Name>_test.json`. A dialogue is a scene. Several speakers of one utterance are joined by ", ", and one that the corpus
+does not name is "". Its scenes come from the same show as MELD's and EmotionLines': results on them are not
 independent.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from .dialogues import Dialogue, DialogueBuilder, Utterance
+from .dialogues import Dialogue, Utterance
+from .original import OriginalCorpus
 from .reading import parse_json, read_text
 
 
-class EmoryNLP(DialogueBuilder):
+class EmoryNLP(OriginalCorpus):
     FILES = {
         "train": "emotion-detection-trn.json",
         "validation": "emotion-detection-dev.json",
@@ -30,7 +32,7 @@ class EmoryNLP(DialogueBuilder):
   year={2018}
 }"""
 
-    def read(self, split: str, path: Path) -> Iterator[Dialogue]:
+    def read_release(self, split: str, path: Path) -> Iterator[Dialogue]:
         season = parse_json(read_text(path), path)
         try:
             for episode in season["episodes"]:

@@ -9,4 +9,5 @@ from .friends import Friends
 
 
 class EmotionPush(Friends):
+    REDISTRIBUTABLE = False
     LICENSE = "on request from the authors; no redistribution"

@@ -1,15 +1,64 @@
-"""IEMOCAP: acted dialogues of two people, in transcripts, labelled with emotions.
+"""IEMOCAP: played dialogues of two people, in transcripts, every turn labelled with an emotion.
 
-Source: the original implementation's files of it. Licence: that of the University of Southern California; it may not
-be passed on. Paper to cite: Busso et al., Language Resources and Evaluation 2008. `data_dir` holds
-`<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`; the label names are those of train.
+Source: the release that the University of Southern California gives on request, or the original implementation's files
+of it. Licence: that of the University of Southern California; it may not be passed on. Paper to cite: Busso et al.,
+Language Resources and Evaluation 2008.
+
+`data_dir` is the folder `IEMOCAP_full_release`, or the one that holds it. `dialog/transcriptions` and
+`dialog/EmoEvaluation` of each session are read, and the options say what becomes of them:
+
+* `task` is "four" (angry, happy, neutral, sad: happy and excited are one) or "six" (angry, excited, frustrated, happy,
+  neutral, sad). A turn of another emotion, one on which the annotators did not agree and one that nobody evaluated stay
+  as context without a label.
+* `test_session`, 5, is the session whose dialogues are test.
+* `validation`, 0.2, is the share of the other dialogues that are validation; their names alone decide which. By
+  default, train, validation and test have 96, 24 and 31 dialogues.
+
+Turns are in the order in which they start. A speaker is named by session and sex, as in "Ses01F".
+
+Or `data_dir` holds `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`. Splits and label names are then those
+of these files, and the options change nothing.
 """
 
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+
+from .dialogues import Dialogue, Utterance
 from .original import OriginalCorpus
+from .reading import existing, read_text
+from .splitting import split_by_hash
+
+RELEASE = "IEMOCAP_full_release"
+TRANSCRIPTS, EVALUATIONS = "transcriptions", "EmoEvaluation"
+TASKS = {
+    "four": {"ang": "angry", "exc": "happy", "hap": "happy", "neu": "neutral", "sad": "sad"},
+    "six": {"ang": "angry", "exc": "excited", "fru": "frustrated", "hap": "happy", "neu": "neutral", "sad": "sad"},
+}
+CODES = {*TASKS["six"], "dis", "fea", "oth", "sur", "xxx"}
+SECONDS = r"\[\s*(?P<start>-?\d+(?:\.\d*)?)\s*-\s*-?\d+(?:\.\d*)?\s*\]"
+TURN = re.compile(rf"(?P<name>(?P<session>Ses\d+)[FM]_\w+_(?P<sex>[FM])\w*)\s*{SECONDS}\s*:(?P<text>.*)")
+EVALUATION = re.compile(rf"{SECONDS}\s+(?P<name>\S+)\s+(?P<code>\S+)(\s+\[.*\])?")
+
+
+@dataclass
+class IemocapConfig(datasets.BuilderConfig):
+    """How the release becomes a task and splits."""
+
+    task: str = "four"  # or "six"
+    test_session: int = 5
+    validation: float = 0.2  # of the other sessions' dialogues
 
 
 class Iemocap(OriginalCorpus):
+    BUILDER_CONFIG_CLASS = IemocapConfig
+    DATA_DIR = f"the folder {RELEASE}, or one with <Name>_train.json, <Name>_dev.json and <Name>_test.json"
     HOMEPAGE = "https://sail.usc.edu/iemocap"
+    REDISTRIBUTABLE = False
     LICENSE = "on request from the University of Southern California; no redistribution"
     CITATION = """@article{busso2008iemocap,
   title={{IEMOCAP}: Interactive Emotional Dyadic Motion Capture Database},
@@ -18,3 +67,113 @@ class Iemocap(OriginalCorpus):
   journal={Language Resources and Evaluation},
   year={2008}
 }"""
+
+    def release_files(self, config: IemocapConfig) -> dict[str, Path]:
+        """The two folders that are read of every session; the others hold thousands of recordings."""
+        return {
+            f"{kind} of session {session}": existing(folder / kind)
+            for session, folder in self.sessions(config).items()
+            for kind in (TRANSCRIPTS, EVALUATIONS)
+        }
+
+    def sessions(self, config: IemocapConfig) -> dict[int, Path]:
+        source = self.source(config)
+        release = source / RELEASE if (source / RELEASE).is_dir() else source
+        sessions = {int(folder.name[-1]): folder / "dialog" for folder in sorted(release.glob("Session[1-5]"))}
+        if not sessions:
+            found = ", ".join(sorted(path.name for path in release.glob("*"))[:10]) or "nothing"
+            raise FileNotFoundError(f"{release}: no Session1 to Session5; got {found}; give {self.DATA_DIR}")
+        return sessions
+
+    def _info(self) -> datasets.DatasetInfo:
+        if not self.original_files(self.config):
+            if self.config.task not in TASKS:
+                raise ValueError(f"iemocap: unknown task; got {self.config.task!r}; known: {', '.join(TASKS)}")
+            self.LABELS = sorted(set(TASKS[self.config.task].values()))
+        return super()._info()
+
+    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+        if self.original_files(self.config):
+            return super()._split_generators(dl_manager)
+        sessions, test = self.sessions(self.config), self.config.test_session
+        if test not in sessions:
+            raise ValueError(f"iemocap: no such test_session; got {test}; known: {', '.join(map(str, sessions))}")
+        if missing := [session for session in range(1, 6) if session not in sessions]:
+            self.note("sessions that are not there", len(missing))
+        if not 0 < self.config.validation < 1:
+            raise ValueError(f"iemocap: validation must be between 0 and 1; got {self.config.validation}")
+        splits = {"train": [], "validation": [], "test": transcripts(sessions.pop(test))}
+        others = {path.stem: path for folder in sessions.values() for path in transcripts(folder)}
+        try:
+            # Its test, which is never empty, goes to train.
+            validation = split_by_hash(others, self.config.validation, test=0)["validation"]
+        except ValueError as error:
+            raise ValueError(f"{self.config.data_dir}, dialogues of other sessions than {test}: {error}") from None
+        for name, path in others.items():
+            splits["validation" if name in validation else "train"].append(path)
+        return [
+            datasets.SplitGenerator(name=split, gen_kwargs={"transcripts": paths}) for split, paths in splits.items()
+        ]
+
+    def read_release(self, transcripts: list[Path]) -> Iterator[Dialogue]:
+        for path in transcripts:
+            yield Dialogue(path.stem, self.turns(path, evaluations(path.parents[1] / EVALUATIONS / path.name)))
+
+    def turns(self, path: Path, codes: dict[str, str]) -> list[Utterance]:
+        """The turns of a dialogue in the order in which they start, with the label of their code."""
+        task, notes, turns, names = TASKS[self.config.task], Counter(), [], set()
+        for where, line in lines(path):
+            if not line.startswith("Ses"):
+                # Between turns stand a few words with no more than an "M:" or "F:".
+                notes["lines of a transcript that are no turn"] += 1
+                continue
+            match = TURN.fullmatch(line)
+            if not match:
+                raise ValueError(f"{where}: no turn; got {line[:60]!r}; write NAME [START-END]: TEXT")
+            name, session, sex, start, text = match.group("name", "session", "sex", "start", "text")
+            names.add(name)
+            if not text.strip():
+                notes["turns without words dropped"] += 1
+                continue
+            label = task.get(codes.get(name, "xxx"))
+            notes["turns without a label of the task"] += label is None
+            turns.append((float(start), Utterance(text.strip(), session + sex, label, where)))
+        notes["evaluated turns that are in no transcript"] = len(codes.keys() - names)
+        for what, count in notes.items():
+            if count:
+                self.note(what, count)
+        return [turn for _, turn in sorted(turns, key=lambda turn: turn[0])]
+
+
+def transcripts(folder: Path) -> list[Path]:
+    """The transcripts of a session; FileNotFoundError where one, or the evaluation of one, is missing."""
+    names = {path.name for kind in (TRANSCRIPTS, EVALUATIONS) for path in (folder / kind).glob("Ses*.txt")}
+    for name in sorted(names):
+        existing(folder / EVALUATIONS / name)
+    return [existing(folder / TRANSCRIPTS / name) for name in sorted(names)]
+
+
+def evaluations(path: Path) -> dict[str, str]:
+    """The code of each turn. Headers and what the single evaluators said stand in lines of another form."""
+    codes: dict[str, str] = {}
+    for where, line in lines(path):
+        if not line.startswith("["):
+            continue
+        match = EVALUATION.fullmatch(line)
+        if not match:
+            raise ValueError(f"{where}: no evaluation; got {line[:60]!r}; write [START - END], NAME, CODE, [V, A, D]")
+        name, code = match.group("name", "code")
+        if code not in CODES:
+            raise ValueError(f"{where}: unknown code; got {code!r}; known: {', '.join(sorted(CODES))}")
+        if codes.setdefault(name, code) != code:
+            raise ValueError(
+                f"{where}: two labels for one turn; got {code!r} for {name} after {codes[name]!r}; leave one"
+            )
+    return codes
+
+
+def lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Lines that are not blank, each with its place."""
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.strip():
+            yield f"{path}:{number}", line.strip()

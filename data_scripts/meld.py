@@ -1,22 +1,24 @@
 """MELD: TV dialogues from Friends with several speakers, every utterance labelled with one of seven emotions.
 
-Source: the text CSVs of the authors' repository. Licence: GPL-3.0. Paper to cite: Poria et al., ACL 2019.
-`data_dir` holds `train_sent_emo.csv`, `dev_sent_emo.csv` and `test_sent_emo.csv`. Dialogue ids start anew in each file
-and utterance ids have gaps; utterances are put in the order of their ids. Its dialogues come from the same show as
-EmoryNLP's and EmotionLines': results on them are not independent.
+Source: the text CSVs of the authors' repository, or the original implementation's files. Licence: GPL-3.0. Paper to
+cite: Poria et al., ACL 2019. `data_dir` holds `train_sent_emo.csv`, `dev_sent_emo.csv` and `test_sent_emo.csv`, or
+`<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`. Dialogue ids start anew in each file and utterance ids
+have gaps; utterances are put in the order of their ids. Its dialogues come from the same show as EmoryNLP's and
+EmotionLines': results on them are not independent.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from .dialogues import Dialogue, DialogueBuilder, Utterance
+from .dialogues import Dialogue, Utterance
+from .original import OriginalCorpus
 from .reading import read_csv
 
 COLUMNS = ["Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID"]
 
 
-class Meld(DialogueBuilder):
+class Meld(OriginalCorpus):
     FILES = {"train": "train_sent_emo.csv", "validation": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
     LABELS = ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]
     HOMEPAGE = "https://affective-meld.github.io"
@@ -29,13 +31,17 @@ class Meld(DialogueBuilder):
   year={2019}
 }"""
 
-    def read(self, split: str, path: Path) -> Iterator[Dialogue]:
-        dialogues = defaultdict(list)
+    def read_release(self, split: str, path: Path) -> Iterator[Dialogue]:
+        dialogues: defaultdict[str, dict[int, Utterance]] = defaultdict(dict)
         for where, row in read_csv(path, COLUMNS):
             if not row["Utterance_ID"].isdecimal():
                 raise ValueError(f"{where}: Utterance_ID is no number; got {row['Utterance_ID']!r}; correct it")
-            utterance = Utterance(row["Utterance"], row["Speaker"], row["Emotion"], where)
-            dialogues[row["Dialogue_ID"]].append((int(row["Utterance_ID"]), utterance))
+            numbered, number = dialogues[row["Dialogue_ID"]], int(row["Utterance_ID"])
+            if number in numbered:
+                # As in two files joined in one: their dialogues share ids.
+                raise ValueError(
+                    f"{where}: Utterance_ID of an earlier row of its dialogue; got {number}; give each its own"
+                )
+            numbered[number] = Utterance(row["Utterance"], row["Speaker"], row["Emotion"], where)
         for dialogue_id, numbered in dialogues.items():
-            numbered.sort(key=lambda pair: pair[0])
-            yield Dialogue(f"{split}-{dialogue_id}", [utterance for _, utterance in numbered])
+            yield Dialogue(f"{split}-{dialogue_id}", [numbered[number] for number in sorted(numbered)])

@@ -1,14 +1,46 @@
 """CMU-MOSEI: monologues in videos, cut into segments, each labelled with an emotion.
 
-Source: the original implementation's files of it. Licence: that of the authors' release. Paper to cite: Bagher Zadeh et
-al., ACL 2018. `data_dir` holds `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`; the label names are
-those of train.
+Source: the raw release of the authors, or the original implementation's files of it. Licence: that of the authors'
+release. Paper to cite: Bagher Zadeh et al., ACL 2018.
+
+A dialogue is a video, and its utterances are the segments in the order of their numbers. The label of a segment is the
+emotion whose intensity, the mean over its annotators, is highest; of two that are as high, the first of anger, disgust,
+fear, happiness, sadness, surprise. A segment where none is above 0, or that nobody annotated, stays as context without
+a label. A video that nobody annotated at all is left out.
+
+`data_dir` is one of
+* the raw release: a folder with `Transcript/Segmented/Combined/<video>.txt` and `Labels/*.csv`, or the folder that
+  holds it as `Raw`;
+* a CSV file, or the folder of one, with the columns video, segment (its number in the video), text, anger, disgust,
+  fear, happiness, sadness and surprise;
+* a folder with `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`: splits and label names are theirs.
+
+Where `train.txt`, `validation.txt` and `test.txt` are in that folder too, with the name of a video a line, they are the
+splits, and videos in none of them are left out. Else 70 % of the videos are train, 10 % validation and 20 % test: their
+names alone decide which. Files in the authors' own format, `.csd`, are not read.
 """
 
-from .original import OriginalCorpus
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+
+import datasets
+
+from .dialogues import Dialogue, Utterance
+from .original import NAMES, OriginalCorpus
+from .reading import existing, read_csv, read_text
+from .splitting import split_by_hash
+
+EMOTIONS = ["anger", "disgust", "fear", "happiness", "sadness", "surprise"]
+# The columns of the forms that the annotators filled in.
+FORM = {"video": "Input.VIDEO_ID", "segment": "Input.CLIP"} | {emotion: f"Answer.{emotion}" for emotion in EMOTIONS}
 
 
 class Mosei(OriginalCorpus):
+    DATA_DIR = "the folder of the raw release, a CSV file of segments, or the folder of the original's files"
     HOMEPAGE = "http://multicomp.cs.cmu.edu/resources/cmu-mosei-dataset"
     LICENSE = "that of the authors' release"
     CITATION = """@inproceedings{zadeh2018mosei,
@@ -17,3 +49,144 @@ class Mosei(OriginalCorpus):
   booktitle={Proceedings of ACL},
   year={2018}
 }"""
+    TRANSCRIPTS = "Transcript/Segmented/Combined", "*.txt"
+    SEGMENT = r"{video}___(\d+)___[^_]*___[^_]*___(.*)"  # a name and a text may hold underscores of their own
+    SCORES = EMOTIONS
+    RANGE = 0, 3
+
+    def release_files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
+        """The tables; the transcripts, where the tables do not hold the texts; the lists of the splits, if any."""
+        source = self.source(config)
+        folder = source.parent if source.is_file() else source
+        raw = source / "Raw" if (source / "Raw").is_dir() else source
+        labels = raw / "Labels" if (raw / "Labels").is_dir() else raw
+        tables = [source] if source.is_file() else sorted(labels.glob("[!.]*.csv"))
+        if not tables:
+            found = ", ".join(sorted(path.name for path in labels.iterdir())[:10]) or "nothing"
+            raise FileNotFoundError(f"{labels}: no CSV file of labels; got {found}; give {self.DATA_DIR}")
+        files = {f"table {path.name}": path for path in tables}
+        transcripts = raw / self.TRANSCRIPTS[0]
+        if labels != raw or transcripts.is_dir():
+            files["transcripts"] = existing(transcripts)
+        elif len(tables) > 1:
+            names = ", ".join(path.name for path in tables)
+            raise ValueError(f"{labels}: more than one table of segments; got {names}; join them, and list the splits")
+        lists = {split: folder / f"{split}.txt" for split in NAMES}
+        if any(path.exists() for path in lists.values()):
+            files |= {split: existing(path) for split, path in lists.items()}
+        return files
+
+    def _info(self) -> datasets.DatasetInfo:
+        if not self.original_files(self.config):
+            self.LABELS = self.LABELS or EMOTIONS
+        return super()._info()
+
+    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+        if self.original_files(self.config):
+            return super()._split_generators(dl_manager)
+        files = self.files(self.config)
+        if "train" in files:
+            splits = self.listed({split: files[split] for split in NAMES})
+        else:
+            try:
+                splits = split_by_hash(self.videos, validation=0.1, test=0.2)
+            except ValueError as error:
+                raise ValueError(f"{self.config.data_dir}: {error}") from None
+        return [datasets.SplitGenerator(name=split, gen_kwargs={"videos": part}) for split, part in splits.items()]
+
+    def listed(self, lists: dict[str, Path]) -> dict[str, list[str]]:
+        """The videos of each split that are there."""
+        splits, places = {}, {}
+        for split, path in lists.items():
+            names = read_text(path).split()
+            for name in names:
+                if name in places:
+                    raise ValueError(f"{path}: video that is in {places[name]} too; got {name!r}; leave it in one")
+                places[name] = path.name
+            splits[split] = [name for name in names if name in self.videos]
+        self.note("videos in no list left out", len(self.videos.keys() - places.keys()))
+        self.note("listed videos that are not there", len(places.keys() - self.videos.keys()))
+        return splits
+
+    def read_release(self, videos: list[str]) -> Iterator[Dialogue]:
+        for video in videos:
+            yield Dialogue(video, self.videos[video])
+
+    @cached_property
+    def videos(self) -> dict[str, list[Utterance]]:
+        """The segments of every annotated video, in order and with their labels."""
+        files = self.files(self.config)
+        tables = [path for name, path in files.items() if name.startswith("table ")]
+        columns = ["video", "segment", *self.SCORES] + ([] if "transcripts" in files else ["text"])
+        rows = [row for table in tables for row in self.rows(table, columns)]
+        texts: dict[tuple[str, int], Utterance] = {}
+        scores: defaultdict[tuple[str, int], list[list[float]]] = defaultdict(list)
+        notes: Counter[str] = Counter()
+        for where, row in self.transcripts(files["transcripts"]) if "transcripts" in files else rows:
+            segment, text = place(row, where), row["text"].strip()
+            if not text:
+                notes["segments without words left out"] += 1
+            elif texts.setdefault(segment, Utterance(text, where=where)).text != text:
+                raise ValueError(f"{where}: another text than before for a segment; got {text[:60]!r}; leave one")
+        for where, row in rows:
+            values = [row[name].strip() for name in self.SCORES]
+            if all(values):
+                scores[place(row, where)].append([self.score(value, where) for value in values])
+            else:
+                notes["annotations without all scores left out"] += 1
+        labels = {
+            segment: self.label([fmean(values) for values in zip(*given, strict=True)])
+            for segment, given in scores.items()
+        }
+        annotated, videos = {video for video, _ in scores}, defaultdict(list)
+        for (video, number), utterance in sorted(texts.items()):
+            if video in annotated:
+                label = labels.get((video, number))
+                videos[video].append(utterance._replace(label=label))
+                notes["segments without a label"] += label is None
+        notes["videos that nobody annotated left out"] = len({video for video, _ in texts} - annotated)
+        notes["annotated segments without a text"] = len(scores.keys() - texts.keys())
+        for what, count in notes.items():
+            self.note(what, count)
+        return dict(videos)
+
+    def transcripts(self, folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
+        """The segments of every transcript, as rows."""
+        for path in sorted(folder.glob(f"[!.]{self.TRANSCRIPTS[1]}")):
+            line_of_segment = re.compile(self.SEGMENT.format(video=re.escape(path.stem)))
+            for number, line in enumerate(read_text(path).split("\n"), start=1):
+                if line.strip():
+                    match = line_of_segment.fullmatch(line.strip())
+                    if not match:
+                        raise ValueError(f"{path}:{number}: no segment; got {line[:60]!r}; get the file again")
+                    yield f"{path}:{number}", {"video": path.stem, "segment": match[1], "text": match[2]}
+
+    def rows(self, table: Path, columns: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+        """The rows of the annotators' forms, or of a table with our columns."""
+        form = FORM if FORM["video"] in read_text(table).split("\n", 1)[0] else {}
+        names = [form.get(column, column) for column in columns]
+        for where, row in read_csv(table, names):
+            found = dict(zip(columns, map(row.get, names), strict=True))
+            if form:
+                found["video"] = found["video"].rsplit("/", 1)[-1]  # some are led by a folder
+            yield where, found
+
+    def score(self, value: str, where: str) -> float:
+        lowest, highest = self.RANGE
+        try:
+            if lowest <= float(value) <= highest:
+                return float(value)
+        except ValueError:
+            pass
+        raise ValueError(f"{where}: score is no number from {lowest} to {highest}; got {value!r}; correct it")
+
+    def label(self, scores: list[float]) -> str | None:
+        return EMOTIONS[scores.index(max(scores))] if max(scores) > 0 else None
+
+
+def place(row: dict[str, str], where: str) -> tuple[str, int]:
+    """The video and the number of a segment."""
+    video, number = row["video"].strip(), row["segment"].strip()
+    if not video or not number.isdecimal():
+        raise ValueError(f"{where}: no segment of a video; got {number!r} of {video!r}; give its number and its name")
+    return video, int(number)

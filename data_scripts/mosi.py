@@ -1,19 +1,52 @@
 """CMU-MOSI: monologues in videos, cut into segments, each labelled positive or negative.
 
-Source: the original implementation's files of it. Licence: that of the authors' release. Paper to cite: Zadeh et al.,
-IEEE Intelligent Systems 2016. `data_dir` holds `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`.
+Source: the raw release of the authors, or the original implementation's files of it. Licence: that of the authors'
+release. Paper to cite: Zadeh et al., IEEE Intelligent Systems 2016.
+
+A dialogue is a video, and its utterances are the segments in the order of their numbers. A segment is negative where
+its score, from -3 to 3, is below 0, and positive where it is above; one of 0, or that nobody scored, stays as context
+without a label. A video that nobody scored at all is left out.
+
+`data_dir` is one of
+* the raw release: a folder with `Transcript/Segmented/<video>.annotprocessed` and
+  `Labels/OpinionLevelSentiment.csv`, which has no header, or a CSV file of the columns video, segment and score in its
+  place; or the folder that holds all this as `Raw`;
+* a CSV file, or the folder of one, with the columns video, segment (its number in the video), text and score;
+* a folder with `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`: splits are theirs.
+
+Splits are made as those of MOSEI: from the lists `train.txt`, `validation.txt` and `test.txt` in that folder, or 70, 10
+and 20 % of the videos by their names. Files in the authors' own format, `.csd`, are not read.
 """
 
-from .original import OriginalCorpus
+from collections.abc import Iterator
+from pathlib import Path
+
+from .mosei import Mosei
+from .reading import read_csv, read_text
+
+PUBLISHED = ["start", "end", "video", "segment", "score"]
 
 
-class Mosi(OriginalCorpus):
+class Mosi(Mosei):
     LABELS = ["negative", "positive"]
     HOMEPAGE = "http://multicomp.cs.cmu.edu/resources/cmu-mosi-dataset"
-    LICENSE = "that of the authors' release"
     CITATION = """@article{zadeh2016mosi,
   title={Multimodal Sentiment Intensity Analysis in Videos: Facial Gestures and Verbal Messages},
   author={Zadeh, Amir and Zellers, Rowan and Pincus, Eli and Morency, Louis-Philippe},
   journal={IEEE Intelligent Systems},
   year={2016}
 }"""
+    TRANSCRIPTS = "Transcript/Segmented", "*.annotprocessed"
+    SEGMENT = r"(\d+)\s*_DELIM_\s*(.*)"
+    SCORES = ["score"]
+    RANGE = -3, 3
+
+    def rows(self, table: Path, columns: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+        """The rows of the published table, which has no header, or of one with our columns."""
+        if "video" in read_text(table).split("\n", 1)[0]:
+            return super().rows(table, columns)
+        return read_csv(table, columns, fieldnames=PUBLISHED)
+
+    def label(self, scores: list[float]) -> str | None:
+        [score] = scores
+        return None if score == 0 else "positive" if score > 0 else "negative"

@@ -7,6 +7,7 @@ A file is a list of dialogues. A labelled dialogue is a list of `{"utterance", "
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import datasets
 
@@ -19,16 +20,22 @@ CONTROL_CHARACTERS = re.compile("[\x80-\x9f]")
 
 
 class OriginalCorpus(DialogueBuilder):
-    """A labelled corpus in this layout; without `LABELS`, the label names are those of train, sorted."""
+    """A labelled corpus in this layout; without `LABELS`, the label names are those of train, sorted.
 
-    DATA_DIR = "the folder with <Name>_train.json, <Name>_dev.json and <Name>_test.json"
+    A subclass of which another release is read too says where that is by `FILES`, or by `release_files`, and how to
+    read it by `read_release`. Where a folder holds files of both, those of this layout are read.
+    """
+
+    FILES = {split: f"<Name>_{name}.json" for split, name in NAMES.items()}
+
+    def original_files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
+        return original_files(self.source(config))
 
     def files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
-        folder = self.source(config)
-        if files := original_files(folder):
-            return files
-        names = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) if folder.is_dir() else "no folder"
-        raise FileNotFoundError(f"{folder}: got {names or 'nothing'}; give {self.DATA_DIR}")
+        return self.original_files(config) or self.release_files(config)
+
+    def release_files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
+        return super().files(config)
 
     def _info(self) -> datasets.DatasetInfo:
         if self.LABELS is None:
@@ -37,15 +44,26 @@ class OriginalCorpus(DialogueBuilder):
             self.LABELS = sorted(label for label in labels if label)
         return super()._info()
 
-    def read(self, split: str, path: Path) -> Iterator[Dialogue]:
-        return read_original(split, path)
+    def read(self, **source: Any) -> Iterator[Dialogue]:
+        return read_original(**source) if self.original_files(self.config) else self.read_release(**source)
+
+    def read_release(self, *args: Any, **kwargs: Any) -> Iterator[Dialogue]:
+        """The dialogues of what one split of the release is read from."""
+        raise NotImplementedError
+
+    def label_id(self, utterance: Utterance) -> int:
+        label = utterance.label
+        if label is not None and label not in self.LABELS:
+            # The same label is "Neutral" in one release and "neutral" in the other.
+            label = next((known for known in self.LABELS if known.lower() == label.lower()), label)
+        return super().label_id(utterance._replace(label=label))
 
 
 def original_files(folder: Path) -> dict[str, Path]:
     """The file of each split; nothing where the folder holds none of them."""
     files = {}
     for split, name in NAMES.items():
-        found = sorted(path for path in folder.glob("*.json") if path.stem.lower().endswith(f"_{name}"))
+        found = sorted(path for path in folder.glob("[!.]*.json") if path.stem.lower().endswith(f"_{name}"))
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
             raise ValueError(f"{folder}: more than one file of a split; got {names}; give each corpus its own folder")
@@ -69,7 +87,12 @@ def read_original(split: str, path: Path) -> Iterator[Dialogue]:
             else:
                 negatives = None
                 utterances = [
-                    Utterance(repaired(turn["utterance"]), str(turn.get("speaker", "")), turn["emotion"], where)
+                    Utterance(
+                        repaired(turn["utterance"]),
+                        str(turn.get("speaker") or ""),
+                        None if turn["emotion"] is None else turn["emotion"].strip(),
+                        where,
+                    )
                     for turn in entry
                 ]
         except (KeyError, TypeError, AttributeError) as error:

@@ -1,5 +1,6 @@
 """DailyDialog is read from its zips or folders; what does not fit is named, never guessed."""
 
+import json
 import zipfile
 
 import pytest
@@ -81,6 +82,28 @@ def test_train_dialogues_of_validation_and_test_can_be_dropped(load, write, file
     assert kept["dialogue_id"] == ["train-2"]  # its place in the release
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "dialogues of train kept, though they stand in validation or test 2"),
+        ({"drop_duplicates": True}, "dialogues of train dropped, as they stand in validation or test 2"),
+    ],
+)
+def test_the_report_says_what_stands_in_two_splits(load, write, files, caplog, options, said):
+    repeated = "Hi test . __eou__ Oh ! __eou__\nHi validation . __eou__ Oh ! __eou__\nBye . __eou__ Oh ! __eou__\n"
+    with caplog.at_level("INFO", logger="data_scripts"):
+        load("dailydialog", write(files | release("train", repeated, "0 0\n" * 3)), **options)
+    assert said in caplog.text
+
+
+def test_duplicates_of_the_originals_files_are_dropped_too(load, write):
+    names = {"train": "train", "validation": "dev", "test": "test"}
+    once = {name: [[{"utterance": f"Hi {name}.", "emotion": "Anger"}]] for name in names.values()}
+    once["train"] += once["test"]
+    folder = write({f"DailyDialog_{name}.json": json.dumps(dialogues) for name, dialogues in once.items()})
+    assert load("dailydialog", folder, drop_duplicates=True)["train"]["utterances"] == [["Hi train."]]
+
+
 def test_a_broken_zip_says_so(load, write):
     folder = write({f"{split}.zip": b"not a zip" for split in SPLITS})
     with pytest.raises(ValueError, match=r"train.zip: neither a folder nor a zip"):
@@ -93,10 +116,16 @@ def test_real_corpus_has_the_published_counts(load, shared_data, counts):
     labels = [label for rows in dataset.values() for labels in rows["labels"] for label in labels]
     assert len([label for label in labels if label >= 0]) == 102979
     assert labels.count(-1) == 1
+    [short] = [row for row in dataset["train"] if -1 in row["labels"]]
+    assert (len(short["utterances"]), short["labels"].index(-1)) == (12, 11)
+    train = set(map(tuple, dataset["train"]["utterances"]))
+    assert [sum(tuple(texts) in train for texts in dataset[split]["utterances"]) for split in SPLITS[1:]] == [69, 93]
 
 
-def test_real_duplicates_are_dropped_from_train_only(load, shared_data):
-    dataset = load("dailydialog", shared_data / "dailydialog", drop_duplicates=True)
+def test_real_duplicates_are_dropped_from_train_only(load, shared_data, caplog):
+    with caplog.at_level("INFO", logger="data_scripts"):
+        dataset = load("dailydialog", shared_data / "dailydialog", drop_duplicates=True)
+    assert "dialogues of train dropped, as they stand in validation or test 172" in caplog.text
     held_out = {tuple(texts) for split in ("validation", "test") for texts in dataset[split]["utterances"]}
     assert {split: len(rows) for split, rows in dataset.items()} == {"train": 10946, "validation": 1000, "test": 1000}
     assert not held_out & {tuple(texts) for texts in dataset["train"]["utterances"]}

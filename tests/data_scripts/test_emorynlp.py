@@ -58,3 +58,7 @@ def test_real_corpus_has_the_published_counts(load, shared_data, counts):
     speakers = [speaker for rows in dataset.values() for line in rows["speakers"] for speaker in line]
     assert sum(", " in speaker for speaker in speakers) == 15
     assert speakers.count("") == 56
+    labels = [label for rows in dataset.values() for line in rows["labels"] for label in line]
+    names = dataset["train"].features["labels"].feature.names
+    published = {"Joyful": 2755, "Mad": 1332, "Neutral": 3776, "Peaceful": 1191, "Powerful": 1063, "Sad": 844}
+    assert {name: labels.count(names.index(name)) for name in published} == published

@@ -58,8 +58,18 @@ def test_utterance_id_must_be_a_number(load, write, files):
         load("meld", write(files))
 
 
+def test_two_utterances_of_one_id_are_not_mixed(load, write, files):
+    files["train_sent_emo.csv"] += row("From another file.", "joy", 0, 0)
+    with pytest.raises(
+        ValueError, match=r"train_sent_emo.csv:3: Utterance_ID of an earlier row of its dialogue; got 0"
+    ):
+        load("meld", write(files))
+
+
 def test_real_corpus_has_the_published_counts(load, shared_data, counts):
     dataset = load("meld", shared_data / "meld")
     assert counts(dataset) == {"train": (1038, 9989), "validation": (114, 1109), "test": (280, 2610)}
     joy = dataset["train"].features["labels"].feature.str2int("joy")
     assert sum(labels.count(joy) for labels in dataset["train"]["labels"]) == 1743
+    assert set(dataset["train"]["dialogue_id"]) == {f"train-{number}" for number in range(1039)} - {"train-60"}
+    assert not any(-1 in labels for rows in dataset.values() for labels in rows["labels"])

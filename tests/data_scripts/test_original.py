@@ -37,6 +37,9 @@ def test_emotionlines_is_read_with_its_speakers_and_repaired(load, write, corpus
         ("iemocap", "IEMOCAP4v2", ["angry", "sad"]),
         ("mosei", "MOSEI", ["happiness", "disgust"]),
         ("mosi", "MOSI", ["negative", "positive"]),
+        ("meld", "MELD", ["surprise", "joy"]),
+        ("emorynlp", "EmoryNLP", ["Peaceful", "Mad"]),
+        ("dailydialog", "DailyDialog", ["no emotion", "happiness"]),
     ],
 )
 def test_the_originals_files_of_a_corpus_are_read(load, write, corpus, name, emotions):
@@ -45,6 +48,35 @@ def test_the_originals_files_of_a_corpus_are_read(load, write, corpus, name, emo
     names = dataset["train"].features["labels"].feature.names
     assert [names[label] for label in dataset["test"][0]["labels"]] == emotions
     assert dataset["test"][0]["utterances"] == ["Well.", "Well."]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "emotions", "ids"),
+    [("emorynlp", ["neutral", "MAD"], [2, 1]), ("meld", ["Neutral", "joy"], [4, 3]), ("mosi", ["Positive"], [1])],
+)
+def test_the_case_of_a_label_does_not_matter(load, write, corpus, emotions, ids):
+    dialogue = [{"utterance": "Well.", "emotion": emotion} for emotion in emotions]
+    assert load(corpus, write(files("Corpus", [dialogue])))["train"]["labels"] == [ids]
+
+
+def test_label_names_of_train_that_differ_in_case_stay_apart(load, write):
+    names = ["Sad", "sad", "angry"]
+    train = [[{"utterance": "Well.", "emotion": name} for name in names]]
+    dataset = load("iemocap", write(files("IEMOCAP", train)))
+    assert dataset["test"].features["labels"].feature.names == ["Sad", "angry", "sad"]
+    assert dataset["test"]["labels"] == [[0, 2, 1]]
+
+
+def test_no_label_and_no_speaker_are_context_and_no_name(load, write):
+    turns = [{"utterance": "Well.", "emotion": None, "speaker": None}, {"utterance": "So.", "emotion": "joy "}]
+    folder = write(files("friends", [turns]) | {"._friends_train.json": b"\x00\xff"})
+    [row] = load("friends", folder)["test"]
+    assert (row["labels"], row["speakers"]) == ([-1, 3], ["", ""])
+
+
+def test_where_nothing_is_there_the_files_of_the_release_are_named(load, write):
+    with pytest.raises(FileNotFoundError, match="train_sent_emo.csv: no such file; beside it: notes.txt"):
+        load("meld", write({"notes.txt": ""}))
 
 
 def test_the_originals_subtitles_keep_their_negatives(load, write):
@@ -76,6 +108,7 @@ def test_the_recorded_files_have_the_recorded_counts(load, recordings, counts):
         ({"dialogues": []}, "_train.json: not a list of dialogues; got"),
         ([[{"utterance": " ", "emotion": "joy"}]], "_train.json, dialogue 0: empty utterance"),
         ([[{"utterance": "So.", "emotion": "glee"}]], "_train.json, dialogue 0: unknown label; got 'glee'"),
+        ([[{"utterance": "So.", "emotion": 3}]], "_train.json, dialogue 0: got .*'emotion': 3"),
     ],
 )
 def test_a_dialogue_that_is_no_good_is_named(load, write, train, message):
@@ -92,5 +125,5 @@ def test_missing_or_mixed_files_are_named(load, write):
         load("friends", folder)
     for path in folder.glob("*.json"):
         path.unlink()
-    with pytest.raises(FileNotFoundError, match="got notes.txt; give the folder with <Name>_train.json"):
+    with pytest.raises(FileNotFoundError, match="<Name>_train.json: no such file; beside it: notes.txt"):
         load("friends", folder)
