@@ -1,137 +1,160 @@
-"""Your own dialogues, labelled or not, from JSON Lines or CSV.
+"""Your own dialogues, labelled or not, in JSON Lines, CSV, TSV, Parquet or plain text, of any size.
 
-`data_dir` is a folder with `train`, `validation` (or `valid`, `dev`) and `test`, each `.jsonl` or `.csv`, or one such
-file, which is then split by dialogue, 80/10/10, the same way each time. Source, licence and citation are yours to know.
+Source, licence and citation are yours to know. `data_dir` is one of
+* a file. It is split by dialogue, 80/10/10, the same way each time;
+* several files by a pattern, such as `"calls/*.csv"` (in quotes, or the shell replaces it), split in the same way;
+* a folder with `train`, `validation` (or `valid`, `dev`) and `test`: each one file, such as `train.csv`, several with
+  numbers, such as `train-00000.parquet` or `train_2.csv`, or a sub-folder with any number of files.
+The files of a split, or of a pattern, have one format, and a dialogue lies in one file: the same id in two files means
+two dialogues, so where files are several, their names come before the ids (`train_2:17`).
 
-JSON Lines, one dialogue a line, of which only `utterances` is needed:
-`{"dialogue_id": "1", "utterances": ["Hi.", "Hello!"], "speakers": ["Ann", "Bo"], "labels": ["neutral", "joy"]}`
-CSV, one utterance a row in the order of the dialogue, of which only the dialogue and the text are needed:
-`dialogue_id,speaker,text,label`; options give the columns other names.
+The suffix says which format it is; all but Parquet may be compressed as well (`calls.jsonl.gz`). Text is UTF-8.
+* `.jsonl` or `.json`: one dialogue a line, of which only `utterances` is needed:
+  `{"dialogue_id": "1", "utterances": ["Hi.", "Hello!"], "speakers": ["Ann", "Bo"], "labels": ["neutral", "joy"]}`
+* `.csv` or `.tsv`: one utterance a row in the order of the dialogue, under a header, of which only the dialogue and the
+  text are needed: `dialogue_id,speaker,text,label`. The rows of a dialogue stand together. In both, a field that
+  begins with a quote ends with one, and a quote inside it is written twice.
+* `.parquet`: either of the two: one dialogue a row if its utterances are a list. Labels may be `ClassLabel`s, as
+  `datasets` writes them; other numbers become names of digits, and -1 is no label.
+* `.txt`: `Ann: Hello!`, one utterance a line, and a blank line between dialogues. A speaker is what stands before the
+  line's first colon if that is one to three words, at most 30 characters, begins with a letter or a digit, has no
+  comma, semicolon, quote, question or exclamation mark, and a space follows the colon (a wide colon needs none). Any
+  other line is an utterance as a whole, without a speaker: `12:30 we left`, `http://x`. But in `Note: we left` the
+  speaker is Note.
 
-An utterance whose label is null or "" stays as context. Label names are the option `labels`, or those of train, sorted.
+Columns of other names are given by options: `dialogue_column`; for one utterance a row, `text_column`,
+`speaker_column` and `label_column`; for one dialogue a row, `utterances_column`, `speakers_column`, `labels_column`.
+
+An utterance whose label is null or "" stays as context. Label names are the option `labels`, or those of train (of all
+files, where a split is yet to be made), sorted.
 """
 
-from collections import defaultdict
+import os
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
+from typing import Any
 
 import datasets
 
-from .dialogues import Dialogue, DialogueBuilder, Utterance
-from .reading import parse_json, read_csv, read_text
+from .dialogue_files import READERS, Columns, read_dialogues, suffix
+from .dialogues import Dialogue, DialogueBuilder
 from .splitting import split_by_hash
 
 STEMS = {"train": ["train"], "validation": ["validation", "valid", "dev"], "test": ["test"]}
-SUFFIXES = [".jsonl", ".csv"]
+# As people number files, and as `datasets` does: train_2, train-00000-of-00003, and formerly with a hash at the end.
+NUMBER = r"([-_.]?\d+(-of-\d+)?(-[0-9a-f]{16})?)?"
 
 
 @dataclass
-class CustomConfig(datasets.BuilderConfig):
-    """Label names in the order of their ids, and the columns of a CSV file."""
+class CustomConfig(Columns, datasets.BuilderConfig):
+    """Label names in the order of their ids, and the columns of the files."""
 
     labels: list[str] | None = None
-    dialogue_column: str = "dialogue_id"
-    text_column: str = "text"
-    speaker_column: str = "speaker"
-    label_column: str = "label"
 
 
 class Custom(DialogueBuilder):
     BUILDER_CONFIG_CLASS = CustomConfig
-    DATA_DIR = "a .jsonl or .csv file, or a folder with one for each split"
+    DATA_DIR = "a file, a pattern of files, or a folder with train, validation and test"
 
     def files(self, config: CustomConfig) -> dict[str, Path]:
+        return {str(path): path for files in self.sources(config).values() for _, path in files}
+
+    def sources(self, config: CustomConfig) -> dict[str, list[tuple[str, Path]]]:
+        """The files of each split, or "all" where the split is yet to be made, and what the ids of each begin with."""
+        if config.data_dir and not Path(config.data_dir).exists() and (paths := matches(config.data_dir)):
+            return {"all": named(paths, Path(os.path.commonpath([path.parent for path in paths])))}
         source = self.source(config)
         if source.is_file():
-            return dict.fromkeys(STEMS, source)
-        return {split: the_file(source, stems) for split, stems in STEMS.items()}
+            return {"all": [("", source)]}
+        return {split: files_of(split, source) for split in STEMS}
 
     def _info(self) -> datasets.DatasetInfo:
         self.LABELS = self.config.labels
         if self.LABELS is None:
-            train = self.read("train", self.files(self.config)["train"])
-            labels = {utterance.label for dialogue in train for utterance in dialogue.utterances if utterance.label}
+            sources = self.sources(self.config)
+            dialogues = self.read(sources.get("all") or sources["train"])
+            labels = {utterance.label for dialogue in dialogues for utterance in dialogue.utterances if utterance.label}
             self.LABELS = sorted(labels) or None
+        elif not isinstance(self.LABELS, list) or not all(isinstance(label, str) for label in self.LABELS):
+            raise ValueError(f'custom: option labels must be a list of strings; got {self.LABELS!r}; write ["a", "b"]')
         return super()._info()
 
-    def read(self, split: str, path: Path) -> Iterator[Dialogue]:
-        if Path(self.config.data_dir).is_dir():
-            # Files that each count from 0 must not clash.
-            return (row._replace(dialogue_id=f"{split}-{row.dialogue_id}") for row in self.read_file(path))
-        ids = [dialogue.dialogue_id for dialogue in self.read_file(path)]
+    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+        sources = self.sources(self.config)
+        if "all" not in sources:
+            return [
+                datasets.SplitGenerator(name=split, gen_kwargs={"files": files}) for split, files in sources.items()
+            ]
+        ids = (dialogue.dialogue_id for dialogue in self.read(sources["all"]))
         try:
-            chosen = set(split_by_hash(ids, validation=0.1, test=0.1)[split])
+            parts = split_by_hash(ids, validation=0.1, test=0.1)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-        return (dialogue for dialogue in self.read_file(path) if dialogue.dialogue_id in chosen)
+            raise ValueError(f"{self.config.data_dir}: {error}") from None
+        return [
+            datasets.SplitGenerator(name=split, gen_kwargs={"files": sources["all"], "chosen": frozenset(part)})
+            for split, part in parts.items()
+        ]
 
-    def read_file(self, path: Path) -> Iterator[Dialogue]:
-        if path.suffix == ".csv":
-            return read_csv_dialogues(path, self.config)
-        if path.suffix == ".jsonl":
-            return read_json_lines(path)
-        raise ValueError(f"{path}: unknown kind of file; got {path.suffix!r}; known: {', '.join(SUFFIXES)}")
+    def parts(self, source: dict[str, Any]) -> list[dict[str, Any]]:
+        """A file each."""
+        return [{**source, "files": [file]} for file in source["files"]]
 
-
-def the_file(folder: Path, stems: list[str]) -> Path:
-    """The one file of a split."""
-    wanted = [stem + suffix for stem in stems for suffix in SUFFIXES]
-    found = [name for name in wanted if (folder / name).is_file()]
-    if len(found) > 1:
-        raise ValueError(f"{folder}: more than one file of a split; got {', '.join(found)}; leave one")
-    if not found:
-        names = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
-        raise FileNotFoundError(f"{folder}: a file is missing; got {names}; needed: {' or '.join(wanted)}")
-    return folder / found[0]
+    def read(self, files: list[tuple[str, Path]], chosen: frozenset[str] | None = None) -> Iterator[Dialogue]:
+        for prefix, path in files:
+            for dialogue in read_dialogues(path, self.config):
+                # Files that each count from 0 must not clash.
+                dialogue_id = prefix + dialogue.dialogue_id
+                if chosen is None or dialogue_id in chosen:
+                    yield dialogue._replace(dialogue_id=dialogue_id)
 
 
-def read_json_lines(path: Path) -> Iterator[Dialogue]:
-    """A dialogue that gives itself no id gets the number of its line."""
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if line.strip():
-            where = f"{path}:{number}"
-            entry = parse_json(line, where)
-            if not isinstance(entry, dict) or "utterances" not in entry:
-                raise ValueError(f'{where}: no dialogue; got {line[:60]!r}; write {{"utterances": [...]}}')
-            texts = strings(entry, "utterances", where)
-            speakers, labels = (strings(entry, name, where, len(texts)) for name in ("speakers", "labels"))
-            given_id = entry.get("dialogue_id")
-            yield Dialogue(
-                str(number if given_id is None else given_id),
-                [
-                    Utterance(text, speaker, label or None, where)
-                    for text, speaker, label in zip(texts, speakers, labels, strict=True)
-                ],
-            )
+def matches(pattern: str) -> list[Path]:
+    """The files that a pattern stands for."""
+    paths = sorted(path for path in map(Path, glob(pattern, recursive=True)) if path.is_file())
+    if len({suffix(path) for path in paths}) > 1:
+        names = ", ".join(path.name for path in paths[:10])
+        raise ValueError(f"{pattern}: files of different formats; got {names}; give a pattern for those of one format")
+    return paths
 
 
-def strings(entry: dict, name: str, where: str, length: int | None = None) -> list[str]:
-    """One list of an entry, with "" for null or, where an utterance each is expected, for the whole list."""
-    values = entry.get(name) or [""] * (length or 0)
-    if not isinstance(values, list) or not all(isinstance(value, str | None) for value in values):
-        raise ValueError(f"{where}: {name} must be a list of strings; got {values!r}; write each as a string")
-    if not values:
-        raise ValueError(f"{where}: dialogue without utterances; got {values!r}; remove the line")
-    if length and len(values) != length:
-        raise ValueError(f"{where}: {length} utterances but {len(values)} {name}; got {values!r}; give one for each")
-    return [value or "" for value in values]
+def files_of(split: str, folder: Path) -> list[tuple[str, Path]]:
+    """The files of a split in the folder of all splits."""
+    stems = STEMS[split]
+    groups = [group for stem in stems for group in (numbered(folder, stem), below(folder / stem)) if group]
+    paths = [path for group in groups for path in group]
+    if not paths:
+        found = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
+        raise FileNotFoundError(
+            f"{folder}: a file is missing; got {found}; needed: {' or '.join(stems)}, "
+            f"as a file or a folder of files; to split all files by dialogue, give {folder.name}/*.csv, say"
+        )
+    if len(groups) > 1 or len({suffix(path) for path in paths}) > 1:
+        names = ", ".join(path.relative_to(folder).as_posix() for path in paths[:10])
+        raise ValueError(
+            f"{folder}: more than one file of a split; got {names}; leave one, or number those of one name and format"
+        )
+    return [(f"{split}-", paths[0])] if len(paths) == 1 else named(paths, folder)
 
 
-def read_csv_dialogues(path: Path, config: CustomConfig) -> Iterator[Dialogue]:
-    """A column left at its default name need not be there; one that an option names must."""
-    defaults = {field.name: field.default for field in fields(config)}
-    mapped = [
-        getattr(config, option)
-        for option in ("speaker_column", "label_column")
-        if getattr(config, option) != defaults[option]
-    ]
-    dialogues = defaultdict(list)
-    for where, row in read_csv(path, [config.dialogue_column, config.text_column, *mapped]):
-        dialogue_id = row[config.dialogue_column]
-        if not dialogue_id.strip():
-            raise ValueError(f"{where}: {config.dialogue_column} is empty; got {dialogue_id!r}; fill it in")
-        speaker, label = row.get(config.speaker_column, ""), row.get(config.label_column, "")
-        dialogues[dialogue_id].append(Utterance(row[config.text_column], speaker, label.strip() or None, where))
-    for dialogue_id, utterances in dialogues.items():
-        yield Dialogue(dialogue_id, utterances)
+def numbered(folder: Path, stem: str) -> list[Path]:
+    """`train.csv`, and `train_2.csv`."""
+    paths = [path for path in sorted(folder.iterdir()) if suffix(path) in READERS and path.is_file()]
+    return [path for path in paths if re.fullmatch(stem + NUMBER, without_suffix(Path(path.name)))]
+
+
+def below(folder: Path) -> list[Path]:
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+
+
+def named(paths: list[Path], folder: Path) -> list[tuple[str, Path]]:
+    """Files with what the ids of their dialogues begin with."""
+    return [(f"{without_suffix(path.relative_to(folder))}:", path) for path in paths]
+
+
+def without_suffix(path: Path) -> str:
+    name = path.as_posix()
+    return name[: len(name) - len(suffix(path))]

@@ -1,11 +1,13 @@
 """Reading files: text, JSON and CSV whose errors name the file, the line and the fix; a key that notices changes."""
 
 import csv
+import gzip
 import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,13 +39,13 @@ def folder_or_zip(path: Path) -> Path | zipfile.Path:
     return zipfile.Path(path)
 
 
-def decode(data: bytes, name: object) -> str:
-    """UTF-8, with or without a byte-order mark."""
+def decode(data: bytes, name: object, line: int = 1, offset: int = 0) -> str:
+    """UTF-8, with or without a byte-order mark; `line` and `offset` say where in the file the data begins."""
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = f"byte 0x{data[error.start]:02x} at offset {error.start}"
+        line += data.count(b"\n", 0, error.start)
+        byte = f"byte 0x{data[error.start]:02x} at offset {offset + error.start}"
         raise ValueError(f"{name}:{line}: not UTF-8; got {byte}; save it as UTF-8") from None
 
 
@@ -51,25 +53,55 @@ def read_text(path: Path | zipfile.Path) -> str:
     return decode(path.read_bytes(), path)
 
 
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file, plain or .gz, each with its end, and no more than one in memory."""
+    offset = 0
+    try:
+        with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                text = decode(line, path, number, offset)
+                if "\0" in text:
+                    raise ValueError(f"{path}:{number}: not text; got a NUL character; save it as UTF-8")
+                offset += len(line)
+                yield from io.StringIO(text, newline="")  # a lone carriage return ends a line too
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{path}: broken gzip; {error}; compress it again") from None
+
+
 def parse_json(text: str, where: object) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # not only JSONDecodeError: a number may be too long, too
         raise ValueError(f"{where}: not JSON; got {text[:60]!r}; {error}") from None
 
 
-def read_csv(path: Path, columns: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
+def check_columns(where: object, found: Sequence[str], needed: Sequence[str]) -> None:
+    """ValueError where a needed column is not there, or is there twice."""
+    names = " ".join(", ".join(found).split())[:300]
+    if missing := [column for column in needed if column not in found]:
+        raise ValueError(f"{where}: missing column {', '.join(missing)}; got {names}; rename or map it")
+    if double := [column for column in needed if found.count(column) > 1]:
+        raise ValueError(f"{where}: two columns {double[0]}; got {names}; rename one")
+
+
+def read_csv(path: Path, columns: Sequence[str], **dialect: Any) -> Iterator[tuple[str, dict[str, str]]]:
     """Each row with its `path:line`; ValueError for a missing column or a row that does not fit the header."""
-    rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    rows = csv.DictReader(read_lines(path), **dialect)
+    separators = "tabs" if rows.reader.dialect.delimiter == "\t" else "commas"
     try:
-        found = rows.fieldnames or []
-        if missing := [column for column in columns if column not in found]:
-            raise ValueError(f"{path}:1: missing column {', '.join(missing)}; got {', '.join(found)}; rename or map it")
+        if not rows.fieldnames:
+            raise ValueError(f"{path}:1: no header; got an empty line or file; write the names of the columns there")
+        check_columns(f"{path}:1", rows.fieldnames, columns)
         for row in rows:
             where = f"{path}:{rows.line_num}"
             if None in row or None in row.values():
-                fields = [value for value in row.values() if value is not None]
-                raise ValueError(f"{where}: row does not fit the header; got {fields}; put text with commas in quotes")
+                fields = str([value for value in row.values() if value is not None])[:300]
+                raise ValueError(
+                    f"{where}: row does not fit the header; got {fields}; put text with {separators} in quotes"
+                )
             yield where, row
     except csv.Error as error:
-        raise ValueError(f"{path}:{rows.line_num}: not CSV; {error}; save it as CSV again") from None
+        where = f"{path}:{rows.line_num + 1}"  # where the row begins, as an open quote ends at the end of the file
+        raise ValueError(
+            f"{where}: not CSV; {error}; save it as CSV again, with quotes inside a field doubled"
+        ) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import datasets
 
-from .custom import read_json_lines
+from .dialogue_files import read_json_lines
 from .dialogues import Dialogue, DialogueBuilder
 
 

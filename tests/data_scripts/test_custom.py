@@ -1,10 +1,11 @@
-"""People's own dialogues: two formats, three files or one, and a line for each thing that can be wrong."""
+"""People's own dialogues: one file or many, columns of any name, and a line for each thing that can be wrong."""
 
 import json
 
 import pytest
 
 from data_scripts import label_names
+from data_scripts.custom import Custom
 
 HEADER = "dialogue_id,speaker,text,label\n"
 
@@ -43,7 +44,7 @@ def test_label_names_can_be_given(load, write):
 
 
 def test_csv_is_the_same_with_columns_named_by_options(load, write):
-    plain = HEADER + 'd1,Ann,"Hi, you.",joy\nd2,Cy,Bye.,\nd1,Bo,Hello!,neutral\n'
+    plain = HEADER + 'd1,Ann,"Hi, you.",joy\nd1,Bo,Hello!,neutral\nd2,Cy,Bye.,\n'
     renamed = plain.replace("dialogue_id,speaker,text,label", "scene,who,line,emotion")
     columns = {
         "dialogue_column": "scene",
@@ -183,15 +184,119 @@ def test_a_missing_or_double_file_lists_what_is_there(load, write, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere: no such file"):
         load("custom", tmp_path / "nowhere")
     folder = write({"train.jsonl": lines(GREETING), "test.jsonl": lines(GREETING)})
-    needed = r"got test.jsonl, train.jsonl; needed: validation.jsonl or .* or dev.csv"
+    needed = r"got test.jsonl, train.jsonl; needed: validation or valid or dev, as a file or a folder of files"
     with pytest.raises(FileNotFoundError, match=needed):
         load("custom", folder)
     write({"dev.jsonl": lines(GREETING), "train.csv": HEADER})
-    with pytest.raises(ValueError, match=r"more than one file of a split; got train.jsonl, train.csv; leave one"):
+    with pytest.raises(ValueError, match=r"more than one file of a split; got train.csv, train.jsonl; leave one"):
         load("custom", folder)
 
 
 def test_another_kind_of_file_is_refused(load, write):
-    path = write({"a.txt": "Hi."}) / "a.txt"
-    with pytest.raises(ValueError, match=r"a.txt: unknown kind of file; got '.txt'; known: .jsonl, .csv"):
+    path = write({"a.docx": "Hi."}) / "a.docx"
+    known = ".jsonl, .json, .csv, .tsv, .txt, .parquet; text also as .gz"
+    with pytest.raises(ValueError, match=f"a.docx: unknown kind of file; got '.docx'; known: {known}"):
         load("custom", path)
+
+
+ROWS = "dialogue_id,text\n1,Hi.\n2,Bye.\n"
+
+
+def ids(dataset):
+    return {split: sorted(rows["dialogue_id"]) for split, rows in dataset.items()}
+
+
+def test_a_split_can_be_several_files_with_numbers_or_in_a_folder(load, write):
+    names = ["train.csv", "train_2.csv", "dev/monday.csv", "dev/week/tuesday.csv", "test-00000-of-00002.csv"]
+    folder = write(dict.fromkeys([*names, "test-00001-of-00002.csv", "dev/.hidden.csv", "train_old.csv"], ROWS))
+    assert ids(load("custom", folder)) == {
+        "train": ["train:1", "train:2", "train_2:1", "train_2:2"],
+        "validation": ["dev/monday:1", "dev/monday:2", "dev/week/tuesday:1", "dev/week/tuesday:2"],
+        "test": [f"test-0000{n}-of-00002:{i}" for n in (0, 1) for i in (1, 2)],
+    }
+
+
+def test_a_pattern_is_split_by_dialogue_over_all_files(load, write):
+    rows = "".join(f"{number},Hi.\n" for number in range(25))
+    folder = write(dict.fromkeys(["calls/a.csv", "calls/b.csv", "calls/notes.txt"], "dialogue_id,text\n" + rows))
+    found = ids(load("custom", folder / "calls" / "*.csv"))
+    assert {split: len(names) for split, names in found.items()} == {"train": 40, "validation": 5, "test": 5}
+    assert set.union(*map(set, found.values())) == {f"{file}:{number}" for file in "ab" for number in range(25)}
+    assert ids(load("custom", folder.parent / "**" / "*.csv", num_proc=2)) == found
+
+
+def test_files_of_one_name_in_two_folders_are_two_files(load, write):
+    folder = write(dict.fromkeys(["monday/calls.csv", "tuesday/calls.csv"], ROWS))
+    found = ids(load("custom", folder / "*" / "calls.csv"))
+    assert sorted(sum(found.values(), [])) == [f"{day}/calls:{i}" for day in ("monday", "tuesday") for i in (1, 2)]
+
+
+def test_an_added_file_is_read(load, write):
+    folder = write({"a.csv": ROWS, "b.csv": ROWS})
+    assert sum(map(len, load("custom", folder / "*.csv").values())) == 4
+    write({"c.csv": ROWS})
+    assert sum(map(len, load("custom", folder / "*.csv").values())) == 6
+
+
+def test_a_file_whose_name_has_a_star_is_that_file(load, write):
+    folder = write({"[a].csv": ROWS + "3,c\n", "a.csv": ROWS})
+    assert sum(map(len, load("custom", folder / "[a].csv").values())) == 3
+
+
+@pytest.mark.parametrize(
+    "names, data_dir, message",
+    [
+        ([], "*.csv", r"corpus/\*.csv: no such file; beside it: other"),
+        (
+            ["a.csv", "b.jsonl"],
+            "[ab].*",
+            r"files of different formats; got a.csv, b.jsonl; give a pattern for those of",
+        ),
+        (["a.csv", "b.csv.gz"], "*.csv*", r"files of different formats; got a.csv, b.csv.gz; give a pattern"),
+        (
+            ["a.csv", "b.csv"],
+            "",
+            r"a file is missing; got a.csv, b.csv, other; needed: train, .* give corpus/\*.csv, say",
+        ),
+        (["train.csv", "train/a.csv"], "", r"more than one file of a split; got train.csv, train/a.csv; leave one"),
+        (["train_1.csv", "train_2.tsv"], "", r"more than one file of a split; got train_1.csv, train_2.tsv; leave one"),
+        (["valid.csv", "dev_2.csv", "train.csv"], "", r"more than one file of a split; got valid.csv, dev_2.csv"),
+        (["train/readme", "dev.csv", "test.csv"], "", r"train/readme: unknown kind of file; got ''"),
+    ],
+)
+def test_files_that_cannot_be_told_apart_are_listed(load, write, names, data_dir, message):
+    folder = write(dict.fromkeys(names, ROWS) | {"other/notes": ""})
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as caught:
+        load("custom", folder / data_dir)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_folder_says_so(load, tmp_path):
+    with pytest.raises(FileNotFoundError, match="a file is missing; got nothing; needed: train"):
+        load("custom", tmp_path)
+
+
+def test_json_lines_with_keys_named_by_options(load, write):
+    renamed = {"conversation": "c1", "turns": ["Hi."], "who": ["Ann"], "emotions": ["joy"]}
+    columns = {"dialogue_column": "conversation", "utterances_column": "turns"}
+    columns |= {"speakers_column": "who", "labels_column": "emotions"}
+    dataset = load("custom", write(in_three(lines(renamed))), **columns)
+    assert dataset["train"].to_list() == [
+        {"dialogue_id": "train-c1", "utterances": ["Hi."], "speakers": ["Ann"], "labels": [0]}
+    ]
+    with pytest.raises(
+        ValueError, match=r"train.jsonl:1: no dialogue; got .*; write \{\"turns\": .*\"moods\": \[...\]"
+    ):
+        load("custom", write(in_three(lines(renamed))), **(columns | {"labels_column": "moods"}))
+
+
+@pytest.mark.parametrize("labels", ["joy", [1]])
+def test_label_names_that_are_no_list_of_strings_are_refused(load, write, labels):
+    with pytest.raises(ValueError, match="custom: option labels must be a list of strings; got "):
+        load("custom", write(in_three(lines(GREETING))), labels=labels)
+
+
+def test_a_corpus_of_many_files_can_be_streamed(write, tmp_path):
+    folder = write({"a.csv": ROWS, "b.csv": ROWS})
+    splits = Custom(folder / "*.csv", cache_dir=tmp_path).as_streaming_dataset()
+    assert sorted(row["dialogue_id"] for rows in splits.values() for row in rows) == ["a:1", "a:2", "b:1", "b:2"]
