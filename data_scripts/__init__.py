@@ -45,6 +45,7 @@ def load_corpus(
     *,
     cache_dir: str | Path | None = None,
     num_proc: int | None = None,
+    on_ray: bool = False,
     **options,
 ) -> datasets.DatasetDict:
     """The splits of a corpus: one of `CORPORA`, a folder of a saved dataset, or a dataset `user/name` on the Hub.
@@ -53,6 +54,8 @@ def load_corpus(
         data_dir: Where the published files of the corpus lie; a corpus that comes in a package needs none.
         cache_dir: Where the prepared dataset is kept; the cache of `datasets` by default.
         num_proc: Worker processes, for a corpus of many files.
+        on_ray: Share the files out on a Ray cluster instead: the one that `RAY_ADDRESS` names, or a local one. Its
+            machines need this package, the files and the cache folder under the same names.
         options: Fields of the corpus's configuration, such as `max_utterances=30`.
 
     Raises:
@@ -61,7 +64,7 @@ def load_corpus(
     """
     if name in CORPORA:
         builder = CORPORA[name](data_dir, cache_dir=cache_dir, **options)
-        builder.download_and_prepare(num_proc=num_proc)
+        builder.download_and_prepare(num_proc=num_proc, on_ray=on_ray)
         return builder.as_dataset()
     if Path(name).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return load_prepared(name, data_dir=data_dir, cache_dir=cache_dir, num_proc=num_proc, **options)

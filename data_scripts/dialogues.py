@@ -2,9 +2,8 @@
 
 import dataclasses
 import logging
-import os
+import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import datasets
 from datasets.exceptions import DatasetGenerationError
 
+from .parts import in_processes, link, on_ray, write_part
 from .reading import existing, fingerprint
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
     FILES: dict[str, str] = {}
     LABELS: list[str] | None = None
     NEGATIVES = False
+    REDISTRIBUTABLE = True  # whether its licence lets a user pass it on
     HOMEPAGE = ""
     LICENSE = ""
     CITATION = ""
@@ -63,14 +64,15 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
             if field.default is not None and not isinstance(value, (int, float) if kind is float else kind):
                 raise ValueError(f"{self.corpus}: option {field.name} must be of type {kind.__name__}; got {value!r}")
         if data_dir is not None:
-            data_dir = str(Path(data_dir).expanduser().resolve())
+            data_dir = str(data_dir if "://" in str(data_dir) else Path(data_dir).expanduser().resolve())
             if self.DATA_DIR is None:
                 raise ValueError(f"{self.corpus}: comes in a package; got data_dir {data_dir}; leave it out")
         config = self.BUILDER_CONFIG_CLASS(data_dir=data_dir, **options)
         # `datasets` keys its cache by neither code nor files, and would return what they were.
-        key = fingerprint([*Path(__file__).parent.glob("*.py"), *self.files(config).values()])
+        key = fingerprint(Path(__file__).parent.glob("*.py")) + self.fingerprint(config)
         super().__init__(cache_dir=cache_dir and str(cache_dir), data_dir=data_dir, hash=key, **options)
-        self._notes = Path(os.devnull)
+        self._notes: Counter[str] = Counter()
+        self._num_proc, self._on_ray = None, False
 
     @property
     def corpus(self) -> str:
@@ -88,38 +90,32 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
         source = self.source(config)
         return {split: existing(source / name) for split, name in self.FILES.items()}
 
+    def fingerprint(self, config: datasets.BuilderConfig) -> str:
+        """Changes with any file that the corpus is read from."""
+        return fingerprint(self.files(config).values())
+
     def read(self, *args: Any, **kwargs: Any) -> Iterator[Dialogue]:
         """The dialogues of what one split is read from: `split` and its `path`, or what `_split_generators` gives."""
         raise NotImplementedError
 
     def note(self, what: str, count: int = 1) -> None:
-        """Adds to the report of the build. Through a file, as worker processes share nothing else."""
-        with open(self._notes, "a", encoding="utf-8") as notes:
-            notes.write(f"{count}\t{what}\n")
+        """Adds to the report of the build."""
+        self._notes[what] += count
 
-    def download_and_prepare(self, *args, **kwargs) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            self._notes = Path(folder, "notes")
-            self._notes.touch()
-            try:
-                super().download_and_prepare(*args, **kwargs)
-                notes = self._notes.read_text(encoding="utf-8")
-            except DatasetGenerationError as error:
-                # `datasets` covers what is wrong with the corpus by a message of its own.
-                if isinstance(error.__cause__, (ValueError, OSError)):
-                    raise error.__cause__ from None
-                raise
-            finally:
-                self._notes = Path(os.devnull)
-        counts: Counter[str] = Counter()
-        for line in notes.splitlines():
-            count, what = line.split("\t")
-            counts[what] += int(count)
-        report = ", ".join(f"{what} {counts[what]}" for what in sorted(counts)) or "what an earlier build left"
-        if counts:  # else the cache had it
+    def download_and_prepare(self, *args, num_proc: int | None = None, on_ray: bool = False, **kwargs) -> None:
+        self._notes, self._num_proc, self._on_ray = Counter(), num_proc, on_ray
+        try:
+            super().download_and_prepare(*args, **kwargs)
+        except DatasetGenerationError as error:
+            # `datasets` covers what is wrong with the corpus by a message of its own.
+            raise error.__cause__ or error from None
+        shutil.rmtree(self.parts_folder, ignore_errors=True)
+        report = ", ".join(f"{what} {self._notes[what]}" for what in sorted(self._notes))
+        if report:  # else the cache had it
             logger.info("%s: %s", self.corpus, report)
         if empty := [split.name for split in self.info.splits.values() if not split.num_examples]:
             # `datasets` writes an empty split, but cannot read it.
+            report = report or "what an earlier build left"
             raise ValueError(f"{self.corpus}: no dialogue in {', '.join(empty)}; got {report}; give it more to read")
 
     def _info(self) -> datasets.DatasetInfo:
@@ -161,6 +157,63 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
             n_utterances += len(dialogue.utterances)
         self.note("dialogues", len(ids))
         self.note("utterances", n_utterances)
+
+    @property
+    def parts_folder(self) -> Path:
+        return Path(f"{self._cache_dir}.parts")
+
+    def parts(self, source: dict[str, Any]) -> list[dict[str, Any]]:
+        """What a split is read from, in the parts that processes share out among themselves."""
+        return [source]
+
+    def part_report(self) -> dict[str, Any]:
+        """What to keep of a part besides its rows and notes."""
+        return {}
+
+    def write_part(self, task: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
+        path, source = task
+        notes, self._notes = self._notes, Counter()
+        rows = (row for _, row in DialogueBuilder._generate_examples(self, **source))
+        try:
+            schema = self.info.features.arrow_schema
+            return write_part(path, rows, schema, lambda: {"notes": self._notes, **self.part_report()})
+        finally:
+            self._notes = notes
+
+    def write_parts(self, name: str, sources: list[dict[str, Any]]) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Each part's file and its report. `datasets` begins anew after an interruption; this goes on from the parts
+        that were written whole."""
+        tasks = [(self.parts_folder / f"{name}-{number:05d}.arrow", source) for number, source in enumerate(sources)]
+        reports = (
+            on_ray(self.write_part, tasks) if self._on_ray else in_processes(self.write_part, tasks, self._num_proc)
+        )
+        bar = datasets.utils.tqdm(reports, total=len(tasks), desc=f"{self.corpus}: {name}")
+        for (path, _), report in zip(tasks, bar, strict=True):
+            self._notes.update(report["notes"])
+            yield path, report
+
+    def _prepare_split(self, split_generator: datasets.SplitGenerator, **kwargs) -> None:
+        split = split_generator.name
+        try:
+            parts = list(self.write_parts(split, self.parts(split_generator.gen_kwargs)))
+        except (ValueError, OSError, ImportError) as error:
+            raise DatasetGenerationError(str(error)) from error
+        shards = []
+        for path, report in parts:
+            if report["rows"]:
+                shards.append((Path(self._output_dir, path.name), report["rows"]))
+                link(path, shards[-1][0])
+        self.finish_split(split_generator, shards)
+
+    def finish_split(self, split_generator: datasets.SplitGenerator, shards: list[tuple[Path, int]]) -> None:
+        """Give the files of a split, with their numbers of rows, the names that `datasets` reads."""
+        info = split_generator.split_info
+        for number, (path, _) in enumerate(shards):
+            ending = f"-{number:05d}-of-{len(shards):05d}" if len(shards) > 1 else ""
+            path = path.rename(path.with_name(f"{self.dataset_name}-{info.name}{ending}.arrow"))
+            info.num_bytes += path.stat().st_size
+        info.num_examples = sum(rows for _, rows in shards)
+        info.shard_lengths = [rows for _, rows in shards] if len(shards) > 1 else None
 
     def row(self, dialogue: Dialogue) -> dict:
         """One row of the dataset; ValueError where the dialogue is no good."""

@@ -1,34 +1,59 @@
 """OpSub: the dialogues of film subtitles, cut at silences, without labels.
 
-Source: SubRip files that you have, such as those that OPUS OpenSubtitles is made of; the films keep their own licences,
-and none ships with this library. Paper to cite for the corpus and its use in pre-training: Jiao et al., Findings of
-EMNLP 2020; for OpenSubtitles: Lison and Tiedemann, LREC 2016. `data_dir` is a folder, with its sub-folders, or a zip of
-`.srt` files, one a film; or a folder with the original implementation's `OpSub_{train,dev,test}.json`, which come with
-negatives and are taken as they are. A speaker is known only where a line is led by a NAME:. A film is in one split as
-a whole.
-Films in another language than `language` and those of fewer than `min_cues` cues are left out and counted.
-Needs the packages `srt` and `py3langid`.
+Source: subtitles that you have; the films keep their own licences, and none ships with this library. Paper to cite for
+the corpus and its use in pre-training: Jiao et al., Findings of EMNLP 2020; for OpenSubtitles: Lison and Tiedemann,
+LREC 2016. `data_dir` is one of, or a folder, a zip, a tar or a bucket with:
+
+* `.srt` files, one a film;
+* `.xml` or `.xml.gz` files of OPUS OpenSubtitles, one a film, in its tree of year, film and version;
+* `.txt` or `.txt.gz` files of OPUS, one line a sentence; where a film ends in them is unknown, so a dialogue is
+  `max_utterances` lines in a row, and about a megabyte of them counts as a film (a `.gz` is read by one process);
+* the original implementation's `OpSub_{train,dev,test}.json`, which come with negatives and are taken as they are.
+
+A film is in one split as a whole (fewer than three are split by dialogue), and once: of several versions in one folder
+of OPUS the largest is read, and a film whose lines an earlier one has is dropped. Films in another language than
+`language`, those of fewer than `min_cues` cues and those that cannot be read are dropped too; all is counted. A speaker
+is known only where a line is led by a NAME:. Needs the packages `charset-normalizer`, `ftfy` and `py3langid`.
 """
 
 import logging
 import re
-import zipfile
-from collections.abc import Iterator
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree.ElementTree import ParseError
 
 import datasets
+import pyarrow as pa
 
 from .dialogues import Dialogue, DialogueBuilder, Utterance
+from .opus import xml_lines
 from .original import original_files, read_original
-from .reading import folder_or_zip
+from .parts import finished, read_part, write_tables
+from .sources import DAMAGED, fingerprint_of, is_tar, source
 from .splitting import in_parts, split_by_hash
-from .subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences
+from .subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
 
 logger = logging.getLogger(__name__)
 
-NOT_WORDS = re.compile(r"<[^>]*>|\{[^}]*\}|[\d:,.>-]+")
+PACKAGES = {"charset_normalizer": "charset-normalizer", "ftfy": "ftfy", "py3langid": "py3langid"}
+KIND = re.compile(r"\.(srt|xml|txt)(?:\.gz)?(?=$|@\d+$)", re.IGNORECASE)
+VERSION_OF_FILM = re.compile(r"(?:^|/)(\d+/\d+)/[^/]+$")  # year/film/version.xml
+WORD = re.compile("[a-z]+")
+BLOCK_BYTES = 1 << 20
+SKETCH_SIZE, SKETCHED_LENGTH = 8, 40
+
+
+class Piece(NamedTuple):
+    """What is read at once: a film, or some bytes of a text."""
+
+    name: str
+    size: int
+    start: int = 0
 
 
 @dataclass
@@ -42,13 +67,14 @@ class OpSubConfig(datasets.BuilderConfig):
     max_utterances: int = 50  # longer ones are cut in parts
     min_cues: int = 100  # a film of fewer is dropped
     language: str = "en"  # a film in another is dropped
-    encoding: str = "cp1252"  # of what is neither UTF-8 nor UTF-16
+    encoding: str = ""  # of what is neither UTF-8 nor UTF-16; told from the text without it
 
 
 class OpSub(DialogueBuilder):
     BUILDER_CONFIG_CLASS = OpSubConfig
-    DATA_DIR = "a folder or a zip of .srt files"
+    DATA_DIR = "a folder, zip or tar of .srt, OPUS .xml or .txt files, or one of them"
     HOMEPAGE = "https://opus.nlpl.eu/OpenSubtitles"
+    REDISTRIBUTABLE = False
     LICENSE = "that of each film's subtitles"
     CITATION = """@inproceedings{jiao2020exploiting,
   title={Exploiting Unsupervised Data for Emotion Recognition in Conversations},
@@ -64,74 +90,223 @@ class OpSub(DialogueBuilder):
 }"""
 
     def files(self, config: OpSubConfig) -> dict[str, Path]:
-        if files := self.original_files(config):
-            return files
-        if missing := [package for package in ("srt", "py3langid") if find_spec(package) is None]:
-            # Loaded only here and where they are used: the other corpora do without.
-            raise ImportError(f"opsub: needs {' and '.join(missing)}; pip install {' '.join(missing)}")
-        return {"films": self.source(config)}
+        """The original's files, if they are that."""
+        if config.data_dir is None or "://" in config.data_dir:
+            return {}
+        return original_files(Path(config.data_dir)) if Path(config.data_dir).is_dir() else {}
 
-    def original_files(self, config: OpSubConfig) -> dict[str, Path]:
-        source = self.source(config)
-        return original_files(source) if source.is_dir() else {}
+    def fingerprint(self, config: OpSubConfig) -> str:
+        if missing := [package for name, package in PACKAGES.items() if find_spec(name) is None]:
+            # Loaded only where they are used: the other corpora do without.
+            raise ImportError(f"opsub: needs {' and '.join(missing)}; pip install {' '.join(missing)}")
+        if config.data_dir is None or "://" not in config.data_dir:
+            self.source(config)
+        return fingerprint_of(config.data_dir)
 
     def _info(self) -> datasets.DatasetInfo:
-        self.NEGATIVES = bool(self.original_files(self.config))
+        self.NEGATIVES = bool(self.files(self.config))
         return super()._info()
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+        """Reads all films, as those that are dropped must be known before the others are split."""
         if self.NEGATIVES:
             return super()._split_generators(dl_manager)
-        source = folder_or_zip(Path(self.config.data_dir))
-        if isinstance(source, Path):
-            names = [path.relative_to(source).as_posix() for path in source.rglob("*")]
+        where = self.config.data_dir
+        try:
+            if "://" not in where and is_tar(Path(where)):
+                where = dl_manager.extract(where)
+            pieces = self.pieces(where)
+            sources = [{"where": where, "pieces": part} for part in groups(pieces)]
+            films = self.kept_films(report for _, report in self.write_parts("films", sources))
+        except (*DAMAGED, OSError) as error:
+            # Not an OSError, which `datasets` would cover by a message of its own.
+            raise ValueError(f"{where}: cannot be read; got {error}; get it again") from error
+        self._by_film = len(films) >= 3
+        try:
+            names = films if self._by_film else self.dialogue_ids(films)
+            by_split = split_by_hash(names, validation=0.05, test=0.05)
+        except ValueError as error:
+            raise ValueError(f"{where}: dialogues of {len(films)} films: {error}") from None
+        self._split_of = {name: split for split, names in by_split.items() for name in names}
+        return [datasets.SplitGenerator(name=split, gen_kwargs={"split": split}) for split in by_split]
+
+    def pieces(self, where: str) -> list[Piece]:
+        """What there is to read, in the order of the names; of a film's versions the largest."""
+        pieces: dict[str, Piece] = {}
+        for name, size in source(where).sizes().items():
+            kind = KIND.search(name)
+            if not kind or name.rpartition("/")[2].startswith("."):
+                continue
+            if name.lower().endswith(".txt"):
+                blocks = range(0, size, BLOCK_BYTES)
+                pieces |= {f"{name}@{start}": Piece(name, min(BLOCK_BYTES, size - start), start) for start in blocks}
+                continue
+            version = VERSION_OF_FILM.search(name) if kind[1].lower() == "xml" else None
+            film = version[1] if version else name
+            if film in pieces:
+                self.note("films dropped as another version of one")
+            pieces[film] = max(pieces.get(film, Piece("", -1)), Piece(name, size), key=lambda piece: piece.size)
+        return list(pieces.values())
+
+    def kept_films(self, reports: Iterator[dict[str, Any]]) -> list[str]:
+        """All films but those whose lines an earlier film has."""
+        film_of_line: dict[int, str] = {}
+        kept = []
+        for name, rows, utterances, lines in (film for report in reports for film in report["films"]):
+            earlier = Counter(film_of_line[line] for line in lines if line in film_of_line)
+            [(other, shared)] = earlier.most_common(1) or [("", 0)]
+            if shared * 2 >= len(lines) >= SKETCH_SIZE:
+                logger.info("opsub: %s dropped for having the lines of %s", name, other)
+                self.note("films dropped for having the lines of another")
+                self.note("films kept", -1)
+                self.note("dialogues", -rows)
+                self.note("utterances", -utterances)
+            else:
+                film_of_line.update(dict.fromkeys(lines, name))
+                kept.append(name)
+        return kept
+
+    def read(self, where: str = "", pieces: list[Piece] = (), **original) -> Iterator[Dialogue]:
+        if original:
+            yield from read_original(**original)
+        self._films = []
+        for piece in pieces:
+            try:
+                for film, dialogues in self.films(where, piece):
+                    rows = utterances = 0
+                    lines: set[int] = set()
+                    name = KIND.sub("", film)
+                    for rows, dialogue in enumerate(dialogues, start=1):
+                        yield Dialogue(f"{name}-{rows - 1:04d}", dialogue)
+                        utterances += len(dialogue)
+                        # Short lines are in many films.
+                        lines.update(line_hash(text) for text, *_ in dialogue if len(text) >= SKETCHED_LENGTH)
+                    self._films.append((film, rows, utterances, sorted(lines)[:SKETCH_SIZE]))
+            except (*DAMAGED, ParseError) as error:
+                logger.info("opsub: %s dropped, as it cannot be read: %s", piece.name, error)
+                self.note("files damaged")
+
+    def films(self, where: str, piece: Piece) -> Iterator[tuple[str, Iterator[list[Utterance]]]]:
+        """The dialogues of each film of a piece, with its name."""
+        kind = KIND.search(piece.name)[1].lower()
+        if kind == "txt":
+            for start, texts in blocks_of_text(where, piece):
+                lines = [line for text in texts for line in turns(text, 0.0, 0.0)]
+                longest = self.config.max_utterances
+                runs = (lines[i : i + longest] for i in range(0, len(lines), longest))
+                yield f"{piece.name}@{start}", self.cut(runs)
+            return
+        data = source(where).read(piece.name)
+        if kind == "srt":
+            lines = film_lines(decode_subtitles(data, self.config.encoding or None))
         else:
-            names = source.root.namelist()
-        # Dropped before the split, so that it is one of what is read.
-        films = [
-            name for name in names if name.lower().endswith(".srt") and self.is_wanted(name, self.text(source, name))
-        ]
-        if len(films) < 3:
-            raise ValueError(
-                f"{self.config.data_dir}: too few films; got {len(films)} to read; give one for each split or more"
-            )
-        # The list is what worker processes share out among themselves.
-        return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"films": part})
-            for split, part in split_by_hash(films, validation=0.05, test=0.05).items()
-        ]
+            lines = list(xml_lines(data))
+        if reason := self.reason_to_drop(lines):
+            self.note(f"films dropped for {reason}")
+            logger.info("opsub: %s dropped for %s", piece.name, reason)
+            return
+        self.note("films kept")
+        if self.config.join_sentences and kind == "srt":
+            lines = join_sentences(lines, self.config.max_pause)
+        yield piece.name, self.cut(cut_at_silences(lines, self.config.max_silence))
 
-    def text(self, source: Path | zipfile.Path, film: str) -> str:
-        return decode_subtitles((source / film).read_bytes(), self.config.encoding)
-
-    def is_wanted(self, film: str, text: str) -> bool:
-        reason = self.reason_to_drop(text)
-        if reason:
-            logger.info("opsub: %s dropped for %s", film, reason)
-        self.note(f"films dropped for {reason}" if reason else "films kept")
-        return not reason
-
-    def reason_to_drop(self, text: str) -> str | None:
-        if text.count("-->") < self.config.min_cues:
+    def reason_to_drop(self, lines: list[Line]) -> str | None:
+        if len(lines) < self.config.min_cues:
             return f"fewer than {self.config.min_cues} cues"
         import py3langid
 
-        words = NOT_WORDS.sub(" ", text[len(text) // 3 :][:10_000])  # the credits at both ends mislead
-        language, _ = py3langid.classify(words)
+        middle = " ".join(line.text for line in lines[len(lines) // 3 :][:40])  # the credits at both ends mislead
+        language, _ = py3langid.classify(middle.lower())
         return None if language == self.config.language else f"language {language}"
 
-    def read(self, films: list[str] = (), **original) -> Iterator[Dialogue]:
-        if original:
-            yield from read_original(**original)
-        source = folder_or_zip(Path(self.config.data_dir))
-        for film in films:
-            for number, utterances in enumerate(self.dialogues(film_lines(self.text(source, film)))):
-                yield Dialogue(f"{film[:-4]}-{number:04d}", utterances)
+    def cut(self, runs: Iterable[list[Line]]) -> Iterator[list[Utterance]]:
+        for run in runs:
+            if len(run) < self.config.min_utterances:
+                self.note(f"utterances dropped in dialogues of fewer than {self.config.min_utterances}", len(run))
+                continue
+            utterances = [Utterance(line.text, line.speaker) for line in run]
+            yield from in_parts(utterances, self.config.max_utterances)
 
-    def dialogues(self, lines: list[Line]) -> Iterator[list[Utterance]]:
-        if self.config.join_sentences:
-            lines = join_sentences(lines, self.config.max_pause)
-        for run in cut_at_silences(lines, self.config.max_silence):
-            if len(run) >= self.config.min_utterances:
-                utterances = [Utterance(line.text, line.speaker) for line in run]
-                yield from in_parts(utterances, self.config.max_utterances)
+    def part_report(self) -> dict[str, Any]:
+        return {"films": self._films}
+
+    def finished_parts(self) -> Iterator[tuple[pa.Table, list[tuple[str, range]]]]:
+        """The rows of each part, and which of them are which film's."""
+        for path in sorted(self.parts_folder.glob("films-*.arrow")):
+            films, start = [], 0
+            for name, count, *_ in finished(path)["films"]:
+                films.append((name, range(start, start + count)))
+                start += count
+            yield read_part(path), films
+
+    def dialogue_ids(self, kept: list[str]) -> Iterator[str]:
+        for table, films in self.finished_parts():
+            for name, rows in films:
+                if name in kept:
+                    yield from table["dialogue_id"].slice(rows.start, len(rows)).to_pylist()
+
+    def tables(self, split: str) -> Iterator[pa.Table]:
+        """The rows of a split, from one part after the other."""
+        for table, films in self.finished_parts():
+            if self._by_film:
+                rows = [row for name, of_film in films if self._split_of.get(name) == split for row in of_film]
+            else:
+                ids = table["dialogue_id"].to_pylist()
+                rows = [row for row, name in enumerate(ids) if self._split_of.get(name) == split]
+            if rows:
+                yield table.take(rows)
+
+    def _generate_examples(self, split: str, **original) -> Iterator[tuple[str, dict]]:
+        if original:
+            yield from super()._generate_examples(split=split, **original)
+            return
+        for table in self.tables(split):
+            for row in table.to_pylist():
+                yield row["dialogue_id"], row
+
+    def _prepare_split(self, split_generator: datasets.SplitGenerator, **kwargs) -> None:
+        if self.NEGATIVES:
+            return super()._prepare_split(split_generator, **kwargs)
+        path = Path(self._output_dir, split_generator.name)
+        shards = write_tables(path, self.tables(split_generator.name), self.info.features.arrow_schema)
+        self.finish_split(split_generator, shards)
+
+
+def groups(pieces: list[Piece]) -> Iterator[list[Piece]]:
+    """Pieces of together a thirty-second of all, but no less than 256 kB and no more than 4 MB."""
+    limit = min(max(sum(piece.size for piece in pieces) // 32, 1 << 18), 1 << 22)
+    group, size = [], 0
+    for piece in pieces:
+        if group and size + piece.size > limit:
+            yield group
+            group, size = [], 0
+        group.append(piece)
+        size += piece.size
+    if group:
+        yield group
+
+
+def blocks_of_text(where: str, piece: Piece) -> Iterator[tuple[int, Iterator[str]]]:
+    """Lines of about a megabyte, and the byte that they start at."""
+    with source(where).open(piece.name) as file:
+        if piece.start:
+            file.seek(piece.start - 1)
+            file.readline()  # of the block before
+        end = piece.start + BLOCK_BYTES
+        while (start := file.tell()) < end:
+            lines: list[str] = []
+            try:
+                while file.tell() < end and (line := file.readline()):
+                    lines.append(line.decode("utf-8", errors="replace"))
+            except DAMAGED:
+                yield start, lines
+                raise
+            yield start, lines
+            if not lines or not piece.name.lower().endswith(".gz"):
+                return
+            end += BLOCK_BYTES
+
+
+def line_hash(text: str) -> int:
+    """The same for a line in any version of a film."""
+    return zlib.crc32(" ".join(WORD.findall(text.lower())).encode())

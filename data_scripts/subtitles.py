@@ -1,17 +1,13 @@
 """From a SubRip file as found in the wild to the lines of a film: decoding, cleaning, turns, sentences, silences."""
 
-import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-
-logging.getLogger("srt").setLevel(logging.ERROR)  # it warns of each cue that it skips, without the file's name
 
 MARKUP = re.compile(r"</?\s*\w[^>]*>|<>|\{[^}]*\}|[\x00-\x08\x0e-\x1f\u200b-\u200f\u202a-\u202e\ufeff]")
 LINE_BREAK = re.compile(r"<br\s*/?>|\\N|(?<=[.?!]) +(?=[-–] ?[A-Z])")  # the last: two turns on one line
 SOUND_NOTE = re.compile(r"\[[^\]]*(?:\]|$)|\([^)]*(?:\)|$)")
 SONG = re.compile(r"[♪♫¶]|^[#*@]|[#*@]$")
-BROKEN_CUE = re.compile(r"(?:\n\s*\n[^\n]*)?\n[^\n]*\d *-->.*", re.DOTALL)  # `srt` leaves it in the cue before
 ADVERT = re.compile(
     r"\bwww ?\.|https?:|\w@\w|\w\.(?:com|org|net|info)\b|yify|opensubtitles|subscene|addic7ed"
     r"|\b(?:subtitle[ds]?|subs|captioning|(?:re-?)?sync(?:ed|hronized)?|encoded?|transcribed|translation|corrections?"
@@ -19,15 +15,24 @@ ADVERT = re.compile(
     r"|advertise your product|become (?:a )?vip|rate this subtitle|download movie",
     re.IGNORECASE,
 )
+# One of these is in every advert; to look for them is ten times as fast.
+IN_ADVERTS = ("by", "www", "http", "@", ".com", ".org", ".net", ".info", "yify", "opensub", "subscene", "addic7ed")
+IN_ADVERTS += ("advertise", "vip", "rate this", "download")
 DASH = re.compile(r"(?:-(?!-)|[–—‐]|--(?=\s))\s*")  # "--" without a space goes on with the sentence
 NAME = re.compile(r"((?:Mc|Mac|[A-Z])[A-Z .'’#0-9&-]*[A-Z0-9.]) ?:(?!\d)\s*")
+# All that can make a cue more than one line of plain speech.
+SPECIAL = re.compile(r"[-<>{}\[\](:♪♫¶#*@\\–—‐\x00-\x08\x0e-\x1f\u200b-\u200f\u202a-\u202e\ufeff]")
+LETTER = re.compile(r"[^\W_]")
 ENDS_SENTENCE = re.compile(r"""(?<![.…])[.?!]\s*["'”’]*$""")
 CONTINUES = re.compile(r"""["'“‘]?(?:\.\.|…|--|[a-z]|I\b)""")
+ASCII = bytes(range(128))
 NOT_LATIN = re.compile("[\u0370-\u04ff]")
 LOOK_ALIKES = str.maketrans("АВЕІЈКМНОРСТУХЅаеосрухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEIJKMHOPCTYXSaeocpyxijsABEZHIKMNOPTYXo")
+NUMBERS = {f"{number:02}": number for number in range(100)}
+CLOCK = re.compile(r"(\d+):(\d+):(\d+)(?:[.,:;](\d{1,3}))?")
 
 
-@dataclass
+@dataclass(slots=True)
 class Line:
     """What one person says in a cue; times in seconds."""
 
@@ -38,45 +43,93 @@ class Line:
     opens: bool = False  # a dash or a name marks it as a new turn
 
 
-def decode_subtitles(data: bytes, encoding: str) -> str:
-    """Text of any file; `encoding` is that of the lines which are not UTF-8.
+def decode_subtitles(data: bytes, encoding: str | None = None) -> str:
+    """Text of any file, by its byte-order mark, as UTF-8, in `encoding`, or in the encoding that it seems to be in.
 
-    By line, because files are found that mix two encodings. No detector: `charset-normalizer` takes many of these
-    files, whose few odd bytes are cp1252, for cp1250 or big5.
+    A file of Latin letters is taken for cp1252: its few odd bytes are too few for a detector, which guesses cp1250,
+    cp1251 or big5 for many of the files found in the wild. Lines of another encoding within it are repaired.
     """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = data.decode("utf-16", errors="replace")
     else:
-        lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
-        text = "\n".join(decode_line(line, encoding) for line in lines)
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = decode_by_guess(data.removeprefix(b"\xef\xbb\xbf"), encoding)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     # A few Cyrillic or Greek letters among Latin ones stand there for their looks.
-    return text.translate(LOOK_ALIKES) if len(NOT_LATIN.findall(text)) < len(text) / 10 else text
+    if not text.isascii() and 0 < len(NOT_LATIN.findall(text)) < len(text) / 10:
+        return text.translate(LOOK_ALIKES)
+    return text
 
 
-def decode_line(line: bytes, encoding: str) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError:
-        return line.decode(encoding, errors="replace")
+def decode_by_guess(data: bytes, encoding: str | None) -> str:
+    import charset_normalizer
+    import ftfy
+
+    if encoding is None:
+        start = data[:100_000]
+        is_latin = len(start.translate(None, ASCII)) < len(start) / 4
+        best = None if is_latin else charset_normalizer.from_bytes(start).best()
+        encoding = best.encoding if best else "sloppy-windows-1252"  # of ftfy; it has a character for every byte
+    text = data.decode(encoding, errors="replace")
+    return "".join(line if line.isascii() else ftfy.fix_encoding(line) for line in text.splitlines(keepends=True))
 
 
 def film_lines(text: str) -> list[Line]:
     """Every turn of every cue that is speech."""
-    import srt
-
-    lines = []
-    for cue in srt.parse(text, ignore_errors=True):
-        start, end = cue.start.total_seconds(), cue.end.total_seconds()
-        lines += turns(cue.content, start, max(start, end))
-    return lines
+    lower = text.lower()
+    marks = [mark for mark in IN_ADVERTS if mark in lower]
+    return [line for start, end, content in cues(text) for line in turns(content, start, max(start, end), marks)]
 
 
-def turns(content: str, start: float, end: float) -> list[Line]:
-    content = LINE_BREAK.sub("\n", BROKEN_CUE.sub("", content))
+def cues(text: str) -> Iterator[tuple[float, float, str]]:
+    """The cues of a SubRip file: start, end and content. A cue whose times are none is left out."""
+    before, *chunks = text.split("-->")
+    start = clock(before[before.rfind("\n") + 1 :])
+    for place, chunk in enumerate(chunks, start=1):
+        is_last = place == len(chunks)
+        times, line_break, content = chunk.partition("\n")
+        rest, _, last_line = content.rpartition("\n")
+        next_start = None if is_last else clock(last_line)
+        if next_start is None and not is_last and any(map(str.isalpha, last_line)):
+            chunks[place] = f"{chunk}-->{chunks[place]}"  # an arrow in what is said
+            continue
+        if not is_last:
+            body, line_break, number = rest.rstrip().rpartition("\n")
+            # The number of the next cue need not be there.
+            content = body if line_break and number.strip().isdigit() else rest
+        end = clock(times)
+        if start is not None and end is not None:
+            yield start, end, content
+        start = next_start
+
+
+def clock(text: str) -> float | None:
+    """Seconds of `00:01:02,345`; None for what is no time."""
+    text = text.strip()
+    try:
+        if len(text) == 12 and text[2] == text[5] == ":":
+            return NUMBERS[text[:2]] * 3600 + NUMBERS[text[3:5]] * 60 + NUMBERS[text[6:8]] + int(text[9:]) / 1000
+    except (KeyError, ValueError):
+        pass
+    time = CLOCK.match(text)
+    if not time:
+        return None
+    hours, minutes, whole, fraction = time.groups("0")
+    return int(hours) * 3600 + int(minutes) * 60 + float(f"{whole}.{fraction}")
+
+
+def turns(content: str, start: float, end: float, marks: Iterable[str] = IN_ADVERTS) -> list[Line]:
+    """What is said in a cue; `marks` are those of `IN_ADVERTS` that the film has."""
+    lower = content.lower()
+    for mark in marks:
+        if mark in lower and ADVERT.search(SOUND_NOTE.sub(" ", MARKUP.sub("", content))):
+            return []
+    if not SPECIAL.search(content):
+        return [Line(start, end, " ".join(content.split()))] if LETTER.search(content) else []
+    content = LINE_BREAK.sub("\n", content)
     content = SOUND_NOTE.sub(" ", MARKUP.sub("", content))
-    if ADVERT.search(content):
-        return []
     found = [Line(start, end)]
     for row in content.splitlines():
         row = " ".join(row.split())
@@ -87,7 +140,7 @@ def turns(content: str, start: float, end: float) -> list[Line]:
         if dash or name:
             found.append(Line(start, end, speaker=name[1] if name else "", opens=True))
         found[-1].text = f"{found[-1].text} {row}".strip()
-    return [line for line in found if not SONG.search(line.text) and any(c.isalnum() for c in line.text)]
+    return [line for line in found if LETTER.search(line.text) and not SONG.search(line.text)]
 
 
 def join_sentences(lines: list[Line], max_pause: float) -> list[Line]:

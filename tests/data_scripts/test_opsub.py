@@ -1,10 +1,25 @@
-"""Subtitles become dialogues of whole films by split, from a folder or a zip, with one worker or two."""
+"""Subtitles become dialogues of whole films by split, from whatever they come in; nothing is lost or read twice."""
 
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tarfile
+import time
 import zipfile
+from pathlib import Path
 
+import fsspec
+import pyarrow as pa
 import pytest
 
-pytest.importorskip("srt")
+import data_scripts
+from data_scripts import CORPORA
+
+pytest.importorskip("ftfy")
 pytest.importorskip("py3langid")
 
 ENGLISH = ["Where have you been all this time?", "I was waiting for the rain to stop.", "You could have called me."]
@@ -16,7 +31,9 @@ def clock(second):
 
 
 def film(n_cues=120, sentences=ENGLISH, silence_every=12):
-    """A cue of a second every two seconds, and ten seconds of silence now and then."""
+    """A cue of a second every two seconds, and ten seconds of silence now and then.
+
+    Its sentences are too short to tell it from another film."""
     cues, second = [], 0
     for number in range(n_cues):
         second += 10 if number % silence_every == 0 else 2
@@ -60,7 +77,9 @@ def test_other_languages_and_empty_films_are_dropped_and_counted(load, films, wr
 def test_another_language_and_short_films_can_be_wanted(load, write):
     folder = write({f"Film_{number}.srt": film(30, SPANISH) for number in range(3)})
     assert len(load("opsub", folder, language="es", min_cues=30)["train"]) == 3
-    with pytest.raises(ValueError, match="too few films; got 0 to read; give one for each split or more"):
+    with pytest.raises(
+        ValueError, match="dialogues of 0 films: too few to split into train, validation and test; got 0"
+    ):
         load("opsub", folder, min_cues=30)
 
 
@@ -94,19 +113,248 @@ def test_a_zip_and_two_workers_give_the_same(load, films, tmp_path, caplog):
     assert "films kept 6" in caplog.text
 
 
-def test_what_holds_no_films_says_so(load, write):
-    with pytest.raises(ValueError, match="opsub: data_dir is missing; give a folder or a zip of .srt files"):
-        load("opsub")
-    folder = write({"a.srt": film(), "b.txt": "no film"})
-    with pytest.raises(ValueError, match="too few films; got 1 to read"):
+@pytest.mark.parametrize("name", ["a.srt", "a.xml", "a.xml.gz", "a.txt"])
+def test_one_file_is_split_by_dialogue(load, write, counts, name):
+    content = {"srt": film().encode(), "xml": xml(ENGLISH * 40), "txt": lines_of_text(1200)}[name.split(".")[1]]
+    path = write({name: gzip.compress(content) if name.endswith(".gz") else content}) / name
+    found = counts(load("opsub", path, max_utterances=12))
+    dialogues = 100 if name == "a.txt" else 10
+    assert [found[split][0] for split in ("validation", "test")] == [dialogues // 20 or 1] * 2
+    assert sum(count for count, _ in found.values()) == dialogues
+
+
+def rows(dataset) -> dict:
+    return {split: part.to_list() for split, part in dataset.items()}
+
+
+def test_a_tar_plain_or_compressed_and_a_bucket_give_the_same(load, films, tmp_path):
+    expected = rows(load("opsub", films))
+    for ending, mode in ((".tar", "w"), (".tar.gz", "w:gz")):
+        with tarfile.open(tmp_path / f"films{ending}", mode) as archive:
+            archive.add(films, "films")
+        found = rows(load("opsub", tmp_path / f"films{ending}"))
+        assert {split: len(part) for split, part in found.items()} == {k: len(v) for k, v in expected.items()}
+    bucket = fsspec.filesystem("memory")
+    bucket.put(str(films), "/bucket/films", recursive=True)
+    assert rows(load("opsub", "memory://bucket/films")) == expected
+    bucket.pipe("/bucket/films/Film_0.srt", film(240).encode())
+    assert rows(load("opsub", "memory://bucket/films")) != expected, "a changed file is read again"
+
+
+def long_film(seed: int, n_cues=120) -> str:
+    draw = random.Random(seed)
+    who = ["my mother", "the doctor", "your brother", "nobody here", "the old man", "a stranger", "that girl"]
+    what = ["wanted to know about", "never talked about", "forgot", "was looking for", "could not believe in"]
+    lines = [
+        f"{draw.choice(who).capitalize()} {draw.choice(what)} {draw.choice(who)} and number {draw.random():.6f}"
+        for _ in range(n_cues)
+    ]
+    return film(n_cues, [f"{line.translate(str.maketrans('.0123456789', ' abcdefghij'))}, is there." for line in lines])
+
+
+def test_two_workers_give_the_same_as_one_from_a_zip(load, tmp_path, caplog):
+    """Several parts, which are read from the zip at once."""
+    with zipfile.ZipFile(tmp_path / "films.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(100):
+            archive.writestr(f"Film_{number}.srt", long_film(number))
+    one = load("opsub", tmp_path / "films.zip", min_cues=99)
+    with caplog.at_level("INFO", logger="data_scripts"):
+        two = load("opsub", tmp_path / "films.zip", num_proc=2)
+    assert rows(one) == rows(two)
+    assert "films kept 100," in caplog.text and "damaged" not in caplog.text
+
+
+def test_a_film_is_read_once_whatever_it_is_called(load, write, caplog):
+    folder = write({f"Film_{number}.srt": long_film(number) for number in range(6)})
+    again = long_film(2).replace("The ", "the ").replace(".", "!").splitlines()
+    write({"Film_2_extended.srt": "\n".join(again[:-20])})
+    with caplog.at_level("INFO", logger="data_scripts"):
+        dataset = load("opsub", folder)
+    assert "Film_2_extended.srt dropped for having the lines of Film_2.srt" in caplog.text
+    assert "opsub: dialogues 60, films dropped for having the lines of another 1, films kept 6, utter" in caplog.text
+    assert sum(len(part) for part in dataset.values()) == 60
+
+
+def xml(sentences: list[str], tokenised=True) -> bytes:
+    lines, second = [], 0
+    for number, sentence in enumerate(sentences, start=1):
+        second += 10 if number % 12 == 1 else 2
+        words = "".join(f'<w id="{number}.{i}">{word}</w>\n' for i, word in enumerate(sentence.split(), start=1))
+        start, end = (
+            f'<time id="T{number}{kind}" value="{clock(at)}" />' for kind, at in (("S", second), ("E", second + 1))
+        )
+        lines.append(f'<s id="{number}">\n{start}\n{words if tokenised else sentence}\n{end}\n</s>')
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<document id="1">\n{"".join(lines)}\n</document>'.encode()
+
+
+TOKENISED = ["We 're ready , sir !", "You do n't say ?", "Where have you been all this time ?"]
+
+
+def test_the_tree_of_opus_is_read_with_the_largest_version_of_a_film(load, write, counts, caplog):
+    tree = {f"xml/en/{1990 + number}/{number}/7{number}.xml": xml(TOKENISED * 40) for number in range(5)}
+    tree["xml/en/1999/77/1.xml.gz"] = gzip.compress(xml(["Well ."] * 110))
+    tree["xml/en/1999/77/2.xml.gz"] = gzip.compress(
+        xml([f"{line} {number}" for number in range(60) for line in TOKENISED])
+    )
+    with caplog.at_level("INFO", logger="data_scripts"):
+        dataset = load("opsub", write(tree))
+    assert "films dropped as another version of one 1, films kept 6" in caplog.text
+    utterances = {text for part in dataset.values() for texts in part["utterances"] for text in texts}
+    assert {"We're ready, sir!", "You don't say?", "Where have you been all this time?"} <= utterances
+    assert "Well." not in utterances
+    assert all(name.startswith("xml/en/") for part in dataset.values() for name in part["dialogue_id"])
+
+
+def test_xml_that_is_not_tokenised_is_read(load, write):
+    dataset = load("opsub", write({f"{number}.xml": xml(ENGLISH * 40, tokenised=False) for number in range(3)}))
+    assert dataset["train"][0]["utterances"][:3] == ENGLISH
+
+
+def test_real_opus_files_are_read(load, shared_data, caplog):
+    with caplog.at_level("INFO", logger="data_scripts"):
+        dataset = load("opsub", shared_data / "opus_xml", min_cues=50)
+    assert "films dropped for fewer than 50 cues 1, films kept 6" in caplog.text
+    texts = [text for part in dataset.values() for texts in part["utterances"] for text in texts]
+    assert "You're isolated." in texts
+    assert len(texts) > 4000
+    assert not any(mark in text for text in texts for mark in (" ,", " .", " 's", "<", "♪"))
+
+
+def lines_of_text(count: int) -> bytes:
+    return "".join(f"{sentence} {number}\n" for number in range(count // 3) for sentence in ENGLISH).encode()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_plain_text_is_cut_at_the_longest_dialogue(load, write, packed):
+    content = lines_of_text(150_000)
+    name, content = ("en.txt.gz", gzip.compress(content)) if packed else ("en.txt", content)
+    dataset = load("opsub", write({name: content}), max_utterances=20)
+    texts = [text for part in dataset.values() for texts in part["utterances"] for text in texts]
+    lines = lines_of_text(150_000).decode().splitlines()
+    assert len(lines) - 30 < len(texts) == len(set(texts) & set(lines)), "a rest of fewer than five lines is dropped"
+    lengths = [len(texts) for texts in dataset["train"]["utterances"]]
+    assert max(lengths) == 20 and sum(length < 20 for length in lengths) < 6, "but for the end of each megabyte"
+    first = dataset["train"][0]["utterances"]
+    numbers = [int(text.split()[-1]) for text in first]
+    assert numbers == sorted(numbers), "lines of a dialogue stand in a row"
+
+
+def interrupted(folder: Path, cache: Path) -> list[Path]:
+    """The parts that a build leaves which is killed after a few."""
+    code = f"from data_scripts import load_corpus; load_corpus('opsub', {str(folder)!r}, cache_dir={str(cache)!r})"
+    root = Path(data_scripts.__file__).parents[1]
+    build = subprocess.Popen([sys.executable, "-c", code], cwd=root, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(parts := sorted(cache.rglob("films-*.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.kill(build.pid, signal.SIGKILL)
+    build.wait()
+    assert len(parts) >= 3
+    return [path.with_suffix(".arrow") for path in parts]
+
+
+@pytest.fixture
+def many_films(write):
+    return write({f"Film_{number:03}.srt": long_film(number, 400) for number in range(150)})
+
+
+def test_an_interrupted_build_goes_on_from_whole_parts(many_films, tmp_path, load):
+    expected = rows(load("opsub", many_films))
+    cache = tmp_path / "killed"
+    trusted, *others = interrupted(many_films, cache)
+    # A part that is whole is not written again: a word that is put into it comes out.
+    table = data_scripts.parts.read_part(trusted)
+    column = pa.array([f"marked-{name}" for name in table["dialogue_id"].to_pylist()])
+    marked = table.set_column(0, table.schema.field(0), column)
+    with pa.OSFile(str(trusted) + ".new", "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(marked)
+    os.replace(str(trusted) + ".new", trusted)
+    report = trusted.with_suffix(".json")
+    done = json.loads(report.read_text())
+    report.write_text(json.dumps({**done, "digest": data_scripts.parts.digest(trusted)}))
+    # A broken one is.
+    others[0].write_bytes(others[0].read_bytes()[:-100])
+    others[1].with_suffix(".json").write_text("{")
+    found = rows(data_scripts.load_corpus("opsub", many_films, cache_dir=cache))
+    ids = [row["dialogue_id"] for part in found.values() for row in part]
+    assert sum(name.startswith("marked-") for name in ids) == len(table)
+    for part in found.values():
+        for row in part:
+            row["dialogue_id"] = row["dialogue_id"].removeprefix("marked-")
+    assert found == expected
+    assert not list(cache.rglob("*.parts")), "what is no longer needed is gone"
+
+
+def test_a_cluster_of_two_workers_gives_the_same(many_films, tmp_path, load):
+    ray = pytest.importorskip("ray")
+    expected = rows(load("opsub", many_films))
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        assert (
+            rows(data_scripts.load_corpus("opsub", many_films, cache_dir=tmp_path / "other", on_ray=True)) == expected
+        )
+    finally:
+        ray.shutdown()
+
+
+def test_damage_is_an_error_or_counted(load, write, tmp_path, caplog):
+    folder = write({f"Film_{number}.srt": long_film(number) for number in range(5)})
+    with zipfile.ZipFile(tmp_path / "films.zip", "w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, path.name)
+    data = (tmp_path / "films.zip").read_bytes()
+    (tmp_path / "cut.zip").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ValueError, match="cut.zip: a truncated zip or none; got .*; get it again"):
+        load("opsub", tmp_path / "cut.zip")
+    (tmp_path / "cut.tar.gz").write_bytes(gzip.compress(b"no tar")[:-4])
+    with pytest.raises(ValueError, match="cut.tar.gz: cannot be read"):
+        load("opsub", tmp_path / "cut.tar.gz")
+    place = data.index(b"is there.", len(data) // 3)
+    (tmp_path / "bad.zip").write_bytes(data[:place] + b"\xff\xff" + data[place + 2 :])
+    write(
+        {
+            "cut.xml": xml(ENGLISH * 40)[:-300],
+            "cut.xml.gz": gzip.compress(xml(ENGLISH * 40))[:-200],
+            "rubbish.srt": random.Random(0).randbytes(20_000),
+            "empty.srt": "",
+        }
+    )
+    with caplog.at_level("INFO", logger="data_scripts"):
+        load("opsub", tmp_path / "bad.zip")
+        assert "files damaged 1, films kept 4" in caplog.text
         load("opsub", folder)
-    with pytest.raises(ValueError, match="b.txt: neither a folder nor a zip"):
-        load("opsub", folder / "b.txt")
+    assert "cut.xml dropped, as it cannot be read: " in caplog.text
+    assert "cut.xml.gz dropped, as it cannot be read: " in caplog.text
+    assert "files damaged 2, films dropped for fewer than 100 cues 2, films kept 5" in caplog.text
+
+
+def test_a_text_that_is_cut_short_is_read_up_to_there(load, write, caplog):
+    whole = gzip.compress(lines_of_text(90_000))
+    with caplog.at_level("INFO", logger="data_scripts"):
+        dataset = load("opsub", write({"en.txt.gz": whole[: len(whole) * 3 // 4]}))
+    assert "files damaged 1" in caplog.text
+    assert 40_000 < sum(len(texts) for part in dataset.values() for texts in part["utterances"]) < 90_000
+
+
+def test_films_can_be_streamed(films, tmp_path):
+    stream = CORPORA["opsub"](films, cache_dir=tmp_path).as_streaming_dataset(split="test")
+    assert [row["dialogue_id"][:5] for row in stream] == ["Film_"] * 10
+
+
+def test_what_holds_no_films_says_so(load, write):
+    with pytest.raises(ValueError, match="opsub: data_dir is missing; give a folder, zip or tar of .srt, OPUS .xml"):
+        load("opsub")
+    folder = write({"b.doc": "no film"})
+    for path in (folder, folder / "b.doc"):
+        with pytest.raises(ValueError, match="dialogues of 0 films: too few to split .* got 0"):
+            load("opsub", path)
+    with pytest.raises(FileNotFoundError, match="nowhere: no such file"):
+        load("opsub", folder / "nowhere")
 
 
 def test_a_missing_package_is_named(load, films, monkeypatch):
     monkeypatch.setattr("data_scripts.opsub.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="pip install srt py3langid"):
+    with pytest.raises(ImportError, match="pip install charset-normalizer ftfy py3langid"):
         load("opsub", films)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.importorskip("srt")
+pytest.importorskip("ftfy")
 
 from data_scripts.subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
 

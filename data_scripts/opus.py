@@ -1,0 +1,44 @@
+"""The XML of OPUS OpenSubtitles, tokenised or not, to the lines of a film."""
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from xml.etree import ElementTree
+
+from .subtitles import Line, clock, turns
+
+BEFORE = re.compile(r" (?=[.,!?;:%)\]…]|'(?:s|m|re|ve|ll|d)\b|n't\b)", re.IGNORECASE)
+AFTER = re.compile(r"(?<=[(\[$£¿¡]) ")
+
+
+def xml_lines(data: bytes) -> Iterator[Line]:
+    """Every turn of every sentence; one without times of its own has those of the sentence before.
+
+    Raises:
+        xml.etree.ElementTree.ParseError: the XML is broken or cut.
+    """
+    start = end = 0.0
+    for sentence in sentences(data):
+        times = [(time.get("id", ""), clock(time.get("value", ""))) for time in sentence.iter("time")]
+        starts = [time for name, time in times if name.endswith("S") and time is not None]
+        ends = [time for name, time in times if name.endswith("E") and time is not None]
+        start = starts[0] if starts else end
+        end = ends[-1] if ends else max(start, end)
+        yield from turns(sentence_text(sentence), start, max(start, end))
+        sentence.clear()
+
+
+def sentences(data: bytes) -> Iterator[ElementTree.Element]:
+    try:
+        for _, element in ElementTree.iterparse(BytesIO(data)):
+            if element.tag == "s":
+                yield element
+    except (LookupError, ValueError) as error:  # an encoding that is none, or that the parser does not know
+        raise ElementTree.ParseError(str(error)) from None
+
+
+def sentence_text(sentence: ElementTree.Element) -> str:
+    words = [word.text or "" for word in sentence.iter("w")]
+    if not words:
+        return " ".join("".join(sentence.itertext()).split())
+    return AFTER.sub("", BEFORE.sub("", " ".join(words)))

@@ -1,0 +1,75 @@
+"""The files of a folder, a zip, a tar or a bucket, by their names in it."""
+
+import gzip
+import hashlib
+import os
+import tarfile
+import zipfile
+import zlib
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+import fsspec
+
+from .reading import fingerprint
+
+# What reading a damaged file raises.
+DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+
+
+class Source:
+    """Where files are: a folder, one file, a zip, or an address that `fsspec` knows, such as `s3://bucket/folder`."""
+
+    def __init__(self, where: str):
+        self.where = where
+        is_zip = "://" not in where and where.lower().endswith(".zip")
+        try:
+            self.fs, self.root = fsspec.url_to_fs(f"zip://::{where}" if is_zip else where)
+        except zipfile.BadZipFile as error:
+            raise ValueError(f"{where}: a truncated zip or none; got {error}; get it again") from None
+        self.root = self.root.rstrip("/")
+
+    def sizes(self) -> dict[str, int]:
+        """The names of all files and their sizes in bytes, in the order of the names."""
+        if self.root and self.fs.isfile(self.root):
+            return {self.root.rpartition("/")[2]: self.fs.size(self.root)}
+        start = len(self.root) + 1 if self.root else 0
+        # Folder by folder, as what is known of each file is long.
+        found = (info for _, _, files in self.fs.walk(self.root, detail=True) for info in files.values())
+        return dict(sorted((info["name"][start:], info["size"] or 0) for info in found))
+
+    def open(self, name: str) -> BinaryIO:
+        """The content of a file, unpacked where the name ends in .gz."""
+        is_file = self.root.rpartition("/")[2] == name
+        file = self.fs.open(self.root if is_file else f"{self.root}/{name}" if self.root else name, "rb")
+        return gzip.open(file) if name.lower().endswith(".gz") else file
+
+    def read(self, name: str) -> bytes:
+        with self.open(name) as file:
+            return file.read()
+
+
+def source(where: str) -> Source:
+    """One a process, which reads the list of a zip once."""
+    return _source(where, os.getpid())
+
+
+@lru_cache(maxsize=4)
+def _source(where: str, process: int) -> Source:
+    # A forked process must not have the open zip of the one that it comes from: they would move each other's place.
+    return Source(where)
+
+
+def fingerprint_of(where: str) -> str:
+    """Changes with a name, size or date of any file there."""
+    if "://" not in where:
+        return fingerprint([Path(where)])
+    found = Source(where).fs.find(Source(where).root, detail=True)
+    keys = ("size", "mtime", "LastModified", "ETag", "created")
+    states = [f"{path} {[info.get(key) for key in keys]}" for path, info in sorted(found.items())]
+    return hashlib.sha256("\n".join(states).encode()).hexdigest()[:16]
+
+
+def is_tar(path: Path) -> bool:
+    return path.is_file() and any(suffix in (".tar", ".tgz") for suffix in path.suffixes)
