@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from data_scripts import load_corpus
+from data_scripts.overlap import find_overlap
 from modeling_precode import (
     ConvComRecall,
     DialoguesWithNegatives,
@@ -64,6 +65,7 @@ class PretrainArguments:
     )
     objective: str = argument("The loss.", "in_batch_softmax", choices=list(CONVCOM_OBJECTIVES))
     num_negatives: int = argument("Negatives a dialogue, with sampled_bce; evaluation has ten.", 10)
+    check_overlap: list[str] = argument("Print what of train stands in the test split of these, as NAME=DATA_DIR.", [])
     negatives_seed: int = argument("Seed of the evaluation's negatives.", 0)
     seed: int = argument("Seed of weights, order, dropout and training negatives.", 1)
     batch_size: int = argument("Dialogues a step and process.", 32)
@@ -176,6 +178,11 @@ def main() -> None:
         options = corpus_args.options()
         corpus = load_corpus(corpus_args.corpus, corpus_args.data_dir, num_proc=corpus_args.num_proc, **options)
         check_splits(corpus)
+        if accelerator.is_main_process:
+            for given in args.check_overlap:
+                name, _, data_dir = given.partition("=")
+                test = load_corpus(name, data_dir or None, num_proc=corpus_args.num_proc)["test"]
+                logger.info(f"train against test of {name}:\n{find_overlap(corpus['train'], test)}")
         model, tokenizer = encoder_args.build(
             PreCodeForConversationCompletion,
             (row for batch in corpus["train"].iter(1000) for row in batch["utterances"]),

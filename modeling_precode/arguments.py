@@ -1,7 +1,6 @@
 """Command-line arguments that pre-training and fine-tuning share, and what they lead to: a corpus's options, a
 tokenizer and a model."""
 
-import json
 import logging
 import os
 import sys
@@ -17,6 +16,8 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoTokenizer, HfArgumentParser, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
+
+from data_scripts.options import parse_options
 
 from .configuration_precode import SIZES, UTTERANCE_ENCODERS, PreCodeConfig
 from .tokenization_precode import MAX_UTTERANCE_TOKENS, TEXT_MODES, PreCodeTokenizer
@@ -57,17 +58,7 @@ class CorpusArguments:
     num_proc: int | None = argument("Processes that build the corpus.")
 
     def options(self) -> dict[str, Any]:
-        """`["max_silence=4", "labels=[\\"a\\"]"]` -> a dictionary; a value is read as JSON where it is JSON."""
-        options = {}
-        for option in self.corpus_options:
-            name, equals, value = option.partition("=")
-            if not equals:
-                raise ValueError(f"--corpus_options takes name=value; got {option!r}")
-            try:
-                options[name] = json.loads(value)
-            except json.JSONDecodeError:
-                options[name] = value
-        return options
+        return parse_options(self.corpus_options, "--corpus_options")
 
 
 @dataclass

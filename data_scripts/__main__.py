@@ -1,0 +1,138 @@
+"""Build a corpus, describe it, look for leakage, and share it. Without a name: list the corpora."""
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import datasets
+from datasets.exceptions import DatasetsError
+
+from . import CORPORA, load_corpus
+from .description import check_picture, describe
+from .options import parse_options
+from .overlap import LEVELS, find_overlap, without
+from .sharing import check_may_push, check_new_folder, export_corpus, push_corpus
+
+PUSHING = {"export", "push_to_hub", "private", "allow_restricted"}  # what an earlier export needs
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; see python -m data_scripts --help")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = Parser("python -m data_scripts", description=__doc__, allow_abbrev=False)
+    add = parser.add_argument
+    add("name", nargs="?", help="a corpus's name, the folder of a dataset, or a dataset's name on the Hub")
+    add("--data_dir", help="where the corpus's published files are")
+    add("--options", nargs="+", default=[], metavar="NAME=VALUE", help="options of the corpus")
+    add("--num_proc", type=int, help="processes that build the corpus")
+    add("--on_ray", action="store_true", help="build on a Ray cluster; needs the package ray")
+    add("--plot", metavar="FILE", help="save labels and lengths as a picture, .png or .svg; needs matplotlib")
+    add(
+        "--overlap", nargs="+", default=[], metavar="NAME[=DATA_DIR]", help="look for what also stands in these corpora"
+    )
+    add("--overlap_split", default="test", metavar="SPLIT", help="in which split of theirs (default: test)")
+    add(
+        "--drop_overlap",
+        nargs="?",
+        choices=LEVELS,
+        const="dialogue",
+        help="drop the dialogues that stand there whole, or with `utterance` also those of which half does",
+    )
+    add("--export", metavar="DIR", help="write Parquet files and a dataset card to this new folder")
+    add("--push_to_hub", metavar="USER/NAME", help="upload the folder of --export; without a name, an earlier export")
+    add("--private", action="store_true", help="to a private repository")
+    add("--allow_restricted", action="store_true", help="push, privately, what its licence forbids to pass on")
+    args = parser.parse_args()
+    if args.drop_overlap and not args.overlap:
+        parser.error("--drop_overlap needs --overlap")
+    if args.push_to_hub and not args.export:
+        parser.error("--push_to_hub needs --export")
+    given = {name for name, value in vars(args).items() if value != parser.get_default(name)}
+    if given and not args.name and not (args.push_to_hub and given <= PUSHING):
+        parser.error("the name of a corpus is missing")
+    return args
+
+
+def main() -> None:
+    args = parse_arguments()
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger(__package__).setLevel(logging.INFO)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    if args.name:
+        build(args)
+    elif not args.push_to_hub:
+        return list_corpora()
+    if args.push_to_hub:
+        address = push_corpus(args.export, args.push_to_hub, args.private, allow_restricted=args.allow_restricted)
+        if address is None:
+            sys.exit(1)
+        print(f"Pushed to {address}")
+
+
+def list_corpora() -> None:
+    for name, builder in CORPORA.items():
+        about = sys.modules[builder.__module__].__doc__.partition("\n")[0]
+        data_dir = "none, it comes in a package" if builder.DATA_DIR is None else builder.DATA_DIR
+        print(f"{name}\n  {about}")
+        print(f"  Licence: {builder.LICENSE or 'yours to know'}")
+        print(f"  --data_dir: {data_dir or 'the folder with ' + ', '.join(builder.FILES.values())}")
+
+
+def build(args: argparse.Namespace) -> None:
+    # What cannot work out in the end is said before the work.
+    if args.plot:
+        check_picture(args.plot)
+    if args.export:
+        check_new_folder(args.export)
+    if args.push_to_hub:
+        check_may_push(args.name, args.allow_restricted)
+    options = parse_options(args.options, "--options")
+    corpus = load_corpus(args.name, args.data_dir, num_proc=args.num_proc, on_ray=args.on_ray, **options)
+    corpus, notes = compare(corpus, args)
+    description = describe(corpus)
+    print(description)
+    if args.plot:
+        description.plot(args.plot, Path(args.name).name)
+        print(f"Plot in {args.plot}")
+    if args.export:
+        export_corpus(corpus, args.export, args.name, options=options, notes=notes)
+        print(f"Exported to {args.export}")
+
+
+def compare(corpus: datasets.DatasetDict, args: argparse.Namespace) -> tuple[datasets.DatasetDict, list[str]]:
+    """Report what also stands in other corpora; with --drop_overlap, the corpus without it, and a note for the card."""
+    corpus, notes = datasets.DatasetDict(corpus), []
+    for given in args.overlap:
+        name, _, data_dir = given.partition("=")
+        others = load_corpus(name, data_dir or None, num_proc=args.num_proc)
+        if args.overlap_split not in others:
+            raise ValueError(f"--overlap {given}: no split {args.overlap_split!r}; found {', '.join(others)}")
+        itself = name == args.name and os.path.abspath(data_dir) == os.path.abspath(args.data_dir or "")
+        for split, rows in corpus.items():
+            if itself and split == args.overlap_split:
+                continue
+            overlap = find_overlap(rows, others[args.overlap_split])
+            print(f"{split} against {args.overlap_split} of {name}:\n{overlap}\n")
+            if args.drop_overlap:
+                corpus[split] = without(rows, overlap, args.drop_overlap)
+                notes.append(
+                    f"{len(rows) - len(corpus[split]):,} dialogues of {split} dropped, as they stand in "
+                    f"{args.overlap_split} of {name} (level: {args.drop_overlap})"
+                )
+    return corpus, notes
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError, ImportError, DatasetsError) as error:
+        if os.environ.get("PRECODE_TRACEBACK"):
+            raise
+        sys.exit(f"error: {' '.join(str(error).split())}")

@@ -1,0 +1,22 @@
+"""Options of a corpus, from a command line."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+
+def parse_options(options: Iterable[str], argument: str) -> dict[str, Any]:
+    """`["max_silence=4", "labels=[\\"a\\"]"]` -> a dictionary; a value is read as JSON where it is JSON.
+
+    `argument` is named in the message where an option is no `name=value`.
+    """
+    parsed = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise ValueError(f"{argument} takes name=value; got {option!r}")
+        try:
+            parsed[name] = json.loads(value)
+        except json.JSONDecodeError:
+            parsed[name] = value
+    return parsed

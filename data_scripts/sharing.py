@@ -1,0 +1,118 @@
+"""A corpus as a folder of Parquet files with a dataset card, which `datasets.load_dataset` reads, and its push to the
+Hub.
+
+The folder appears whole or not at all. A corpus that may not be passed on says so in the tags of its card, and is
+pushed only on demand, and to a private repository.
+"""
+
+import math
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import datasets
+from huggingface_hub import HfApi
+
+from .dataset_card import dataset_card, is_restricted
+
+ROWS_A_FILE = 100_000
+
+
+def export_corpus(
+    corpus: datasets.DatasetDict,
+    folder: str | Path,
+    name: str,
+    *,
+    options: dict[str, Any] | None = None,
+    notes: Iterable[str] = (),
+    rows_a_file: int = ROWS_A_FILE,
+) -> None:
+    """Write a corpus as Parquet files and a dataset card, so that `load_dataset(folder)` gives it back.
+
+    Args:
+        folder: A new one, or an empty one.
+        name: One of `CORPORA`, whose licence and options the card then knows, or any other.
+        options: Those that the corpus was built with.
+        notes: What else was done to it, a sentence each, for the card.
+        rows_a_file: A split of more dialogues goes into several files.
+    """
+    folder = Path(folder).resolve()
+    check_new_folder(folder)
+    if empty := [split for split, rows in corpus.items() if not len(rows)]:
+        raise ValueError(f"{name}: no dialogue in {', '.join(empty)}, which nothing could read; leave the split out")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+        unfinished = Path(beside, folder.name)
+        (unfinished / "data").mkdir(parents=True)
+        for split, rows in corpus.items():
+            count = math.ceil(len(rows) / rows_a_file)
+            for number in range(count):
+                part = rows.shard(count, number, contiguous=True)
+                part.to_parquet(str(unfinished / "data" / f"{split}-{number:05d}-of-{count:05d}.parquet"))
+        card = dataset_card(corpus, name, options or {}, notes)
+        (unfinished / "README.md").write_text(card, encoding="utf-8")
+        if folder.exists():
+            folder.rmdir()
+        unfinished.rename(folder)
+
+
+def push_corpus(
+    folder: str | Path, repo_id: str, private: bool = False, *, allow_restricted: bool = False, token: str | None = None
+) -> str | None:
+    """Upload a folder that `export_corpus` made to the Hub, in place of what an earlier push left there.
+
+    A corpus that may not be passed on needs `allow_restricted`, and goes to a private repository only.
+
+    Returns:
+        The address of the commit, or None when the push failed: the folder stays, and the message says how to push it
+        later.
+    """
+    if not Path(folder, "README.md").is_file():
+        raise FileNotFoundError(f"{folder}: no README.md; give a folder that --export made")
+    check_may_push(folder, allow_restricted)
+    private = private or is_restricted(folder)
+    try:
+        api = HfApi(token=token)
+        repository = api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True).repo_id
+        # One that was there before stays as public as it was.
+        if private and not api.repo_info(repository, repo_type="dataset").private:
+            raise ValueError(f"{repository} is public; make it private, or give another name")
+        commit = api.upload_folder(
+            folder_path=folder,
+            repo_id=repository,
+            repo_type="dataset",
+            commit_message="Upload corpus",
+            allow_patterns=["README.md", "data/*.parquet"],
+            delete_patterns="data/*.parquet",
+        )
+        return str(commit)
+    # Whatever the matter is, the export is there and must not be lost; the classes of the network's errors change with
+    # the version of huggingface_hub.
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        flags = " --allow_restricted" * allow_restricted + " --private" * private
+        print(
+            f"The push to the Hub failed ({type(error).__name__}: {reason}).\nThe export is safe in {folder}; push it "
+            f"later with: python -m data_scripts --export {shlex.quote(str(folder))} --push_to_hub "
+            f"{shlex.quote(repo_id)}{flags}",
+            file=sys.stderr,
+        )
+        return None
+
+
+def check_new_folder(folder: str | Path) -> None:
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder}: a file; give a folder to export to")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder}: not empty; give another folder to export to")
+
+
+def check_may_push(corpus: str | Path, allow_restricted: bool) -> None:
+    if is_restricted(corpus) and not allow_restricted:
+        raise ValueError(
+            f"{corpus}: its licence forbids passing it on; for a private repository of your own give --allow_restricted"
+        )
