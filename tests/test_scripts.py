@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,20 @@ def test_pretraining_learns_and_leaves_a_checkpoint_with_every_figure(pretrained
     model = PreCodeForConversationCompletion.from_pretrained(pretrained)
     assert model.config.training_summary["scores"] == results["scores"]
     assert "Conversation Completion" in (pretrained / "README.md").read_text(encoding="utf-8").replace("\n", " ")
+
+
+def test_pretraining_says_what_stands_in_a_test_split(corpus, tmp_path):
+    said_twice = {"utterances": ["We have said all of this before, my friend."] * 3}
+    for folder, leaking in (("trained", "train"), ("tested", "test")):
+        shutil.copytree(corpus, tmp_path / folder)
+        with open(tmp_path / folder / f"{leaking}.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(said_twice) + "\n")
+    printed = run(
+        *("run_pretrain.py", "--corpus", "custom", "--data_dir", str(tmp_path / "trained"), *SMALL, "--max_steps", "1"),
+        *("--check_overlap", f"custom={tmp_path / 'tested'}", "--output_dir", str(tmp_path / "output")),
+    ).stdout
+    assert "train against test of custom:\n1 of 201 dialogues (0.5%) stand there whole" in printed
+    assert "We have said all of this before, my friend." in printed
 
 
 def test_the_same_seed_gives_the_same_weights_under_accelerate_launch_too(pretrained, corpus, tmp_path):

@@ -286,13 +286,15 @@ def test_an_interrupted_build_goes_on_from_whole_parts(many_films, tmp_path, loa
 
 
 def test_a_cluster_of_two_workers_gives_the_same(many_films, tmp_path, load):
+    """From a folder, and from an address."""
     ray = pytest.importorskip("ray")
     expected = rows(load("opsub", many_films))
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
-        assert (
-            rows(data_scripts.load_corpus("opsub", many_films, cache_dir=tmp_path / "other", on_ray=True)) == expected
-        )
+        for number, films in enumerate([many_films, f"file://{many_films}"]):
+            found = data_scripts.load_corpus("opsub", films, cache_dir=tmp_path / f"other_{number}", on_ray=True)
+            assert rows(found) == expected
+        assert ray.cluster_resources()["CPU"] == 2
     finally:
         ray.shutdown()
 
