@@ -47,6 +47,7 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
     FILES: dict[str, str] = {}
     LABELS: list[str] | None = None
     NEGATIVES = False
+    KEEPS_BLANK = False  # whether an utterance without a word is one: a published corpus has the counts that it has
     REDISTRIBUTABLE = True  # whether its licence lets a user pass it on
     HOMEPAGE = ""
     LICENSE = ""
@@ -221,7 +222,9 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
         if not utterances:
             raise ValueError(f"{self.corpus}: dialogue without utterances; got {dialogue_id!r}; remove it")
         for utterance in utterances:
-            if not utterance.text.strip():
+            if not utterance.text.strip() and self.KEEPS_BLANK:
+                self.note("utterances without a character")
+            elif not utterance.text.strip():
                 raise ValueError(f"{utterance.where}: empty utterance; got {utterance.text!r}; fill it in or remove it")
         row = {
             "dialogue_id": dialogue_id,

@@ -20,6 +20,7 @@ Or `data_dir` holds `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json
 of these files, and the options change nothing.
 """
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ from .dialogues import Dialogue, Utterance
 from .original import OriginalCorpus
 from .reading import existing, read_text
 from .splitting import split_by_hash
+
+logger = logging.getLogger(__name__)
 
 RELEASE = "IEMOCAP_full_release"
 TRANSCRIPTS, EVALUATIONS = "transcriptions", "EmoEvaluation"
@@ -129,7 +132,9 @@ class Iemocap(OriginalCorpus):
                 continue
             match = TURN.fullmatch(line)
             if not match:
-                raise ValueError(f"{where}: no turn; got {line[:60]!r}; write NAME [START-END]: TEXT")
+                logger.warning("%s: not read, as it is no turn of the form NAME [START-END]: TEXT; got %r", where, line)
+                notes["turns that cannot be read"] += 1
+                continue
             name, session, sex, start, text = match.group("name", "session", "sex", "start", "text")
             names.add(name)
             if not text.strip():

@@ -26,6 +26,7 @@ class OriginalCorpus(DialogueBuilder):
     read it by `read_release`. Where a folder holds files of both, those of this layout are read.
     """
 
+    KEEPS_BLANK = True
     FILES = {split: f"<Name>_{name}.json" for split, name in NAMES.items()}
 
     def original_files(self, config: datasets.BuilderConfig) -> dict[str, Path]:

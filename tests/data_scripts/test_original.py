@@ -79,6 +79,13 @@ def test_where_nothing_is_there_the_files_of_the_release_are_named(load, write):
         load("meld", write({"notes.txt": ""}))
 
 
+def test_an_utterance_without_a_character_counts_as_published(load, write, caplog):
+    with caplog.at_level("INFO", logger="data_scripts"):
+        dataset = load("friends", write(files("friends", [[{"utterance": " ", "emotion": "joy"}, *WITHOUT_SPEAKERS]])))
+    assert dataset["train"]["utterances"] == [[" ", "So.", "Oh?"]]
+    assert "utterances without a character 3" in caplog.text
+
+
 def test_the_originals_subtitles_keep_their_negatives(load, write):
     dataset = load("opsub", write(files("OpSub", [OPSUB, OPSUB])))
     row = dataset["validation"][1]
@@ -106,7 +113,6 @@ def test_the_recorded_files_have_the_recorded_counts(load, recordings, counts):
         ([[{"utterance": None, "emotion": "joy"}]], "_train.json, dialogue 0: got"),
         ([["So."]], "_train.json, dialogue 0: got"),
         ({"dialogues": []}, "_train.json: not a list of dialogues; got"),
-        ([[{"utterance": " ", "emotion": "joy"}]], "_train.json, dialogue 0: empty utterance"),
         ([[{"utterance": "So.", "emotion": "glee"}]], "_train.json, dialogue 0: unknown label; got 'glee'"),
         ([[{"utterance": "So.", "emotion": 3}]], "_train.json, dialogue 0: got .*'emotion': 3"),
     ],
