@@ -103,6 +103,10 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
         """Adds to the report of the build."""
         self._notes[what] += count
 
+    def report(self) -> str:
+        """What was kept and what was dropped, and why."""
+        return ", ".join(f"{what} {self._notes[what]}" for what in sorted(self._notes))
+
     def download_and_prepare(self, *args, num_proc: int | None = None, on_ray: bool = False, **kwargs) -> None:
         self._notes, self._num_proc, self._on_ray = Counter(), num_proc, on_ray
         try:
@@ -111,7 +115,7 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
             # `datasets` covers what is wrong with the corpus by a message of its own.
             raise error.__cause__ or error from None
         shutil.rmtree(self.parts_folder, ignore_errors=True)
-        report = ", ".join(f"{what} {self._notes[what]}" for what in sorted(self._notes))
+        report = self.report()
         if report:  # else the cache had it
             logger.info("%s: %s", self.corpus, report)
         if empty := [split.name for split in self.info.splits.values() if not split.num_examples]:

@@ -41,7 +41,7 @@ from .subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join
 logger = logging.getLogger(__name__)
 
 PACKAGES = {"charset_normalizer": "charset-normalizer", "ftfy": "ftfy", "py3langid": "py3langid"}
-KIND = re.compile(r"\.(srt|xml|txt)(?:\.gz)?(?=$|@\d+$)", re.IGNORECASE)
+KIND = re.compile(r"\.(srt|xml|txt)(?:\.gz)?$", re.IGNORECASE)
 VERSION_OF_FILM = re.compile(r"(?:^|/)(\d+/\d+)/[^/]+$")  # year/film/version.xml
 WORD = re.compile("[a-z]+")
 BLOCK_BYTES = 1 << 20
@@ -126,7 +126,8 @@ class OpSub(DialogueBuilder):
             names = films if self._by_film else self.dialogue_ids(films)
             by_split = split_by_hash(names, validation=0.05, test=0.05)
         except ValueError as error:
-            raise ValueError(f"{where}: dialogues of {len(films)} films: {error}") from None
+            report = self.report() or "no file with a name that ends in .srt, .xml or .txt"
+            raise ValueError(f"{where}: dialogues of {len(films)} films: {error}; found: {report}") from None
         self._split_of = {name: split for split, names in by_split.items() for name in names}
         return [datasets.SplitGenerator(name=split, gen_kwargs={"split": split}) for split in by_split]
 
@@ -153,6 +154,10 @@ class OpSub(DialogueBuilder):
         film_of_line: dict[int, str] = {}
         kept = []
         for name, rows, utterances, lines in (film for report in reports for film in report["films"]):
+            if not rows:
+                self.note("films kept", -1)
+                self.note("films dropped for having no dialogue")
+                continue
             earlier = Counter(film_of_line[line] for line in lines if line in film_of_line)
             [(other, shared)] = earlier.most_common(1) or [("", 0)]
             if shared * 2 >= len(lines) >= SKETCH_SIZE:
@@ -175,9 +180,8 @@ class OpSub(DialogueBuilder):
                 for film, dialogues in self.films(where, piece):
                     rows = utterances = 0
                     lines: set[int] = set()
-                    name = KIND.sub("", film)
                     for rows, dialogue in enumerate(dialogues, start=1):
-                        yield Dialogue(f"{name}-{rows - 1:04d}", dialogue)
+                        yield Dialogue(f"{film}-{rows - 1:04d}", dialogue)
                         utterances += len(dialogue)
                         # Short lines are in many films.
                         lines.update(line_hash(text) for text, *_ in dialogue if len(text) >= SKETCHED_LENGTH)
@@ -191,6 +195,7 @@ class OpSub(DialogueBuilder):
         kind = KIND.search(piece.name)[1].lower()
         if kind == "txt":
             for start, texts in blocks_of_text(where, piece):
+                self.note("films kept")
                 lines = [line for text in texts for line in turns(text, 0.0, 0.0)]
                 longest = self.config.max_utterances
                 runs = (lines[i : i + longest] for i in range(0, len(lines), longest))

@@ -63,10 +63,13 @@ def test_a_film_is_in_one_split(load, films):
 
 
 def test_other_languages_and_empty_films_are_dropped_and_counted(load, films, write, caplog):
-    write({"Pelicula.srt": film(sentences=SPANISH), "sub/Short.SRT": film(30), "notes.txt": "no film"})
+    write({"Pelicula.srt": film(sentences=SPANISH), "sub/Short.SRT": film(30), "notes.txt": "a text, no dialogue"})
     with caplog.at_level("INFO", logger="data_scripts"):
         dataset = load("opsub", films)
-    report = "films dropped for fewer than 100 cues 1, films dropped for language es 1, films kept 6"
+    report = (
+        "films dropped for fewer than 100 cues 1, films dropped for having no dialogue 1, "
+        "films dropped for language es 1, films kept 6"
+    )
     assert report in caplog.text
     assert "opsub: dialogues 60," in caplog.text
     assert "utterances 720" in caplog.text
@@ -88,7 +91,7 @@ def test_options_set_how_dialogues_are_cut(load, films):
     assert set(lengths) == {40}  # 120 in three even parts of at most 50
     lengths = [len(texts) for texts in load("opsub", films, max_utterances=7)["train"]["utterances"]]
     assert set(lengths) == {6}
-    with pytest.raises(ValueError, match="opsub: no dialogue in train, validation, test"):
+    with pytest.raises(ValueError, match="of 0 films: .* utterances dropped in dialogues of fewer than 13 720"):
         load("opsub", films, min_utterances=13)
 
 
