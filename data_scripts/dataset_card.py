@@ -41,7 +41,11 @@ def dataset_card(corpus: datasets.DatasetDict, name: str, options: dict[str, Any
         notes: What else was done to it, a sentence each.
     """
     rows = next(iter(corpus.values()))
-    title, info, restricted = Path(name).name, rows.info, is_restricted(name)
+    title, info = Path(name).name, rows.info
+    # A corpus that was saved and loaded under another name still says its licence.
+    restricted = is_restricted(name) or info.license in {
+        builder.LICENSE for builder in CORPORA.values() if not builder.REDISTRIBUTABLE
+    }
     settings = built_with(name, options)
     made = [*(f"`{option}={value!r}`" for option, value in settings.items()), *notes]
     licence = info.license or "Not stated."

@@ -65,7 +65,8 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
             if field.default is not None and not isinstance(value, (int, float) if kind is float else kind):
                 raise ValueError(f"{self.corpus}: option {field.name} must be of type {kind.__name__}; got {value!r}")
         if data_dir is not None:
-            data_dir = str(data_dir if "://" in str(data_dir) else Path(data_dir).expanduser().resolve())
+            # Not what a link leads to: its name says what it is, and what stands beside it belongs to it.
+            data_dir = str(data_dir if "://" in str(data_dir) else Path(data_dir).expanduser().absolute())
             if self.DATA_DIR is None:
                 raise ValueError(f"{self.corpus}: comes in a package; got data_dir {data_dir}; leave it out")
         config = self.BUILDER_CONFIG_CLASS(data_dir=data_dir, **options)

@@ -43,5 +43,7 @@ class EmoryNLP(OriginalCorpus):
             raise ValueError(f"{path}: not laid out as published; got {error!r}; get the release again") from None
 
     def utterance(self, entry: dict, path: Path) -> Utterance:
+        if not isinstance(entry["transcript"], str):
+            raise TypeError(f"transcript of {entry['utterance_id']} is {entry['transcript']!r}")
         speakers = [speaker for speaker in entry["speakers"] if isinstance(speaker, str)]  # NaN where nobody is named
         return Utterance(entry["transcript"], ", ".join(speakers), entry["emotion"], f"{path}:{entry['utterance_id']}")

@@ -31,7 +31,7 @@ import datasets
 
 from .dialogues import Dialogue, Utterance
 from .original import OriginalCorpus
-from .reading import existing, read_text
+from .reading import existing
 from .splitting import split_by_hash
 
 logger = logging.getLogger(__name__)
@@ -166,7 +166,10 @@ def evaluations(path: Path) -> dict[str, str]:
             continue
         match = EVALUATION.fullmatch(line)
         if not match:
-            raise ValueError(f"{where}: no evaluation; got {line[:60]!r}; write [START - END], NAME, CODE, [V, A, D]")
+            logger.warning(
+                "%s: not read, as it is no evaluation [START - END] NAME CODE [V, A, D]; got %r", where, line
+            )
+            continue
         name, code = match.group("name", "code")
         if code not in CODES:
             raise ValueError(f"{where}: unknown code; got {code!r}; known: {', '.join(sorted(CODES))}")
@@ -179,6 +182,11 @@ def evaluations(path: Path) -> dict[str, str]:
 
 def lines(path: Path) -> Iterator[tuple[str, str]]:
     """Lines that are not blank, each with its place."""
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", "replace")
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             yield f"{path}:{number}", line.strip()

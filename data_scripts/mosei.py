@@ -98,7 +98,7 @@ class Mosei(OriginalCorpus):
         """The videos of each split that are there."""
         splits, places = {}, {}
         for split, path in lists.items():
-            names = read_text(path).split()
+            names = [name.strip() for name in read_text(path).splitlines() if name.strip()]
             for name in names:
                 if name in places:
                     raise ValueError(f"{path}: video that is in {places[name]} too; got {name!r}; leave it in one")

@@ -16,7 +16,9 @@ of OPUS the largest is read, and a film whose lines an earlier one has is droppe
 is known only where a line is led by a NAME:. Needs the packages `charset-normalizer`, `ftfy` and `py3langid`.
 """
 
+import codecs
 import logging
+import os
 import re
 import zlib
 from collections import Counter
@@ -34,7 +36,7 @@ from .dialogues import Dialogue, DialogueBuilder, Utterance
 from .opus import xml_lines
 from .original import original_files, read_original
 from .parts import finished, read_part, write_tables
-from .sources import DAMAGED, fingerprint_of, is_tar, source
+from .sources import DAMAGED, fingerprint_of, is_tar, source, unpacked
 from .splitting import in_parts, split_by_hash
 from .subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
 
@@ -42,8 +44,8 @@ logger = logging.getLogger(__name__)
 
 PACKAGES = {"charset_normalizer": "charset-normalizer", "ftfy": "ftfy", "py3langid": "py3langid"}
 KIND = re.compile(r"\.(srt|xml|txt)(?:\.gz)?$", re.IGNORECASE)
-VERSION_OF_FILM = re.compile(r"(?:^|/)(\d+/\d+)/[^/]+$")  # year/film/version.xml
-WORD = re.compile("[a-z]+")
+VERSION_OF_FILM = re.compile(r"((?:^|.*/)\d+/\d+)/[^/]+$")  # year/film/version.xml
+WORD = re.compile(r"[^\W\d_]+")
 BLOCK_BYTES = 1 << 20
 SKETCH_SIZE, SKETCHED_LENGTH = 8, 40
 
@@ -112,9 +114,10 @@ class OpSub(DialogueBuilder):
         if self.NEGATIVES:
             return super()._split_generators(dl_manager)
         where = self.config.data_dir
+        self.check_options()
         try:
             if "://" not in where and is_tar(Path(where)):
-                where = dl_manager.extract(where)
+                where = str(unpacked(Path(where), self.parts_folder / "tar"))
             pieces = self.pieces(where)
             sources = [{"where": where, "pieces": part} for part in groups(pieces)]
             films = self.kept_films(report for _, report in self.write_parts("films", sources))
@@ -130,6 +133,14 @@ class OpSub(DialogueBuilder):
             raise ValueError(f"{where}: dialogues of {len(films)} films: {error}; found: {report}") from None
         self._split_of = {name: split for split, names in by_split.items() for name in names}
         return [datasets.SplitGenerator(name=split, gen_kwargs={"split": split}) for split in by_split]
+
+    def check_options(self) -> None:
+        if self.config.max_utterances < 1:
+            raise ValueError(f"opsub: max_utterances must be 1 or more; got {self.config.max_utterances}")
+        try:
+            codecs.lookup(self.config.encoding or "utf-8")
+        except LookupError:
+            raise ValueError(f"opsub: unknown encoding; got {self.config.encoding!r}; give one like cp1252") from None
 
     def pieces(self, where: str) -> list[Piece]:
         """What there is to read, in the order of the names; of a film's versions the largest."""
@@ -180,8 +191,9 @@ class OpSub(DialogueBuilder):
                 for film, dialogues in self.films(where, piece):
                     rows = utterances = 0
                     lines: set[int] = set()
+                    name = os.fsencode(film).decode("utf-8", "replace")
                     for rows, dialogue in enumerate(dialogues, start=1):
-                        yield Dialogue(f"{film}-{rows - 1:04d}", dialogue)
+                        yield Dialogue(f"{name}-{rows - 1:04d}", dialogue)
                         utterances += len(dialogue)
                         # Short lines are in many films.
                         lines.update(line_hash(text) for text, *_ in dialogue if len(text) >= SKETCHED_LENGTH)
@@ -195,8 +207,9 @@ class OpSub(DialogueBuilder):
         kind = KIND.search(piece.name)[1].lower()
         if kind == "txt":
             for start, texts in blocks_of_text(where, piece):
-                self.note("films kept")
                 lines = [line for text in texts for line in turns(text, 0.0, 0.0)]
+                if not self.is_wanted(piece.name, lines):
+                    continue
                 longest = self.config.max_utterances
                 runs = (lines[i : i + longest] for i in range(0, len(lines), longest))
                 yield f"{piece.name}@{start}", self.cut(runs)
@@ -206,14 +219,18 @@ class OpSub(DialogueBuilder):
             lines = film_lines(decode_subtitles(data, self.config.encoding or None))
         else:
             lines = list(xml_lines(data))
-        if reason := self.reason_to_drop(lines):
-            self.note(f"films dropped for {reason}")
-            logger.info("opsub: %s dropped for %s", piece.name, reason)
+        if not self.is_wanted(piece.name, lines):
             return
-        self.note("films kept")
         if self.config.join_sentences and kind == "srt":
             lines = join_sentences(lines, self.config.max_pause)
         yield piece.name, self.cut(cut_at_silences(lines, self.config.max_silence))
+
+    def is_wanted(self, film: str, lines: list[Line]) -> bool:
+        reason = self.reason_to_drop(lines)
+        if reason:
+            logger.info("opsub: %s dropped for %s", film, reason)
+        self.note(f"films dropped for {reason}" if reason else "films kept")
+        return not reason
 
     def reason_to_drop(self, lines: list[Line]) -> str | None:
         if len(lines) < self.config.min_cues:
@@ -309,7 +326,7 @@ def blocks_of_text(where: str, piece: Piece) -> Iterator[tuple[int, Iterator[str
             yield start, lines
             if not lines or not piece.name.lower().endswith(".gz"):
                 return
-            end += BLOCK_BYTES
+            end = file.tell() + BLOCK_BYTES
 
 
 def line_hash(text: str) -> int:

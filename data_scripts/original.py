@@ -90,7 +90,7 @@ def read_original(split: str, path: Path) -> Iterator[Dialogue]:
                 utterances = [
                     Utterance(
                         repaired(turn["utterance"]),
-                        str(turn.get("speaker") or ""),
+                        repaired(str("" if turn.get("speaker") is None else turn["speaker"])),
                         None if turn["emotion"] is None else turn["emotion"].strip(),
                         where,
                     )
@@ -101,9 +101,13 @@ def read_original(split: str, path: Path) -> Iterator[Dialogue]:
                 f'{where}: got {str(entry)[:60]!r} ({error!r}); write [{{"utterance", "emotion"}}, ...] or '
                 '{"script": [...], "neg": [...]}'
             ) from None
+        if not utterances:
+            raise ValueError(f"{where}: dialogue without utterances; got {entry!r}; remove it")
         yield Dialogue(f"{split}-{number}", utterances, negatives)
 
 
 def repaired(text: str) -> str:
-    """Text whose apostrophes and dashes became control characters on the way, as those of Friends did."""
+    """Text whose apostrophes and dashes became control characters on the way, as those of Friends did, and of which
+    half a character may be left, as of an emoji that was cut."""
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return CONTROL_CHARACTERS.sub(lambda match: match[0].encode("latin-1").decode("cp1252", "replace"), text)

@@ -26,8 +26,10 @@ def existing(path: AnyPath) -> AnyPath:
 def fingerprint(paths: Iterable[Path]) -> str:
     """Changes with the path, size or date of any of the files; a folder stands for every file below it."""
     files = {file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])}
-    states = [f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in sorted(files)]
-    return hashlib.sha256("\n".join(states).encode()).hexdigest()[:16]
+    # A link to nothing has a state as well, and a name need not be UTF-8.
+    found = [(file, file.stat() if file.exists() else file.lstat()) for file in sorted(files)]
+    states = [f"{file} {state.st_size} {state.st_mtime_ns}" for file, state in found]
+    return hashlib.sha256("\n".join(states).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def folder_or_zip(path: Path) -> Path | zipfile.Path:

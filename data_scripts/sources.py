@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from functools import lru_cache
@@ -23,9 +24,12 @@ class Source:
 
     def __init__(self, where: str):
         self.where = where
-        is_zip = "://" not in where and where.lower().endswith(".zip")
         try:
-            self.fs, self.root = fsspec.url_to_fs(f"zip://::{where}" if is_zip else where)
+            if "://" not in where and where.lower().endswith(".zip"):
+                # `fsspec` would give the one that it opened before, though the file be another now.
+                self.fs, self.root = fsspec.filesystem("zip", fo=where, skip_instance_cache=True), ""
+            else:
+                self.fs, self.root = fsspec.url_to_fs(where)
         except zipfile.BadZipFile as error:
             raise ValueError(f"{where}: a truncated zip or none; got {error}; get it again") from None
         self.root = self.root.rstrip("/")
@@ -36,7 +40,8 @@ class Source:
             return {self.root.rpartition("/")[2]: self.fs.size(self.root)}
         start = len(self.root) + 1 if self.root else 0
         # Folder by folder, as what is known of each file is long.
-        found = (info for _, _, files in self.fs.walk(self.root, detail=True) for info in files.values())
+        folders = self.fs.walk(self.root, detail=True, on_error="raise")
+        found = (info for _, _, files in folders for info in files.values())
         return dict(sorted((info["name"][start:], info["size"] or 0) for info in found))
 
     def open(self, name: str) -> BinaryIO:
@@ -46,18 +51,24 @@ class Source:
         return gzip.open(file) if name.lower().endswith(".gz") else file
 
     def read(self, name: str) -> bytes:
-        with self.open(name) as file:
-            return file.read()
+        try:
+            with self.open(name) as file:
+                return file.read()
+        except (RuntimeError, KeyError) as error:  # a zip's member that is encrypted, say
+            raise zipfile.BadZipFile(str(error)) from None
 
 
 def source(where: str) -> Source:
-    """One a process, which reads the list of a zip once."""
-    return _source(where, os.getpid())
+    """One a process and state of the file, which reads the list of a zip once.
+
+    A forked process must not have the open zip of the one that it comes from: they would move each other's place.
+    """
+    state = os.stat(where) if os.path.isfile(where) else None
+    return _source(where, os.getpid(), state and (state.st_ino, state.st_size, state.st_mtime_ns))
 
 
 @lru_cache(maxsize=4)
-def _source(where: str, process: int) -> Source:
-    # A forked process must not have the open zip of the one that it comes from: they would move each other's place.
+def _source(where: str, *key: object) -> Source:
     return Source(where)
 
 
@@ -73,3 +84,13 @@ def fingerprint_of(where: str) -> str:
 
 def is_tar(path: Path) -> bool:
     return path.is_file() and any(suffix in (".tar", ".tgz") for suffix in path.suffixes)
+
+
+def unpacked(path: Path, folder: Path) -> Path:
+    """The folder with a tar's files, which is there whole or not at all."""
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as beside, tarfile.open(path) as archive:
+            archive.extractall(Path(beside, "files"), filter="data")
+            Path(beside, "files").rename(folder)
+    return folder

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 def split_by_hash(names: Iterable[str], validation: float, test: float) -> dict[str, list[str]]:
     """Names by split, in shares of the whole. The names alone decide, not their order or a seed."""
-    ranked = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    ranked = sorted(names, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
     if len(ranked) < 3:
         raise ValueError(f"too few to split into train, validation and test; got {len(ranked)}; give 3 or more")
     n_validation, n_test = (max(1, round(len(ranked) * share)) for share in (validation, test))

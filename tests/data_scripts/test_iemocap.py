@@ -174,13 +174,7 @@ def test_what_macos_and_the_annotators_leave_behind_is_not_read(load, write, cou
             judged(f"{ODD}_F000", 1, "sad") + judged(f"{ODD}_F000", 1, "ang"),
             rf"EmoEvaluation/{ODD}.txt:8: two labels for one turn; got 'ang' for {ODD}_F000 after 'sad'; leave one",
         ),
-        (
-            said(f"{ODD}_F000", 1, "Hi."),
-            f"[6.2901 - 8.2357]\t{ODD}_F000\n",
-            rf"EmoEvaluation/{ODD}.txt:3: no evaluation; got '\[6.2901 - 8.2357\]",
-        ),
         ("M: Hi.\n", "", f"dialogue without utterances; got '{ODD}'"),
-        (b"Ses\xff", "", f"transcriptions/{ODD}.txt:1: not UTF-8"),
     ],
 )
 def test_what_would_lose_a_turn_names_file_line_and_fix(load, write, transcript, evaluation, message):

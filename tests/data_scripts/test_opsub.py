@@ -66,10 +66,7 @@ def test_other_languages_and_empty_films_are_dropped_and_counted(load, films, wr
     write({"Pelicula.srt": film(sentences=SPANISH), "sub/Short.SRT": film(30), "notes.txt": "a text, no dialogue"})
     with caplog.at_level("INFO", logger="data_scripts"):
         dataset = load("opsub", films)
-    report = (
-        "films dropped for fewer than 100 cues 1, films dropped for having no dialogue 1, "
-        "films dropped for language es 1, films kept 6"
-    )
+    report = "films dropped for fewer than 100 cues 2, films dropped for language es 1, films kept 6"
     assert report in caplog.text
     assert "opsub: dialogues 60," in caplog.text
     assert "utterances 720" in caplog.text
@@ -300,6 +297,86 @@ def test_a_cluster_of_two_workers_gives_the_same(many_films, tmp_path, load):
         assert ray.cluster_resources()["CPU"] == 2
     finally:
         ray.shutdown()
+
+
+def texts_of(dataset) -> list[str]:
+    return [text for part in dataset.values() for texts in part["utterances"] for text in texts]
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar"])
+def test_an_archive_that_was_replaced_is_read_again(load, write, tmp_path, ending):
+    """In the same process, which had the old one open or unpacked."""
+    path = tmp_path / f"films{ending}"
+    for seeds in (range(4), range(10, 17)):
+        films = {f"Film_{seed}.srt": long_film(seed).encode() for seed in seeds}
+        with zipfile.ZipFile(path, "w") if ending == ".zip" else tarfile.open(path, "w") as archive:
+            for name, content in films.items():
+                (tmp_path / name).write_bytes(content)
+                archive.write(tmp_path / name, name) if ending == ".zip" else archive.add(tmp_path / name, name)
+        found = {name.split(".srt")[0] for part in load("opsub", path).values() for name in part["dialogue_id"]}
+        assert found == {f"Film_{seed}" for seed in seeds}
+
+
+def test_a_tar_that_was_cut_short_is_not_trusted_later(load, tmp_path):
+    with tarfile.open(tmp_path / "whole.tar.gz", "w:gz") as archive:
+        for seed in range(20):
+            (tmp_path / "film.srt").write_text(long_film(seed))
+            archive.add(tmp_path / "film.srt", f"Film_{seed}.srt")
+    whole = (tmp_path / "whole.tar.gz").read_bytes()
+    (tmp_path / "films.tar.gz").write_bytes(whole[: len(whole) // 2])
+    for _ in range(2):
+        with pytest.raises(ValueError, match="films.tar.gz: cannot be read"):
+            load("opsub", tmp_path / "films.tar.gz")
+    (tmp_path / "films.tar.gz").write_bytes(whole)
+    assert sum(len(part) for part in load("opsub", tmp_path / "films.tar.gz").values()) == 200
+
+
+def test_films_of_names_that_are_alike_are_told_apart(load, write, caplog):
+    lines = [f"You know that this is number {'abcdefghij'[i % 10] * 3} of the lines, don't you?" for i in range(120)]
+    tree = {
+        f"xml/{language}/1990/{i}/1.xml": xml([f"{word} {line}" for line in lines])
+        for i, word in enumerate(["Well,", "So,", "Now,"])
+        for language in ("en", "other")
+    }
+    with caplog.at_level("INFO", logger="data_scripts"):
+        dataset = load(
+            "opsub", write({**tree, "a.srt": long_film(1), "a.xml": xml(ENGLISH * 40), "a.SRT": long_film(2)})
+        )
+    assert "another version" not in caplog.text
+    ids = [name for part in dataset.values() for name in part["dialogue_id"]]
+    assert len(ids) == len(set(ids))
+    assert {"a.srt", "a.SRT", "a.xml"} <= {name.rsplit("-", 1)[0] for name in ids}
+
+
+def test_a_long_line_costs_no_other_of_a_packed_text(load, write):
+    long = b"You know " * 300_000 + b"it.\n"
+    content = lines_of_text(30_000) + long + lines_of_text(30_000)
+    plain, packed = (
+        texts_of(load("opsub", write({name: data}) / name))
+        for name, data in (("en.txt", content), ("packed.txt.gz", gzip.compress(content)))
+    )
+    assert len(plain) > 59_980 and len(packed) > 59_980
+
+
+def test_names_that_are_not_utf_8_are_read(load, films):
+    (films / os.fsdecode(b"Am\xe9lie.srt")).write_text(long_film(3))
+    names = {name for part in load("opsub", films).values() for name in part["dialogue_id"]}
+    assert "Am\ufffdlie.srt-0000" in names
+
+
+def test_a_link_is_read_by_its_own_name(load, films, tmp_path):
+    with zipfile.ZipFile(tmp_path / "blob", "w") as archive:
+        for path in films.iterdir():
+            archive.write(path, path.name)
+    (tmp_path / "films.zip").symlink_to(tmp_path / "blob")
+    assert len(texts_of(load("opsub", tmp_path / "films.zip"))) == 720
+
+
+@pytest.mark.parametrize("options", [{"encoding": "cp1252x"}, {"max_utterances": 0}])
+def test_a_wrong_option_is_named(load, films, options):
+    [(name, value)] = options.items()
+    with pytest.raises(ValueError, match=f"opsub: .*{name}.*; got '?{value}"):
+        load("opsub", films, **options)
 
 
 def test_damage_is_an_error_or_counted(load, write, tmp_path, caplog):

@@ -79,6 +79,12 @@ def test_where_nothing_is_there_the_files_of_the_release_are_named(load, write):
         load("meld", write({"notes.txt": ""}))
 
 
+def test_half_an_emoji_and_a_speaker_of_the_number_0(load, write):
+    turn = {"speaker": 0, "utterance": "haha \ud83d", "emotion": "joy"}
+    row = load("emotionpush", write(files("emotionpush", [[turn]])))["train"][0]
+    assert (row["speakers"], row["utterances"]) == (["0"], ["haha \ufffd"])
+
+
 def test_an_utterance_without_a_character_counts_as_published(load, write, caplog):
     with caplog.at_level("INFO", logger="data_scripts"):
         dataset = load("friends", write(files("friends", [[{"utterance": " ", "emotion": "joy"}, *WITHOUT_SPEAKERS]])))
