@@ -134,7 +134,7 @@ class OriginalProcedure(TrainerCallback):
         state.best_metric = lr_scheduler.best = 0.0
 
     def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
-        for parameters in original_modules(model):
+        for parameters in original_modules(model) if self.max_grad_norm > 0 else ():
             clip_grad_norm_(parameters, self.max_grad_norm)
 
 

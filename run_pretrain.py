@@ -90,6 +90,8 @@ class PretrainArguments:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"--{name} must be at least 1; got {value}")
+        if self.max_grad_norm <= 0:
+            raise ValueError(f"--max_grad_norm must be more than 0; got {self.max_grad_norm}")
         if self.objective == "in_batch_softmax" and self.batch_size == 1:
             raise ValueError("--batch_size 1: in_batch_softmax takes its candidates from the batch's other dialogues")
 

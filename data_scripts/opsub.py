@@ -78,7 +78,7 @@ class OpSub(DialogueBuilder):
     HOMEPAGE = "https://opus.nlpl.eu/OpenSubtitles"
     REDISTRIBUTABLE = False
     LICENSE = "that of each film's subtitles"
-    CITATION = """@inproceedings{jiao2020exploiting,
+    CITATION = r"""@inproceedings{jiao2020exploiting,
   title={Exploiting Unsupervised Data for Emotion Recognition in Conversations},
   author={Jiao, Wenxiang and Lyu, Michael R. and King, Irwin},
   booktitle={Findings of EMNLP},
@@ -106,7 +106,7 @@ class OpSub(DialogueBuilder):
         return fingerprint_of(config.data_dir)
 
     def _info(self) -> datasets.DatasetInfo:
-        self.NEGATIVES = bool(self.files(self.config))
+        self.NEGATIVES = self.KEEPS_BLANK = bool(self.files(self.config))
         return super()._info()
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:

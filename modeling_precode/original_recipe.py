@@ -71,7 +71,8 @@ def finetuning_settings(corpus: str, model: str | None) -> dict[str, Any]:
         "min_lr": MIN_LEARNING_RATE,
     }
     if model:
-        return {**settings, "learning_rate": LEARNING_RATE_OF_PRETRAINED}
+        # Trainable in the second stage of pre-training only.
+        return {**settings, "learning_rate": LEARNING_RATE_OF_PRETRAINED, "freeze_word_vectors": True}
     return {**ENCODER, **settings}
 
 

@@ -229,6 +229,7 @@ def test_every_corpus_of_the_original_has_its_settings(monkeypatch, corpus, labe
     encoder, args = parsed(monkeypatch, run_finetune, *recipe, "--model", "checkpoint")
     assert args.learning_rate == 1e-4
     assert encoder.pooling_length is None, "the checkpoint says it"
+    assert encoder.freeze_word_vectors, "though the second stage of pre-training trained them"
 
 
 def test_pretraining_has_the_settings_of_the_original_unless_told_otherwise(monkeypatch):
