@@ -273,6 +273,8 @@ def main() -> None:
         raise ValueError("--resume_from_checkpoint: this script cannot resume yet; start again")
     if args.recipe == "original" and args.world_size > 1:
         raise ValueError(f"--recipe original trains in one process; got {args.world_size}")
+    if args.recipe == "original" and args.lr_scheduler_type != "reduce_lr_on_plateau":
+        raise ValueError(f"--recipe original takes no --lr_scheduler_type; got {args.lr_scheduler_type.value}")
     for tracker in args.report_to:
         check_tracker(tracker)
     main_process = args.process_index == 0
