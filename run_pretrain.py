@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from data_scripts import load_corpus
-from data_scripts.overlap import find_overlap
+from data_scripts.overlap import find_overlap, load_other
 from modeling_precode import (
     ConvComRecall,
     DialoguesWithNegatives,
@@ -182,8 +182,7 @@ def main() -> None:
         check_splits(corpus)
         if accelerator.is_main_process:
             for given in args.check_overlap:
-                name, _, data_dir = given.partition("=")
-                test = load_corpus(name, data_dir or None, num_proc=corpus_args.num_proc)["test"]
+                name, _, test = load_other(given, "test", "--check_overlap", corpus_args.num_proc)
                 logger.info(f"train against test of {name}:\n{find_overlap(corpus['train'], test)}")
         model, tokenizer = encoder_args.build(
             PreCodeForConversationCompletion,

@@ -13,7 +13,7 @@ from datasets.exceptions import DatasetsError
 from . import CORPORA, load_corpus
 from .description import check_picture, describe
 from .options import parse_options
-from .overlap import LEVELS, find_overlap, without
+from .overlap import LEVELS, find_overlap, load_other, without
 from .sharing import check_may_push, check_new_folder, export_corpus, push_corpus
 
 PUSHING = {"export", "push_to_hub", "private", "allow_restricted"}  # what an earlier export needs
@@ -110,15 +110,12 @@ def compare(corpus: datasets.DatasetDict, args: argparse.Namespace) -> tuple[dat
     """Report what also stands in other corpora; with --drop_overlap, the corpus without it, and a note for the card."""
     corpus, notes = datasets.DatasetDict(corpus), []
     for given in args.overlap:
-        name, _, data_dir = given.partition("=")
-        others = load_corpus(name, data_dir or None, num_proc=args.num_proc)
-        if args.overlap_split not in others:
-            raise ValueError(f"--overlap {given}: no split {args.overlap_split!r}; found {', '.join(others)}")
+        name, data_dir, others = load_other(given, args.overlap_split, "--overlap", args.num_proc)
         itself = name == args.name and os.path.abspath(data_dir) == os.path.abspath(args.data_dir or "")
         for split, rows in corpus.items():
             if itself and split == args.overlap_split:
                 continue
-            overlap = find_overlap(rows, others[args.overlap_split])
+            overlap = find_overlap(rows, others)
             print(f"{split} against {args.overlap_split} of {name}:\n{overlap}\n")
             if args.drop_overlap:
                 corpus[split] = without(rows, overlap, args.drop_overlap)

@@ -35,7 +35,7 @@ import pyarrow as pa
 from .dialogues import Dialogue, DialogueBuilder, Utterance
 from .opus import xml_lines
 from .original import original_files, read_original
-from .parts import finished, read_part, write_tables
+from .parts import read_part, read_report, write_tables
 from .sources import DAMAGED, fingerprint_of, is_tar, source, unpacked
 from .splitting import in_parts, split_by_hash
 from .subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
@@ -256,7 +256,7 @@ class OpSub(DialogueBuilder):
         """The rows of each part, and which of them are which film's."""
         for path in sorted(self.parts_folder.glob("films-*.arrow")):
             films, start = [], 0
-            for name, count, *_ in finished(path)["films"]:
+            for name, count, *_ in read_report(path)["films"]:
                 films.append((name, range(start, start + count)))
                 start += count
             yield read_part(path), films
@@ -308,7 +308,7 @@ def groups(pieces: list[Piece]) -> Iterator[list[Piece]]:
         yield group
 
 
-def blocks_of_text(where: str, piece: Piece) -> Iterator[tuple[int, Iterator[str]]]:
+def blocks_of_text(where: str, piece: Piece) -> Iterator[tuple[int, list[str]]]:
     """Lines of about a megabyte, and the byte that they start at."""
     with source(where).open(piece.name) as file:
         if piece.start:

@@ -16,6 +16,8 @@ from textwrap import shorten
 import numpy as np
 from datasets import Dataset
 
+from . import load_corpus
+
 logger = logging.getLogger(__name__)
 
 NOT_LETTERS = re.compile(r"[\W_]+")
@@ -79,6 +81,15 @@ def find_overlap(dialogues: Dataset, other: Dataset, min_words: int = 5, share: 
         if found and len(overlap.examples) < 3:
             overlap.examples.append(max(found, key=len))
     return overlap
+
+
+def load_other(given: str, split: str, argument: str, num_proc: int | None = None) -> tuple[str, str, Dataset]:
+    """`NAME=DATA_DIR`, or `NAME` -> the name, the folder ("" without one), and that corpus's dialogues of a split."""
+    name, _, data_dir = given.partition("=")
+    corpus = load_corpus(name, data_dir or None, num_proc=num_proc)
+    if split not in corpus:
+        raise ValueError(f"{argument} {given}: no split {split!r}; found {', '.join(corpus)}")
+    return name, data_dir, corpus[split]
 
 
 def drop_overlap(

@@ -32,7 +32,7 @@ def write_part(path: Path, rows: Iterable[dict], schema: pa.Schema, report: Call
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
-    done = {**report(), "rows": count, "bytes": path.stat().st_size, "digest": digest(path)}
+    done = {**report(), "rows": count, "digest": digest(path)}
     unfinished.write_text(json.dumps(done), encoding="utf-8")
     os.replace(unfinished, report_path(path))
     return done
@@ -41,10 +41,14 @@ def write_part(path: Path, rows: Iterable[dict], schema: pa.Schema, report: Call
 def finished(path: Path) -> dict[str, Any] | None:
     """The report of a part that was written whole and is as it was then."""
     try:
-        done = json.loads(report_path(path).read_text(encoding="utf-8"))
+        done = read_report(path)
         return done if digest(path) == done["digest"] else None
     except (OSError, ValueError):
         return None
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    return json.loads(report_path(path).read_text(encoding="utf-8"))
 
 
 def report_path(path: Path) -> Path:

@@ -32,12 +32,14 @@ class Source:
                 self.fs, self.root = fsspec.url_to_fs(where)
         except zipfile.BadZipFile as error:
             raise ValueError(f"{where}: a truncated zip or none; got {error}; get it again") from None
-        self.root = self.root.rstrip("/")
+        self.root, self.file = self.root.rstrip("/"), None
+        if self.root and self.fs.isfile(self.root):
+            self.root, _, self.file = self.root.rpartition("/")
 
     def sizes(self) -> dict[str, int]:
         """The names of all files and their sizes in bytes, in the order of the names."""
-        if self.root and self.fs.isfile(self.root):
-            return {self.root.rpartition("/")[2]: self.fs.size(self.root)}
+        if self.file:
+            return {self.file: self.fs.size(f"{self.root}/{self.file}")}
         start = len(self.root) + 1 if self.root else 0
         # Folder by folder, as what is known of each file is long.
         folders = self.fs.walk(self.root, detail=True, on_error="raise")
@@ -46,8 +48,7 @@ class Source:
 
     def open(self, name: str) -> BinaryIO:
         """The content of a file, unpacked where the name ends in .gz."""
-        is_file = self.root.rpartition("/")[2] == name
-        file = self.fs.open(self.root if is_file else f"{self.root}/{name}" if self.root else name, "rb")
+        file = self.fs.open(f"{self.root}/{name}" if self.root else name, "rb")
         return gzip.open(file) if name.lower().endswith(".gz") else file
 
     def read(self, name: str) -> bytes:
@@ -76,7 +77,8 @@ def fingerprint_of(where: str) -> str:
     """Changes with a name, size or date of any file there."""
     if "://" not in where:
         return fingerprint([Path(where)])
-    found = Source(where).fs.find(Source(where).root, detail=True)
+    fs, root = fsspec.url_to_fs(where)
+    found = fs.find(root, detail=True)
     keys = ("size", "mtime", "LastModified", "ETag", "created")
     states = [f"{path} {[info.get(key) for key in keys]}" for path, info in sorted(found.items())]
     return hashlib.sha256("\n".join(states).encode()).hexdigest()[:16]

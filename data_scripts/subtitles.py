@@ -89,7 +89,7 @@ def cues(text: str) -> Iterator[tuple[float, float, str]]:
     start = clock(before[before.rfind("\n") + 1 :])
     for place, chunk in enumerate(chunks, start=1):
         is_last = place == len(chunks)
-        times, line_break, content = chunk.partition("\n")
+        times, _, content = chunk.partition("\n")
         rest, _, last_line = content.rpartition("\n")
         next_start = None if is_last else clock(last_line)
         if next_start is None and not is_last and any(map(str.isalpha, last_line)):

@@ -123,6 +123,11 @@ def test_one_file_is_split_by_dialogue(load, write, counts, name):
     assert sum(count for count, _ in found.values()) == dialogues
 
 
+def test_a_folder_may_be_called_like_a_film_in_it(load, write):
+    folder = write({f"Film.srt/{name}.srt": film() for name in ("Film", "Other", "Third")}) / "Film.srt"
+    assert sum(len(part) for part in load("opsub", folder).values()) == 30
+
+
 def rows(dataset) -> dict:
     return {split: part.to_list() for split, part in dataset.items()}
 
