@@ -1,4 +1,4 @@
-"""A bidirectional GRU over packed sequences that is fast on CPUs too."""
+"""A bidirectional GRU over sequences without padding that is fast on CPUs too."""
 
 import torch
 import torch.nn.functional as F
@@ -6,92 +6,142 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.utils.rnn import PackedSequence
 
+from .steps import BLOCK, Steps
+
 
 class BiGRU(nn.GRU):
-    """`nn.GRU(bidirectional=True)` of one layer, with its parameters and its results, from packed to packed.
+    """`nn.GRU(bidirectional=True)` of one layer, with its parameters and its results, without padding.
 
-    On a CPU, PyTorch's backward pass through packed sequences fills a tensor of the size of the whole input with
-    zeros at every time step. Here the recurrence has a backward pass of its own, in which every step touches its own
-    rows only and the gradient of the recurrent weights is one matrix product. Elsewhere this is `nn.GRU` (cuDNN).
+    On a CPU both directions go through the steps together, so that each has a core; an input that stands at many
+    places, as a word does, is multiplied with the input weights once; the first step, which has no state before it,
+    costs no product; and the backward pass touches the rows of a step only, where PyTorch's fills a tensor of the size
+    of the whole input with zeros at every step. On a GPU this is `nn.GRU` (cuDNN).
     """
 
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__(input_size, hidden_size, bidirectional=True)
 
-    def forward(self, packed: PackedSequence) -> PackedSequence:
-        """Sequences (packed; data of shape (steps, input_size)) -> states (packed; (steps, 2 hidden_size))."""
-        if packed.data.device.type != "cpu":
-            return super().forward(packed)[0]
-        batch_sizes = packed.batch_sizes.tolist()
-        states = []
-        for suffix in ("", "_reverse"):
-            names = (f"{kind}_l0{suffix}" for kind in ("weight_ih", "bias_ih", "weight_hh", "bias_hh"))
-            input_weight, input_bias, weight, bias = (getattr(self, name) for name in names)
-            gates = F.linear(packed.data, input_weight, input_bias)
-            # Under autocast the gates have another type than the weights.
-            weight, bias = weight.to(gates.dtype), bias.to(gates.dtype)
-            states.append(_Recurrence.apply(gates, weight, bias, batch_sizes, bool(suffix)))
-        data = torch.cat(states, dim=1)
-        return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+    def forward(self, inputs: Tensor, index: Tensor, steps: Steps) -> Tensor:
+        """Sequences of inputs -> states.
+
+        Args:
+            inputs: (R, input_size), every input once.
+            index: (2, I), which input stands at each place of `steps`, in both directions.
+            steps: of the sequences.
+
+        Returns:
+            (2, I, hidden_size), the states at each place of both directions: the backward ones begin at the ends.
+        """
+        if inputs.device.type != "cpu":
+            sizes = torch.tensor(steps.sizes)
+            states = super().forward(PackedSequence(inputs.index_select(0, index[0]), sizes))[0].data
+            forward_states, backward_states = states.chunk(2, dim=-1)
+            return torch.stack([forward_states, backward_states.index_select(0, steps.places[0][steps.items[1]])])
+        input_weight, weight, input_bias, bias = (
+            torch.stack([getattr(self, f"{name}_l0"), getattr(self, f"{name}_l0_reverse")])
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        size = self.hidden_size
+        # Only the candidate's share of the recurrent bias is multiplied with the reset gate.
+        gate_bias = input_bias + F.pad(bias[:, : 2 * size], (0, size))
+        # The candidate comes first, see the backward pass.
+        input_weight, gate_bias = (tensor.roll(size, dims=1) for tensor in (input_weight, gate_bias))
+        gates = torch.baddbmm(gate_bias.unsqueeze(1), inputs.expand(2, -1, -1), input_weight.mT)
+        # Under autocast the gates have another type than the weights.
+        weight, bias = weight.to(gates.dtype), bias[:, 2 * size :].to(gates.dtype)
+        return _Recurrence.apply(gates, weight, bias, index, steps)
+
+
+def join(states: Tensor, steps: Steps) -> Tensor:
+    """States (2, I, H) of both directions -> (I, 2 H), forward then backward, in the order of the sequences' items."""
+    return torch.cat([states[i].index_select(0, steps.places[i]) for i in range(2)], dim=-1)
 
 
 class _Recurrence(torch.autograd.Function):
-    """One direction of a GRU, its input's share of the gates given: (steps, 3 H) -> (steps, H).
+    """Both directions of a GRU from the input's share of the gates: (2, R, 3 H), in the order n, r, z -> (2, I, H).
 
-    With r, z, n the reset gate, the update gate and the candidate, in PyTorch's order, and h the previous state:
-    h' = (1 - z) n + z h, n = tanh(x_n + r m), m = W_n h + b_n.
+    With r, z, n the reset gate, the update gate and the candidate, and h the state before (0 at the first step):
+    h' = (1 - z) n + z h, n = tanh(x_n + r m), m = W_n h + b_n. The weight's rows have PyTorch's order, r, z, n.
     """
 
     @staticmethod
-    def forward(ctx, gates: Tensor, weight: Tensor, bias: Tensor, batch_sizes: list[int], reverse: bool) -> Tensor:
-        size = weight.shape[1]
-        resets, updates, candidates, memories, previous, states = (gates.new_empty(len(gates), size) for _ in range(6))
-        state = gates.new_zeros(batch_sizes[0], size)
-        transposed = weight.t()
-        for rows in _steps(batch_sizes, reverse):
-            # Sequences are sorted by length, so those that have this step come first.
-            count = rows.stop - rows.start
-            before = previous[rows].copy_(state[:count])
-            recurrent = torch.addmm(bias, before, transposed)
-            x, m = gates[rows], recurrent[:, 2 * size :]
-            recurrent[:, : 2 * size].add_(x[:, : 2 * size]).sigmoid_()
-            r, z = resets[rows].copy_(recurrent[:, :size]), updates[rows].copy_(recurrent[:, size : 2 * size])
-            n = torch.addcmul(x[:, 2 * size :], r, m, out=candidates[rows]).tanh_()
-            memories[rows] = m
-            state[:count] = torch.lerp(n, before, z, out=states[rows])
-        ctx.save_for_backward(weight, resets, updates, candidates, memories, previous)
-        ctx.batch_sizes, ctx.reverse = batch_sizes, reverse
+    def forward(ctx, gates: Tensor, weight: Tensor, bias: Tensor, index: Tensor, steps: Steps) -> Tensor:
+        size, places = weight.shape[2], index.shape[1]
+        bias, inputs = bias.unsqueeze(1), gates.view(-1, 3 * size)
+        index = index + torch.tensor([[0], [gates.shape[1]]])
+        widest = min(BLOCK, steps.sizes[0])
+        training = any(ctx.needs_input_grad)
+        # What the backward pass needs is kept for all places; otherwise the room of one block serves all.
+        kept = places if training else widest
+        resets_updates = gates.new_empty(2, kept, 2 * size)
+        memories, candidates = gates.new_empty(2, kept, size), gates.new_empty(2, kept, size)
+        states = gates.new_empty(2, places, size)
+        room = gates.new_empty(2 * widest * 3 * size)
+        for block, _, block_before in steps.blocks():
+            count = block.stop - block.start
+            x = inputs.index_select(0, index[:, block].reshape(-1)).view(2, count, 3 * size)
+            keep = block if training else slice(count)
+            r_z, m, n = resets_updates[:, keep], memories[:, keep], candidates[:, keep]
+            r, z = r_z.split(size, dim=-1)
+            if block_before is None:
+                torch.sigmoid(x[..., size:], out=r_z)
+                m.copy_(bias.expand_as(m))
+            else:
+                before = states[:, block_before]
+                recurrent = torch.bmm(before, weight.mT, out=room[: x.numel()].view_as(x))
+                torch.sigmoid(x[..., size:].add_(recurrent[..., : 2 * size]), out=r_z)
+                torch.add(recurrent[..., 2 * size :], bias, out=m)
+            torch.addcmul(x[..., :size], r, m, out=n).tanh_()
+            if block_before is None:
+                torch.addcmul(n, n, z, value=-1, out=states[:, block])
+            else:
+                torch.lerp(n, before, z, out=states[:, block])
+        if training:
+            ctx.save_for_backward(weight, resets_updates, memories, candidates, states, index)
+            ctx.steps, ctx.inputs = steps, gates.shape[1]
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_states: Tensor):
-        weight, resets, updates, candidates, memories, previous = ctx.saved_tensors
-        size = weight.shape[1]
-        # Everything that depends on one step alone is computed for all steps at once: the derivative of the new
-        # state by the candidate's and the update gate's sums, and of the candidate's sum by the reset gate's.
-        by_candidate = (1 - updates).mul_(1 - candidates * candidates)
-        by_update = (previous - candidates).mul_(updates).mul_(1 - updates)
-        by_reset = memories * resets * (1 - resets)
-        grad_gates = grad_states.new_empty(len(grad_states), 3 * size)
-        grad_recurrent = torch.empty_like(grad_gates)
-        grad_state = grad_states.new_zeros(ctx.batch_sizes[0], size)
-        for rows in reversed(_steps(ctx.batch_sizes, ctx.reverse)):
-            grad = grad_state[: rows.stop - rows.start].add_(grad_states[rows])
-            reset, update, candidate = grad_recurrent[rows].split(size, dim=1)
-            grad_n = torch.mul(grad, by_candidate[rows], out=grad_gates[rows, 2 * size :])
-            torch.mul(grad, by_update[rows], out=update)
-            torch.mul(grad_n, by_reset[rows], out=reset)
-            torch.mul(grad_n, resets[rows], out=candidate)
-            grad.mul_(updates[rows]).addmm_(grad_recurrent[rows], weight)
-        grad_gates[:, : 2 * size] = grad_recurrent[:, : 2 * size]
-        return grad_gates, grad_recurrent.t() @ previous, grad_recurrent.sum(0), None, None
+        weight, resets_updates, memories, candidates, states, index = ctx.saved_tensors
+        size = weight.shape[2]
+        before = torch.empty_like(states)
+        # By n, r, z and m at every place: the first three are the gradient of the gates, the last three of the
+        # product with the recurrent weights.
+        by_all = states.new_empty(*states.shape[:2], 4 * size)
+        by_product = by_all[..., size:]
+        later = states.new_zeros(2, ctx.steps.sizes[0], size)
+        for block, rows, block_before in reversed(list(ctx.steps.blocks())):
+            grad = grad_states[:, block] + later[:, rows]
+            r, z = resets_updates[:, block].split(size, dim=-1)
+            n = candidates[:, block]
+            by_n, by_r, by_z, by_m = by_all[:, block].split(size, dim=-1)
+            to_before = grad * z
+            # Through the candidate: (1 - z) and the tanh, then the reset gate.
+            grad -= to_before
+            torch.addcmul(grad, grad * n, n, value=-1, out=by_n)
+            torch.mul(by_n, r, out=by_m)
+            through = by_m * memories[:, block]
+            torch.addcmul(through, through, r, value=-1, out=by_r)
+            # Through the update gate: (h - n) z (1 - z).
+            if block_before is None:
+                through = torch.mul(n, to_before, out=through).neg_()
+            else:
+                h = before[:, block].copy_(states[:, block_before])
+                through = torch.sub(h, n, out=through).mul_(to_before)
+            torch.addcmul(through, through, z, value=-1, out=by_z)
+            if block_before is not None:
+                later[:, rows] = to_before.baddbmm_(by_product[:, block], weight)
+        first = ctx.steps.sizes[0]
+        grad_weight = by_product[:, first:].mT @ before[:, first:]
+        grad_bias = by_all[..., 3 * size :].sum(1)
+        grad_gates = _sum_by(index.view(-1), by_all.flatten(0, 1), 2 * ctx.inputs)[:, : 3 * size]
+        return grad_gates.unflatten(0, (2, -1)), grad_weight, grad_bias, None, None
 
 
-def _steps(batch_sizes: list[int], reverse: bool) -> list[slice]:
-    """The rows of every time step, in the order in which the recurrence takes them."""
-    steps, start = [], 0
-    for count in batch_sizes:
-        steps.append(slice(start, start + count))
-        start += count
-    return steps[::-1] if reverse else steps
+def _sum_by(index: Tensor, values: Tensor, count: int) -> Tensor:
+    """The sum of the values of each index: (I,), (I, d) -> (count, d)."""
+    ends = torch.bincount(index, minlength=count).cumsum(0)
+    starts = torch.cat([ends.new_zeros(1), ends[:-1]])
+    return F.embedding_bag(index.argsort(), values, starts, mode="sum")

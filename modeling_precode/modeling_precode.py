@@ -2,7 +2,8 @@
 
 Shapes: D dialogues, U utterances a dialogue, T tokens an utterance, K negatives, C classes; d_u and d_c are the
 hidden sizes of the utterance and the conversation encoder. Dialogues and utterances are padded on the right, and no
-result depends on how far.
+result depends on how far. Inside, nothing is computed on padding: the N utterances of a batch stand one after another,
+as a `BatchLayout` says.
 """
 
 from dataclasses import dataclass
@@ -10,14 +11,17 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_precode import PreCodeConfig
-from .gru import BiGRU
+from .dropout import Dropout
+from .gru import BiGRU, join
+from .layout import BatchLayout
+from .pooling import pool
+from .steps import Steps
 
 
 @dataclass
@@ -69,7 +73,7 @@ class UtteranceClassificationOutput(ModelOutput):
 
 
 class GRUUtteranceEncoder(nn.Module):
-    """Token ids (N, T) and mask (N, T) of N utterances -> one vector an utterance (N, d_u). Paper, section 3.2.1."""
+    """Token ids of N utterances -> one vector an utterance (N, d_u). Paper, section 3.2.1."""
 
     def __init__(self, config: PreCodeConfig):
         super().__init__()
@@ -83,21 +87,26 @@ class GRUUtteranceEncoder(nn.Module):
         if self.kind == "stacked_gru":
             self.second_gru = BiGRU(2 * size, size)
         self.projection = nn.Linear(2 * size, size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        lengths = attention_mask.sum(1)
-        packed = pack_padded_sequence(input_ids, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        utterance_of_token = torch.cat([packed.sorted_indices[:count] for count in packed.batch_sizes])
-        states = self.gru(_with_data(packed, self.embed(packed.data)))
-        if self.kind == "stacked_gru":
-            states = self.second_gru(_with_data(states, self.dropout(states.data)))
-        if self.kind == "gru2":
-            vectors = self.project(self.pool(states.data, utterance_of_token, lengths, padding=None))
+    def forward(self, tokens: Tensor, steps: Steps) -> Tensor:
+        """The ids of all tokens (I,), utterance after utterance, and the steps of the utterances -> vectors (N, d_u)."""
+        if tokens.device.type == "cpu":
+            # A word is looked up and multiplied once, however often it stands in the batch.
+            words, word_of_token = torch.unique(tokens, return_inverse=True)
+            states = self.gru(self.embed(words), word_of_token[steps.items], steps)
         else:
-            padding = torch.tanh(self.projection.bias)
-            vectors = self.pool(self.project(states.data), utterance_of_token, lengths, padding)
-        return self.dropout(vectors)
+            states = self.gru(self.embed(tokens), steps.items, steps)
+        if self.kind == "gru2":
+            # Pooling does not ask for the order of the tokens, so that each direction keeps its own.
+            forward_pool, backward_pool = pool(states, steps, self.pooling_length)
+            vectors = self.project(torch.cat([forward_pool, backward_pool], dim=-1))
+        else:
+            if self.kind == "stacked_gru":
+                states = self.second_gru(self.dropout(join(states, steps)), steps.items, steps)
+            projected = self.project(join(states, steps)).index_select(0, steps.items[0]).unsqueeze(0)
+            vectors = pool(projected, steps, self.pooling_length, torch.tanh(self.projection.bias))[0]
+        return self.dropout(vectors.index_select(0, steps.ranks))
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Word vectors, none longer than `word_vector_max_norm`."""
@@ -113,43 +122,18 @@ class GRUUtteranceEncoder(nn.Module):
     def project(self, states: Tensor) -> Tensor:
         return torch.tanh(self.projection(states))
 
-    def pool(self, states: Tensor, utterance_of_token: Tensor, lengths: Tensor, padding: Tensor | None) -> Tensor:
-        """Maximum plus mean over the tokens of every utterance: states of tokens (tokens, d) -> (N, d).
-
-        With a `pooling_length`, an utterance counts as padded to that many positions, where the original's states
-        are `padding`, or 0 for `None`.
-        """
-        lengths = lengths.unsqueeze(1)
-        shape = (len(lengths), states.shape[1])
-        index = utterance_of_token.unsqueeze(1).expand_as(states)
-        total = states.new_zeros(shape).index_add(0, utterance_of_token, states)
-        maximum = states.new_zeros(shape).scatter_reduce(0, index, states, "amax", include_self=False)
-        if self.pooling_length is None:
-            return maximum + total / lengths
-        missing = (self.pooling_length - lengths).clamp(min=0)
-        padding = states.new_zeros(shape[1]) if padding is None else padding
-        maximum = torch.where(missing > 0, torch.maximum(maximum, padding), maximum)
-        return maximum + (total + missing * padding) / (lengths + missing)
-
-
-def _with_data(packed: PackedSequence, data: Tensor) -> PackedSequence:
-    return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
-
 
 class ConversationEncoder(nn.Module):
-    """Utterance vectors (D, U, d_u) of dialogues -> states in context (D, U, 2 d_c). Paper, section 3.2.2."""
+    """Vectors (N, d_u) of all utterances, dialogue after dialogue, and the steps of the dialogues -> states in context
+    (N, 2 d_c). Paper, section 3.2.2."""
 
     def __init__(self, config: PreCodeConfig):
         super().__init__()
         self.gru = BiGRU(config.utterance_hidden_size, config.conversation_hidden_size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
-    def forward(self, vectors: Tensor, utterance_mask: Tensor) -> Tensor:
-        # A dialogue that is all padding takes part with one utterance of zeros.
-        lengths = utterance_mask.sum(1).clamp(min=1)
-        packed = pack_padded_sequence(vectors, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(self.gru(packed), batch_first=True, total_length=vectors.shape[1])
-        return self.dropout(states * utterance_mask.unsqueeze(-1))
+    def forward(self, vectors: Tensor, steps: Steps) -> Tensor:
+        return self.dropout(join(self.gru(vectors, steps.items, steps), steps))
 
 
 class ClassificationHead(nn.Module):
@@ -219,18 +203,52 @@ class PreCodeModel(PreCodePreTrainedModel):
         Returns:
             vectors (D, U, d_u), 0 at padding, and a mask (D, U), true where there is an utterance.
         """
+        layout = self.layout(input_ids, attention_mask)
+        vectors = self.utterance_encoder(input_ids.flatten()[layout.tokens], layout.utterance_steps)
+        padded = pad(vectors, layout.utterances, input_ids.shape[:2])
+        return padded, pad(layout.utterances.new_ones(len(vectors)), layout.utterances, input_ids.shape[:2]).bool()
+
+    def layout(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        negative_input_ids: Tensor | None = None,
+        negative_attention_mask: Tensor | None = None,
+    ) -> BatchLayout:
+        """Where everything stands in a batch (`forward` says the arguments)."""
         mask = _token_mask(input_ids, attention_mask, self.config.pad_token_id)
-        utterance_mask = mask.any(-1)
-        vectors = self.utterance_encoder(input_ids[utterance_mask], mask[utterance_mask])
-        padded = vectors.new_zeros(*utterance_mask.shape, vectors.shape[-1])
-        padded[utterance_mask] = vectors
-        return padded, utterance_mask
+        if negative_input_ids is None:
+            return BatchLayout.of(mask).to(input_ids.device)
+        negative_mask = _token_mask(negative_input_ids, negative_attention_mask, self.config.pad_token_id)
+        return BatchLayout.of(mask, negative_mask).to(input_ids.device)
+
+    def encode(
+        self, input_ids: Tensor, layout: BatchLayout, negative_input_ids: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode dialogues, and negatives along with them, without padding.
+
+        Args:
+            input_ids: (D, U, T) token ids.
+            layout: of the batch.
+            negative_input_ids: (D, K, T') token ids of the negatives.
+
+        Returns:
+            vectors (N, d_u) and states in context (N, 2 d_c) of the utterances, and vectors (K', d_u) of the
+            negatives.
+        """
+        tokens = input_ids.flatten()[layout.tokens]
+        if negative_input_ids is not None:
+            tokens = torch.cat([tokens, negative_input_ids.flatten()[layout.negative_tokens]])
+        vectors = self.utterance_encoder(tokens, layout.utterance_steps)
+        vectors, negatives = vectors[: len(layout.utterances)], vectors[len(layout.utterances) :]
+        return vectors, self.conversation_encoder(vectors, layout.conversation_steps), negatives
 
     @can_return_tuple
     def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
+        layout: BatchLayout | None = None,
         output_hidden_states: bool | None = None,
     ) -> PreCodeModelOutput:
         """Encode dialogues.
@@ -239,17 +257,32 @@ class PreCodeModel(PreCodePreTrainedModel):
             input_ids: (D, U, T) token ids, padded on the right.
             attention_mask: (D, U, T), 1 for a token and 0 for padding; taken from the padding token when not given.
                 An utterance without tokens is padding.
+            layout: of the batch, where the collator made it; worked out from the mask when not given.
             output_hidden_states: also return `hidden_states`.
 
         Raises:
             ValueError: input of another shape, padding that is not on the right, or no utterance at all.
         """
-        vectors, utterance_mask = self.encode_utterances(input_ids, attention_mask)
-        states = self.conversation_encoder(vectors, utterance_mask)
-        if output_hidden_states is None:
-            output_hidden_states = self.config.output_hidden_states
-        hidden_states = (vectors, states) if output_hidden_states else None
-        return PreCodeModelOutput(states, vectors, utterance_mask, hidden_states)
+        layout = self.layout(input_ids, attention_mask) if layout is None else layout.to(input_ids.device)
+        vectors, states, _ = self.encode(input_ids, layout)
+        shape = input_ids.shape[:2]
+        mask = pad(layout.utterances.new_ones(len(vectors)), layout.utterances, shape).bool()
+        vectors, states = (pad(tensor, layout.utterances, shape) for tensor in (vectors, states))
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        return PreCodeModelOutput(states, vectors, mask, (vectors, states) if wanted else None)
+
+    def hidden_states(
+        self, vectors: Tensor, states: Tensor, layout: BatchLayout, shape: tuple[int, int], wanted: bool | None
+    ) -> tuple[Tensor, ...] | None:
+        """What the heads return as `hidden_states`, padded, where it is wanted."""
+        wanted = self.config.output_hidden_states if wanted is None else wanted
+        return tuple(pad(tensor, layout.utterances, shape) for tensor in (vectors, states)) if wanted else None
+
+
+def pad(rows: Tensor, places: Tensor, shape: tuple[int, int], value: float = 0) -> Tensor:
+    """Rows (N, ...) put at their places among padding: (D, U, ...)."""
+    padded = rows.new_full((shape[0] * shape[1], *rows.shape[1:]), value)
+    return padded.index_copy(0, places, rows).view(*shape, *rows.shape[1:])
 
 
 class PreCodeForConversationCompletion(PreCodePreTrainedModel):
@@ -272,6 +305,8 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         attention_mask: Tensor | None = None,
         negative_input_ids: Tensor | None = None,
         negative_attention_mask: Tensor | None = None,
+        layout: BatchLayout | None = None,
+        num_items_in_batch: Tensor | float | None = None,
         output_hidden_states: bool | None = None,
     ) -> ConversationCompletionOutput:
         """Score the true utterance and the candidates at every position, and the loss over them.
@@ -283,71 +318,59 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
                 objective `sampled_bce` needs them for a loss. `in_batch_softmax` takes its candidates from the batch
                 when they are not given.
             negative_attention_mask: (D, K, T'), as `attention_mask`.
+            layout: of the batch, where the collator made it; worked out from the masks when not given.
+            num_items_in_batch: the number of targets to divide the sum of their losses by, when one step takes
+                several batches or several processes; this batch's own when not given.
             output_hidden_states: also return `hidden_states`.
         """
-        # The heads read fields by name, so the base model must not answer with a tuple.
-        encoded = self.precode(input_ids, attention_mask, output_hidden_states, return_dict=True)
-        forward_states, backward_states = encoded.last_hidden_state.chunk(2, dim=-1)
-        contexts = torch.tanh(
-            self.context_projection(torch.cat([forward_states[:, :-2], backward_states[:, 2:]], dim=-1))
-        )
-        # Padding is on the right, so a position whose next one holds an utterance has both neighbours.
-        is_target = encoded.utterance_mask[:, 2:]
-        targets = encoded.utterance_vectors[:, 1 : 1 + contexts.shape[1]]
-        scores = (contexts * targets).sum(-1, keepdim=True)
-        if negative_input_ids is not None:
-            negatives, negative_mask = self.precode.encode_utterances(negative_input_ids, negative_attention_mask)
-            negative_scores = contexts @ negatives.mT
-            scores = torch.cat([scores.to(negative_scores.dtype), negative_scores], dim=-1)
-            is_candidate = F.pad(negative_mask, (1, 0), value=True).unsqueeze(1) & is_target.unsqueeze(-1)
-            loss = self._candidate_loss(scores[is_target], is_candidate[is_target])
-        else:
-            is_candidate = is_target.unsqueeze(-1)
-            in_batch = self.config.convcom_objective == "in_batch_softmax"
-            loss = self._in_batch_loss(input_ids, attention_mask, encoded, contexts, is_target) if in_batch else None
+        if layout is None:
+            layout = self.precode.layout(input_ids, attention_mask, negative_input_ids, negative_attention_mask)
+        layout = layout.to(input_ids.device)
+        shape, targets = input_ids.shape[:2], layout.targets
+        vectors, states, negatives = self.precode.encode(input_ids, layout, negative_input_ids)
+        forward_states, backward_states = states.chunk(2, dim=-1)
+        neighbours = torch.cat([forward_states[targets - 1], backward_states[targets + 1]], dim=-1)
+        contexts = torch.tanh(self.context_projection(neighbours))
+        places = layout.utterances[targets]
+        scores = (contexts * vectors[targets]).sum(-1, keepdim=True)
         lowest = torch.finfo(scores.dtype).min
-        logits = scores.new_full((*input_ids.shape[:2], scores.shape[-1]), lowest)
-        logits[:, 1 : 1 + scores.shape[1]] = scores.masked_fill(~is_candidate, lowest)
-        return ConversationCompletionOutput(loss, logits, encoded.hidden_states)
+        losses = None
+        if negative_input_ids is not None:
+            negative_shape = negative_input_ids.shape[:2]
+            all_scores = pad(contexts, places, shape) @ pad(negatives, layout.negatives, negative_shape).mT
+            given = pad(torch.ones_like(layout.negatives), layout.negatives, negative_shape).bool()
+            negative_scores = all_scores.flatten(0, 1)[places]
+            negative_scores = negative_scores.masked_fill(~given[layout.dialogues[targets]], lowest)
+            scores = torch.cat([scores.to(negative_scores.dtype), negative_scores], dim=-1)
+            losses = self._candidate_losses(scores)
+        elif self.config.convcom_objective == "in_batch_softmax":
+            texts = _fingerprints(input_ids, layout)
+            losses = self._in_batch_losses(contexts, vectors, texts, layout)
+        loss = None
+        if losses is not None:
+            loss = losses.sum() / (max(len(targets), 1) if num_items_in_batch is None else num_items_in_batch)
+        hidden_states = self.precode.hidden_states(vectors, states, layout, shape, output_hidden_states)
+        return ConversationCompletionOutput(loss, pad(scores, places, shape, lowest), hidden_states)
 
-    def _candidate_loss(self, scores: Tensor, is_candidate: Tensor) -> Tensor:
-        """Loss over given candidates: scores and mask (positions, 1 + K), the true one first."""
+    def _candidate_losses(self, scores: Tensor) -> Tensor:
+        """Losses (M,) over given candidates: scores (M, 1 + K), the true one first, the type's lowest for none."""
+        is_candidate = scores > torch.finfo(scores.dtype).min
         scores = scores.float()
         if self.config.convcom_objective == "sampled_bce":
             truth = torch.zeros_like(scores)
             truth[:, 0] = 1
-            losses = F.binary_cross_entropy_with_logits(scores, truth, reduction="none")[is_candidate]
-        else:
-            scores = scores.masked_fill(~is_candidate, float("-inf"))
-            losses = F.cross_entropy(scores, scores.new_zeros(len(scores), dtype=torch.long), reduction="none")
-        return losses.sum() / max(losses.numel(), 1)
+            losses = F.binary_cross_entropy_with_logits(scores, truth, is_candidate.float(), reduction="none")
+            return losses.sum(-1) / is_candidate.sum(-1)
+        return F.cross_entropy(scores, scores.new_zeros(len(scores), dtype=torch.long), reduction="none")
 
-    def _in_batch_loss(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None,
-        encoded: PreCodeModelOutput,
-        contexts: Tensor,
-        is_target: Tensor,
-    ) -> Tensor:
-        """Cross-entropy of every target against the utterances of the batch's other dialogues, but for those with
-        the target's own words."""
-        utterance_mask = encoded.utterance_mask
-        tokens = input_ids.masked_fill(~_token_mask(input_ids, attention_mask, self.config.pad_token_id), -1)
-        text = torch.unique(tokens[utterance_mask], dim=0, return_inverse=True)[1]
-        dialogue = (
-            torch.arange(len(input_ids), device=text.device).unsqueeze(1).expand_as(utterance_mask)[utterance_mask]
-        )
-        # Where each target stands among the batch's utterances.
-        order = torch.full(utterance_mask.shape, -1, device=text.device)
-        order[utterance_mask] = torch.arange(len(text), device=text.device)
-        target = order[:, 1 : 1 + is_target.shape[1]][is_target]
-
-        scores = contexts[is_target] @ encoded.utterance_vectors[utterance_mask].T
-        barred = (dialogue[target].unsqueeze(1) == dialogue) | (text[target].unsqueeze(1) == text)
-        barred[torch.arange(len(target), device=target.device), target] = False
-        losses = F.cross_entropy(scores.float().masked_fill(barred, float("-inf")), target, reduction="sum")
-        return losses / max(len(target), 1)
+    def _in_batch_losses(self, contexts: Tensor, vectors: Tensor, texts: Tensor, layout: BatchLayout) -> Tensor:
+        """Losses (M,): cross-entropy of every target against the utterances of the batch's other dialogues, but for
+        those with the target's own words."""
+        targets, dialogues = layout.targets, layout.dialogues
+        barred = (dialogues[targets].unsqueeze(1) == dialogues) | (texts[targets].unsqueeze(1) == texts)
+        barred[torch.arange(len(targets), device=targets.device), targets] = False
+        scores = (contexts @ vectors.T).float().masked_fill(barred, float("-inf"))
+        return F.cross_entropy(scores, targets, reduction="none")
 
 
 class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
@@ -373,6 +396,7 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
+        layout: BatchLayout | None = None,
         num_items_in_batch: Tensor | int | None = None,
         output_hidden_states: bool | None = None,
     ) -> UtteranceClassificationOutput:
@@ -384,12 +408,14 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             labels: (D, U) class ids, -100 where there is no label or no utterance. The loss is the negative
                 log-likelihood, weighted with `config.class_weights`, summed, and divided by the number of labels
                 (by that number and not by the weights' sum, as the original).
+            layout: of the batch, where the collator made it; worked out from the mask when not given.
             num_items_in_batch: the number to divide by, when one step accumulates several batches.
             output_hidden_states: also return `hidden_states`.
         """
-        encoded = self.precode(input_ids, attention_mask, output_hidden_states, return_dict=True)
-        logits = self.classifier(torch.cat([encoded.utterance_vectors, encoded.last_hidden_state], dim=-1))
-        logits = logits * encoded.utterance_mask.unsqueeze(-1)
+        layout = self.precode.layout(input_ids, attention_mask) if layout is None else layout.to(input_ids.device)
+        shape = input_ids.shape[:2]
+        vectors, states, _ = self.precode.encode(input_ids, layout)
+        logits = pad(self.classifier(torch.cat([vectors, states], dim=-1)), layout.utterances, shape)
         loss = None
         if labels is not None:
             weights = self.config.class_weights
@@ -397,11 +423,12 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), weight=weights, reduction="sum")
             count = (labels != -100).sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
             loss = total / count
-        return UtteranceClassificationOutput(loss, logits, encoded.hidden_states)
+        hidden_states = self.precode.hidden_states(vectors, states, layout, shape, output_hidden_states)
+        return UtteranceClassificationOutput(loss, logits, hidden_states)
 
 
 def _token_mask(input_ids: Tensor, attention_mask: Tensor | None, pad_token_id: int | None) -> Tensor:
-    """The mask of tokens (D, U, T) as booleans, checked."""
+    """The mask of tokens (D, U, T), its shape checked."""
     if input_ids.dim() != 3:
         raise ValueError(
             f"token ids have the shape (dialogues, utterances, tokens); got {tuple(input_ids.shape)}. "
@@ -414,16 +441,21 @@ def _token_mask(input_ids: Tensor, attention_mask: Tensor | None, pad_token_id: 
             f"the attention mask has the shape of the token ids, {tuple(input_ids.shape)}; "
             f"got {tuple(attention_mask.shape)}"
         )
-    mask = attention_mask.bool()
-    utterance_mask = mask.any(-1)
-    if (mask[..., 1:] & ~mask[..., :-1]).any() or (utterance_mask[:, 1:] & ~utterance_mask[:, :-1]).any():
-        raise ValueError(
-            "dialogues and utterances are padded on the right, and every utterance has a token; got a mask with a "
-            "token after padding. Use PreCodeDataCollator, or a tokenizer with padding_side='right'"
-        )
-    if not utterance_mask.any():
-        raise ValueError("the batch holds no utterance: every token is masked")
-    return mask
+    return attention_mask
+
+
+def _fingerprints(input_ids: Tensor, layout: BatchLayout) -> Tensor:
+    """(N,), a number for the words of each utterance: equal words, equal numbers.
+
+    A sum of the token ids times powers of an odd number, modulo 2^64: other words get the same number once in 2^64.
+    """
+    width = input_ids.shape[-1]
+    powers = torch.full((width,), 0x5851F42D4C957F2D, device=input_ids.device).cumprod(0)
+    tokens = input_ids.flatten()[layout.tokens]
+    products = input_ids.new_zeros(input_ids.numel()).index_copy(
+        0, layout.tokens, (tokens + 1) * powers[layout.tokens % width]
+    )
+    return products.view(-1, width).sum(-1)[layout.utterances]
 
 
 __all__ = [

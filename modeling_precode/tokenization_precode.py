@@ -21,6 +21,9 @@ EMPTY_WORD = "∅"
 # What Python's `str.strip` removes.
 _WHITE_SPACE = "\t\n\x0b\x0c\r\x1c-\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
+# The same normalisation for ASCII: what is no letter and none of `!?` is a space.
+_ASCII = {code: chr(code).lower() if chr(code).isalpha() or chr(code) in "!?" else " " for code in range(128)}
+
 
 def _normalizer(text_mode: str) -> normalizers.Normalizer:
     """The paper's normalisation: lower case, no accents, letters and `!?` only, `!` and `?` words of their own."""
@@ -116,6 +119,32 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
     def text_mode(self) -> str:
         return self.init_kwargs["text_mode"]
 
+    def encode_utterances(self, utterances: list[str], max_length: int | None = None) -> list[list[int]]:
+        """The token ids of many utterances, as a call gives them, in a fraction of the time where they are ASCII.
+
+        Args:
+            utterances: texts.
+            max_length: longer utterances are cut on the right; `model_max_length` when not given.
+        """
+        max_length = max_length or self.model_max_length
+        vocabulary, unknown = self.get_vocab(), self.unk_token_id
+        plain = self.text_mode == "clean" and len(self.added_tokens_decoder) == 2
+        encoded: list[list[int]] = []
+        others = []
+        for place, text in enumerate(utterances):
+            if plain and text.isascii():
+                words = text.translate(_ASCII).replace("!", " ! ").replace("?", " ? ").split()
+                encoded.append([vocabulary.get(word, unknown) for word in words[:max_length] or [UNK_TOKEN]])
+            else:
+                encoded.append([])
+                others.append(place)
+        if others:
+            texts = [utterances[place] for place in others]
+            ids = self(texts, truncation=True, max_length=max_length, return_attention_mask=False)["input_ids"]
+            for place, utterance in zip(others, ids, strict=True):
+                encoded[place] = utterance
+        return encoded
+
     def _encode_plus(self, text: Any, *args: Any, **kwargs: Any):
         # The backend skips normalisation for a text of no characters.
         if isinstance(text, str):
@@ -148,11 +177,13 @@ def encode_dialogues(
         `{"input_ids": ...}`: for every dialogue a list of utterances, each a list of token ids, unpadded.
     """
     utterances = [utterance for dialogue in examples["utterances"] for utterance in dialogue]
-    encoded = iter(
-        tokenizer(utterances, truncation=True, max_length=max_utterance_tokens, return_attention_mask=False)[
+    if isinstance(tokenizer, PreCodeTokenizer):
+        encoded = tokenizer.encode_utterances(utterances, max_utterance_tokens)
+    elif utterances:
+        encoded = tokenizer(utterances, truncation=True, max_length=max_utterance_tokens, return_attention_mask=False)[
             "input_ids"
         ]
-        if utterances
-        else []
-    )
-    return {"input_ids": [[next(encoded) for _ in dialogue] for dialogue in examples["utterances"]]}
+    else:
+        encoded = []
+    rows = iter(encoded)
+    return {"input_ids": [[next(rows) for _ in dialogue] for dialogue in examples["utterances"]]}

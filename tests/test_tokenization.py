@@ -7,6 +7,8 @@ import sys
 import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from modeling_precode import PreCodeTokenizer, encode_dialogues
@@ -91,6 +93,16 @@ def test_dialogues_are_encoded_utterance_by_utterance_and_cut_on_the_right():
     assert encode_dialogues(encode, tokenizer)["input_ids"] == [[[2, 3], [3]], [], [[2] * 60]]
     assert encode_dialogues(encode, tokenizer, max_utterance_tokens=1)["input_ids"] == [[[2], [3]], [], [[2]]]
     assert encode_dialogues({"utterances": [[]]}, tokenizer)["input_ids"] == [[]]
+
+
+@pytest.mark.parametrize("text_mode", ["clean", "original"])
+@given(
+    st.lists(st.text(st.sampled_from("aAbB zZ!?.,'\t\n\0<>é∅\u0301\u00a0"), max_size=12), max_size=8), st.integers(1, 4)
+)
+def test_many_utterances_at_once_have_the_ids_of_each_alone(text_mode, utterances, max_length):
+    tokenizer = PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", "a", "b", "ab", "!", "pad"], text_mode)
+    alone = [tokenizer(text, truncation=True, max_length=max_length)["input_ids"] for text in utterances]
+    assert tokenizer.encode_utterances(utterances, max_length) == alone
 
 
 def test_bad_vocabularies_and_modes_are_refused():

@@ -1,0 +1,87 @@
+"""Where the tokens of a padded batch stand, and the order in which the encoders take them."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .steps import Steps
+
+
+@dataclass
+class BatchLayout:
+    """Where the D dialogues of a batch, their N utterances and all tokens stand among the padding.
+
+    Made on the host from the masks, so that a step on a GPU never waits to learn a size.
+
+    Args:
+        tokens: (tokens,), the places of the tokens in `input_ids`, taken as one row.
+        utterances: (N,), the places of the utterances among the D x U.
+        dialogues: (N,), the dialogue of each utterance.
+        targets: (M,), the utterances, of the N, with a neighbour on both sides.
+        conversation_steps: the steps of the dialogues that have an utterance.
+        utterance_steps: the steps of the utterances, and of the negatives after them.
+        negative_tokens: (tokens,), the places of the tokens in `negative_input_ids`; `None` without negatives.
+        negatives: (K'), the places of the negatives among the D x K; `None` without negatives.
+    """
+
+    tokens: Tensor
+    utterances: Tensor
+    dialogues: Tensor
+    targets: Tensor
+    conversation_steps: Steps
+    utterance_steps: Steps
+    negative_tokens: Tensor | None = None
+    negatives: Tensor | None = None
+
+    @classmethod
+    def of(cls, attention_mask: Tensor, negative_attention_mask: Tensor | None = None) -> "BatchLayout":
+        """From the masks (D, U, T) and (D, K, T'), 1 for a token and 0 for padding.
+
+        Raises:
+            ValueError: padding that is not on the right, or no utterance at all.
+        """
+        lengths, tokens = _lengths(attention_mask)
+        sizes = (lengths > 0).sum(1)
+        dialogues = np.repeat(np.arange(len(sizes)), sizes)
+        position = np.arange(len(dialogues)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        targets = np.flatnonzero((position > 0) & (position < sizes[dialogues] - 1))
+        utterances = np.flatnonzero(lengths)
+        all_lengths, places = [lengths[lengths > 0]], [tokens, utterances, dialogues, targets]
+        negatives: list[np.ndarray] = []
+        if negative_attention_mask is not None:
+            negative_lengths, negative_tokens = _lengths(negative_attention_mask)
+            all_lengths.append(negative_lengths[negative_lengths > 0])
+            negatives = [negative_tokens, np.flatnonzero(negative_lengths)]
+        steps = Steps.of(sizes[sizes > 0]), Steps.of(np.concatenate(all_lengths))
+        return cls(*map(torch.from_numpy, places), *steps, *map(torch.from_numpy, negatives))
+
+    def to(self, device: torch.device | str, non_blocking: bool = True) -> "BatchLayout":
+        """The same on another device."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {
+            name: value.to(device, non_blocking=non_blocking) for name, value in given.items() if value is not None
+        }
+        return replace(self, **moved)
+
+    def pin_memory(self) -> "BatchLayout":
+        """The same in memory that a GPU copies from by itself; `DataLoader` calls it."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: value.pin_memory() for name, value in given.items() if value is not None})
+
+
+def _lengths(attention_mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens of each utterance (D, U), and the places of all tokens."""
+    mask = attention_mask.numpy(force=True).astype(bool)
+    lengths = mask.sum(-1)
+    has_tokens = lengths > 0
+    right = np.arange(mask.shape[-1]) < lengths[..., None]
+    if (mask != right).any() or (has_tokens[:, 1:] & ~has_tokens[:, :-1]).any():
+        raise ValueError(
+            "dialogues and utterances are padded on the right, and every utterance has a token; got a mask with a "
+            "token after padding. Use PreCodeDataCollator, or a tokenizer with padding_side='right'"
+        )
+    if not has_tokens.any():
+        raise ValueError("the batch holds no utterance: every token is masked")
+    return lengths, np.flatnonzero(mask)
