@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from .layout import BatchLayout
+
 IGNORED_LABEL = -100
 
 
@@ -21,11 +23,17 @@ class PreCodeDataCollator:
     Returns tensors: `input_ids` and `attention_mask` (dialogues, utterances, tokens), padded on the right; `labels`
     (dialogues, utterances), -100 where there is no label or no utterance; `negative_input_ids` and
     `negative_attention_mask` (dialogues, negatives, tokens).
+
+    Args:
+        pad_token_id: of the tokenizer.
+        with_layout: also return `layout`, where everything stands in the batch. The model works it out from the masks
+            otherwise, for which a GPU must wait.
     """
 
     pad_token_id: int = 0
+    with_layout: bool = False
 
-    def __call__(self, dialogues: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    def __call__(self, dialogues: Sequence[dict[str, Any]]) -> dict[str, Any]:
         batch = {}
         batch["input_ids"], batch["attention_mask"] = self._pad([row["input_ids"] for row in dialogues])
         if "negative_input_ids" in dialogues[0]:
@@ -36,6 +44,8 @@ class PreCodeDataCollator:
             for row, dialogue in zip(labels, dialogues, strict=True):
                 row[: len(dialogue["labels"])] = dialogue["labels"]
             batch["labels"] = torch.from_numpy(np.where(labels < 0, IGNORED_LABEL, labels))
+        if self.with_layout:
+            batch["layout"] = BatchLayout.of(batch["attention_mask"], batch.get("negative_attention_mask"))
         return batch
 
     def _pad(self, dialogues: list[list[list[int]]]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.utils.rnn import PackedSequence
 
+from .kernels import kernels_for
 from .steps import BLOCK, Steps
 
 
@@ -67,35 +68,44 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx, gates: Tensor, weight: Tensor, bias: Tensor, index: Tensor, steps: Steps) -> Tensor:
         size, places = weight.shape[2], index.shape[1]
-        bias, inputs = bias.unsqueeze(1), gates.view(-1, 3 * size)
-        index = index + torch.tensor([[0], [gates.shape[1]]])
-        widest = min(BLOCK, steps.sizes[0])
+        bias, index = bias.contiguous(), index + torch.tensor([[0], [gates.shape[1]]])
         training = any(ctx.needs_input_grad)
+        kernels = kernels_for(gates)
         # What the backward pass needs is kept for all places; otherwise the room of one block serves all.
-        kept = places if training else widest
+        widest = min(BLOCK, steps.sizes[0])
+        kept = places if training else 0 if kernels else widest
         resets_updates = gates.new_empty(2, kept, 2 * size)
         memories, candidates = gates.new_empty(2, kept, size), gates.new_empty(2, kept, size)
         states = gates.new_empty(2, places, size)
         room = gates.new_empty(2 * widest * 3 * size)
-        for block, _, block_before in steps.blocks():
+        for block, _, before in steps.blocks():
             count = block.stop - block.start
-            x = inputs.index_select(0, index[:, block].reshape(-1)).view(2, count, 3 * size)
+            recurrent = None
+            if before is not None:
+                recurrent = room[: 2 * count * 3 * size].view(2, count, 3 * size)
+                torch.bmm(states[:, before], weight.mT, out=recurrent)
+            if kernels:
+                kernels.gru_forward(
+                    *(2, places, size, block.start, before.start if before else -1, count),
+                    *(_address(tensor) for tensor in (gates, index, recurrent, bias)),
+                    *(_address(tensor) for tensor in (resets_updates, memories, candidates, states)),
+                )
+                continue
+            x = gates.view(-1, 3 * size).index_select(0, index[:, block].reshape(-1)).view(2, count, 3 * size)
             keep = block if training else slice(count)
             r_z, m, n = resets_updates[:, keep], memories[:, keep], candidates[:, keep]
             r, z = r_z.split(size, dim=-1)
-            if block_before is None:
+            if recurrent is None:
                 torch.sigmoid(x[..., size:], out=r_z)
-                m.copy_(bias.expand_as(m))
+                m.copy_(bias.unsqueeze(1).expand_as(m))
             else:
-                before = states[:, block_before]
-                recurrent = torch.bmm(before, weight.mT, out=room[: x.numel()].view_as(x))
                 torch.sigmoid(x[..., size:].add_(recurrent[..., : 2 * size]), out=r_z)
-                torch.add(recurrent[..., 2 * size :], bias, out=m)
+                torch.add(recurrent[..., 2 * size :], bias.unsqueeze(1), out=m)
             torch.addcmul(x[..., :size], r, m, out=n).tanh_()
-            if block_before is None:
+            if before is None:
                 torch.addcmul(n, n, z, value=-1, out=states[:, block])
             else:
-                torch.lerp(n, before, z, out=states[:, block])
+                torch.lerp(n, states[:, before], z, out=states[:, block])
         if training:
             ctx.save_for_backward(weight, resets_updates, memories, candidates, states, index)
             ctx.steps, ctx.inputs = steps, gates.shape[1]
@@ -105,39 +115,53 @@ class _Recurrence(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_states: Tensor):
         weight, resets_updates, memories, candidates, states, index = ctx.saved_tensors
-        size = weight.shape[2]
-        before = torch.empty_like(states)
+        grad_states = grad_states.contiguous()
+        places, size = states.shape[1:]
+        rows = ctx.steps.sizes[0]
+        kernels = kernels_for(states)
+        previous = torch.empty_like(states)
         # By n, r, z and m at every place: the first three are the gradient of the gates, the last three of the
         # product with the recurrent weights.
-        by_all = states.new_empty(*states.shape[:2], 4 * size)
+        by_all = states.new_empty(2, places, 4 * size)
         by_product = by_all[..., size:]
-        later = states.new_zeros(2, ctx.steps.sizes[0], size)
-        for block, rows, block_before in reversed(list(ctx.steps.blocks())):
-            grad = grad_states[:, block] + later[:, rows]
-            r, z = resets_updates[:, block].split(size, dim=-1)
-            n = candidates[:, block]
-            by_n, by_r, by_z, by_m = by_all[:, block].split(size, dim=-1)
-            to_before = grad * z
-            # Through the candidate: (1 - z) and the tanh, then the reset gate.
-            grad -= to_before
-            torch.addcmul(grad, grad * n, n, value=-1, out=by_n)
-            torch.mul(by_n, r, out=by_m)
-            through = by_m * memories[:, block]
-            torch.addcmul(through, through, r, value=-1, out=by_r)
-            # Through the update gate: (h - n) z (1 - z).
-            if block_before is None:
-                through = torch.mul(n, to_before, out=through).neg_()
+        later = states.new_zeros(2, rows, size)
+        room = states.new_empty(2 * min(BLOCK, rows) * size)
+        for block, sequences, before in reversed(list(ctx.steps.blocks())):
+            count = block.stop - block.start
+            to_before = room[: 2 * count * size].view(2, count, size)
+            if kernels:
+                kernels.gru_backward(
+                    *(2, places, size, block.start, before.start if before else -1, count, rows, sequences.start),
+                    *(_address(tensor) for tensor in (grad_states, later, resets_updates, memories, candidates)),
+                    *(_address(tensor) for tensor in (states, previous, by_all, to_before)),
+                )
             else:
-                h = before[:, block].copy_(states[:, block_before])
-                through = torch.sub(h, n, out=through).mul_(to_before)
-            torch.addcmul(through, through, z, value=-1, out=by_z)
-            if block_before is not None:
-                later[:, rows] = to_before.baddbmm_(by_product[:, block], weight)
-        first = ctx.steps.sizes[0]
-        grad_weight = by_product[:, first:].mT @ before[:, first:]
+                grad = grad_states[:, block] + later[:, sequences]
+                r, z = resets_updates[:, block].split(size, dim=-1)
+                n = candidates[:, block]
+                by_n, by_r, by_z, by_m = by_all[:, block].split(size, dim=-1)
+                torch.mul(grad, z, out=to_before)
+                # Through the candidate: (1 - z) and the tanh, then the reset gate.
+                grad -= to_before
+                torch.addcmul(grad, grad * n, n, value=-1, out=by_n)
+                torch.mul(by_n, r, out=by_m)
+                through = by_m * memories[:, block]
+                torch.addcmul(through, through, r, value=-1, out=by_r)
+                # Through the update gate: (h - n) z (1 - z).
+                h = previous[:, block].zero_() if before is None else previous[:, block].copy_(states[:, before])
+                torch.sub(h, n, out=through).mul_(to_before)
+                torch.addcmul(through, through, z, value=-1, out=by_z)
+            if before is not None:
+                later[:, sequences] = to_before.baddbmm_(by_product[:, block], weight)
+        grad_weight = by_product[:, rows:].mT @ previous[:, rows:]
         grad_bias = by_all[..., 3 * size :].sum(1)
         grad_gates = _sum_by(index.view(-1), by_all.flatten(0, 1), 2 * ctx.inputs)[:, : 3 * size]
         return grad_gates.unflatten(0, (2, -1)), grad_weight, grad_bias, None, None
+
+
+def _address(tensor: Tensor | None) -> int | None:
+    """Null for nothing."""
+    return None if tensor is None or not tensor.numel() else tensor.data_ptr()
 
 
 def _sum_by(index: Tensor, values: Tensor, count: int) -> Tensor:

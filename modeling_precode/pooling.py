@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .kernels import kernels_for
 from .steps import Steps
 
 
@@ -30,29 +31,49 @@ def pool(states: Tensor, steps: Steps, pooling_length: int | None = None, paddin
 
 
 class _MaximumAndSum(torch.autograd.Function):
-    """Step by step, without a temporary of the states' size but their gradient."""
+    """Step by step. Of equal maxima the first one gets the gradient."""
 
     @staticmethod
     def forward(ctx, states: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
+        kernels = kernels_for(states)
         maximum = states[:, : steps.sizes[0]].clone()
         total = maximum.clone()
-        for block, rows, block_before in steps.blocks():
-            if block_before is not None:
-                torch.maximum(maximum[:, rows], states[:, block], out=maximum[:, rows])
-                total[:, rows] += states[:, block]
-        ctx.save_for_backward(states, maximum)
-        ctx.steps = steps
+        step_of_maximum = torch.zeros_like(maximum, dtype=torch.int32)
+        ctx.steps, ctx.shape = steps, states.shape
+        if kernels:
+            states = states.contiguous()
+            ctx.numbers, ctx.places = _places(states, steps)
+            tensors = (*ctx.places, states, maximum, total, step_of_maximum)
+            kernels.pool_forward(*ctx.numbers, *(tensor.data_ptr() for tensor in tensors))
+        else:
+            for step, (block, rows, before) in enumerate(steps.blocks()):
+                if before is not None:
+                    higher = states[:, block] > maximum[:, rows]
+                    step_of_maximum[:, rows].masked_fill_(higher, step)
+                    torch.maximum(maximum[:, rows], states[:, block], out=maximum[:, rows])
+                    total[:, rows] += states[:, block]
+                else:
+                    step_of_maximum[:, rows] = step
+        ctx.save_for_backward(step_of_maximum)
         return maximum, total
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_maximum: Tensor, grad_total: Tensor):
-        states, maximum = ctx.saved_tensors
-        grad = torch.empty_like(states)
-        # Each maximum's gradient goes to one state, the last of equal ones.
-        left = grad_maximum.clone()
-        for block, rows, _ in reversed(list(ctx.steps.blocks())):
-            own = torch.mul(left[:, rows], states[:, block] == maximum[:, rows])
-            left[:, rows] -= own
-            torch.add(own, grad_total[:, rows], out=grad[:, block])
+        (step_of_maximum,) = ctx.saved_tensors
+        kernels = kernels_for(grad_total)
+        grad = grad_total.new_empty(ctx.shape)
+        if kernels:
+            tensors = (*ctx.places, grad_maximum.contiguous(), grad_total.contiguous(), step_of_maximum, grad)
+            kernels.pool_backward(*ctx.numbers, *(tensor.data_ptr() for tensor in tensors))
+        else:
+            for step, (block, rows, _) in enumerate(ctx.steps.blocks()):
+                own = grad_maximum[:, rows] * (step_of_maximum[:, rows] == step)
+                torch.add(own, grad_total[:, rows], out=grad[:, block])
         return grad, None
+
+
+def _places(states: Tensor, steps: Steps) -> tuple[tuple[int, ...], tuple[Tensor, Tensor]]:
+    """What the kernels need to find the states of a sequence."""
+    starts = torch.tensor([0, *steps.sizes[:-1]]).cumsum(0)
+    return (*states.shape, steps.sizes[0]), (starts, torch.from_numpy(steps.lengths()))

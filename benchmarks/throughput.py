@@ -1,0 +1,401 @@
+#!/usr/bin/env python
+"""How fast the model trains and predicts on real dialogue, against the original's schedule, in one run.
+
+    python benchmarks/throughput.py
+    python benchmarks/throughput.py --corpus opsub --data_dir subtitles.zip --labelled_corpus meld --labelled_data_dir MELD
+
+The original takes one dialogue a step, every utterance padded to 60 tokens, in plain PyTorch (`benchmarks/plain.py`):
+that is 1.0 x. Then the same model in this library: one dialogue a step, and as many as have `--batch_tokens` tokens.
+Utterances and tokens are those of the dialogues: no padding, and no negatives, is counted. The arithmetic is that of
+the matrix products that the formulas need for these, were every word multiplied anew and every first step a product;
+it is set against this machine's own product of two large matrices. All take turns for some rounds, and the best round
+of each counts, as another process can only slow one down.
+"""
+
+import argparse
+import ctypes
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import plain  # noqa: E402
+from data_scripts import load_corpus  # noqa: E402
+from modeling_precode import (  # noqa: E402
+    SIZES,
+    ConversationEmotionPipeline,
+    DialoguesWithNegatives,
+    PreCodeConfig,
+    PreCodeDataCollator,
+    PreCodeForConversationCompletion,
+    PreCodeForUtteranceClassification,
+    PreCodeTokenizer,
+    encode_dialogues,
+)
+from modeling_precode.memory import keep_freed_memory  # noqa: E402
+from modeling_precode.original_recipe import original_modules  # noqa: E402
+
+Dialogues = list[list[list[int]]]
+LABELS = 7
+
+
+@dataclass
+class Row:
+    """A task under a schedule, and what came out."""
+
+    task: str
+    schedule: str
+    # Works on for so many seconds; returns utterances, tokens, steps and seconds.
+    work: Callable[[float], tuple[int, int, int, float]]
+    # Floating-point operations for so many utterances and tokens of dialogues.
+    arithmetic: Callable[[int, int], float]
+    utterances_per_second: float = 0.0
+    tokens_per_second: float = 0.0
+    milliseconds_per_step: float = 0.0
+    gflops_per_second: float = 0.0
+    peak_megabytes: float = 0.0
+
+    def take_turn(self, seconds: float, device: torch.device) -> None:
+        reset_peak(device)
+        utterances, tokens, steps, spent = self.work(seconds)
+        self.peak_megabytes = max(self.peak_megabytes, peak_megabytes(device))
+        if utterances / spent > self.utterances_per_second:
+            self.utterances_per_second = utterances / spent
+            self.tokens_per_second = tokens / spent
+            self.milliseconds_per_step = 1000 * spent / steps
+            self.gflops_per_second = self.arithmetic(utterances, tokens) / spent / 1e9
+
+
+def arithmetic(config: PreCodeConfig, training: bool, negatives: float = 0.0, head: int = 0):
+    """Operations of the matrix products for utterances and tokens of dialogues, with so many negatives an utterance."""
+    word, size, states = config.word_vector_size, config.utterance_hidden_size, config.conversation_hidden_size
+    # A training step has each product three times: forward, and for the gradients of both factors. Frozen word vectors
+    # need no gradient.
+    times, word_times = (3, 2) if training else (1, 1)
+
+    def count(utterances: int, tokens: int) -> float:
+        encoded = 1 + negatives
+        a_token = 2 * 3 * size * (word_times * word + times * size)
+        an_utterance = encoded * times * 2 * size * size + 2 * times * 3 * states * (size + states) + times * head
+        return 2.0 * (encoded * tokens * a_token + utterances * an_utterance)
+
+    return count
+
+
+def peak_product(device: torch.device, dtype: torch.dtype) -> float:
+    """GFLOP/s of the product of two large matrices."""
+    size = 2048 if device.type == "cpu" else 8192
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    a @ b
+    synchronize(device)
+    start = time.perf_counter()
+    for _ in range(3):
+        a @ b
+    synchronize(device)
+    return 3 * 2 * size**3 / (time.perf_counter() - start) / 1e9
+
+
+def synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    elif Path("/proc/self/clear_refs").exists():
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_megabytes(device: torch.device) -> float:
+    """Of the GPU's memory, or of this process's resident memory."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return float("nan")
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024
+
+
+class Bench:
+    """A model, dialogues, and steps over them."""
+
+    def __init__(self, args: argparse.Namespace, vocab_size: int):
+        self.device, self.dtype = torch.device(args.device), getattr(torch, args.dtype)
+        self.args = args
+        self.config = {
+            "vocab_size": vocab_size,
+            "word_vector_size": args.word_vector_size,
+            "utterance_hidden_size": args.hidden_size,
+            "conversation_hidden_size": args.hidden_size,
+            "freeze_word_vectors": True,
+            "pooling_length": plain.PADDED_TOKENS,
+        }
+        self.collate = PreCodeDataCollator(with_layout=self.device.type == "cuda")
+
+    def model(self, model_class: type, **settings):
+        torch.manual_seed(0)
+        return model_class(PreCodeConfig(**self.config, **settings)).to(self.device)
+
+    def training(self, model, batches: Callable[[], Iterator[list]], loss: Callable, size: Callable, original=False):
+        """Steps of training: `loss` of a batch, and its `size` in utterances and tokens."""
+        modules = original_modules(model)
+        parameters = sum(modules, [])
+        if original:  # the original has an optimizer and a clip for each module
+            optimizers = [torch.optim.Adam(module, lr=2e-4) for module in modules]
+        else:
+            optimizers, modules = [torch.optim.Adam(parameters, lr=2e-4, fused=True)], [parameters]
+
+        def step(batch):
+            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                value = loss(batch)
+            value.backward()
+            for module in modules:
+                torch.nn.utils.clip_grad_norm_(module, 5.0)
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+
+        return self.work(batches(), step, size)
+
+    def work(self, batches: Iterator, step: Callable, size: Callable):
+        for _ in range(2):
+            step(next(batches))
+
+        def work(seconds: float) -> tuple[int, int, int, float]:
+            utterances = tokens = steps = 0
+            synchronize(self.device)
+            start = time.perf_counter()
+            while time.perf_counter() - start < seconds:
+                batch = next(batches)
+                step(batch)
+                counted = size(batch)
+                utterances, tokens, steps = utterances + counted[0], tokens + counted[1], steps + 1
+            synchronize(self.device)
+            return utterances, tokens, steps, time.perf_counter() - start
+
+        return work
+
+    def collated(self, rows: list[dict]) -> dict:
+        batch = self.collate(rows)
+        return {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
+
+
+def size_of(dialogues: Dialogues) -> tuple[int, int]:
+    return sum(map(len, dialogues)), sum(len(utterance) for dialogue in dialogues for utterance in dialogue)
+
+
+def budgets(sizes: list[int], budget: int, seed: int = 0, shuffle: bool = True) -> Iterator[list[int]]:
+    """Indices of dialogues in batches of about so many tokens, over and over."""
+    generator = np.random.default_rng(seed)
+    while True:
+        batch, tokens = [], 0
+        for index in generator.permutation(len(sizes)) if shuffle else np.argsort(sizes):
+            batch.append(int(index))
+            tokens += sizes[index]
+            if tokens >= budget:
+                yield batch
+                batch, tokens = [], 0
+
+
+def pretraining_rows(bench: Bench, dialogues: Dialogues) -> Iterator[Row]:
+    drawn = DialoguesWithNegatives([{"input_ids": dialogue} for dialogue in dialogues], 10, seed=0)
+    sizes = [size_of([dialogue])[1] for dialogue in dialogues]
+    utterances = sum(map(len, dialogues)) / len(dialogues)
+    model = bench.model(PreCodeForConversationCompletion, convcom_objective="sampled_bce").train()
+    config = model.config
+    head = 2 * config.conversation_hidden_size * config.utterance_hidden_size
+
+    def dialogue_sizes(rows: list[dict]) -> tuple[int, int]:
+        return size_of([row["input_ids"] for row in rows])
+
+    def library_loss(model):
+        return lambda rows: model(**bench.collated(rows)).loss
+
+    def with_negatives(budget: int):
+        return lambda: ([drawn[i] for i in batch] for batch in budgets(sizes, budget))
+
+    def plain_loss(rows):
+        [row] = rows
+        return plain.convcom_loss(model, row["input_ids"], row["negative_input_ids"])
+
+    count = arithmetic(config, training=True, negatives=10 / utterances, head=head)
+    task = "pre-training, sampled_bce"
+    if bench.device.type == "cpu":
+        yield Row(task, "original", bench.training(model, with_negatives(1), plain_loss, dialogue_sizes, True), count)
+    for name, budget in bench.args.schedules:
+        yield Row(task, name, bench.training(model, with_negatives(budget), library_loss(model), dialogue_sizes), count)
+    model = bench.model(PreCodeForConversationCompletion, convcom_objective="in_batch_softmax").train()
+    for name, budget in bench.args.schedules[1:]:
+
+        def rows(budget=budget):
+            return ([{"input_ids": dialogues[i]} for i in batch] for batch in budgets(sizes, budget))
+
+        work = bench.training(model, rows, library_loss(model), dialogue_sizes)
+        yield Row("pre-training, in_batch_softmax", name, work, arithmetic(config, training=True, head=head))
+
+
+def finetuning_rows(bench: Bench, dialogues: Dialogues) -> Iterator[Row]:
+    model = bench.model(PreCodeForUtteranceClassification, num_labels=LABELS).train()
+    sizes = [size_of([dialogue])[1] for dialogue in dialogues]
+    generator = np.random.default_rng(0)
+    labels = [generator.integers(LABELS, size=len(dialogue)).tolist() for dialogue in dialogues]
+
+    def rows(budget: int):
+        batches = budgets(sizes, budget)
+        return lambda: ([{"input_ids": dialogues[i], "labels": labels[i]} for i in batch] for batch in batches)
+
+    def dialogue_sizes(batch: list[dict]) -> tuple[int, int]:
+        return size_of([row["input_ids"] for row in batch])
+
+    def plain_loss(batch):
+        [row] = batch
+        return cross_entropy(plain.erc_logits(model, row["input_ids"]), torch.tensor(row["labels"]))
+
+    def library_loss(batch):
+        return model(**bench.collated(batch)).loss
+
+    count = arithmetic(model.config, training=True, head=classifier_head(model.config))
+    if bench.device.type == "cpu":
+        yield Row("fine-tuning", "original", bench.training(model, rows(1), plain_loss, dialogue_sizes, True), count)
+    for name, budget in bench.args.schedules:
+        yield Row("fine-tuning", name, bench.training(model, rows(budget), library_loss, dialogue_sizes), count)
+
+
+def classifier_head(config: PreCodeConfig) -> int:
+    inputs = config.utterance_hidden_size + 2 * config.conversation_hidden_size
+    return config.classifier_hidden_size * (inputs + LABELS)
+
+
+def prediction_rows(bench: Bench, texts: list[list[str]], dialogues: Dialogues, tokenizer) -> Iterator[Row]:
+    model = bench.model(PreCodeForUtteranceClassification, num_labels=LABELS).to(bench.dtype).eval()
+    sizes = [size_of([dialogue])[1] for dialogue in dialogues]
+    emotions = ConversationEmotionPipeline(model=model, tokenizer=tokenizer, device=bench.device)
+    window = 4096
+
+    def batches(budget: int, window: int = window):
+        """In the pipeline's way: dialogues of like size together, out of some thousand at a time."""
+        while True:
+            for start in range(0, len(dialogues), window):
+                part = sizes[start : start + window]
+                for batch in budgets(part, budget, shuffle=False) if budget > 1 else ([i] for i in range(len(part))):
+                    yield [dialogues[start + i] for i in batch]
+                    if batch[-1] == int(np.argmax(part)):
+                        break
+
+    @torch.no_grad()
+    def plain_logits(batch: Dialogues):
+        return plain.erc_logits(model, batch[0]).softmax(-1).tolist()
+
+    @torch.no_grad()
+    def library_logits(batch: Dialogues):
+        rows = bench.collated([{"input_ids": dialogue} for dialogue in batch])
+        return model(**rows).logits.float().softmax(-1).tolist()
+
+    def from_text():
+        while True:
+            yield from range(0, len(texts), window)
+
+    def text_size(start: int) -> tuple[int, int]:
+        return size_of(dialogues[start : start + window])
+
+    count = arithmetic(model.config, training=False, head=classifier_head(model.config))
+    if bench.device.type == "cpu":
+        yield Row("prediction", "original", bench.work(batches(1), plain_logits, size_of), count)
+    for name, budget in bench.args.schedules:
+        yield Row("prediction", name, bench.work(batches(budget), library_logits, size_of), count)
+    work = bench.work(from_text(), lambda start: emotions(texts[start : start + window]), text_size)
+    yield Row("prediction", "pipeline, from raw text", work, count)
+
+
+def table(rows: list[Row], peak: float) -> str:
+    lines = [
+        "| task | schedule | utterances/s | tokens/s | ms a step | GFLOP/s | of peak | peak MB | speed |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    one: dict[str, float] = {}
+    for row in rows:
+        reference = one.setdefault(row.task.split(",")[0], row.utterances_per_second)
+        lines.append(
+            f"| {row.task} | {row.schedule} | {row.utterances_per_second:,.0f} | {row.tokens_per_second:,.0f} "
+            f"| {row.milliseconds_per_step:,.1f} | {row.gflops_per_second:,.0f} | {row.gflops_per_second / peak:.0%} "
+            f"| {row.peak_megabytes:,.0f} | {row.utterances_per_second / reference:.1f} x |"
+        )
+    return "\n".join(lines)
+
+
+def encoded_corpus(name: str, data_dir: str | None, limit: int) -> list[list[str]]:
+    rows = load_corpus(name, data_dir)["train"]
+    return [row for row in rows.select(range(min(limit, len(rows))))["utterances"] if len(row) >= 3]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", default="chitchat", help="for pre-training and prediction")
+    parser.add_argument("--data_dir")
+    parser.add_argument("--labelled_corpus", default="sample", help="for fine-tuning")
+    parser.add_argument("--labelled_data_dir")
+    parser.add_argument("--tasks", nargs="+", default=["pretrain", "finetune", "predict"])
+    parser.add_argument("--hidden_size", type=int, default=SIZES["mid"])
+    parser.add_argument("--word_vector_size", type=int, default=300)
+    parser.add_argument("--batch_tokens", type=int, default=8192)
+    parser.add_argument("--dialogues", type=int, default=20_000, help="read at most")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--threads", type=int, help="of PyTorch (default: as many as there are cores)")
+    parser.add_argument("--seconds", type=float, default=5, help="of a turn")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    keep_freed_memory()
+    args.schedules = [("one dialogue a step", 1), (f"{args.batch_tokens:,} tokens a step", args.batch_tokens)]
+
+    texts = encoded_corpus(args.corpus, args.data_dir, args.dialogues)
+    labelled = encoded_corpus(args.labelled_corpus, args.labelled_data_dir, args.dialogues)
+    tokenizer = PreCodeTokenizer.train([*texts, *labelled])
+    dialogues, labelled_ids = (
+        encode_dialogues({"utterances": part}, tokenizer)["input_ids"] for part in (texts, labelled)
+    )
+    bench = Bench(args, len(tokenizer))
+    rows: list[Row] = []
+    if "pretrain" in args.tasks:
+        rows += pretraining_rows(bench, dialogues)
+    if "finetune" in args.tasks:
+        rows += finetuning_rows(bench, labelled_ids)
+    if "predict" in args.tasks:
+        rows += prediction_rows(bench, texts, dialogues, tokenizer)
+    peaks = []
+    for _ in range(args.rounds):
+        peaks.append(peak_product(bench.device, bench.dtype))
+        for row in rows:
+            row.take_turn(args.seconds, bench.device)
+    peak = max(peaks)
+    machine = torch.cuda.get_device_name() if bench.device.type == "cuda" else f"{platform.machine()} CPU"
+    utterances, tokens = size_of(dialogues)
+    print(
+        f"{args.corpus}: {len(dialogues):,} dialogues, {utterances / len(dialogues):.1f} utterances each, "
+        f"{tokens / utterances:.1f} tokens each; hidden size {args.hidden_size}, {args.dtype}; {machine}, "
+        f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; matrix products reach {peak:,.0f} GFLOP/s\n\n"
+        + table(rows, peak)
+    )
+    if args.json:
+        figures = [{k: v for k, v in asdict(row).items() if not callable(v)} for row in rows]
+        facts = {"arguments": {k: str(v) for k, v in vars(args).items()}, "machine": machine, "peak_gflops": peak}
+        args.json.write_text(json.dumps({**facts, "rows": figures}, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

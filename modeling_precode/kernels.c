@@ -1,0 +1,126 @@
+/* The element-wise parts of a recurrence and of pooling, each in one pass over memory, for float32 on a CPU.
+
+   D directions of I places and H numbers a place; a block is `count` places of every direction, from `start` on.
+   The meaning of each array is that of `gru.py` and `pooling.py`, which do the same in PyTorch. Threads are those of
+   PyTorch: this file is linked without an OpenMP library of its own. */
+
+#define FEW 4096 /* numbers that are not worth a second thread */
+
+__attribute__((simd("notinbranch"))) float expf(float);
+
+static inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+static inline float hyperbolic_tangent(float x) { return 1.0f - 2.0f / (1.0f + expf(2.0f * x)); }
+
+/* gates (R, 3 H): n, r, z. index (D, I). recurrent (D, count, 3 H): r, z, n; null at the first step. bias (D, H).
+   reset_update (D, I, 2 H), memory, candidate (D, I, H) are null where nothing is to be kept. states (D, I, H);
+   `before` is the place of the states a step before. */
+void gru_forward(long directions, long places, long size, long start, long before, long count, const float *gates,
+                 const long *index, const float *recurrent, const float *bias, float *reset_update, float *memory,
+                 float *candidate, float *states)
+{
+#pragma omp parallel for collapse(2) if (directions * count * size > FEW)
+    for (long d = 0; d < directions; d++)
+        for (long i = 0; i < count; i++) {
+            const long place = d * places + start + i;
+            const float *x = gates + index[place] * 3 * size;
+            const float *product = recurrent ? recurrent + (d * count + i) * 3 * size : 0;
+            const float *h = recurrent ? states + (d * places + before + i) * size : 0;
+            const float *b = bias + d * size;
+            float *state = states + place * size;
+            float *kept_r = reset_update ? reset_update + place * 2 * size : 0;
+            float *kept_z = kept_r ? kept_r + size : 0;
+            float *kept_m = memory ? memory + place * size : 0, *kept_n = candidate ? candidate + place * size : 0;
+#pragma omp simd
+            for (long j = 0; j < size; j++) {
+                float r = x[size + j], z = x[2 * size + j], m = b[j], old = 0;
+                if (product) {
+                    r += product[j];
+                    z += product[size + j];
+                    m += product[2 * size + j];
+                    old = h[j];
+                }
+                r = sigmoid(r);
+                z = sigmoid(z);
+                const float n = hyperbolic_tangent(x[j] + r * m);
+                state[j] = n + z * (old - n);
+                if (kept_r) {
+                    kept_r[j] = r;
+                    kept_z[j] = z;
+                    kept_m[j] = m;
+                    kept_n[j] = n;
+                }
+            }
+        }
+}
+
+/* grad_states (D, I, H); later (D, rows, H), what comes from the steps after, of which `row` is the block's first.
+   by_all (D, I, 4 H): n, r, z, m. to_before (D, count, H), what goes to the state before but for the product.
+   previous (D, I, H) receives the state before each place. */
+void gru_backward(long directions, long places, long size, long start, long before, long count, long rows, long row,
+                  const float *grad_states, const float *later, const float *reset_update, const float *memory,
+                  const float *candidate, const float *states, float *previous, float *by_all, float *to_before)
+{
+#pragma omp parallel for collapse(2) if (directions * count * size > FEW)
+    for (long d = 0; d < directions; d++)
+        for (long i = 0; i < count; i++) {
+            const long place = d * places + start + i;
+            const float *from_state = grad_states + place * size, *from_later = later + (d * rows + row + i) * size;
+            const float *r = reset_update + place * 2 * size, *z = r + size;
+            const float *m = memory + place * size, *n = candidate + place * size;
+            const float *h = before < 0 ? 0 : states + (d * places + before + i) * size;
+            float *kept = previous + place * size, *passed = to_before + (d * count + i) * size;
+            float *by_n = by_all + place * 4 * size;
+            float *by_r = by_n + size, *by_z = by_n + 2 * size, *by_m = by_n + 3 * size;
+#pragma omp simd
+            for (long j = 0; j < size; j++) {
+                const float grad = from_state[j] + from_later[j], old = h ? h[j] : 0;
+                const float through = grad * z[j];
+                const float to_n = (grad - through) * (1 - n[j] * n[j]), to_m = to_n * r[j];
+                by_n[j] = to_n;
+                by_m[j] = to_m;
+                by_r[j] = to_m * m[j] * (1 - r[j]);
+                by_z[j] = (old - n[j]) * through * (1 - z[j]);
+                passed[j] = through;
+                kept[j] = old;
+            }
+        }
+}
+
+/* states (D, I, H) of `rows` sequences, whose steps begin at the places `starts` (steps,) -> maximum, total and the
+   step of the maximum (D, rows, H). lengths (rows,). */
+void pool_forward(long directions, long places, long size, long rows, const long *starts, const long *lengths,
+                  const float *states, float *maximum, float *total, int *step_of_maximum)
+{
+#pragma omp parallel for collapse(2) schedule(dynamic, 64)
+    for (long d = 0; d < directions; d++)
+        for (long i = 0; i < rows; i++) {
+            float *highest = maximum + (d * rows + i) * size, *sum = total + (d * rows + i) * size;
+            int *at = step_of_maximum + (d * rows + i) * size;
+            for (long step = 0; step < lengths[i]; step++) {
+                const float *state = states + (d * places + starts[step] + i) * size;
+#pragma omp simd
+                for (long j = 0; j < size; j++) {
+                    const int higher = step == 0 || state[j] > highest[j];
+                    highest[j] = higher ? state[j] : highest[j];
+                    at[j] = higher ? (int)step : at[j];
+                    sum[j] = step == 0 ? state[j] : sum[j] + state[j];
+                }
+            }
+        }
+}
+
+void pool_backward(long directions, long places, long size, long rows, const long *starts, const long *lengths,
+                   const float *grad_maximum, const float *grad_total, const int *step_of_maximum, float *grad)
+{
+#pragma omp parallel for collapse(2) schedule(dynamic, 64)
+    for (long d = 0; d < directions; d++)
+        for (long i = 0; i < rows; i++) {
+            const long row = (d * rows + i) * size;
+            for (long step = 0; step < lengths[i]; step++) {
+                float *out = grad + (d * places + starts[step] + i) * size;
+#pragma omp simd
+                for (long j = 0; j < size; j++)
+                    out[j] = grad_total[row + j] + (step_of_maximum[row + j] == step ? grad_maximum[row + j] : 0);
+            }
+        }
+}
