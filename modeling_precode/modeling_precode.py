@@ -90,7 +90,7 @@ class GRUUtteranceEncoder(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, tokens: Tensor, steps: Steps) -> Tensor:
-        """The ids of all tokens (I,), utterance after utterance, and the steps of the utterances -> vectors (N, d_u)."""
+        """The ids of all tokens (I,), utterance after utterance, and the utterances' steps -> vectors (N, d_u)."""
         if tokens.device.type == "cpu":
             # A word is looked up and multiplied once, however often it stands in the batch.
             words, word_of_token = torch.unique(tokens, return_inverse=True)

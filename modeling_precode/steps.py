@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 512
+# Sequences whose states are computed together; what belongs to them stays near the core.
+BLOCK = 256
 
 
 @dataclass
