@@ -13,6 +13,16 @@ from huggingface_hub import HfApi
 from .citation import CITATION
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate")
+# What to do where the Hub answers a push with an error; 500 stands for all that are the Hub's own.
+_ADVICE = {
+    401: "; log in with hf auth login, or give a valid token",
+    403: "; give a token that may write to {name}",
+    404: "; check the name, and that the repository is still there",
+    409: "; something else was pushed at the same time: push again",
+    412: "; something else was pushed in the meantime: push again",
+    429: "; wait some minutes",
+    500: "; the Hub has trouble of its own: try later",
+}
 _CONVCOM = {
     "tags": ["precode", "conversation", "conversation-completion"],
     "what": "A context-dependent encoder of English conversations (Pre-CODE), pre-trained with Conversation "
@@ -134,8 +144,10 @@ def push_checkpoint(
     # with the version of huggingface_hub.
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
+        status = getattr(getattr(error, "response", None), "status_code", 0)
+        advice = _ADVICE.get(min(status, 500), "").format(name=name)
         print(
-            f"The push to the Hub failed ({type(error).__name__}: {reason}).\nThe checkpoint is safe in {folder}; "
+            f"The push to the Hub failed ({type(error).__name__}: {reason}){advice}.\nThe checkpoint is safe in {folder}; "
             f"push it later with: hf upload {shlex.quote(name)} {shlex.quote(str(folder))} "
             "--exclude '*/*' --exclude '*.jsonl'",
             file=sys.stderr,
