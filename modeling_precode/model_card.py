@@ -147,8 +147,8 @@ def push_checkpoint(
         status = getattr(getattr(error, "response", None), "status_code", 0)
         advice = _ADVICE.get(min(status, 500), "").format(name=name)
         print(
-            f"The push to the Hub failed ({type(error).__name__}: {reason}){advice}.\nThe checkpoint is safe in {folder}; "
-            f"push it later with: hf upload {shlex.quote(name)} {shlex.quote(str(folder))} "
+            f"The push to the Hub failed ({type(error).__name__}: {reason}){advice}.\nThe checkpoint is safe in "
+            f"{folder}; push it later with: hf upload {shlex.quote(name)} {shlex.quote(str(folder))} "
             "--exclude '*/*' --exclude '*.jsonl'",
             file=sys.stderr,
         )

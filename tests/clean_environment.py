@@ -1,4 +1,4 @@
-"""A virtual environment that holds named distributions and what they require, and nothing else; nothing is downloaded."""
+"""A virtual environment of some distributions and what they require, and nothing else; nothing is downloaded."""
 
 import sys
 import venv

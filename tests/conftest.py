@@ -63,7 +63,11 @@ def tiny_config():
 def hub() -> Iterator[HubServer]:
     """A Hub where someone has a token to write, and one to read."""
     server = HubServer()
-    server.tokens |= {"hf_secret": ("someone", "write"), "hf_reader": ("someone", "read"), "hf_other": ("other", "write")}
+    server.tokens |= {
+        "hf_secret": ("someone", "write"),
+        "hf_reader": ("someone", "read"),
+        "hf_other": ("other", "write"),
+    }
     yield server
     server.stop()
 
