@@ -8,6 +8,7 @@ import json
 import re
 
 import pytest
+from huggingface_hub import ModelCard
 from test_scripts import CUSTOM, SMALL, run, write_corpus
 
 from modeling_precode import PreCodeForUtteranceClassification
@@ -50,6 +51,17 @@ def test_finetuning_pushes_the_checkpoint_and_nothing_else(hub, tmp_path):
     assert not [name for name in files if "/" in name or name.endswith((".jsonl", ".bin", ".pt", ".pth"))]
     assert files["model.safetensors"] == (folder / "model.safetensors").read_bytes()
     assert b'model="someone/model"' in files["README.md"]
+    # The Hub took the card's metadata, which says what the run says.
+    assert "/api/validate-yaml" in [request.path for request in hub.requests]
+    scores = json.loads((folder / "results.json").read_text(encoding="utf-8"))["scores"]["test"]
+    results = {
+        result.metric_name: result.metric_value for result in ModelCard.load(folder / "README.md").data.eval_results
+    }
+    assert results == {
+        "Accuracy": scores["accuracy"],
+        "Weighted F1": scores["weighted_f1"],
+        "Macro F1": scores["macro_f1"],
+    }
     assert hub.repositories["model", "someone/model"].is_private
     # The store of large files is another host, which gets no token.
     assert {request.token for request in hub.requests if "/api/" in request.path} == {"hf_secret"}
