@@ -11,16 +11,15 @@ from data_scripts import label_names, load_corpus
 from modeling_precode import PreCodeDataCollator, PreCodeForUtteranceClassification, PreCodeTokenizer, encode_dialogues
 
 # A folder or a name on the Hub, and where the result goes.
-checkpoint, output = (
-    *sys.argv[1:],
-    *["checkpoints/quickstart/pretrained", "checkpoints/notebook"][len(sys.argv) - 1 :],
-)
+checkpoint = sys.argv[1] if len(sys.argv) > 1 else "checkpoints/quickstart/pretrained"
+output = sys.argv[2] if len(sys.argv) > 2 else "checkpoints/notebook"
 
 # A corpus, and the tokenizer and the encoder that a pre-training left, with a new head for the corpus's labels.
 corpus = load_corpus("sample")
-labels = dict(enumerate(label_names(corpus)))
+names = label_names(corpus)
+labels = {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
 tokenizer = PreCodeTokenizer.from_pretrained(checkpoint)
-model = PreCodeForUtteranceClassification.from_pretrained(checkpoint, id2label=labels)
+model = PreCodeForUtteranceClassification.from_pretrained(checkpoint, **labels)
 dialogues = corpus.map(encode_dialogues, batched=True, fn_kwargs={"tokenizer": tokenizer})
 
 # Training: every utterance of a dialogue at once.

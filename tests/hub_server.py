@@ -7,7 +7,8 @@
     hub.files("someone/model")             # path -> bytes
 
 Files go to the Hub in git, or, where they are large or hold weights, to a store of their own: in one piece, or in parts
-from `multipart_from` bytes on. Reading them leads, as on the Hub, to another host, which gets no token.
+from `multipart_from` bytes on. Reading them leads, as on the Hub, to another host, which gets no token. Xet, the Hub's
+other way for large files, is no plain HTTP and not spoken here: `HF_HUB_DISABLE_XET=1`.
 """
 
 import base64
@@ -17,6 +18,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -73,6 +75,15 @@ class HubServer:
     def files(self, repo_id: str, revision: str = "main", kind: str = "model") -> dict[str, bytes]:
         commit = self.repositories[kind, repo_id].at(revision)
         return {path: file.data for path, file in commit.files.items()}
+
+    def add(self, repo_id: str, folder: Path, is_private: bool = False) -> None:
+        """The files of a folder as a repository, as a push would have left them."""
+        files = {
+            path.name: StoredFile(path.read_bytes(), path.name.endswith(LARGE_SUFFIXES)) for path in folder.iterdir()
+        }
+        self.store |= {file.sha256: file.data for file in files.values() if file.is_large}
+        self.repositories["model", repo_id] = repository = Repository(repo_id, is_private)
+        repository.commit("main", {"summary": "a push"}, files, [])
 
     def fail(self, method: str, path: str, status: int, times: int = 1, **headers: str) -> None:
         self.failures.append(Failure(method, path, status, headers, times=times))

@@ -12,7 +12,8 @@ from pathlib import Path
 import browser
 import pytest
 import torch
-from test_scripts import ROOT
+from hub_repositories import StoredFile
+from test_scripts import ROOT, run
 
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 from modeling_precode.command_line import main
@@ -174,6 +175,33 @@ def test_a_checkpoint_that_labels_nothing_is_refused(tokenizer, tiny_config, dia
     tokenizer.save_pretrained(tmp_path / "pretrained")
     with pytest.raises(SystemExit, match="PreCodeForConversationCompletion, which labels nothing; fine-tune it first"):
         main(["predict", str(dialogue), "--model", str(tmp_path / "pretrained")])
+
+
+def test_a_model_on_the_hub_labels_by_its_name_and_revision_and_its_token_stays_secret(
+    hub, checkpoint, dialogue, predict, tmp_path
+):
+    hub.add("someone/emotions", checkpoint, is_private=True)
+    repository = hub.repositories["model", "someone/emotions"]
+    repository.tags["v1"] = repository.at("main")
+    repository.commit("main", {"summary": "broken"}, {"config.json": StoredFile(b"{}", is_large=False)}, [])
+    settings = {"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "HF_TOKEN": "hf_secret"}
+
+    def on_the_hub(*arguments: str, **changed: str) -> subprocess.CompletedProcess:
+        command = ("-m", "modeling_precode.command_line", "predict", str(dialogue), "--model", *arguments)
+        result = run(*command, check=False, **{**settings, **changed})
+        assert "hf_secret" not in result.stdout + result.stderr and "Traceback" not in result.stderr
+        return result
+
+    result = on_the_hub("someone/emotions", "--revision", "v1", "--output", str(tmp_path / "page.html"))
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "by <b>someone/emotions</b>" in page and "hf_secret" not in page
+    assert on_the_hub("someone/emotions", "--revision", "v1", HF_HUB_OFFLINE="1").stdout == predict(dialogue)
+    for arguments in (["someone/emotions", "--revision", "v2"], ["someone/nothing"]):
+        result = on_the_hub(*arguments)
+        assert result.returncode == 1
+        assert arguments[-1] in result.stderr.splitlines()[-1]
+        assert result.stderr.splitlines()[-1].startswith("error: ")
 
 
 class Elements(HTMLParser):
