@@ -3,6 +3,7 @@
 The page needs nothing else: no script, no font, no picture. All of a dialogue's text is escaped.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import groupby
@@ -34,7 +35,7 @@ HUES = {
 COLOURLESS = {"neutral", "no emotion", "non-neutral", "other", "unknown"}
 # An even spread for labels that nobody knows.
 GOLDEN_ANGLE = 137.5
-# A point that leads to its utterance takes about a hundred characters, and a long dialogue has no room for it.
+# Points of a plot; a longer dialogue's are the mean of several utterances each.
 MOST_POINTS = 80
 PLOT_WIDTH, PLOT_HEIGHT = 300, 60
 BEST = ' class="best"'
@@ -93,11 +94,13 @@ def section(number: int, dialogue_id: str, turns: list[dict], labels: Sequence[s
     facts.append(f"{len(turns):,} utterance{'s' * (len(turns) != 1)}")
     if speakers:
         facts.append(f"{len(speakers)} speaker{'s' * (len(speakers) != 1)}")
+    step = a_point(turns)
+    meaning = "a point where it is the likeliest" if step == 1 else f"means of {step} utterances each"
     return f"""<section aria-labelledby="d{number}">
 <h2 id="d{number}">Dialogue {number} <small>{" · ".join(facts)}</small></h2>
 <div class="columns">
 <div class="plots" role="group" aria-label="Course of each emotion">
-<p>Probability of each emotion, from 0 to 100%, over the dialogue; a point where it is the likeliest.</p>
+<p>Probability of each emotion, from 0 to 100%, over the dialogue; {meaning}.</p>
 {plots}</div>
 <ol class="dialogue">
 {utterances(number, turns, labels)}</ol>
@@ -129,21 +132,24 @@ def runner_up(turn: dict) -> str:
     if turn["score"] >= 0.5 or not others:
         return ""
     second = max(others, key=others.__getitem__)
-    return f", or {escape(second)} {others[second]:.0%}"
+    return f", or&nbsp;{escape(second)}&nbsp;{others[second]:.0%}"
 
 
 def plot(number: int, index: int, label: str, turns: list[dict]) -> str:
-    """The probability of one emotion over the utterances, from 0 to 1; points where it is the most likely one."""
+    """The probability of one emotion over the utterances, from 0 to 1; where there is room, points that lead to the
+    utterances of which it is the likeliest."""
     values = [turn["distribution"][label] for turn in turns]
-    xs = [PLOT_WIDTH * (place + 0.5) / len(values) for place in range(len(values))]
-    ys = [PLOT_HEIGHT * (1 - value) for value in values]
+    step = a_point(turns)
+    steps = [values[start : start + step] for start in range(0, len(values), step)]
+    xs = [PLOT_WIDTH * (place + 0.5) / len(steps) for place in range(len(steps))]
+    ys = [PLOT_HEIGHT * (1 - sum(part) / len(part)) for part in steps]
     ends = [(0, ys[0]), *zip(xs, ys, strict=True), (PLOT_WIDTH, ys[-1])] if values else []
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in ends)
     chosen = [place for place, turn in enumerate(turns) if turn["label"] == label]
     points = "".join(
         f'<a href="#d{number}u{place + 1}" style="left:{xs[place] / PLOT_WIDTH:.2%};top:{1 - values[place]:.2%}" '
         f'aria-label="utterance {place + 1}: {escape(label)} {values[place]:.0%}"></a>'
-        for place in (chosen if len(turns) <= MOST_POINTS else [])
+        for place in (chosen if step == 1 else [])
     )
     peak = max(range(len(values)), key=values.__getitem__, default=0)
     summary = f"peak {values[peak]:.0%} at utterance {peak + 1}" if values else "no utterance"
@@ -154,6 +160,11 @@ aria-label="{escape(label)} over the dialogue: {summary}"><path class="middle" d
 <polygon points="0,{PLOT_HEIGHT} {line} {PLOT_WIDTH},{PLOT_HEIGHT}"/><polyline points="{line}"/></svg>{points}</div>
 </figure>
 """
+
+
+def a_point(turns: list[dict]) -> int:
+    """How many utterances a point of a plot stands for."""
+    return max(math.ceil(len(turns) / MOST_POINTS), 1)
 
 
 def table(turns: list[dict], labels: Sequence[str]) -> str:

@@ -67,12 +67,13 @@ th { font-weight: 500; color: var(--quiet) }
   body { padding-top: 3rem }
   h1 { font-size: 2rem }
   .columns { display: grid; grid-template-columns: minmax(0, 1fr) 22rem; gap: 2.5rem; align-items: start }
-  .plots { order: 2; grid-template-columns: 1fr; position: sticky; top: 1rem; gap: .4rem }
+  .plots { order: 2; grid-template-columns: 1fr; position: sticky; top: 1rem; gap: .4rem;
+    max-height: calc(100vh - 2rem); overflow-y: auto }
   figure { padding: .4rem .65rem .5rem }
   .dialogue li { display: grid; grid-template-columns: minmax(0, 1fr) 10rem; column-gap: 1rem; align-items: center }
   .speaker { grid-column: 1 / -1 }
   .label { padding: 0; font-size: .85rem }
 }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth } }
-@media print { .plots { position: static } section { content-visibility: visible } }
+@media print { .plots { position: static; max-height: none } section { content-visibility: visible } }
 """

@@ -17,6 +17,7 @@ from test_scripts import ROOT, run
 
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 from modeling_precode.command_line import main
+from modeling_precode.html_page import page
 
 TEXT = "Ann: I am so happy!\nBo: About what?\n\nThe weather ...\n"
 TRAPS = ['<script>document.title = "trap"</script>', '<img src="http://trap.test/x" onerror="alert(1)">', "a" * 400]
@@ -241,6 +242,22 @@ def test_a_page_needs_nothing_else_and_escapes_all_text(trapped_page):
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert {a["href"][1:] for tag, a in elements if tag == "a"} <= set(ids)
+
+
+def test_the_plots_of_a_long_dialogue_are_means_and_those_of_an_empty_one_are_empty():
+    def turn(joy: float) -> dict:
+        label, shares = ("joy" if joy > 0.5 else "neutral"), {"joy": joy, "neutral": 1 - joy}
+        return {"text": "so", "label": label, "score": shares[label], "distribution": shares}
+
+    dialogues = [("1", [turn(1.0), turn(0.0)] * 200), ("2", []), ("3", [turn(0.9)])]
+    text = "".join(page("calls", "model", ["joy", "neutral"], dialogues))
+    lines = [attributes["points"] for tag, attributes in Elements(text).found if tag == "polyline"]
+    long, *_ = [[float(pair.split(",")[1]) for pair in line.split()] for line in lines]
+    assert len(long) == 82  # 80 means, and both edges
+    assert set(long) <= {24.0, 36.0}  # of 60: three of five, or two of five, are joy
+    assert "means of 5 utterances each" in text
+    assert lines[2] == lines[3] == ""
+    assert text.count('aria-label="utterance 1: joy 90%"') == 1
 
 
 @pytest.mark.skipif(browser.CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
