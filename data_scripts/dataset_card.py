@@ -115,7 +115,6 @@ def corpus_facts(corpus: datasets.DatasetDict, name: str) -> dict[str, Any]:
             names = rows.features["labels"].feature.names
             splits[split]["labels"] = {label: labels[number] for number, label in enumerate(names)}
     return {
-        "name": Path(name).name if Path(name).exists() else name,
         "licence": info.license or "",
         "homepage": info.homepage or "",
         "citation": (info.citation or "").strip(),

@@ -1,5 +1,6 @@
 """The configuration of a Pre-CODE model: every number that shapes it."""
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from huggingface_hub.dataclasses import strict
@@ -91,7 +92,8 @@ class PreCodeConfig(PreTrainedConfig):
 
     def to_dict(self) -> dict[str, Any]:
         """The settings, and where in a checkpoint's code every class is, whichever of them is saved."""
-        return {**super().to_dict(), "auto_map": AUTO_MAP, "custom_pipelines": CUSTOM_PIPELINES}
+        # Copies, as transformers writes into both.
+        return {**super().to_dict(), "auto_map": dict(AUTO_MAP), "custom_pipelines": deepcopy(CUSTOM_PIPELINES)}
 
     def validate_format(self):
         if self.format_version > FORMAT_VERSION:

@@ -12,7 +12,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, HfApi, ModelCardData
 
-from data_scripts.dataset_card import WARNING, bullets, licence_of
+from data_scripts.dataset_card import bullets, licence_of
 
 from .card_text import TASKS
 from .citation import CITATION
@@ -93,8 +93,8 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str
 
 def metadata(name: str, task: str, summary: dict[str, Any]) -> ModelCardData:
     """What the Hub reads of a card."""
-    corpora = [run["facts"] for run in lineage(summary) if run.get("facts")]
-    licences = {facts["licence"]: facts["homepage"] for facts in corpora} or {_known_licence(summary): ""}
+    corpora = [_facts(run) for run in lineage(summary)]
+    licences = {facts["licence"]: facts["homepage"] for facts in corpora}
     # What rests on corpora of different licences has none that one word says.
     licence = licence_of(*licences.popitem()) if len(licences) == 1 else {"license": "other", "license_name": "several"}
     task_type, task_name = TASKS[task]["task"]
@@ -136,8 +136,10 @@ def lineage(summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from lineage(summary["start_summary"])
 
 
-def _known_licence(summary: dict[str, Any]) -> str:
-    return "" if summary["licence"] == "licence unknown" else summary["licence"]
+def _facts(run: dict[str, Any]) -> dict[str, Any]:
+    """Of a run's corpus; checkpoints of before they were kept have its licence only."""
+    licence = run["licence"].replace("licence unknown", "")
+    return run.get("facts") or {"licence": licence, "homepage": "", "citation": "", "splits": {}}
 
 
 def _dataset_id(corpus: str) -> str | None:
@@ -172,18 +174,18 @@ def _sections(name: str, task: str, summary: dict[str, Any]) -> Iterator[str]:
         "passes them on minds the licences of those."
     )
     yield "## Citation"
-    citations = [run["facts"]["citation"] for run in lineage(summary) if run.get("facts")]
+    citations = [_facts(run)["citation"] for run in lineage(summary)]
     yield "```bibtex\n" + "\n\n".join(dict.fromkeys(filter(None, [CITATION, *citations]))) + "\n```"
 
 
 def _corpora(summary: dict[str, Any]) -> Iterator[str]:
     for run in lineage(summary):
-        facts = run.get("facts") or {"licence": _known_licence(run), "homepage": "", "splits": {}}
+        facts = _facts(run)
         role = "Trained and scored on" if run is summary else "Started from a checkpoint trained on"
         home = f", {facts['homepage']}" if facts["homepage"] else ""
         yield f"{role} **{Path(run['corpus']).name}** (licence: {facts['licence'] or 'unknown'}{home})."
         if not facts.get("may_be_passed_on", True):
-            yield WARNING
+            yield "This corpus may not be passed on; ask its authors before you share weights that learned from it."
         if splits := facts["splits"]:
             counts = [
                 ["", *splits],

@@ -18,7 +18,7 @@ def facts(**changed) -> dict:
         "test": {"dialogues": 280, "utterances": 2610, "labels": {"joy": 402}},
     }
     known = {"licence": "GPL-3.0", "homepage": "https://example.org", "citation": "@article{meld}", "splits": splits}
-    return {"name": "meld", "may_be_passed_on": True, **known, **changed}
+    return {"may_be_passed_on": True, **known, **changed}
 
 
 def summary(**changed) -> dict:

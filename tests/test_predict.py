@@ -6,7 +6,9 @@ import io
 import json
 import subprocess
 import sys
+from configparser import ConfigParser
 from html.parser import HTMLParser
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import browser
@@ -103,6 +105,14 @@ def test_predictions_are_a_corpus_again(predict, dialogue, tmp_path):
     predict(dialogue, "--output", tmp_path / "out.jsonl")
     again = predict(tmp_path / "out.jsonl", "--format", "jsonl")
     assert again == (tmp_path / "out.jsonl").read_text()
+
+
+def test_the_command_is_installed_under_its_name():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    [(name, target)] = [line.split(" = ") for line in setup["options.entry_points"]["console_scripts"].split("\n")[1:]]
+    assert name == "precode"
+    assert EntryPoint(name, target, "console_scripts").load() is main
 
 
 def test_standard_input_is_read_in_a_real_process(checkpoint, tmp_path):
