@@ -26,15 +26,17 @@ NAME = "someone/emotions"
 PUSH = """
 import sys
 from huggingface_hub import HfApi
+from transformers import pipeline
 from modeling_precode import PreCodeForUtteranceClassification, PreCodeTokenizer
 
 folder, name = sys.argv[1:]
 model = PreCodeForUtteranceClassification.from_pretrained(folder)
 model.push_to_hub(name, private=True)
-PreCodeTokenizer.from_pretrained(folder).push_to_hub(name)
+tokenizer = PreCodeTokenizer.from_pretrained(folder)
+tokenizer.push_to_hub(name)
 HfApi().create_tag(name, tag="v1")
 model.classifier.output.bias.data[0] += 50
-model.push_to_hub(name)
+pipeline("conversation-emotion", model=model, tokenizer=tokenizer).push_to_hub(name)
 """
 STRANGER = """
 import importlib.util, json, sys
