@@ -33,6 +33,8 @@ from transformers import (
 )
 
 from data_scripts import label_names, load_corpus
+from data_scripts.dataset_card import corpus_facts
+from data_scripts.overlap import find_overlap
 from modeling_precode import (
     ERCScores,
     PreCodeDataCollator,
@@ -54,7 +56,7 @@ from modeling_precode.arguments import (
     start_output,
 )
 from modeling_precode.data_collator import IGNORED_LABEL
-from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
+from modeling_precode.model_card import hyper_parameters, push_checkpoint, run_summary, write_model_card
 from modeling_precode.modeling_precode import ClassificationHead
 from modeling_precode.original_recipe import (
     OriginalOrder,
@@ -206,6 +208,7 @@ def run_seed(
     encoded = corpus.map(encode_dialogues, batched=True, fn_kwargs={"tokenizer": tokenizer}, desc="tokenizing")
     trainer_args = copy(args)
     trainer_args.output_dir, trainer_args.seed, trainer_args.push_to_hub = str(folder), seed, False
+    trainer_args.hub_token = None  # or `Trainer` pickles it with the other arguments, into every checkpoint
     original = args.recipe == "original"
     if original:
         trainer_args.max_grad_norm = 0  # the clip is the callback's
@@ -236,6 +239,10 @@ def run_seed(
         seed=seed,
         selection=f"best {args.metric_for_best_model} on the validation split; test scored once",
         scores={split: score(prediction) for split, prediction in predictions.items()},
+        facts=corpus_facts(corpus, corpus_args.corpus),
+        settings=hyper_parameters(encoder_args, args),
+        leakage={"The test split against the training split": find_overlap(corpus["test"], corpus["train"]).figures()},
+        start_summary=load_config(encoder_args.model).training_summary if encoder_args.model else None,
     )
     if trainer.is_world_process_zero():
         model.config.training_summary = summary
@@ -309,8 +316,8 @@ def main() -> None:
         {"test_mean": mean, "test_standard_deviation": deviation, "runs": runs, "settings": settings},
     )
     over_seeds = {name: f"{value:.4f} ± {deviation[name]:.4f}" for name, value in mean.items()}
-    scores = {**best["scores"], f"test, mean ± standard deviation of {len(runs)} seed(s)": over_seeds}
-    write_model_card(output_dir, args.hub_model_id or str(output_dir), "erc", {**best, "scores": scores})
+    seeds = {"runs": args.seeds, "mean": mean, "deviation": deviation}
+    write_model_card(output_dir, args.hub_model_id or str(output_dir), "erc", {**best, "seeds": seeds})
     logger.info(
         f"test over {len(runs)} seed(s): "
         + "  ".join(f"{name} {value}" for name, value in over_seeds.items())

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from data_scripts import load_corpus
+from data_scripts.dataset_card import corpus_facts
 from data_scripts.overlap import find_overlap, load_other
 from modeling_precode import (
     ConvComRecall,
@@ -35,12 +36,13 @@ from modeling_precode.arguments import (
     check_output_dir,
     check_splits,
     check_tracker,
+    load_config,
     one_line_errors,
     parse_arguments,
     start_output,
 )
 from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES
-from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
+from modeling_precode.model_card import hyper_parameters, push_checkpoint, run_summary, write_model_card
 from modeling_precode.original_recipe import (
     DialoguesWithDrawnNegatives,
     OriginalOrder,
@@ -180,10 +182,13 @@ def main() -> None:
         options = corpus_args.options()
         corpus = load_corpus(corpus_args.corpus, corpus_args.data_dir, num_proc=corpus_args.num_proc, **options)
         check_splits(corpus)
+        leakage = {}
         if accelerator.is_main_process:
             for given in args.check_overlap:
                 name, _, test = load_other(given, "test", "--check_overlap", corpus_args.num_proc)
-                logger.info(f"train against test of {name}:\n{find_overlap(corpus['train'], test)}")
+                overlap = find_overlap(corpus["train"], test)
+                leakage[f"The training split against the test split of {name}"] = overlap.figures()
+                logger.info(f"train against test of {name}:\n{overlap}")
         model, tokenizer = encoder_args.build(
             PreCodeForConversationCompletion,
             (row for batch in corpus["train"].iter(1000) for row in batch["utterances"]),
@@ -299,6 +304,11 @@ def main() -> None:
         seed=args.seed,
         selection=f"best {SELECTION_METRIC} on the validation split, at step {best['step']}; test scored once",
         scores={"validation": {name: best[name] for name in test}, "test": test},
+        start=encoder_args.model or "from scratch",
+        facts=corpus_facts(corpus, corpus_args.corpus),
+        settings=hyper_parameters(encoder_args, args),
+        leakage=leakage,
+        start_summary=load_config(encoder_args.model).training_summary if encoder_args.model else None,
     )
     model.config.training_summary = summary
     model.config.save_pretrained(output_dir)

@@ -1,6 +1,7 @@
 """The card that a shared corpus carries: where it comes from, who may have it, what is in it and how it was made."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -78,7 +79,7 @@ def header(corpus: datasets.DatasetDict, title: str, language: str, restricted: 
     data = DatasetCardData(
         pretty_name=title,
         language=language,
-        **licence_of(rows.info),
+        **licence_of(rows.info.license, rows.info.homepage),
         task_categories=["text-classification" if labelled else "text-generation"],
         task_ids=None if labelled else ["dialogue-modeling"],
         tags=tags,
@@ -89,13 +90,37 @@ def header(corpus: datasets.DatasetDict, title: str, language: str, restricted: 
     return data
 
 
-def licence_of(info: datasets.DatasetInfo) -> dict[str, str]:
-    """The licence as the header of a card has it."""
-    short = info.license.lower().replace(" ", "-")
+def licence_of(licence: str, homepage: str = "") -> dict[str, str]:
+    """A licence as the header of a card has it."""
+    short = licence.lower().replace(" ", "-")
     if not short or short in HUB_LICENCES:
         return {"license": short or "unknown"}
-    link = {"license_link": info.homepage} if info.homepage else {}
+    link = {"license_link": homepage} if homepage else {}
     return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", short).strip("-"), **link}
+
+
+def corpus_facts(corpus: datasets.DatasetDict, name: str) -> dict[str, Any]:
+    """What the card of a model tells of a corpus that it learned from: source, licence, and what is in each split."""
+    info = next(iter(corpus.values())).info
+    splits = {}
+    for split, rows in corpus.items():
+        columns = [column for column in ("utterances", "labels") if column in rows.column_names]
+        utterances, labels = 0, Counter()
+        for batch in rows.select_columns(columns).with_format("arrow").iter(10_000):
+            utterances += len(batch["utterances"].combine_chunks().flatten())
+            if "labels" in columns:
+                labels.update(batch["labels"].combine_chunks().flatten().to_pylist())
+        splits[split] = {"dialogues": len(rows), "utterances": utterances}
+        if labels:
+            names = rows.features["labels"].feature.names
+            splits[split]["labels"] = {label: labels[number] for number, label in enumerate(names)}
+    return {
+        "licence": info.license or "",
+        "homepage": info.homepage or "",
+        "citation": (info.citation or "").strip(),
+        "may_be_passed_on": not is_restricted(name),
+        "splits": splits,
+    }
 
 
 def is_restricted(corpus: str | Path) -> bool:

@@ -186,13 +186,15 @@ def suffix(path: Path) -> str:
     return Path(name.removesuffix(".gz")).suffix + (".gz" if name.endswith(".gz") else "")
 
 
-def read_dialogues(path: Path, columns: Columns) -> Iterator[Dialogue]:
-    """The dialogues of a file of any known format; ValueError where it has none."""
-    if suffix(path) not in READERS:
+def read_dialogues(path: Path, columns: Columns, kind: str | None = None) -> Iterator[Dialogue]:
+    """The dialogues of a file of any known format; ValueError where it has none. `kind` is its suffix where its name
+    does not say it."""
+    kind = kind or suffix(path)
+    if kind not in READERS:
         known = ", ".join([*TEXT_READERS, ".parquet"])
-        raise ValueError(f"{path}: unknown kind of file; got {suffix(path)!r}; known: {known}; text also as .gz")
+        raise ValueError(f"{path}: unknown kind of file; got {kind!r}; known: {known}; text also as .gz")
     dialogue = None
-    for dialogue in READERS[suffix(path)](path, columns):
+    for dialogue in READERS[kind](path, columns):
         yield dialogue
     if dialogue is None:
         raise ValueError(f"{path}: no dialogue in it; got a file of {path.stat().st_size} bytes; fill it or remove it")

@@ -44,15 +44,18 @@ class Overlap:
             raise ValueError(f"level must be {' or '.join(LEVELS)}; got {level!r}")
         return self.whole if level == "dialogue" else sorted({*self.whole, *self.shared})
 
-    def __str__(self) -> str:
-        lines = [
+    def figures(self) -> list[str]:
+        """What is found, in sentences, without the text itself."""
+        return [
             f"{share_of(len(self.whole), self.dialogues, 'dialogues')} stand there whole",
             f"{share_of(len(self.shared), self.dialogues, 'dialogues')} have at least {self.share:.0%} of their long "
             "utterances there",
             f"{share_of(self.utterances_found, self.utterances, 'utterances')} of {self.min_words} words or more stand "
             "there",
         ]
-        return "\n".join([*lines, *(f"  for example: {shorten(text, 120)}" for text in self.examples)])
+
+    def __str__(self) -> str:
+        return "\n".join([*self.figures(), *(f"  for example: {shorten(text, 120)}" for text in self.examples)])
 
 
 def find_overlap(dialogues: Dataset, other: Dataset, min_words: int = 5, share: float = 0.5) -> Overlap:

@@ -64,7 +64,7 @@ def main() -> None:
         f"weighted F1 {erc['weighted_f1']:.3f}, macro F1 {erc['macro_f1']:.3f}\n"
         f"{time.perf_counter() - start:.0f} seconds in all\n\n"
         f"The checkpoint is in {FINETUNED}. Next:\n"
-        f"  label your own dialogue\n    {PYTHON} examples/label_dialogue.py {FINETUNED} DIALOGUE.txt\n"
+        f"  label your own dialogue\n    {Path(PYTHON).with_name('precode')} predict DIALOGUE.txt --output page.html\n"
         f"  fine-tune on your own\n    {PYTHON} run_finetune.py --model {PRETRAINED} --corpus custom --data_dir FILE\n"
         f"  share it\n    {Path(PYTHON).with_name('hf')} upload YOUR_NAME/precode {FINETUNED} --exclude 'seed_*'"
     )

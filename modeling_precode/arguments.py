@@ -132,14 +132,14 @@ class EncoderArguments:
         return model, tokenizer
 
 
-def load_config(checkpoint: str) -> PreCodeConfig:
+def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
     """The configuration of a Pre-CODE checkpoint, or a one-line error that says what stands there instead."""
     folder = Path(checkpoint)
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{checkpoint}: no config.json in this folder; give a folder made by save_pretrained")
     if not folder.exists() and (folder.is_absolute() or checkpoint.startswith(".") or checkpoint.count("/") != 1):
         raise FileNotFoundError(f"{checkpoint}: no such folder; give a folder made by save_pretrained or a Hub name")
-    config = AutoConfig.from_pretrained(checkpoint)
+    config = AutoConfig.from_pretrained(checkpoint, revision=revision)
     if not isinstance(config, PreCodeConfig):
         raise ValueError(
             f"{checkpoint}: a checkpoint of the kind {config.model_type!r}; this needs one of the kind "

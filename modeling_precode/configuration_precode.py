@@ -1,12 +1,40 @@
 """The configuration of a Pre-CODE model: every number that shapes it."""
 
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    # Never imported: transformers saves, with this file, those that it names, so every checkpoint has all of the code.
+    from .modeling_precode import PreCodeModel  # noqa: F401
+    from .pipeline_precode import ConversationEmotionPipeline  # noqa: F401
+    from .tokenization_precode import PreCodeTokenizer  # noqa: F401
 
 # The paper's sizes (section 4.1): the hidden size of the utterance encoder and of the conversation encoder.
 SIZES = {"small": 150, "mid": 300, "large": 450}
 UTTERANCE_ENCODERS = ("gru", "gru2", "stacked_gru")
 CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
+
+# Where in the code that a checkpoint carries transformers finds what, for one who loads it without this package.
+AUTO_MAP = {
+    "AutoConfig": "configuration_precode.PreCodeConfig",
+    "AutoModel": "modeling_precode.PreCodeModel",
+    "AutoModelForPreTraining": "modeling_precode.PreCodeForConversationCompletion",
+    "AutoModelForSequenceClassification": "modeling_precode.PreCodeForUtteranceClassification",
+}
+CUSTOM_PIPELINES = {
+    "conversation-emotion": {
+        "impl": "pipeline_precode.ConversationEmotionPipeline",
+        "pt": ["AutoModelForSequenceClassification"],
+    }
+}
+IS_INSTALLED = not __name__.startswith("transformers_modules.")
+# Goes up when a checkpoint would mean something else to the versions before.
+FORMAT_VERSION = 1
 
 
 @strict
@@ -33,10 +61,12 @@ class PreCodeConfig(PreTrainedConfig):
             cross-entropy over the true utterance and sampled negatives.
         class_weights: weight of every class in the classification loss; `None` weighs all the same.
         training_summary: what the checkpoint was trained on and how it scored: corpus, seed, arguments, metrics.
+        format_version: of the checkpoint; one that is newer than the code is refused.
     """
 
     model_type = "precode"
     attribute_map = {"hidden_size": "conversation_hidden_size"}
+    _auto_class = "AutoConfig"
 
     vocab_size: int = 2
     word_vector_size: int = 300
@@ -51,7 +81,27 @@ class PreCodeConfig(PreTrainedConfig):
     convcom_objective: str = "in_batch_softmax"
     class_weights: list[float] | None = None
     training_summary: dict | None = None
+    format_version: int = FORMAT_VERSION
     pad_token_id: int | None = 0
+
+    def __post_init__(self, **kwargs: Any):
+        if IS_INSTALLED:
+            # The package has registered the same pipeline; transformers would ask to trust the checkpoint's.
+            kwargs.pop("custom_pipelines", None)
+        super().__post_init__(**kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings, and where in a checkpoint's code every class is, whichever of them is saved."""
+        # Copies, as transformers writes into both.
+        return {**super().to_dict(), "auto_map": dict(AUTO_MAP), "custom_pipelines": deepcopy(CUSTOM_PIPELINES)}
+
+    def validate_format(self):
+        if self.format_version > FORMAT_VERSION:
+            raise ValueError(
+                f"`format_version` {self.format_version}: the checkpoint is of a newer version of precode; this is "
+                f"{__version__}, which reads {FORMAT_VERSION}; pip install --upgrade precode, or, if you trust the "
+                "code that the checkpoint carries, load it with trust_remote_code=True and without this package"
+            )
 
     def validate_sizes(self):
         names = ("vocab_size", "word_vector_size", "utterance_hidden_size", "conversation_hidden_size")

@@ -1,47 +1,47 @@
-"""The card that a checkpoint carries, written from its run, and the push of both to the Hub."""
+"""The card that a checkpoint carries, written from the summary of its run, and the push of both to the Hub."""
 
 import platform
 import shlex
 import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
-from huggingface_hub import HfApi
+from huggingface_hub import EvalResult, HfApi, ModelCardData
 
+from data_scripts.dataset_card import bullets, licence_of
+
+from .card_text import TASKS
 from .citation import CITATION
 
-PACKAGES = ("torch", "transformers", "datasets", "accelerate")
-_CONVCOM = {
-    "tags": ["precode", "conversation", "conversation-completion"],
-    "what": "A context-dependent encoder of English conversations (Pre-CODE), pre-trained with Conversation "
-    "Completion: given the utterances before and after, tell the true one from utterances of other dialogues. It is a "
-    "start for fine-tuning, and labels nothing by itself.",
-    "limits": "It knows the kind of dialogue it was trained on, and whatever prejudice that holds. Languages other "
-    "than English are out of scope.",
-    "load": """```python
-from modeling_precode import PreCodeForUtteranceClassification, PreCodeTokenizer
-
-tokenizer = PreCodeTokenizer.from_pretrained("{name}")
-model = PreCodeForUtteranceClassification.from_pretrained("{name}", num_labels=7)
-```""",
+PACKAGES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "huggingface_hub")
+# Arguments that say where a run happens and what it prints, and change no number.
+NO_SETTINGS = {
+    *("output_dir", "overwrite_output_dir", "report_to", "push_to_hub", "hub_model_id", "hub_private_repo", "model"),
+    *("num_proc", "check_overlap", "logging_steps", "logging_strategy", "save_strategy", "save_total_limit", "seed"),
 }
-_ERC = {
-    "tags": ["precode", "conversation", "emotion-recognition-in-conversations", "text-classification"],
-    "what": "Labels every utterance of an English conversation with an emotion, from the whole conversation "
-    "(Pre-CODE).",
-    "limits": "The labels are guesses about text, learned from few annotators and one kind of dialogue; they say "
-    "nothing certain about what a person feels. Do not use them to judge people. Other kinds of dialogue than the "
-    "training corpus's, and languages other than English, are out of scope.",
-    "load": """```python
-from transformers import pipeline
-
-import modeling_precode
-
-emotions = pipeline("conversation-emotion", model="{name}")
-emotions(["I got the job!", "You did? That's wonderful!"])
-```""",
+# How the Hub calls the metrics that go into the metadata; the others are in the text.
+HUB_METRICS = {
+    "accuracy": ("accuracy", "Accuracy"),
+    "weighted_f1": ("f1", "Weighted F1"),
+    "macro_f1": ("f1", "Macro F1"),
+    "R_5@1": ("recall", "R_5@1"),
+    "R_11@1": ("recall", "R_11@1"),
+}
+# Sub-folders; predictions, which hold a corpus's text; and what a training keeps to go on, which holds pickles.
+NOT_PUSHED = ["*/*", "*.jsonl", "*.bin", "*.pt", "*.pth", "*.pkl"]
+# What to do where the Hub answers with an error; 500 stands for all that are the Hub's own.
+ADVICE = {
+    401: "; log in with hf auth login, or give a valid token",
+    403: "; give a token that may write to {name}",
+    404: "; check the name, and that the repository is still there",
+    409: "; something else was pushed at the same time: push again",
+    412: "; something else was pushed in the meantime: push again",
+    429: "; wait some minutes",
+    500: "; the Hub has trouble of its own: try later",
 }
 
 
@@ -63,6 +63,17 @@ def _without_token(arguments: list[str]) -> list[str]:
     return kept
 
 
+def hyper_parameters(*arguments: Any) -> dict[str, Any]:
+    """The settings of dataclasses of arguments that their own classes declare and that change a result."""
+    settings = {}
+    for given in arguments:
+        for field in fields(given):
+            value = getattr(given, field.name)
+            if field.name in type(given).__annotations__ and field.name not in NO_SETTINGS and value is not None:
+                settings[field.name] = value.value if isinstance(value, Enum) else value
+    return settings
+
+
 def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str, Any]) -> None:
     """Write `README.md` into a checkpoint's folder.
 
@@ -70,41 +81,164 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str
         folder: of the checkpoint.
         name: under which it is loaded: a name on the Hub or a path.
         task: `"convcom"` or `"erc"`.
-        summary: from [`run_summary`], with `corpus`, `licence`, `selection` (a sentence) and `scores`
-            (name of a split -> name of a metric -> number).
+        summary: from [`run_summary`], with `corpus`, `licence`, `selection` (a sentence) and `scores` (name of a
+            split -> name of a metric -> number; `per_label` -> name of a label -> name of a metric -> number). What
+            else it has is told too: `start`; `seed`; `facts` of the corpus, from `corpus_facts`; `settings`, from
+            [`hyper_parameters`]; `leakage` (what was compared -> figures); `seeds` (`runs`, `mean`, `deviation`);
+            `start_summary`, the summary of the checkpoint that the run began with.
     """
-    text = {"convcom": _CONVCOM, "erc": _ERC}[task]
-    header: dict[str, Any] = {"language": "en", "library_name": "transformers", "tags": text["tags"]}
-    if task == "erc":
-        header["pipeline_tag"] = "text-classification"
-    rows = [
-        f"| {split} | {metric} | {_number(value)} |"
+    parts = [f"---\n{metadata(name, task, summary)}\n---", f"# {Path(name).name}", *_sections(name, task, summary)]
+    (Path(folder) / "README.md").write_text("\n\n".join(filter(None, parts)) + "\n", encoding="utf-8")
+
+
+def metadata(name: str, task: str, summary: dict[str, Any]) -> ModelCardData:
+    """What the Hub reads of a card."""
+    corpora = [_facts(run) for run in lineage(summary)]
+    licences = {facts["licence"]: facts["homepage"] for facts in corpora}
+    # What rests on corpora of different licences has none that one word says.
+    licence = licence_of(*licences.popitem()) if len(licences) == 1 else {"license": "other", "license_name": "several"}
+    task_type, task_name = TASKS[task]["task"]
+    corpus = _dataset_id(summary["corpus"])
+    results = [
+        EvalResult(
+            task_type=task_type,
+            task_name=task_name,
+            dataset_type=corpus or "custom",
+            dataset_name=Path(summary["corpus"]).name,
+            dataset_split=split,
+            metric_type=HUB_METRICS[metric][0],
+            metric_name=HUB_METRICS[metric][1],
+            metric_value=value,
+        )
         for split, scores in summary["scores"].items()
         for metric, value in scores.items()
-        if isinstance(value, int | float | str)
+        if split == "test" and metric in HUB_METRICS
     ]
-    training = [
-        f"* Corpus: {summary['corpus']} ({summary['licence']})",
-        f"* Selection: {summary['selection']}",
-        f"* Command: `{summary['command']}`",
-        "* Versions: " + ", ".join(f"{package} {number}" for package, number in summary["versions"].items()),
-    ]
-    parts = [
-        f"---\n{yaml.safe_dump(header, sort_keys=False)}---",
-        f"# {name}",
-        text["what"],
-        "## Use",
-        text["load"].format(name=name),
-        "## Training",
-        "\n".join(training),
-        "## Scores",
-        "\n".join(["| split | metric | value |", "|---|---|---|", *rows]),
-        "## Limits",
-        text["limits"],
-        "## Citation",
-        f"```bibtex\n{CITATION}\n```",
-    ]
-    (Path(folder) / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    start = summary.get("start", "")
+    return ModelCardData(
+        language="en",
+        **licence,
+        library_name="transformers",
+        pipeline_tag=task_type,
+        tags=TASKS[task]["tags"],
+        datasets=[found for run in lineage(summary) if (found := _dataset_id(run["corpus"]))] or None,
+        metrics=sorted({result.metric_type for result in results}) or None,
+        base_model=start if start.count("/") == 1 and not Path(start).exists() else None,
+        model_name=Path(name).name if results else None,
+        eval_results=results or None,
+    )
+
+
+def lineage(summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The run, the one that it began with, and so on."""
+    yield summary
+    if summary.get("start_summary"):
+        yield from lineage(summary["start_summary"])
+
+
+def _facts(run: dict[str, Any]) -> dict[str, Any]:
+    """Of a run's corpus; checkpoints of before they were kept have its licence only."""
+    licence = run["licence"].replace("licence unknown", "")
+    return run.get("facts") or {"licence": licence, "homepage": "", "citation": "", "splits": {}}
+
+
+def _dataset_id(corpus: str) -> str | None:
+    """A corpus as the Hub names it; one's own files and folders have no name there."""
+    return None if corpus == "custom" or Path(corpus).exists() else corpus
+
+
+def _sections(name: str, task: str, summary: dict[str, Any]) -> Iterator[str]:
+    text = TASKS[task]
+    yield text["what"]
+    yield "## Use"
+    yield "With the package `precode`:"
+    yield f"```python\n{text['import']}\n\n{text['load'].format(name=name)}\n```"
+    yield "Without it, by the code that the checkpoint carries. Read that code first: it runs on your machine."
+    yield f"```python\n{text['load_remotely'].format(name=name)}\n```"
+    yield "## Intended use and limits"
+    yield text["limits"]
+    yield "## Corpora"
+    yield from _corpora(summary)
+    yield "## Training"
+    yield from _training(summary)
+    yield "## Scores"
+    yield from _scores(summary)
+    leakage = {what: figures for run in lineage(summary) for what, figures in (run.get("leakage") or {}).items()}
+    yield "## Leakage"
+    yield "\n\n".join(f"{what}:\n\n{bullets(figures)}" for what, figures in leakage.items()) or (
+        "Not looked for. Whether the training text holds dialogues of the test split is unknown."
+    )
+    yield "## Licence"
+    yield (
+        "The code that the checkpoint carries is under Apache-2.0. The weights come from the corpora above; whoever "
+        "passes them on minds the licences of those."
+    )
+    yield "## Citation"
+    citations = [_facts(run)["citation"] for run in lineage(summary)]
+    yield "```bibtex\n" + "\n\n".join(dict.fromkeys(filter(None, [CITATION, *citations]))) + "\n```"
+
+
+def _corpora(summary: dict[str, Any]) -> Iterator[str]:
+    for run in lineage(summary):
+        facts = _facts(run)
+        role = "Trained and scored on" if run is summary else "Started from a checkpoint trained on"
+        home = f", {facts['homepage']}" if facts["homepage"] else ""
+        yield f"{role} **{Path(run['corpus']).name}** (licence: {facts['licence'] or 'unknown'}{home})."
+        if not facts.get("may_be_passed_on", True):
+            yield "This corpus may not be passed on; ask its authors before you share weights that learned from it."
+        if splits := facts["splits"]:
+            counts = [
+                ["", *splits],
+                *([what, *(f"{split[what]:,}" for split in splits.values())] for what in ("dialogues", "utterances")),
+                *(
+                    [f"labelled {label}", *(f"{split.get('labels', {}).get(label, 0):,}" for split in splits.values())]
+                    for label in next(iter(splits.values())).get("labels", {})
+                ),
+            ]
+            yield _table(counts)
+
+
+def _training(summary: dict[str, Any]) -> Iterator[str]:
+    told = {
+        "Start": Path(summary["start"]).name if summary.get("start") else "from scratch",
+        "Selection": summary["selection"],
+        "Seed": summary.get("seed"),
+        "Command": f"`{summary['command']}`",
+        "Versions": ", ".join(f"{package} {number}" for package, number in summary["versions"].items()),
+    }
+    yield bullets(f"{what}: {value}" for what, value in told.items() if value is not None)
+    if settings := summary.get("settings"):
+        yield _table([["setting", "value"], *([f"`{name}`", f"`{value}`"] for name, value in settings.items())])
+
+
+def _scores(summary: dict[str, Any]) -> Iterator[str]:
+    scores = summary["scores"]
+    metrics = [metric for metric, value in next(iter(scores.values()), {}).items() if isinstance(value, int | float)]
+    yield _table(
+        [["", *scores], *([metric, *(_number(scores[split].get(metric)) for split in scores)] for metric in metrics)]
+    )
+    if seeds := summary.get("seeds"):
+        runs = ", ".join(map(str, seeds["runs"]))
+        yield f"Test split over {len(seeds['runs'])} seed(s) ({runs}), mean and standard deviation:"
+        rows = ([metric, _number(mean), _number(seeds["deviation"][metric])] for metric, mean in seeds["mean"].items())
+        yield _table([["", "mean", "deviation"], *rows])
+    for split, found in scores.items():
+        if labels := found.get("per_label"):
+            columns = list(next(iter(labels.values())))
+            rows = ([label, *(_number(values[column]) for column in columns)] for label, values in labels.items())
+            yield f"By label, {split} split:"
+            yield _table([["", *columns], *rows])
+
+
+def _table(rows: list[list[str]]) -> str:
+    header, *body = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    return "\n".join([header, "|---" + "|---:" * (len(rows[0]) - 1) + "|", *body])
+
+
+def _number(value: float | int | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
 
 
 def push_checkpoint(
@@ -127,21 +261,19 @@ def push_checkpoint(
                 folder_path=folder,
                 repo_id=repository,
                 commit_message="Upload checkpoint",
-                ignore_patterns=["*/*", "*.jsonl"],
+                ignore_patterns=NOT_PUSHED,
             )
         )
     # Whatever the matter is, the training is done and must not be lost; the classes of the network's errors change
     # with the version of huggingface_hub.
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
+        status = getattr(getattr(error, "response", None), "status_code", 0)
+        advice = ADVICE.get(min(status, 500), "").format(name=name)
         print(
-            f"The push to the Hub failed ({type(error).__name__}: {reason}).\nThe checkpoint is safe in {folder}; "
-            f"push it later with: hf upload {shlex.quote(name)} {shlex.quote(str(folder))} "
-            "--exclude '*/*' --exclude '*.jsonl'",
+            f"The push to the Hub failed ({type(error).__name__}: {reason}){advice}.\nThe checkpoint is safe in "
+            f"{folder}; push it later with: hf upload {shlex.quote(name)} {shlex.quote(str(folder))} "
+            + " ".join(f"--exclude {shlex.quote(pattern)}" for pattern in NOT_PUSHED),
             file=sys.stderr,
         )
         return None
-
-
-def _number(value: int | float | str) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput
+from transformers.utils import SAFE_WEIGHTS_NAME, ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_precode import PreCodeConfig
@@ -157,8 +157,17 @@ class PreCodePreTrainedModel(PreTrainedModel):
     main_input_name = "input_ids"
 
     @classmethod
-    def from_pretrained(cls, *args, **kwargs):
-        loaded = super().from_pretrained(*args, **kwargs)
+    def from_pretrained(cls, pretrained_model_name_or_path, *args, use_safetensors: bool | None = None, **kwargs):
+        """As in transformers, but weights come from safetensors only: a pickle could run code."""
+        advice = "weights are read from safetensors only; save those of a pickle that you trust with save_pretrained"
+        if use_safetensors is False:
+            raise ValueError(f"use_safetensors=False: {advice}")
+        try:
+            loaded = super().from_pretrained(pretrained_model_name_or_path, *args, use_safetensors=True, **kwargs)
+        except OSError as error:
+            if SAFE_WEIGHTS_NAME not in str(error):
+                raise
+            raise OSError(f"{pretrained_model_name_or_path}: no {SAFE_WEIGHTS_NAME} there; {advice}") from error
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         # Loading replaces every parameter with a trainable one.
         model.get_input_embeddings().weight.requires_grad_(not model.config.freeze_word_vectors)
@@ -180,6 +189,8 @@ class PreCodePreTrainedModel(PreTrainedModel):
 
 class PreCodeModel(PreCodePreTrainedModel):
     """The context-dependent encoder (CODE): dialogues of token ids -> a state in context for every utterance."""
+
+    _auto_class = "AutoModel"
 
     def __init__(self, config: PreCodeConfig):
         super().__init__(config)
@@ -292,6 +303,8 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
     state after it, neither of which has seen it; a candidate's score is its vector's dot product with the context.
     """
 
+    _auto_class = "AutoModelForPreTraining"
+
     def __init__(self, config: PreCodeConfig):
         super().__init__(config)
         self.precode = PreCodeModel(config)
@@ -376,6 +389,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
 class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
     """Pre-CODE with a classifier of every utterance of a dialogue: emotion recognition (paper, section 3.4)."""
 
+    _auto_class = "AutoModelForSequenceClassification"
     # `Trainer` then passes the number of labels of an accumulated batch to `forward`.
     accepts_loss_kwargs = True
 

@@ -1,16 +1,19 @@
 """The pipeline `conversation-emotion`: a person's dialogue in, an emotion for every utterance out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import torch
-from datasets import Dataset
 from transformers import Pipeline
 
 from .data_collator import PreCodeDataCollator
 from .tokenization_precode import encode_dialogues
 
 TASK = "conversation-emotion"
+DEFAULT_BATCH_TOKENS = 2**14
+# Dialogues that are sorted into batches together, and so the most that a stream holds in memory.
+WINDOW = 1000
 _FORMS = (
     'a dialogue is a list of utterances: strings, {"speaker": ..., "text": ...} or (speaker, text); '
     "several dialogues are a list of such lists, or a Dataset with the column `utterances`"
@@ -31,16 +34,19 @@ class ConversationEmotionPipeline(Pipeline):
 
     A call returns, for a dialogue, a list with a dictionary an utterance: `text`, `speaker` where one was given,
     `label`, `score` (the label's probability), and with `distribution=True` the probability of every label by name.
-    For several dialogues it returns a list of such lists.
+    For several dialogues it returns a list of such lists, in their order; for a stream of dialogues (a generator or a
+    `datasets.IterableDataset`) an iterator of such lists, which reads on as it is asked.
 
     Args of a call:
         inputs: a dialogue (a list of strings, of `{"speaker", "text"}` or of `(speaker, text)` tuples), a list of
-            dialogues, or a `datasets.Dataset` with the column `utterances` and, optionally, `speakers`.
+            dialogues, a generator of them, or a `datasets.Dataset` or `IterableDataset` with the column `utterances`
+            and, optionally, `speakers`.
         distribution: also give the probability of every label.
         max_batch_tokens: tokens, padding counted, that go through the model at once; a longer dialogue goes alone.
+            No result depends on it.
 
     Raises:
-        ValueError: the input has none of these forms.
+        ValueError: the input has none of these forms, or `max_batch_tokens` is less than 1.
     """
 
     _load_tokenizer = True
@@ -49,21 +55,30 @@ class ConversationEmotionPipeline(Pipeline):
     _load_processor = False
 
     def _sanitize_parameters(self, distribution: bool | None = None, max_batch_tokens: int | None = None):
+        if max_batch_tokens is not None and max_batch_tokens < 1:
+            raise ValueError(f"max_batch_tokens must be at least 1; got {max_batch_tokens}")
         forward = {} if max_batch_tokens is None else {"max_batch_tokens": max_batch_tokens}
         return {}, forward, {} if distribution is None else {"distribution": distribution}
 
-    def __call__(self, inputs: Any, **kwargs: Any) -> list:
+    def __call__(self, inputs: Any, **kwargs: Any) -> list | Iterator[list[dict]]:
         _, forward_params, postprocess_params = self._sanitize_parameters(**kwargs)
-        forward_params = {"max_batch_tokens": 2**14, **self._forward_params, **forward_params}
+        max_batch_tokens = {**self._forward_params, **forward_params}.get("max_batch_tokens", DEFAULT_BATCH_TOKENS)
         postprocess_params = {**self._postprocess_params, **postprocess_params}
         dialogues, single = _read(inputs)
-        encoded = self.preprocess(dialogues)
-        results: list[list[dict]] = [[] for _ in dialogues]
-        for batch in _batches(encoded, forward_params["max_batch_tokens"]):
-            probabilities = self.forward(PreCodeDataCollator(self.tokenizer.pad_token_id)([encoded[i] for i in batch]))
-            for i, dialogue_probabilities in zip(batch, probabilities, strict=True):
-                results[i] = self.postprocess((dialogues[i], dialogue_probabilities), **postprocess_params)
-        return results[0] if single else results
+        results = self._label(iter(dialogues), max_batch_tokens, postprocess_params)
+        if single:
+            return next(results)
+        return list(results) if hasattr(inputs, "__len__") else results
+
+    def _label(self, dialogues: Iterator[list[dict]], max_batch_tokens: int, params: dict) -> Iterator[list[dict]]:
+        while window := list(islice(dialogues, WINDOW)):
+            encoded = self.preprocess(window)
+            results: list[list[dict]] = [[] for _ in window]
+            for batch in _batches(encoded, max_batch_tokens):
+                rows = PreCodeDataCollator(self.tokenizer.pad_token_id)([encoded[i] for i in batch])
+                for i, probabilities in zip(batch, self.forward(rows), strict=True):
+                    results[i] = self.postprocess((window[i], probabilities), **params)
+            yield from results
 
     def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:
         """Turns with a `text` -> rows of `input_ids`."""
@@ -109,12 +124,12 @@ def _batches(encoded: list[dict], max_tokens: int) -> list[list[int]]:
     return batches
 
 
-def _read(inputs: Any) -> tuple[list[list[dict]], bool]:
+def _read(inputs: Any) -> tuple[Iterable[list[dict]], bool]:
     """What a person gave -> dialogues of `{"text", "speaker"?}`, and whether it was a single one."""
-    if isinstance(inputs, Dataset):
-        if "utterances" not in inputs.column_names:
-            raise ValueError(f"the dataset has the columns {', '.join(inputs.column_names)}; {_FORMS}")
-        return [_dialogue(_turns(row["utterances"], row.get("speakers"))) for row in inputs], False
+    if hasattr(inputs, "column_names"):  # a Dataset; the package `datasets` need not be there
+        return _rows(inputs), False
+    if isinstance(inputs, Iterator):
+        return (_one_of_many(dialogue) for dialogue in inputs), False
     if not isinstance(inputs, list | tuple):
         raise ValueError(f"{_FORMS}; got {_shown(inputs)}")
     if all(isinstance(item, list) for item in inputs) and inputs:
@@ -122,10 +137,32 @@ def _read(inputs: Any) -> tuple[list[list[dict]], bool]:
     return [_dialogue(list(inputs))], True
 
 
-def _turns(utterances: list[str], speakers: list[str] | None) -> list[dict]:
+def _rows(dataset: Any) -> Iterable[list[dict]]:
+    columns = dataset.column_names
+    if isinstance(columns, dict):
+        split = next(iter(columns), "train")
+        raise ValueError(f"got a DatasetDict with the splits {', '.join(columns)}; give one of them: [{split!r}]")
+    # A stream may not know its columns before its first row.
+    if columns is not None and "utterances" not in columns:
+        raise ValueError(f"the dataset has the columns {', '.join(columns)}; {_FORMS}")
+    return (_row(row) for row in dataset)
+
+
+def _row(row: Mapping[str, Any]) -> list[dict]:
     """A row of a dataset; a corpus that names no speakers has none, or empty names."""
-    names = speakers or [""] * len(utterances)
-    return [{"speaker": name or None, "text": text} for name, text in zip(names, utterances, strict=True)]
+    if not isinstance(row.get("utterances"), list):
+        raise ValueError(f"{_FORMS}; got the row {_shown(row)}")
+    utterances = row["utterances"]
+    names = row.get("speakers") or [""] * len(utterances)
+    if len(names) != len(utterances):
+        raise ValueError(f"a row has a speaker for each utterance, or none; got {len(names)} for {len(utterances)}")
+    return _dialogue([{"speaker": name or None, "text": text} for name, text in zip(names, utterances, strict=True)])
+
+
+def _one_of_many(dialogue: Any) -> list[dict]:
+    if not isinstance(dialogue, list | tuple):
+        raise ValueError(f"{_FORMS}; got, from an iterator of dialogues, {_shown(dialogue)}")
+    return _dialogue(list(dialogue))
 
 
 def _dialogue(turns: list) -> list[dict]:

@@ -72,6 +72,7 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
     model_input_names = ["input_ids", "attention_mask"]
     padding_side = "right"
     truncation_side = "right"
+    _auto_class = "AutoTokenizer"
 
     @classmethod
     def train(cls, dialogues: Iterable[list[str]], min_count: int = 2, text_mode: str = "clean") -> "PreCodeTokenizer":

@@ -1,14 +1,18 @@
-"""What the tests share: no network, one thread, and a tiny tokenizer and model."""
+"""What the tests share: no network but a Hub on loopback, one thread, and a tiny tokenizer and model."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Two processes of two threads each on two cores spend their time waiting for one another.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Large files then go over plain HTTP, which the Hub of the tests speaks.
+os.environ["HF_HUB_DISABLE_XET"] = "1"
 
 import pytest
 import torch
+from hub_server import HubServer
 from original_files import Original
 
 from modeling_precode import PreCodeConfig, PreCodeTokenizer
@@ -53,6 +57,19 @@ def tiny_config():
         return PreCodeConfig(**{**defaults, **settings})
 
     return make
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """A Hub where someone has a token to write, and one to read."""
+    server = HubServer()
+    server.tokens |= {
+        "hf_secret": ("someone", "write"),
+        "hf_reader": ("someone", "read"),
+        "hf_other": ("other", "write"),
+    }
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -64,7 +64,8 @@ def test_every_kind_of_model_converts_exactly(original, output, container, sente
     if dec == "mlpDecoder":
         expected |= {"classifier_hidden_size": 6, "id2label": {str(index): f"LABEL_{index}" for index in range(3)}}
     assert {name: config[name] for name in expected} == expected
-    assert sorted(path.name for path in output.iterdir()) == ["config.json", "model.safetensors"], "no tokenizer"
+    data = [path.name for path in output.iterdir() if path.suffix != ".py"]
+    assert sorted(data) == ["config.json", "model.safetensors"], "no tokenizer"
 
 
 @pytest.mark.parametrize("container", TORCH_CONTAINERS)

@@ -1,34 +1,155 @@
-"""What the card and the push promise: the facts of the run, and a run that no failing push can cost."""
+"""What the card and the push promise: the facts of the run and of those before it, metadata that the Hub takes, and a
+run that no failing push can cost."""
 
-import yaml
+from dataclasses import dataclass
 
-from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
+import pytest
+from hub_metadata import problems
+from huggingface_hub import ModelCard
 
-
-def summary() -> dict:
-    return run_summary(
-        corpus="meld",
-        licence="GPL-3.0",
-        seed=3,
-        selection="best macro_f1 on the validation split; test scored once",
-        scores={"validation": {"macro_f1": 0.41}, "test": {"macro_f1": 0.38125, "per_label": {"joy": {"f1": 0.5}}}},
-    )
+from data_scripts import load_corpus
+from data_scripts.dataset_card import corpus_facts
+from modeling_precode.model_card import hyper_parameters, push_checkpoint, run_summary, write_model_card
 
 
-def test_it_tells_the_run_and_how_to_load_it(tmp_path):
-    write_model_card(tmp_path, "someone/model", "erc", summary())
-    text = (tmp_path / "README.md").read_text(encoding="utf-8")
-    _, header, body = text.split("---\n", 2)
-    assert yaml.safe_load(header)["pipeline_tag"] == "text-classification"
-    for fact in (
-        "Corpus: meld (GPL-3.0)",
-        "Selection: best macro_f1 on the validation split; test scored once",
-        "| test | macro_f1 | 0.3812 |",
+def facts(**changed) -> dict:
+    splits = {
+        "train": {"dialogues": 1039, "utterances": 9989, "labels": {"joy": 1743}},
+        "test": {"dialogues": 280, "utterances": 2610, "labels": {"joy": 402}},
+    }
+    known = {"licence": "GPL-3.0", "homepage": "https://example.org", "citation": "@article{meld}", "splits": splits}
+    return {"may_be_passed_on": True, **known, **changed}
+
+
+def summary(**changed) -> dict:
+    per_label = {"joy": {"precision": 0.25, "f1": 0.5, "support": 402}}
+    known = {
+        "corpus": "meld",
+        "licence": "GPL-3.0",
+        "start": "from scratch",
+        "seed": 3,
+        "selection": "best macro_f1 on the validation split; test scored once",
+        "scores": {
+            "validation": {"macro_f1": 0.41, "per_label": per_label},
+            "test": {"macro_f1": 0.38125, "weighted_f1": 0.6, "per_label": per_label, "confusion_matrix": [[1]]},
+        },
+        "facts": facts(),
+        "settings": {"learning_rate": 0.002, "dropout": 0.5},
+        "leakage": {"The test split against the training split": ["1 of 280 dialogues (0.4%) stand there whole"]},
+        "seeds": {"runs": [1, 3], "mean": {"macro_f1": 0.38}, "deviation": {"macro_f1": 0.0042}},
+    }
+    return run_summary(**{**known, **changed})
+
+
+def card(folder, changed: dict | None = None, task: str = "erc", name: str = "someone/model") -> ModelCard:
+    write_model_card(folder, name, task, summary(**(changed or {})))
+    written = ModelCard.load(folder / "README.md")
+    assert problems((folder / "README.md").read_text(encoding="utf-8")) == []
+    return written
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "# model\n",
+        "**meld** (licence: GPL-3.0, https://example.org)",
+        "| dialogues | 1,039 | 280 |",
+        "| utterances | 9,989 | 2,610 |",
+        "| labelled joy | 1,743 | 402 |",
+        "* Start: from scratch",
+        "* Selection: best macro_f1 on the validation split; test scored once",
+        "* Seed: 3",
+        "| `learning_rate` | `0.002` |",
+        "| macro_f1 | 0.4100 | 0.3812 |",
+        "Test split over 2 seed(s) (1, 3), mean and standard deviation:",
+        "| macro_f1 | 0.3800 | 0.0042 |",
+        "By label, test split:\n\n|  | precision | f1 | support |\n|---|---:|---:|---:|\n| joy | 0.2500 | 0.5000 | 402",
+        "The test split against the training split:\n\n* 1 of 280 dialogues (0.4%) stand there whole",
         "transformers ",
         'pipeline("conversation-emotion", model="someone/model")',
+        "Read that code first: it runs on your machine.",
+        "say nothing certain about what a person feels",
         "jiao-etal-2020-exploiting",
-    ):
-        assert fact in body
+        "@article{meld}",
+    ],
+)
+def test_it_tells_the_run_and_how_to_load_it(tmp_path, fact):
+    assert fact in card(tmp_path).text
+
+
+def test_its_metadata_is_what_the_hub_reads(tmp_path):
+    data = card(tmp_path).data
+    assert (data.license, data.language, data.library_name) == ("gpl-3.0", "en", "transformers")
+    assert (data.pipeline_tag, data.datasets, data.metrics) == ("text-classification", ["meld"], ["f1"])
+    assert data.model_name == "model"
+    found = {(r.dataset_type, r.dataset_split, r.metric_type, r.metric_name): r.metric_value for r in data.eval_results}
+    assert found == {("meld", "test", "f1", "Macro F1"): 0.38125, ("meld", "test", "f1", "Weighted F1"): 0.6}
+
+
+def test_a_pretrained_encoder_has_a_card_of_its_own(tmp_path):
+    scores = {"validation": {"R_11@1": 0.5}, "test": {"R_11@1": 0.4896, "R_11@2": 0.65}}
+    written = card(tmp_path, {"scores": scores, "corpus": "opsub", "seeds": None}, "convcom")
+    assert written.data.pipeline_tag == "feature-extraction"
+    assert [(r.metric_type, r.metric_value) for r in written.data.eval_results] == [("recall", 0.4896)]
+    assert "labels nothing by itself" in written.text
+    assert "AutoModel.from_pretrained" in written.text and 'pipeline("conversation-emotion"' not in written.text
+
+
+def test_what_a_run_began_with_is_told_too(tmp_path):
+    leakage = {"The training split against the test split of meld": ["7 of 9 dialogues (77.8%) stand there whole"]}
+    films = facts(licence="No licence", may_be_passed_on=False, citation="@article{films}", homepage="")
+    before = summary(corpus="opsub", facts=films, leakage=leakage, start_summary=None)
+    written = card(tmp_path, {"start": "someone/encoder", "start_summary": before})
+    assert written.data.base_model == "someone/encoder"
+    assert written.data.datasets == ["meld", "opsub"]
+    # One word would be wrong for what rests on two licences.
+    assert (written.data.license, written.data.license_name) == ("other", "several")
+    assert "Started from a checkpoint trained on **opsub** (licence: No licence)." in written.text
+    assert "may not be passed on" in written.text
+    assert "7 of 9 dialogues (77.8%)" in written.text and "1 of 280 dialogues (0.4%)" in written.text
+    assert "@article{films}" in written.text
+
+
+def test_ones_own_corpus_has_no_name_on_the_hub_and_no_path_in_the_card(tmp_path):
+    for corpus in ("custom", str(tmp_path)):
+        written = card(tmp_path, {"corpus": corpus, "licence": "licence unknown", "facts": None, "command": ""})
+        assert written.data.datasets is None
+        assert written.data.license == "unknown"
+        assert f"**{tmp_path.name if corpus != 'custom' else 'custom'}** (licence: unknown)" in written.text
+        assert str(tmp_path) not in written.text
+
+
+def test_a_card_in_the_middle_of_a_run_has_no_test_scores(tmp_path):
+    changed = {"scores": {"validation": {"macro_f1": 0.41}}, "leakage": None, "seeds": None, "settings": None}
+    written = card(tmp_path, changed)
+    assert written.data.eval_results is None
+    assert "| macro_f1 | 0.4100 |" in written.text
+    assert "Not looked for." in written.text
+
+
+def test_a_corpus_is_counted_split_by_split():
+    corpus = load_corpus("sample")
+    counted = corpus_facts(corpus, "sample")
+    assert (counted["licence"], counted["may_be_passed_on"]) == ("CC0-1.0", True)
+    for split, rows in corpus.items():
+        assert counted["splits"][split]["dialogues"] == len(rows)
+        assert counted["splits"][split]["utterances"] == sum(map(len, rows["utterances"]))
+        joys = sum(labels.count(rows.features["labels"].feature.str2int("joy")) for labels in rows["labels"])
+        assert counted["splits"][split]["labels"]["joy"] == joys
+
+
+def test_settings_are_those_that_change_a_result():
+    @dataclass
+    class Base:
+        inherited: int = 1
+
+    @dataclass
+    class Arguments(Base):
+        output_dir: str = "somewhere"
+        dropout: float = 0.2
+        size: str | None = None
+
+    assert hyper_parameters(Arguments()) == {"dropout": 0.2}
 
 
 def test_the_command_can_be_pasted(monkeypatch):

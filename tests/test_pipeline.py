@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from transformers import pipeline
 
 from modeling_precode import ConversationEmotionPipeline, PreCodeDataCollator, PreCodeForUtteranceClassification
@@ -74,8 +74,50 @@ def test_nothing_gives_nothing(emotions):
         ([{"utterance": "so"}], "got the utterance {'utterance': 'so'} \\(dict\\)"),
         ([["so"], "so"], "got the utterance \\['so'\\] \\(list\\)"),
         (Dataset.from_dict({"text": ["so"]}), "the dataset has the columns text"),
+        (DatasetDict(test=Dataset.from_dict({"utterances": [["so"]]})), "with the splits test; give one of them"),
+        (Dataset.from_dict({"utterances": ["so"]}), "got the row {'utterances': 'so'} \\(dict\\)"),
+        (Dataset.from_dict({"utterances": [["a", "b"]], "speakers": [["Ann"]]}), "got 1 for 2"),
     ],
 )
 def test_other_forms_are_refused_with_what_was_given(emotions, wrong, shown):
     with pytest.raises(ValueError, match=shown):
         emotions(wrong)
+
+
+def test_a_stream_is_labelled_as_it_comes(emotions):
+    """Nothing is read before it is needed, and never more than a window."""
+    read = []
+
+    def dialogues():
+        for number in range(5000):
+            read.append(number)
+            yield TEXTS[: number % 3]
+
+    results = emotions(dialogues())
+    assert read == []
+    assert next(results) == []
+    assert len(read) <= 1000
+    assert next(results) == emotions(TEXTS[:1])
+    rows = Dataset.from_dict({"utterances": [TEXTS, TEXTS[:1]]})
+    assert list(emotions(rows.to_iterable_dataset())) == emotions(rows)
+    with pytest.raises(ValueError, match="got, from an iterator of dialogues, 'so' \\(str\\)"):
+        list(emotions(text for text in ["so", "happy"]))
+
+
+def test_a_dialogue_of_thousands_of_utterances_and_words_that_nobody_knows(emotions):
+    results = emotions(["We are very angry about the weather!", "Zyzzyva qwxz 😀 żółć", "42"] * 1700)
+    assert len(results) == 5100
+    assert all(0 < result["score"] <= 1 for result in results)
+    # Both are one unknown word.
+    assert emotions(["qwxz"])[0]["score"] == emotions(["42"])[0]["score"]
+
+
+def test_a_batch_holds_no_more_tokens_than_asked_but_for_a_dialogue_that_has_more(emotions, monkeypatch):
+    sizes = []
+    forward = emotions._forward
+    monkeypatch.setattr(emotions, "_forward", lambda batch: sizes.append(batch["input_ids"].shape) or forward(batch))
+    emotions([TEXTS] * 10 + [TEXTS * 30], max_batch_tokens=60)
+    assert sum(len(shape) and shape[0] for shape in sizes) == 11
+    assert all(shape.numel() <= 60 or shape[0] == 1 for shape in sizes)
+    with pytest.raises(ValueError, match="max_batch_tokens must be at least 1; got 0"):
+        emotions(TEXTS, max_batch_tokens=0)

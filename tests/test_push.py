@@ -1,60 +1,39 @@
-"""What a push promises: the checkpoint stands on the Hub, without predictions and sub-folders, and the token with it.
+"""What a push promises: the checkpoint stands on the Hub, without predictions and sub-folders, and the token with it;
+one that fails costs nothing, and says what to do.
 
-The Hub is a small server on loopback that speaks the part of the protocol which an upload needs; the client is the
-real `huggingface_hub`.
+The Hub is that of `hub_server`, on loopback; the client is the real `huggingface_hub`.
 """
 
-import base64
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import re
 
 import pytest
+from huggingface_hub import ModelCard
 from test_scripts import CUSTOM, SMALL, run, write_corpus
 
+from modeling_precode import PreCodeForUtteranceClassification
 
-class Hub(BaseHTTPRequestHandler):
-    address: str
-    files: dict[str, bytes]
-    requests: list[tuple[str, str]]
+PUSH = """
+import json, sys
+from modeling_precode.model_card import push_checkpoint
 
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.requests.append((self.path, self.headers.get("Authorization", "")))
-        if self.path == "/api/repos/create":
-            self.answer({"url": f"{self.address}/someone/model", "name": "someone/model"})
-        elif "/preupload/" in self.path:
-            names = [file["path"] for file in json.loads(body)["files"]]
-            self.answer({"files": [{"path": name, "uploadMode": "regular", "shouldIgnore": False} for name in names]})
-        elif "/commit/" in self.path:
-            for entry in map(json.loads, body.splitlines()):
-                if entry["key"] == "file":
-                    self.files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
-            oid = "0" * 40
-            self.answer({"success": True, "commitOid": oid, "commitUrl": f"{self.address}/someone/model/commit/{oid}"})
-        else:
-            self.answer({})
-
-    def answer(self, value: dict) -> None:
-        data = json.dumps(value).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *args):
-        pass
+for name, token in json.loads(sys.argv[2]):
+    print(name, push_checkpoint(sys.argv[1], name, token=token), file=sys.stderr)
+"""
 
 
 @pytest.fixture
-def hub():
-    handler = type("Hub", (Hub,), {"files": {}, "requests": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    handler.address = f"http://127.0.0.1:{server.server_port}"
-    yield handler
-    server.shutdown()
+def checkpoint(tokenizer, tiny_config, tmp_path):
+    PreCodeForUtteranceClassification(tiny_config()).save_pretrained(tmp_path / "my model")
+    tokenizer.save_pretrained(tmp_path / "my model")
+    return tmp_path / "my model"
+
+
+def push(hub, folder, *names: tuple[str, str]) -> str:
+    """What is said of pushes, each with a name and a token, one after another."""
+    result = run("-c", PUSH, str(folder), json.dumps(names), HF_ENDPOINT=hub.address, HF_HUB_OFFLINE="0")
+    assert not any(token in result.stdout + result.stderr for _, token in names)
+    return result.stderr
 
 
 def test_finetuning_pushes_the_checkpoint_and_nothing_else(hub, tmp_path):
@@ -62,16 +41,74 @@ def test_finetuning_pushes_the_checkpoint_and_nothing_else(hub, tmp_path):
     folder = tmp_path / "finetuned"
     result = run(
         *("run_finetune.py", *CUSTOM, str(corpus), "--output_dir", str(folder), *SMALL, "--num_train_epochs", "1"),
-        *("--push_to_hub", "--hub_model_id", "someone/model", "--hub_token", "hf_secret"),
+        *("--push_to_hub", "--hub_model_id", "someone/model", "--hub_token", "hf_secret", "--hub_private_repo", "true"),
         HF_ENDPOINT=hub.address,
         HF_HUB_OFFLINE="0",
     )
     assert "Pushed to" in result.stdout, result.stderr
-    assert {"config.json", "model.safetensors", "tokenizer.json", "README.md"} <= set(hub.files)
-    assert not [name for name in hub.files if "/" in name or name.endswith(".jsonl")]
-    assert hub.files["model.safetensors"] == (folder / "model.safetensors").read_bytes()
-    assert b'model="someone/model"' in hub.files["README.md"]
-    assert {token for _, token in hub.requests} == {"Bearer hf_secret"}
+    files = hub.files("someone/model")
+    assert {"config.json", "model.safetensors", "tokenizer.json", "README.md", "modeling_precode.py"} <= set(files)
+    assert not [name for name in files if "/" in name or name.endswith((".jsonl", ".bin", ".pt", ".pth"))]
+    assert files["model.safetensors"] == (folder / "model.safetensors").read_bytes()
+    assert b'model="someone/model"' in files["README.md"]
+    # The Hub took the card's metadata, which says what the run says.
+    assert "/api/validate-yaml" in [request.path for request in hub.requests]
+    scores = json.loads((folder / "results.json").read_text(encoding="utf-8"))["scores"]["test"]
+    results = {
+        result.metric_name: result.metric_value for result in ModelCard.load(folder / "README.md").data.eval_results
+    }
+    assert results == {
+        "Accuracy": scores["accuracy"],
+        "Weighted F1": scores["weighted_f1"],
+        "Macro F1": scores["macro_f1"],
+    }
+    assert hub.repositories["model", "someone/model"].is_private
+    # The store of large files is another host, which gets no token.
+    assert {request.token for request in hub.requests if "/api/" in request.path} == {"hf_secret"}
     for path in folder.rglob("*"):
         assert not path.is_file() or b"hf_secret" not in path.read_bytes()
     assert "hf_secret" not in result.stdout + result.stderr
+
+
+def test_a_push_that_fails_says_what_to_do_and_leaves_the_checkpoint_and_the_command_for_later(hub, checkpoint):
+    expected = {
+        ("someone/unknown", "hf_unknown"): "401 Unauthorized.*hf auth login",
+        ("someone/read-only", "hf_reader"): "403 Forbidden.*a token that may write to someone/read-only",
+        ("someone/not-mine", "hf_other"): "403 Forbidden.*a token that may write to someone/not-mine",
+        ("someone/vanished", "hf_secret"): "404 Not Found.*check the name",
+        ("someone/conflict", "hf_secret"): "409 Conflict.*push again",
+        ("someone/busy", "hf_secret"): "429 Too Many Requests.*wait",
+        ("someone/broken", "hf_secret"): "500 Internal Server Error.*try later",
+        ("someone/cut", "hf_secret"): "Server disconnected",
+    }
+    hub.fail("POST", "vanished/preupload/", 404)
+    for name, status in (("conflict", 409), ("busy", 429), ("broken", 500)):
+        hub.fail("POST", f"{name}/commit/", status)
+    hub.cut("POST", "cut/commit/", after=100)
+    before = {path.name: path.read_bytes() for path in checkpoint.iterdir()}
+    said = push(hub, checkpoint, *expected)
+    failures = said.split("The push to the Hub failed ")[1:]
+    for ((name, _), words), failure in zip(expected.items(), failures, strict=True):
+        reason, later, outcome = failure.splitlines()[:3]
+        assert re.search(words, reason), failure
+        assert later.startswith(f"The checkpoint is safe in {checkpoint}; push it later with: hf upload {name} ")
+        assert f"'{checkpoint}'" in later
+        assert outcome == f"{name} None"
+    assert {path.name: path.read_bytes() for path in checkpoint.iterdir()} == before
+    assert all(hub.files(name) == {} for _, name in hub.repositories)
+
+    # The weights had arrived: what failed goes on from there.
+    uploads = sum(request.method == "PUT" for request in hub.requests)
+    assert "http" in push(hub, checkpoint, ("someone/broken", "hf_secret")).split("someone/broken ")[-1]
+    assert sum(request.method == "PUT" for request in hub.requests) == uploads
+    assert hub.files("someone/broken")["config.json"] == (checkpoint / "config.json").read_bytes()
+
+
+def test_what_passes_is_tried_again(hub, checkpoint):
+    """The Hub is busy, or broken for a moment; a connection ends in the middle of the weights."""
+    hub.fail("POST", "/preupload/", 429, **{"Retry-After": "0"})
+    hub.fail("POST", "/objects/batch", 500)
+    hub.cut("PUT", "/store/", after=100)
+    push(hub, checkpoint, ("someone/model", "hf_secret"))
+    assert hub.files("someone/model")["model.safetensors"] == (checkpoint / "model.safetensors").read_bytes()
+    assert all(not failure.times for failure in hub.failures)

@@ -1,23 +1,20 @@
 """What is exported is read back the same; the card tells where it is from; what may not be passed on is not.
 
-A push is tried in a real process against a small Hub on loopback.
+A push is tried in a real process against a Hub on loopback.
 """
 
-import io
 import json
-import threading
-from http.server import ThreadingHTTPServer
 
 import datasets
 import pytest
 import yaml
-from test_push import Hub
+from hub_repositories import Repository, StoredFile
 from test_scripts import run
 
 from data_scripts import label_names
 from data_scripts.sharing import export_corpus, push_corpus
 
-REPOSITORY = "someone/model"  # the one that the Hub of test_push has
+REPOSITORY = "someone/corpus"
 EMOTIONPUSH = json.dumps([[{"speaker": "1", "utterance": "Hi 😀", "emotion": "joy"}]])
 
 
@@ -143,59 +140,28 @@ def test_a_split_without_dialogues_is_refused(corpus, tmp_path):
     assert not (tmp_path / "export").exists()
 
 
-class DatasetHub(Hub):
-    """Knows datasets too: what they hold, whether they are private, and what is deleted from them."""
-
-    public = False
-    bodies: dict[str, list[dict]]
-
-    def do_GET(self):
-        if self.path.startswith(f"/api/datasets/{REPOSITORY}/tree/"):
-            self.answer([{"type": "file", "path": name, "size": 1, "oid": "0" * 40} for name in self.files])
-        else:
-            self.answer({"id": REPOSITORY, "private": not self.public})
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.bodies[self.path] = [json.loads(line) for line in body.splitlines()]
-        self.rfile = io.BytesIO(body)
-        super().do_POST()
-
-
-@pytest.fixture
-def hub():
-    handler = type("DatasetHub", (DatasetHub,), {"files": {}, "requests": [], "bodies": {}})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    handler.address = f"http://127.0.0.1:{server.server_port}"
-    yield handler
-    server.shutdown()
-
-
 def push(hub, folder, *flags: str):
     command = ("-m", "data_scripts", "--export", str(folder), "--push_to_hub", REPOSITORY, *flags)
     return run(*command, check=False, HF_ENDPOINT=hub.address, HF_HUB_OFFLINE="0", HF_TOKEN="hf_secret")
 
 
-def created_private(hub) -> bool:
-    asked = hub.bodies["/api/repos/create"][0]
-    return asked.get("visibility") == "private" or bool(asked.get("private"))  # by the version of huggingface_hub
-
-
 def test_a_push_uploads_the_export_as_a_dataset(hub, corpus, tmp_path):
     export_corpus(corpus, tmp_path / "export", "custom")
     (tmp_path / "export" / "notes.txt").write_text("mine")
-    hub.files |= {"data/train-00000-of-00002.parquet": b"an earlier push", "LICENSE": b"kept"}
+    earlier = {"data/train-00000-of-00002.parquet": b"an earlier push", "LICENSE": b"kept"}
+    repository = Repository(REPOSITORY)
+    files = {path: StoredFile(data, is_large=False) for path, data in earlier.items()}
+    repository.commit("main", {"summary": "earlier"}, files, [])
+    hub.repositories["dataset", REPOSITORY] = repository
     result = push(hub, tmp_path / "export")
     assert result.returncode == 0 and "Pushed to" in result.stdout, result.stderr
-    assert hub.bodies["/api/repos/create"][0]["type"] == "dataset"
-    assert not created_private(hub)
+    assert not repository.is_private
+    pushed = hub.files(REPOSITORY, kind="dataset")
     for path in ("README.md", "data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"):
-        assert hub.files[path] == (tmp_path / "export" / path).read_bytes()
-    assert "notes.txt" not in hub.files
-    commit = hub.bodies[f"/api/datasets/{REPOSITORY}/commit/main"]
-    deleted = [entry["value"]["path"] for entry in commit if entry["key"] == "deletedFile"]
-    assert deleted == ["data/train-00000-of-00002.parquet"]  # or its rows would be read with the new ones
+        assert pushed[path] == (tmp_path / "export" / path).read_bytes()
+    assert "notes.txt" not in pushed
+    assert "data/train-00000-of-00002.parquet" not in pushed  # or its rows would be read with the new ones
+    assert pushed["LICENSE"] == b"kept"
     assert "hf_secret" not in result.stdout + result.stderr
 
 
@@ -206,16 +172,17 @@ def test_what_may_not_be_passed_on_needs_a_flag_and_a_private_repository(hub, em
     assert "its licence forbids passing it on" in result.stderr and "--allow_restricted" in result.stderr
     assert hub.requests == []
 
-    hub.public = True  # a repository of this name is there, for everybody to see
+    # A repository of this name is there, for everybody to see.
+    hub.repositories["dataset", REPOSITORY] = Repository(REPOSITORY)
     result = push(hub, tmp_path / "export", "--allow_restricted")
     assert result.returncode == 1 and f"{REPOSITORY} is public" in result.stderr
-    assert hub.files == {}
+    assert hub.files(REPOSITORY, kind="dataset") == {}
 
-    hub.public = False
+    del hub.repositories["dataset", REPOSITORY]
     result = push(hub, tmp_path / "export", "--allow_restricted")
     assert result.returncode == 0, result.stderr
-    assert created_private(hub)
-    assert "README.md" in hub.files
+    assert hub.repositories["dataset", REPOSITORY].is_private
+    assert "README.md" in hub.files(REPOSITORY, kind="dataset")
 
 
 def test_a_push_that_fails_leaves_the_export_and_the_command_for_later(corpus, tmp_path, capsys):

@@ -1,0 +1,95 @@
+"""Labelled dialogues as a table for a terminal, JSON Lines, CSV or a web page: each in pieces, as they come."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from data_scripts.dialogues import Dialogue
+
+from .html_page import page
+
+# A dialogue as it was read, and its turns as the pipeline gives them.
+Labelled = Iterable[tuple[Dialogue, list[dict]]]
+WIDEST_SPEAKER = 20
+
+
+def as_table(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+    """Label, probability, speaker and text of an utterance a line, text folded to the width of a terminal."""
+    is_terminal = sys.stdout.isatty()
+    width = max(shutil.get_terminal_size().columns, 60) if is_terminal else None
+    label_width = max(map(len, labels), default=0)
+    for number, (dialogue, turns) in enumerate(labelled):
+        yield "\n" * bool(number) + f"Dialogue {printable(dialogue.dialogue_id)}\n"
+        speakers = [printable(turn.get("speaker", ""))[:WIDEST_SPEAKER] for turn in turns]
+        speaker_width = max(map(len, speakers), default=0)
+        for speaker, turn in zip(speakers, turns, strict=True):
+            head = f"  {turn['label']:<{label_width}} {turn['score']:4.0%}  "
+            head += f"{speaker:<{speaker_width}}  " if speaker_width else ""
+            text = printable(turn["text"])
+            folded = textwrap.wrap(text, width - len(head)) if width else [text]
+            head = bold(head, turn["label"]) if is_terminal and "NO_COLOR" not in os.environ else head
+            yield head + ("\n" + " " * (label_width + 9 + (speaker_width + 2) * bool(speaker_width))).join(folded)
+            yield "\n"
+            if "distribution" in turn:
+                likely = sorted(turn["distribution"].items(), key=lambda pair: -pair[1])
+                yield " " * (label_width + 9) + "  ".join(f"{label} {share:.0%}" for label, share in likely) + "\n"
+
+
+def bold(head: str, label: str) -> str:
+    return head.replace(label, f"\033[1m{label}\033[0m", 1)
+
+
+def printable(text: str) -> str:
+    """Without what could move the cursor, or do worse to a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def as_json_lines(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+    """A dialogue a line, in the form of the corpus `custom` with `predictions` and `scores` beside it."""
+    for dialogue, turns in labelled:
+        row = {
+            "dialogue_id": dialogue.dialogue_id,
+            "utterances": [turn["text"] for turn in turns],
+            "speakers": [turn.get("speaker", "") for turn in turns],
+        }
+        if any(utterance.label for utterance in dialogue.utterances):
+            row["labels"] = [utterance.label for utterance in dialogue.utterances]
+        row |= {"predictions": [turn["label"] for turn in turns], "scores": [turn["score"] for turn in turns]}
+        if turns and "distribution" in turns[0]:
+            row["distributions"] = [turn["distribution"] for turn in turns]
+        yield json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def as_csv(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+    """An utterance a row under a header; with distributions, a column for each label."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for number, (dialogue, turns) in enumerate(labelled):
+        if not number:
+            more = labels if turns and "distribution" in turns[0] else ()
+            header = ["dialogue_id", "speaker", "text", "label", "prediction", "score"]
+            writer.writerow([*header, *(f"probability of {label}" for label in more)])
+        for utterance, turn in zip(dialogue.utterances, turns, strict=True):
+            said = [dialogue.dialogue_id, turn.get("speaker", ""), turn["text"], utterance.label or ""]
+            shares = turn.get("distribution", {}).values()
+            writer.writerow([*said, turn["label"], *(f"{share:.6f}" for share in (turn["score"], *shares))])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def as_page(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+    return page(name, model, labels, ((dialogue.dialogue_id, turns) for dialogue, turns in labelled))
+
+
+WRITERS: dict[str, Callable[[Labelled, Sequence[str], str, str], Iterator[str]]] = {
+    "table": as_table,
+    "jsonl": as_json_lines,
+    "csv": as_csv,
+    "html": as_page,
+}

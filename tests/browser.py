@@ -1,0 +1,91 @@
+"""A page as Chromium shows it: served on loopback in a frame of some width, measured there by a script."""
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-default-apps"),
+    *("--disable-extensions", "--hide-scrollbars", "--enable-logging=stderr"),
+]
+FRAME = """<!DOCTYPE html><title>waiting</title><iframe src="/page" width="{width}" height="800"></iframe><script>
+const frame = document.querySelector("iframe")
+frame.onload = () => {{
+  const page = frame.contentDocument, root = page.documentElement
+  const wide = [...page.body.querySelectorAll("*")].filter(e => !e.closest(".scroll") && e.getClientRects().length &&
+    e.getBoundingClientRect().right > {width} + 1)
+  const of = selector => page.querySelectorAll(selector).length
+  const plot = page.querySelector(".plots").getBoundingClientRect()
+  document.body.textContent = JSON.stringify({{
+    title: page.title, scroll_width: root.scrollWidth, width: frame.contentWindow.innerWidth,
+    too_wide: wide.map(e => e.outerHTML.slice(0, 100)), text: page.querySelector(".text").textContent,
+    items: of("li"), figures: of("figure"), foreign: of("script, img, iframe, link, object, form, [onerror]"),
+    plot_left: plot.left, dialogue_right: page.querySelector(".dialogue").getBoundingClientRect().right,
+    font_size: parseFloat(frame.contentWindow.getComputedStyle(page.querySelector(".text")).fontSize),
+  }})
+  document.title = "done"
+}}
+</script>"""
+
+
+@dataclass
+class Shown:
+    """What the browser measured, logged on its console, and asked of the network besides the page itself."""
+
+    measured: dict
+    console: list[str]
+    requests: list[str]
+
+
+def show(page: Path, width: int, profile: Path) -> Shown:
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        """The page, its frame, and, as a proxy, a witness of every request to elsewhere."""
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            known = {"/page": page.read_bytes(), "/frame": FRAME.format(width=width).encode()}
+            self.send_response(200 if self.path in known else 404)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(known.get(self.path, b""))
+
+        def do_CONNECT(self) -> None:
+            asked.append(self.path)
+            self.send_error(403)
+
+        def log_message(self, *args) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"127.0.0.1:{server.server_port}"
+        options = [
+            f"--user-data-dir={profile}",
+            f"--proxy-server={address}",
+            "--virtual-time-budget=5000",
+            "--dump-dom",
+        ]
+        result = subprocess.run(
+            [CHROMIUM, *FLAGS, *options, f"http://{address}/frame"], capture_output=True, text=True, timeout=120
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    body = re.search(r"<body[^>]*>(\{.*\})</body>", result.stdout, re.DOTALL)
+    assert body, result.stdout[-2000:] + result.stderr[-2000:]
+    text = body[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    console = [line for line in result.stderr.splitlines() if "CONSOLE" in line]
+    # The browser asks for an icon and for its maker's services of its own accord, whatever the page.
+    own = ("/page", "/frame", "/favicon.ico")
+    requests = [path for path in asked if path not in own and "google" not in path]
+    return Shown(json.loads(text), console, requests)

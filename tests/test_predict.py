@@ -1,0 +1,301 @@
+"""What `precode predict` promises: any form of dialogue in, a table, JSON Lines, CSV or a page out, whole or not at
+all, and a word about what is wrong."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from configparser import ConfigParser
+from html.parser import HTMLParser
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import browser
+import pytest
+import torch
+from hub_repositories import StoredFile
+from test_scripts import ROOT, run
+
+from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
+from modeling_precode.command_line import main
+from modeling_precode.html_page import page
+
+TEXT = "Ann: I am so happy!\nBo: About what?\n\nThe weather ...\n"
+TRAPS = ['<script>document.title = "trap"</script>', '<img src="http://trap.test/x" onerror="alert(1)">', "a" * 400]
+
+
+@pytest.fixture
+def checkpoint(tokenizer, tiny_config, tmp_path) -> Path:
+    torch.manual_seed(0)
+    model = PreCodeForUtteranceClassification(tiny_config())
+    torch.nn.init.normal_(model.classifier.output.weight, std=3)
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def predict(checkpoint, tmp_path, capsys):
+    """A function: arguments -> what the command prints."""
+
+    def run(*arguments: str) -> str:
+        main(["predict", "--model", str(checkpoint), *map(str, arguments)])
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def dialogue(tmp_path) -> Path:
+    path = tmp_path / "dialogue.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def test_a_text_file_becomes_a_table(predict, dialogue):
+    lines = predict(dialogue).splitlines()
+    assert lines[0] == "Dialogue 1"
+    words = lines[1].split()
+    assert words[0] in ("anger", "joy", "neutral") and words[1].endswith("%")
+    assert lines[1].endswith("Ann  I am so happy!") and lines[2].endswith("Bo   About what?")
+    assert lines[4] == "Dialogue 4" and lines[5].endswith("  The weather ...")
+    shares = predict(dialogue, "--distribution").splitlines()[2].split()
+    assert sorted(shares[::2]) == ["anger", "joy", "neutral"]
+
+
+def test_a_table_cannot_steer_the_terminal(predict, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("Ann: so \033]0;trap\007 \033[2J happy\n")
+    assert "\033" not in predict(path) and "happy" in predict(path)
+
+
+def test_all_formats_in_give_the_same_predictions(predict, dialogue, tmp_path):
+    expected = json.loads(predict(dialogue, "--format", "jsonl").splitlines()[0])
+    assert expected["utterances"] == ["I am so happy!", "About what?"]
+    assert expected["speakers"] == ["Ann", "Bo"]
+    given = {"dialogue_id": "1", "utterances": expected["utterances"], "speakers": ["Ann", "Bo"]}
+    rows = "1,Ann,I am so happy!,joy\n1,Bo,About what?,\n"
+    for name, content in {
+        "a.jsonl": json.dumps({**given, "labels": ["joy", None]}),
+        "a.csv": "dialogue_id,speaker,text,label\n" + rows,
+        "b.csv": "call,who,words,label\n" + rows,
+    }.items():
+        (tmp_path / name).write_text(content + "\n")
+    columns = ["--columns", "dialogue_column=call", "speaker_column=who", "text_column=words"]
+    for arguments in (["a.jsonl"], ["a.csv"], ["b.csv", *columns]):
+        found = json.loads(predict(tmp_path / arguments[0], *arguments[1:], "--format", "jsonl"))
+        assert found.pop("labels") == ["joy", None]
+        assert found == {**expected, "scores": pytest.approx(expected["scores"], abs=1e-6)}
+
+
+def test_csv_has_an_utterance_a_row_and_a_column_a_label(predict, dialogue):
+    rows = list(csv.DictReader(io.StringIO(predict(dialogue, "--format", "csv", "--distribution"))))
+    assert [row["text"] for row in rows] == ["I am so happy!", "About what?", "The weather ..."]
+    assert [row["dialogue_id"] for row in rows] == ["1", "1", "4"]
+    for row in rows:
+        shares = {name: float(row[f"probability of {name}"]) for name in ("anger", "joy", "neutral")}
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
+        assert row["prediction"] == max(shares, key=shares.__getitem__)
+        assert float(row["score"]) == pytest.approx(max(shares.values()))
+    assert "probability of joy" not in predict(dialogue, "--format", "csv")
+
+
+def test_predictions_are_a_corpus_again(predict, dialogue, tmp_path):
+    predict(dialogue, "--output", tmp_path / "out.jsonl")
+    again = predict(tmp_path / "out.jsonl", "--format", "jsonl")
+    assert again == (tmp_path / "out.jsonl").read_text()
+
+
+def test_the_command_is_installed_under_its_name():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    [(name, target)] = [line.split(" = ") for line in setup["options.entry_points"]["console_scripts"].split("\n")[1:]]
+    assert name == "precode"
+    assert EntryPoint(name, target, "console_scripts").load() is main
+
+
+def test_standard_input_is_read_in_a_real_process(checkpoint, tmp_path):
+    command = [sys.executable, "-m", "modeling_precode.command_line", "predict", "-", "--model", str(checkpoint)]
+
+    def run(arguments: list[str], text: str) -> subprocess.CompletedProcess:
+        return subprocess.run([*command, *arguments], input=text, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+    result = run([], TEXT)
+    assert result.returncode == 0, result.stderr
+    assert [line.split()[0] for line in result.stdout.splitlines() if line][0] == "Dialogue"
+    assert result.stdout.count("%") == 3
+    line = json.dumps({"utterances": ["so happy"]})
+    result = run(["--input_format", "jsonl", "--output", str(tmp_path / "out.csv")], line + "\nno json\n")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("error: /dev/stdin:2: not JSON; got 'no json'")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]  # nothing half written
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv", "out.html"])
+def test_an_output_is_whole_or_as_it_was(predict, dialogue, tmp_path, name):
+    output = tmp_path / name
+    predict(dialogue, "--output", output)
+    before = output.read_bytes()
+    assert b"I am so happy!" in before
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"utterances": ["so"]}\n' * 1500 + "no json\n")
+    with pytest.raises(SystemExit, match="broken.jsonl:1501: not JSON"):
+        predict(broken, "--output", output)
+    assert output.read_bytes() == before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_without_a_model_it_takes_the_quick_starts_or_says_how_to_get_one(
+    dialogue, checkpoint, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="error: no --model, and none in checkpoints/quickstart/finetuned: make one"):
+        main(["predict", str(dialogue)])
+    (tmp_path / "checkpoints" / "quickstart").mkdir(parents=True)
+    checkpoint.rename(tmp_path / "checkpoints" / "quickstart" / "finetuned")
+    main(["predict", str(dialogue)])
+    assert "I am so happy!" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.txt"], "nowhere.txt: no such file; give one"),
+        (["dialogue.txt", "--output", "out.doc"], "--output out.doc: its name says no format; known are .jsonl, .csv"),
+        (["dialogue.txt", "--output", "no/out.csv"], "--output no/out.csv: no folder for such a file"),
+        (["dialogue.txt", "--columns", "txt_column=a"], "--columns txt_column: unknown; known are dialogue_column"),
+        (["model"], "model: a folder; give a file"),
+        (["model/config.json", "--output", "model/config.json", "--format", "csv"], "the file that is read"),
+        (["model/README"], "no such file"),
+        (["dialogue.txt", "--input_format", "csv"], "dialogue.txt:1: missing column dialogue_id, text"),
+        (["dialogue.txt", "--max_batch_tokens", "0"], "max_batch_tokens must be at least 1; got 0"),
+        (["dialogue.txt", "--frmat", "csv"], "unrecognized arguments: --frmat csv; see precode"),
+        ([], "the following arguments are required: FILE; see precode predict --help"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(predict, dialogue, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        predict(*arguments)
+    assert message in str(stopped.value) and "\n" not in str(stopped.value)
+
+
+def test_a_checkpoint_that_labels_nothing_is_refused(tokenizer, tiny_config, dialogue, tmp_path):
+    PreCodeForConversationCompletion(tiny_config()).save_pretrained(tmp_path / "pretrained")
+    tokenizer.save_pretrained(tmp_path / "pretrained")
+    with pytest.raises(SystemExit, match="PreCodeForConversationCompletion, which labels nothing; fine-tune it first"):
+        main(["predict", str(dialogue), "--model", str(tmp_path / "pretrained")])
+
+
+def test_a_model_on_the_hub_labels_by_its_name_and_revision_and_its_token_stays_secret(
+    hub, checkpoint, dialogue, predict, tmp_path
+):
+    hub.add("someone/emotions", checkpoint, is_private=True)
+    repository = hub.repositories["model", "someone/emotions"]
+    repository.tags["v1"] = repository.at("main")
+    repository.commit("main", {"summary": "broken"}, {"config.json": StoredFile(b"{}", is_large=False)}, [])
+    settings = {"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "HF_TOKEN": "hf_secret"}
+
+    def on_the_hub(*arguments: str, **changed: str) -> subprocess.CompletedProcess:
+        command = ("-m", "modeling_precode.command_line", "predict", str(dialogue), "--model", *arguments)
+        result = run(*command, check=False, **{**settings, **changed})
+        assert "hf_secret" not in result.stdout + result.stderr and "Traceback" not in result.stderr
+        return result
+
+    result = on_the_hub("someone/emotions", "--revision", "v1", "--output", str(tmp_path / "page.html"))
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "by <b>someone/emotions</b>" in page and "hf_secret" not in page
+    assert on_the_hub("someone/emotions", "--revision", "v1", HF_HUB_OFFLINE="1").stdout == predict(dialogue)
+    for arguments in (["someone/emotions", "--revision", "v2"], ["someone/nothing"]):
+        result = on_the_hub(*arguments)
+        assert result.returncode == 1
+        assert arguments[-1] in result.stderr.splitlines()[-1]
+        assert result.stderr.splitlines()[-1].startswith("error: ")
+
+
+class Elements(HTMLParser):
+    def __init__(self, page: str):
+        super().__init__()
+        self.found: list[tuple[str, dict]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+@pytest.fixture
+def trapped_page(predict, tmp_path) -> Path:
+    """A page of dialogues whose text, names and ids would like to be more than text."""
+    turns = {"utterances": ["I am so happy!", *TRAPS, ""] * 4, "speakers": ["Ann", *TRAPS[:2], "Bo", ""] * 4}
+    path = tmp_path / 'tr"ap<b>.jsonl'
+    path.write_text("".join(json.dumps({"dialogue_id": trap, **turns}) + "\n" for trap in TRAPS))
+    predict(path, "--output", tmp_path / "page.html")
+    return tmp_path / "page.html"
+
+
+def test_a_page_needs_nothing_else_and_escapes_all_text(trapped_page):
+    page = trapped_page.read_text(encoding="utf-8")
+    elements = Elements(page).found
+    assert not {"script", "img", "link", "iframe", "b<", "object"} & {tag for tag, _ in elements}
+    for tag, attributes in elements:
+        assert not any(name.startswith("on") for name in attributes), (tag, attributes)
+        for name in ("src", "href", "action", "data"):
+            assert attributes.get(name, "#").startswith("#")
+    assert "url(" not in page and "@import" not in page
+    assert sum(tag == "figure" for tag, _ in elements) == 3 * 3
+    assert sum(tag == "li" for tag, _ in elements) == 3 * 20
+    # Each label is written, not only coloured, and each plot says what it shows.
+    assert page.count('<span class="place">') == 60
+    assert all("over the dialogue: peak" in a["aria-label"] for tag, a in elements if tag == "svg")
+    ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {a["href"][1:] for tag, a in elements if tag == "a"} <= set(ids)
+
+
+def test_the_plots_of_a_long_dialogue_are_means_and_those_of_an_empty_one_are_empty():
+    def turn(joy: float) -> dict:
+        label, shares = ("joy" if joy > 0.5 else "neutral"), {"joy": joy, "neutral": 1 - joy}
+        return {"text": "so", "label": label, "score": shares[label], "distribution": shares}
+
+    dialogues = [("1", [turn(1.0), turn(0.0)] * 200), ("2", []), ("3", [turn(0.9)])]
+    text = "".join(page("calls", "model", ["joy", "neutral"], dialogues))
+    lines = [attributes["points"] for tag, attributes in Elements(text).found if tag == "polyline"]
+    long, *_ = [[float(pair.split(",")[1]) for pair in line.split()] for line in lines]
+    assert len(long) == 82  # 80 means, and both edges
+    assert set(long) <= {24.0, 36.0}  # of 60: three of five, or two of five, are joy
+    assert "means of 5 utterances each" in text
+    assert lines[2] == lines[3] == ""
+    assert text.count('aria-label="utterance 1: joy 90%"') == 1
+
+
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_page_fits_a_phone_and_a_desktop_in_a_real_browser(trapped_page, tmp_path, width):
+    shown = browser.show(trapped_page, width, tmp_path / "profile")
+    measured = shown.measured
+    assert (measured["width"], measured["scroll_width"], measured["too_wide"]) == (width, width, [])
+    assert shown.console == []
+    assert shown.requests == []
+    assert (measured["items"], measured["figures"], measured["foreign"]) == (60, 9, 0)
+    assert measured["title"] == 'tr"ap<b>.jsonl · emotions'
+    assert measured["text"] == "I am so happy!"
+    assert measured["font_size"] >= 16
+    beside = measured["plot_left"] >= measured["dialogue_right"]
+    assert beside == (width == 1280)
+
+
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+def test_the_browser_would_tell_of_what_a_page_must_not_do(tmp_path):
+    """That the test above can fail: a page with a script that fails, a picture from elsewhere, and a wide line."""
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<title>bad</title><div class="plots"></div><ol class="dialogue"><li><p class="text" style="width:2000px">a'
+        '</p></li></ol><img src="http://trap.test/x"><script>console.error("an error"); undefined_name()</script>'
+    )
+    shown = browser.show(page, 390, tmp_path / "profile")
+    assert shown.measured["scroll_width"] > 390 and shown.measured["too_wide"]
+    assert any("undefined_name" in line for line in shown.console)
+    assert any("trap.test" in path for path in shown.requests)
+    assert shown.measured["foreign"] == 2
