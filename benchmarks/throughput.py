@@ -2,7 +2,8 @@
 """How fast the model trains and predicts on real dialogue, against the original's schedule, in one run.
 
     python benchmarks/throughput.py
-    python benchmarks/throughput.py --corpus opsub --data_dir subtitles.zip --labelled_corpus meld --labelled_data_dir MELD
+    python benchmarks/throughput.py --corpus opsub --data_dir subtitles.zip \\
+        --labelled_corpus meld --labelled_data_dir MELD
 
 The original takes one dialogue a step, every utterance padded to 60 tokens, in plain PyTorch (`benchmarks/plain.py`):
 that is 1.0 x. Then the same model in this library: one dialogue a step, and as many as have `--batch_tokens` tokens.

@@ -34,10 +34,7 @@ class BiGRU(nn.GRU):
             (2, I, hidden_size), the states at each place of both directions: the backward ones begin at the ends.
         """
         if inputs.device.type != "cpu":
-            sizes = torch.tensor(steps.sizes)
-            states = super().forward(PackedSequence(inputs.index_select(0, index[0]), sizes))[0].data
-            forward_states, backward_states = states.chunk(2, dim=-1)
-            return torch.stack([forward_states, backward_states.index_select(0, steps.places[0][steps.items[1]])])
+            return self.packed_states(inputs, index, steps)
         input_weight, weight, input_bias, bias = (
             torch.stack([getattr(self, f"{name}_l0"), getattr(self, f"{name}_l0_reverse")])
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -51,6 +48,13 @@ class BiGRU(nn.GRU):
         # Under autocast the gates have another type than the weights.
         weight, bias = weight.to(gates.dtype), bias[:, 2 * size :].to(gates.dtype)
         return _Recurrence.apply(gates, weight, bias, index, steps)
+
+    def packed_states(self, inputs: Tensor, index: Tensor, steps: Steps) -> Tensor:
+        """The same through `nn.GRU`, which on a GPU is cuDNN's."""
+        sizes = torch.tensor(steps.sizes)
+        states = super().forward(PackedSequence(inputs.index_select(0, index[0]), sizes))[0].data
+        forward_states, backward_states = states.chunk(2, dim=-1)
+        return torch.stack([forward_states, backward_states.index_select(0, steps.places[0][steps.items[1]])])
 
 
 def join(states: Tensor, steps: Steps) -> Tensor:

@@ -42,7 +42,7 @@ class ConversationEmotionPipeline(Pipeline):
             dialogues, a generator of them, or a `datasets.Dataset` or `IterableDataset` with the column `utterances`
             and, optionally, `speakers`.
         distribution: also give the probability of every label.
-        max_batch_tokens: tokens, padding counted, that go through the model at once; a longer dialogue goes alone.
+        max_batch_tokens: tokens that go through the model at once; a longer dialogue goes alone.
             No result depends on it.
 
     Raises:
@@ -104,23 +104,16 @@ class ConversationEmotionPipeline(Pipeline):
 
 
 def _batches(encoded: list[dict], max_tokens: int) -> list[list[int]]:
-    """Indices of dialogues of like size, in batches of at most `max_tokens` padded tokens."""
-
-    def size(index: int) -> tuple[int, int]:
-        dialogue = encoded[index]["input_ids"]
-        return len(dialogue), max(map(len, dialogue))
-
+    """Indices of dialogues of like length, in batches of at most `max_tokens` tokens."""
+    sizes = [sum(map(len, row["input_ids"])) for row in encoded]
     batches: list[list[int]] = []
-    longest_utterance = 0
-    for index in sorted((i for i, row in enumerate(encoded) if row["input_ids"]), key=size):
-        utterances, tokens = size(index)
-        longest_utterance = max(longest_utterance, tokens)
-        # Sorted, so this dialogue has the most utterances of its batch.
-        if batches and (len(batches[-1]) + 1) * utterances * longest_utterance <= max_tokens:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-            longest_utterance = tokens
+    tokens = max_tokens
+    for index in sorted(filter(sizes.__getitem__, range(len(sizes))), key=lambda i: len(encoded[i]["input_ids"])):
+        if tokens + sizes[index] > max_tokens:
+            batches.append([])
+            tokens = 0
+        batches[-1].append(index)
+        tokens += sizes[index]
     return batches
 
 

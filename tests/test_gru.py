@@ -1,12 +1,21 @@
 """What `BiGRU` promises: the numbers of `nn.GRU`, forward and backward, for sequences without padding."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
 from modeling_precode.gru import BiGRU, join
-from modeling_precode.steps import Steps
+from modeling_precode.kernels import kernels_for
+from modeling_precode.pooling import pool
+from modeling_precode.steps import BLOCK, Steps
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("lengths", [[1], [1, 1], [4, 4, 4], [3, 1, 9, 9, 4]])
@@ -33,6 +42,8 @@ def test_states_and_gradients_are_those_of_pytorch(lengths):
         results.append([states.detach(), x.grad, *(parameter.grad for parameter in gru.parameters())])
         with torch.no_grad():
             torch.testing.assert_close(run(x), states, rtol=1e-12, atol=1e-12)
+    index = index[steps.items]
+    torch.testing.assert_close(ours.packed_states(inputs, index, steps), ours(inputs, index, steps))
     for our, their in zip(*results, strict=True):
         torch.testing.assert_close(our, their, rtol=1e-10, atol=1e-12)
 
@@ -44,3 +55,47 @@ def test_it_trains_under_bfloat16_autocast():
     states.float().sum().backward()
     assert states.dtype == torch.bfloat16
     assert all(torch.isfinite(parameter.grad).all() for parameter in gru.parameters())
+
+
+@pytest.mark.skipif(kernels_for(torch.zeros(1)) is None, reason="no C compiler, so no kernels")
+@pytest.mark.parametrize("size", [3, 40])
+def test_the_compiled_kernels_give_the_numbers_of_pytorch(monkeypatch, size):
+    """Over several blocks, with and without gradients."""
+    torch.manual_seed(0)
+    lengths = torch.randint(1, 9, (2 * BLOCK + 50,)).tolist()
+    steps, gru = Steps.of(lengths), BiGRU(7, size)
+    inputs, index = torch.randn(30, 7), torch.randint(0, 30, (2, sum(lengths)))
+    results = []
+    for use in ("1", "0"):
+        monkeypatch.setenv("PRECODE_KERNELS", use)
+        gru.zero_grad()
+        states = gru(inputs, index, steps)
+        pooled = pool(states, steps)
+        torch.manual_seed(1)
+        (pooled * torch.randn_like(pooled)).sum().backward()
+        with torch.no_grad():
+            torch.testing.assert_close(gru(inputs, index, steps), states)
+        results.append([states.detach(), pooled.detach(), *(parameter.grad.clone() for parameter in gru.parameters())])
+    for compiled, plain in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, plain, rtol=1e-5, atol=1e-4)
+
+
+def test_a_maximum_that_is_reached_twice_passes_its_gradient_once(monkeypatch):
+    for use in ("1", "0"):
+        monkeypatch.setenv("PRECODE_KERNELS", use)
+        states = torch.tensor([[[1.0], [1.0], [0.0]]], requires_grad=True)
+        pool(states, Steps.of([3])).sum().backward()
+        torch.testing.assert_close(states.grad.flatten(), torch.tensor([1 + 1 / 3, 1 / 3, 1 / 3]))
+
+
+def test_without_a_compiler_pytorch_does_the_work(tmp_path):
+    code = """if True:
+        import torch
+        from modeling_precode.gru import BiGRU, Steps
+        from modeling_precode.kernels import kernels_for
+        states = BiGRU(2, 2)(torch.zeros(1, 2), torch.zeros(2, 1, dtype=torch.long), Steps.of([1]))
+        print(kernels_for(states), states.shape)
+    """
+    environment = {**os.environ, "CC": "no-such-compiler", "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert printed.stdout == "None torch.Size([2, 1, 2])\n"

@@ -20,6 +20,7 @@ from modeling_precode import (
     PreCodeModel,
 )
 from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES, UTTERANCE_ENCODERS
+from modeling_precode.dropout import Dropout
 from modeling_precode.steps import Steps
 
 SIZES = (5, 1, 3, 2)
@@ -210,6 +211,47 @@ def test_long_word_vectors_are_scaled_down_on_look_up_and_stay_as_they_are(make)
     torch.testing.assert_close(vectors.norm(dim=-1), torch.tensor([1.0, 0.01 * 12**0.5]))
     torch.testing.assert_close(embedding.weight, before, rtol=0, atol=0)
     assert make(PreCodeModel, word_vector_max_norm=None).utterance_encoder.max_norm is None
+
+
+@pytest.mark.parametrize(
+    ("model_class", "objective"),
+    [
+        (PreCodeForConversationCompletion, "in_batch_softmax"),
+        (PreCodeForConversationCompletion, "sampled_bce"),
+        (PreCodeForUtteranceClassification, "in_batch_softmax"),
+    ],
+)
+def test_a_training_step_with_a_layout_waits_for_no_number_of_the_device(make, model_class, objective):
+    """The device `meta` has no numbers: whatever asks for one fails there."""
+    rows = [{"input_ids": row, "labels": [0] * len(row)} for row in dialogues()]
+    if model_class is PreCodeForConversationCompletion:
+        rows = [{"input_ids": row["input_ids"]} for row in rows]
+    if objective == "sampled_bce":
+        rows = [{**row, "negative_input_ids": drawn} for row, drawn in zip(rows, dialogues([10] * 4), strict=True)]
+    model = make(model_class, convcom_objective=objective).train()
+    inputs = PreCodeDataCollator(with_layout=True)(rows)
+    torch.manual_seed(0)
+    expected = model(**inputs).loss
+    del inputs["layout"]
+    torch.manual_seed(0)
+    assert torch.equal(model(**inputs).loss, expected)
+
+    model, inputs = model.to("meta"), PreCodeDataCollator(with_layout=True)(rows)
+    loss = model(**{name: value.to("meta") for name, value in inputs.items()}).loss
+    loss.backward()
+    with pytest.raises(NotImplementedError, match="no data"):
+        model(**{name: value.to("meta") for name, value in inputs.items() if name != "layout"})
+
+
+def test_dropout_drops_its_share_and_scales_the_rest():
+    torch.manual_seed(0)
+    dropped = Dropout(0.2)(torch.ones(999, 101))
+    assert (dropped == 0).float().mean() == pytest.approx(0.2, abs=0.01)
+    assert dropped.mean() == pytest.approx(1, abs=0.01)
+    assert dropped.unique().numel() == 2
+    torch.manual_seed(0)
+    assert torch.equal(Dropout(0.2)(torch.ones(999, 101)), dropped)
+    assert torch.equal(Dropout(0.2).eval()(torch.ones(3)), torch.ones(3))
 
 
 @pytest.mark.parametrize("frozen", [True, False])

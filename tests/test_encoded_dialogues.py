@@ -1,0 +1,44 @@
+"""What reading token ids promises: the rows of the dataset, without copies."""
+
+import numpy as np
+import pytest
+from datasets import Dataset, concatenate_datasets
+
+from modeling_precode import DialoguesWithNegatives
+from modeling_precode.encoded_dialogues import EncodedDialogues
+
+ROWS = [[[d, 1, 2][: 1 + v % 3] for v in range(1 + d % 4)] for d in range(30)]
+
+
+def listed(dialogues) -> list[list[list[int]]]:
+    return [[list(map(int, utterance)) for utterance in row["input_ids"]] for row in dialogues]
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    return concatenate_datasets([Dataset.from_dict({"input_ids": part}) for part in (ROWS[:7], ROWS[7:8], ROWS[8:])])
+
+
+def test_rows_are_those_of_the_dataset(dataset):
+    assert listed(EncodedDialogues(dataset)[i] for i in range(30)) == ROWS
+    picked = dataset.filter(lambda row: len(row["input_ids"]) > 2).select([5, 0, 3])
+    assert listed(EncodedDialogues(picked)[i] for i in range(3)) == picked["input_ids"][:]
+
+
+def test_sizes_are_counted(dataset):
+    utterances, tokens = EncodedDialogues(dataset).sizes()
+    assert utterances.tolist() == [len(row) for row in ROWS]
+    assert tokens.tolist() == [sum(map(len, row)) for row in ROWS]
+
+
+def test_nothing_is_copied(dataset):
+    dialogues = EncodedDialogues(dataset)
+    one, again = (dialogues[3]["input_ids"][1] for _ in range(2))
+    assert np.shares_memory(one, again)
+
+
+def test_negatives_are_drawn_as_from_the_dataset(dataset):
+    ours, theirs = (DialoguesWithNegatives(rows, 10, seed=0) for rows in (EncodedDialogues(dataset), dataset))
+    for i in range(30):
+        drawn = [utterance.tolist() for utterance in ours[i]["negative_input_ids"]]
+        assert drawn == theirs[i]["negative_input_ids"]
