@@ -1,0 +1,107 @@
+#!/usr/bin/env python
+"""What a pass of pre-training costs, for corpora and models of several sizes: seconds, and memory of its own.
+
+    python benchmarks/growth.py --corpus opsub --data_dir subtitles.zip
+
+A corpus of so many utterances is the first dialogues that have them, from the start again where there are not enough.
+Every line is a process of its own; the memory is its largest anonymous resident memory in training, without the pages
+of the corpus's file, which the system keeps as long as it has room for them.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Subset
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from modeling_precode.batches import DialogueBatches, DialogueLoader  # noqa: E402
+
+from data_scripts import load_corpus  # noqa: E402
+from modeling_precode import (  # noqa: E402
+    PreCodeConfig,
+    PreCodeDataCollator,
+    PreCodeForConversationCompletion,
+    PreCodeTokenizer,
+    encode_dialogues,
+)
+from modeling_precode.encoded_dialogues import EncodedDialogues  # noqa: E402
+from modeling_precode.memory import keep_freed_memory  # noqa: E402
+
+
+def anonymous_megabytes() -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
+
+
+def one_pass(args: argparse.Namespace, utterances: int, size: int) -> dict[str, float]:
+    keep_freed_memory()
+    corpus = load_corpus(args.corpus, args.data_dir)["train"]
+    tokenizer = PreCodeTokenizer.train(row for batch in corpus.iter(1000) for row in batch["utterances"])
+    encoded = corpus.map(
+        encode_dialogues, batched=True, fn_kwargs={"tokenizer": tokenizer}, remove_columns=corpus.column_names
+    )
+    dialogues = EncodedDialogues(encoded)
+    counts, tokens = dialogues.sizes()
+    repeated = np.tile(np.arange(len(counts)), -(-utterances // int(counts.sum())))
+    picked = repeated[: np.searchsorted(counts[repeated].cumsum(), utterances) + 1]
+    batches = DialogueBatches(tokens[picked], seed=0, batch_tokens=args.batch_tokens)
+    loader = DialogueLoader(Subset(dialogues, picked), batches, collate_fn=PreCodeDataCollator())
+    config = PreCodeConfig(
+        vocab_size=len(tokenizer), utterance_hidden_size=size, conversation_hidden_size=size, freeze_word_vectors=True
+    )
+    torch.manual_seed(0)
+    model = PreCodeForConversationCompletion(config).train()
+    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=1e-3, fused=True)
+    memory, start = 0.0, time.perf_counter()
+    for batch in loader:
+        model(**batch).loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        memory = max(memory, anonymous_megabytes())
+    trained = int(counts[picked].sum())
+    return {"utterances": trained, "seconds": time.perf_counter() - start, "megabytes": memory}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", default="chitchat")
+    parser.add_argument("--data_dir")
+    parser.add_argument("--utterances", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--hidden_sizes", type=int, nargs="+", default=[150, 300, 450])
+    parser.add_argument("--batch_tokens", type=int, default=8192)
+    parser.add_argument("--one", action="store_true", help="a line, in this process, as JSON")
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(one_pass(args, args.utterances[0], args.hidden_sizes[0])))
+        return
+    print(
+        "| hidden size | utterances | seconds | utterances/s | against the smallest | MB |\n|---|---|---|---|---|---|"
+    )
+    for size in args.hidden_sizes:
+        slowest = None
+        for utterances in args.utterances:
+            command = [sys.executable, __file__, "--one", "--corpus", args.corpus, "--utterances", str(utterances)]
+            command += ["--hidden_sizes", str(size), "--batch_tokens", str(args.batch_tokens)]
+            command += ["--data_dir", args.data_dir] if args.data_dir else []
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+            line = json.loads(done.stdout.splitlines()[-1])
+            each = line["seconds"] / line["utterances"]
+            slowest = slowest or each
+            print(
+                f"| {size} | {line['utterances']:,} | {line['seconds']:.1f} | {1 / each:,.0f} | {each / slowest:.2f} "
+                f"| {line['megabytes']:,.0f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
