@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from data_scripts.options import parse_options
 
+from .checkpoints import FINGERPRINT
 from .configuration_precode import SIZES, UTTERANCE_ENCODERS, PreCodeConfig
 from .tokenization_precode import MAX_UTTERANCE_TOKENS, TEXT_MODES, PreCodeTokenizer
 from .word_vectors import load_word_vectors
@@ -176,11 +177,13 @@ def check_splits(corpus: dict) -> None:
         raise ValueError(f"--corpus: no split {', '.join(missing)}; found {', '.join(corpus)}")
 
 
-def check_output_dir(path: str, overwrite: bool) -> None:
-    """Refuse to write among files that are there already."""
+def check_output_dir(path: str, overwrite: bool, resume: str | None) -> None:
+    """Refuse to write among files that are there already, but for those of a run to go on."""
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"--output_dir {path}: a file; give a folder")
+    if resume and (folder / FINGERPRINT).is_file():
+        return
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise FileExistsError(f"--output_dir {path}: not empty; give another folder, or --overwrite_output_dir")
 
@@ -193,6 +196,13 @@ def check_tracker(report_to: str) -> None:
         raise ValueError(f"--report_to {report_to}: unknown; known are none, {', '.join(TRACKERS)}")
     if find_spec(report_to) is None:
         raise ValueError(f"--report_to {report_to}: not installed; pip install {report_to}")
+
+
+def use_cores(device: torch.device) -> None:
+    """On a CPU, give this process its share of the cores, where `OMP_NUM_THREADS` does not say how many threads."""
+    if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        torch.set_num_threads(max(cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)), 1))
 
 
 def start_output(main_process: bool) -> None:

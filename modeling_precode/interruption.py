@@ -1,0 +1,40 @@
+"""Being told to stop: SIGTERM, or Ctrl-C once."""
+
+import signal
+import sys
+from typing import NoReturn
+
+import torch
+from accelerate import Accelerator
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interruption:
+    """Within it, the first SIGTERM or Ctrl-C is noted, so that training can stop between two steps. The next one ends
+    the program at once."""
+
+    def __init__(self):
+        self.signal: signal.Signals | None = None
+
+    def __enter__(self) -> "Interruption":
+        self.before = {number: signal.signal(number, self.note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *exception) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def note(self, number: int, frame) -> None:
+        self.signal = signal.Signals(number)
+        self.__exit__()
+
+    def anywhere(self, accelerator: Accelerator) -> bool:
+        """Whether any process was told to stop; all processes call this together."""
+        told = torch.tensor(int(self.signal is not None), device=accelerator.device)
+        return bool(accelerator.reduce(told, "sum"))
+
+    def end(self) -> NoReturn:
+        """Exit with the status of a program that the signal ended, so that what is to follow a finished run does
+        not follow this one."""
+        sys.exit(128 + (self.signal or signal.SIGTERM))
