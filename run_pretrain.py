@@ -222,7 +222,10 @@ def main() -> None:
         **{f"--{name}": value for name, value in {**asdict(encoder_args), **args.fingerprint()}.items()},
         "--mixed_precision": accelerator.mixed_precision,
         "the vocabulary's digest": vocabulary_digest(tokenizer),
-        **{f"the {split} split's digest": dataset_digest(rows) for split, rows in splits.items()},
+        **{
+            f"the {split} split's digest": dataset_digest(rows.remove_columns("dialogue_id"))
+            for split, rows in splits.items()
+        },
     }
     if args.resume_from_checkpoint:
         check_fingerprint(checkpoint or output_dir, fingerprint)

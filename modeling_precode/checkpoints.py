@@ -37,7 +37,7 @@ def written_whole(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: something could not be written; nothing of it is left, and an earlier `folder` stands as it was.
     """
-    staging = folder.with_name(f".{folder.name}.partial")
+    staging = staging_folder(folder)
     try:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
@@ -63,6 +63,10 @@ def written_whole(folder: Path) -> Iterator[Path]:
     staging.rename(folder)
     sync(folder.parent)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def staging_folder(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.partial")
 
 
 @contextmanager
@@ -149,6 +153,11 @@ def remove_checkpoint(checkpoint: Path) -> None:
     shutil.rmtree(checkpoint)
 
 
+def remove_checkpoints(folder: Path) -> None:
+    for _, checkpoint in checkpoints(folder):
+        remove_checkpoint(checkpoint)
+
+
 def find_checkpoint(given: str | None, output_dir: Path) -> Path | None:
     """The checkpoint that `--resume_from_checkpoint` names: a folder, or `latest`, which may not be there yet."""
     if given is None or given == "latest":
@@ -182,23 +191,29 @@ def check_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
 
 
 def begin_run(output_dir: Path, fingerprint: dict[str, Any], resuming: bool) -> None:
-    """Mark a folder as that of a run; what an earlier one left there to go on from is no longer of use."""
+    """Mark a folder as that of a run; what an earlier one left to go on from is of no use to a run that begins."""
     if not resuming:
-        for _, checkpoint in checkpoints(output_dir):
-            remove_checkpoint(checkpoint)
+        for folder in (output_dir, *output_dir.glob("seed_*")):
+            remove_checkpoints(folder)
+            (folder / "results.json").unlink(missing_ok=True)
     write_fingerprint(output_dir, fingerprint)
 
 
 def dataset_digest(dataset: Dataset) -> str:
-    """A digest of the whole numbers in a dataset's columns, whatever files or chunks they lie in."""
+    """A digest of the texts and whole numbers in a dataset's columns, whatever files or chunks they lie in."""
     streams: dict[str, Any] = {}
+
+    def add(name: str, data: Any) -> None:
+        streams.setdefault(name, blake2b(digest_size=8)).update(data)
 
     def feed(array: pa.Array, name: str) -> None:
         if pa.types.is_list(array.type):
             feed(array.value_lengths(), f"{name} lengths")
             feed(array.flatten(), f"{name} items")
         elif pa.types.is_integer(array.type):
-            streams.setdefault(name, blake2b(digest_size=8)).update(array.to_numpy(zero_copy_only=False).astype("<i8"))
+            add(name, array.to_numpy(zero_copy_only=False).astype("<i8"))
+        elif pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+            add(name, "".join(f"{text}\0" for text in array.to_pylist()).encode())
 
     for rows in dataset.with_format("arrow").iter(10_000):
         for name in rows.column_names:
@@ -209,6 +224,12 @@ def dataset_digest(dataset: Dataset) -> str:
 def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
     words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     return text_digest(word for word, _ in words)
+
+
+def start_digest(checkpoint: str) -> str:
+    """Of a checkpoint to start from, where it is a folder: its name says nothing about its weights."""
+    weights = Path(checkpoint) / "model.safetensors"
+    return digest(weights) if weights.is_file() else checkpoint
 
 
 def text_digest(texts: Iterable[str]) -> str:

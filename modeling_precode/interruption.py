@@ -1,11 +1,16 @@
 """Being told to stop: SIGTERM, or Ctrl-C once."""
 
+import logging
 import signal
 import sys
 from typing import NoReturn
 
 import torch
 from accelerate import Accelerator
+
+from .checkpoints import RESUME
+
+logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -34,7 +39,11 @@ class Interruption:
         told = torch.tensor(int(self.signal is not None), device=accelerator.device)
         return bool(accelerator.reduce(told, "sum"))
 
-    def end(self) -> NoReturn:
-        """Exit with the status of a program that the signal ended, so that what is to follow a finished run does
-        not follow this one."""
+    def end(self, step: int, accelerator: Accelerator) -> NoReturn:
+        """Exit after a checkpoint of this step, with the status of a program that the signal ended, so that what is
+        to follow a finished run does not follow this one."""
+        name = self.signal.name if self.signal else "a signal to another process"
+        logger.info(f"Stopped by {name} after step {step:,}; to go on from there, {RESUME}")
+        # Gloo can hang where a process ends while its last exchange of tensors is being cleared away.
+        accelerator.wait_for_everyone()
         sys.exit(128 + (self.signal or signal.SIGTERM))

@@ -135,15 +135,15 @@ class OriginalBatches(BatchSampler):
     def __iter__(self) -> Iterator[list[Any]]:
         for _ in range(self.drawn, self.epoch):
             deque(self.sampler, maxlen=0)
-        self.drawn = self.epoch + 1
-        for self.batch, self.items in enumerate(super().__iter__()):
-            if self.batch >= self.start:
-                yield self.items
+        self.drawn, self.batches = self.epoch + 1, []
+        for batch, items in enumerate(super().__iter__()):
+            self.batches.append([item if isinstance(item, int) else item[0] for item in items])
+            if batch >= self.start:
+                yield items
 
     def dialogues(self, batch: int) -> list[int]:
-        """The dialogues of the batch that was drawn last."""
-        assert batch == self.batch
-        return [item if isinstance(item, int) else item[0] for item in self.items]
+        """The dialogues of a batch of this epoch that has been drawn."""
+        return self.batches[batch]
 
 
 class DialoguesWithDrawnNegatives(Dataset):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object, send_to_device
@@ -25,20 +24,20 @@ from transformers import PreTrainedTokenizerBase
 
 from .batches import DialogueLoader, WholeBatches
 from .checkpoints import (
-    RESUME,
     random_state,
     remove_old_checkpoints,
     replaced_files,
     set_random_state,
     write_fingerprint,
-    write_json,
     written_whole,
 )
 from .data_collator import PreCodeDataCollator
 from .interruption import Interruption
+from .memory_use import memory_use
 from .metrics import ConvComRecall
 from .model_card import push_checkpoint, write_model_card
 from .negatives import DialoguesWithNegatives
+from .nonfinite import raise_nonfinite
 from .original_recipe import original_modules
 from .schedules import Schedule
 
@@ -274,11 +273,9 @@ class Pretraining:
             "learning_rate": learning_rate,
             "gradient_norm": norm,
             "utterances_per_second": progress.utterances / (self.elapsed() - progress.evaluation_seconds),
-            "resident_megabytes": psutil.Process().memory_info().rss / 2**20,
             "seconds_to_the_end": (time.perf_counter() - self.start) / done * (self.total_steps - progress.step),
+            **memory_use(self.accelerator.device),
         }
-        if self.accelerator.device.type == "cuda":
-            record["gpu_megabytes"] = torch.cuda.max_memory_allocated() / 2**20
         progress.training_log.append(record)
         values = {f"train/{name}": value for name, value in record.items() if name != "step"}
         self.accelerator.log(values, step=progress.step)
@@ -379,32 +376,15 @@ class Pretraining:
 
     def stop(self, interruption: Interruption) -> None:
         self.save_checkpoint()
-        name = interruption.signal.name if interruption.signal else "a signal to another process"
-        logger.info(
-            f"Stopped by {name} after step {self.progress.step:,}, which {self.saved} holds; to go on, {RESUME}"
-        )
-        self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
-        interruption.end()
+        interruption.end(self.progress.step, self.accelerator)
 
     def stop_at_nonfinite(self, loss: float, norm: float, batches: list, dialogues: np.ndarray) -> None:
         step = self.progress.step + 1
         folder = self.output_dir / f"nonfinite-{step}"
-        names = [self.dialogue_ids[int(index)] for index in dialogues]
         self.save(folder, batches=gather_object([[batch for _, batch in batches]]))
-        self.accelerator.wait_for_everyone()
-        if not self.accelerator.is_main_process:
-            sys.exit(1)
-        write_json(folder / "dialogues.json", names)
-        what = (
-            f"the loss is {loss}" if not math.isfinite(loss) else f"the loss is {loss:.4f}, its gradient's norm {norm}"
-        )
-        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        raise ValueError(
-            f"step {step}: {what} for the dialogues {shown}; {folder} has all of them (dialogues.json), the batch of "
-            "every process (batches.pt), and the model, the optimizer and the random state before the step. A lower "
-            "--learning_rate or --max_grad_norm may help"
-        )
+        what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient of the loss {loss:.4f} is {norm}"
+        raise_nonfinite(folder, step, what, [self.dialogue_ids[int(i)] for i in dialogues], self.accelerator)
 
 
 def link(source: Path, target: Path) -> None:
