@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from copy import copy
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,7 @@ from modeling_precode.checkpoints import (
 )
 from modeling_precode.data_collator import IGNORED_LABEL
 from modeling_precode.finetuning import DialogueTrainer
+from modeling_precode.gathering import finish_exchanges
 from modeling_precode.interruption import Interruption
 from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
 from modeling_precode.modeling_precode import ClassificationHead
@@ -115,6 +117,8 @@ class FinetuneArguments(TrainingArguments):
     )
     load_best_model_at_end: bool = argument("End with the checkpoint that the dev metric chose.", True)
     greater_is_better: bool = argument("A higher dev metric is better.", True)
+
+    ddp_find_unused_parameters: bool | None = argument("Whether a parameter may take no part in the loss.", False)
 
     def __post_init__(self):
         if self.checkpointing_steps is not None and self.checkpointing_steps < 1:
@@ -246,6 +250,7 @@ def run_seed(
     encoder_args: EncoderArguments,
     args: FinetuneArguments,
     interruption: Interruption,
+    begin: Callable[[], None],
 ) -> dict:
     """Train with one seed, choose the checkpoint on dev, score it once on test. Returns the summary of the run."""
     folder = Path(args.output_dir) / f"seed_{seed}"
@@ -267,6 +272,7 @@ def run_seed(
         label2id={name: i for i, name in enumerate(names)},
         class_weights=class_weights(corpus, names, args),
     )
+    begin()
     if encoder_args.model and load_config(encoder_args.model).label2id != model.config.label2id:
         # A head of the same shape would have been loaded, for other labels.
         model.classifier = ClassificationHead(model.config)
@@ -321,7 +327,7 @@ def run_seed(
 
     # The test split is looked at once, with the checkpoint that the dev split chose.
     predictions = {split: trainer.predict(encoded[split]) for split in ("validation", "test")}
-    trainer.accelerator.wait_for_everyone()
+    finish_exchanges(trainer.accelerator)
     scores = {split: score(prediction) for split, prediction in predictions.items()}
     if not trainer.is_world_process_zero():
         return {"scores": scores}
@@ -381,9 +387,12 @@ def main() -> None:
     }
     if args.resume_from_checkpoint:
         check_fingerprint(output_dir, fingerprint)
-    PartialState().wait_for_everyone()
-    if main_process:
-        begin_run(output_dir, fingerprint, resuming=bool(args.resume_from_checkpoint))
+
+    @cache
+    def begin() -> None:
+        PartialState().wait_for_everyone()
+        if main_process:
+            begin_run(output_dir, fingerprint, resuming=bool(args.resume_from_checkpoint))
 
     runs = []
     with Interruption() as interruption:
@@ -393,7 +402,7 @@ def main() -> None:
                 f"{corpus_args.corpus}, seed {seed}, start: {start}, {args.world_size} process(es) of "
                 f"{torch.get_num_threads()} thread(s) on {args.device.type}"
             )
-            runs.append(run_seed(seed, corpus, corpus_args, encoder_args, args, interruption))
+            runs.append(run_seed(seed, corpus, corpus_args, encoder_args, args, interruption, begin))
             logger.info(f"  test  {score_line(numbers(runs[-1]['scores']['test']))}")
     if not main_process:
         return

@@ -46,6 +46,7 @@ from modeling_precode.checkpoints import (
     write_json,
 )
 from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES
+from modeling_precode.gathering import finish_exchanges
 from modeling_precode.interruption import Interruption
 from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
 from modeling_precode.original_recipe import (
@@ -293,8 +294,7 @@ def main() -> None:
     model = PreCodeForConversationCompletion.from_pretrained(output_dir).to(accelerator.device)
     test = evaluations["test"](model)
     logger.info(log_line("test", {"step": best["step"], **test}))
-    # Gloo can hang where a process ends while its last exchange of tensors is being cleared away.
-    accelerator.wait_for_everyone()
+    finish_exchanges(accelerator)
     accelerator.end_training()
     if not accelerator.is_main_process:
         return

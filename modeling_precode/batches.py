@@ -48,8 +48,8 @@ class DialogueBatches(Sampler[list[int]]):
             name, unit = ("batch_size", "dialogues") if batch_tokens is None else ("batch_tokens", "tokens")
             raise ValueError(
                 f"--{name} {budget}: {len(self.tokens):,} dialogues, the longest of {self.tokens.max():,} tokens, make "
-                f"batches of about {self.total // self.num_batches:,} {unit}, too few for {num_processes} processes to "
-                "have a dialogue each; give more"
+                f"batches of about {self.total // self.num_batches:,} {unit}, too few for "
+                f"each of {num_processes} process(es) to have a dialogue; give more"
             )
         self.seed = seed
         self.process_index = process_index

@@ -89,9 +89,11 @@ class DialogueTrainer(Trainer):
         self.model.eval()
         rows, loss = [], 0.0
         for batch in dataloader:
-            batch_loss, logits, labels = self.prediction_step(self.model, batch, False, ignore_keys)
-            loss += float(batch_loss) * int((labels != IGNORED_LABEL).sum())
-            rows.append((logits.float().cpu().numpy(), labels.cpu().numpy()))
+            # Not `prediction_step`, which waits for the other processes, and they may have a batch less.
+            with torch.no_grad():
+                output = self.model(**self._prepare_inputs(batch))
+            loss += float(output.loss) * int((batch["labels"] != IGNORED_LABEL).sum())
+            rows.append((output.logits.float().cpu().numpy(), batch["labels"].numpy()))
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
         gathered = gather_object([(rows, loss)])
         batches = [

@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from .checkpoints import RESUME
+from .gathering import finish_exchanges
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,5 @@ class Interruption:
         to follow a finished run does not follow this one."""
         name = self.signal.name if self.signal else "a signal to another process"
         logger.info(f"Stopped by {name} after step {step:,}; to go on from there, {RESUME}")
-        # Gloo can hang where a process ends while its last exchange of tensors is being cleared away.
-        accelerator.wait_for_everyone()
+        finish_exchanges(accelerator)
         sys.exit(128 + (self.signal or signal.SIGTERM))

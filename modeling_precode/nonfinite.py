@@ -7,6 +7,7 @@ from typing import NoReturn
 from accelerate import Accelerator
 
 from .checkpoints import write_json
+from .gathering import finish_exchanges
 
 
 def raise_nonfinite(folder: Path, step: int, what: str, dialogue_ids: list[str], accelerator: Accelerator) -> NoReturn:
@@ -18,7 +19,7 @@ def raise_nonfinite(folder: Path, step: int, what: str, dialogue_ids: list[str],
         what: is wrong.
         dialogue_ids: of the step's batches.
     """
-    accelerator.wait_for_everyone()
+    finish_exchanges(accelerator)
     if not accelerator.is_main_process:
         sys.exit(1)
     write_json(folder / "dialogues.json", dialogue_ids)

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from corpus_of_topics import TOPICS, write_corpus
 from datasets import DatasetDict
 from safetensors.torch import load_file
 from transformers import BertConfig, pipeline
@@ -21,11 +21,6 @@ from modeling_precode import ERCScores, PreCodeForConversationCompletion, PreCod
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--hidden_size", "16", "--word_vector_size", "16", "--dropout", "0.1", "--learning_rate", "0.01"]
 PRETRAIN = [*SMALL, "--max_steps", "60", "--eval_steps", "30", "--batch_size", "16"]
-TOPICS = {
-    "joy": ["party", "cake", "song", "dance", "gift", "friend", "laugh", "sunny", "prize", "smile"],
-    "anger": ["broken", "late", "rude", "noise", "queue", "refund", "shout", "unfair", "wrong", "stupid"],
-    "neutral": ["table", "train", "number", "form", "letter", "street", "office", "paper", "monday", "bus"],
-}
 
 
 def run(*command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
@@ -36,24 +31,6 @@ def run(*command: str, check: bool = True, **environment: str) -> subprocess.Com
     )
     assert result.returncode == 0 or not check, result.stdout + result.stderr
     return result
-
-
-def write_corpus(folder: Path, sizes=(("train", 200), ("validation", 30), ("test", 30)), labels=True) -> Path:
-    """Dialogues that keep to one topic; the topic is the label."""
-    draw = random.Random(0)
-    folder.mkdir(parents=True, exist_ok=True)
-    for split, size in sizes:
-        lines = []
-        for _ in range(size):
-            label, words = draw.choice(list(TOPICS.items()))
-            utterances = [" ".join(draw.choices(words, k=draw.randint(2, 6))) for _ in range(draw.randint(3, 7))]
-            line = {"utterances": utterances, "speakers": ["A", "B"] * 4}
-            line["speakers"] = line["speakers"][: len(utterances)]
-            if labels:
-                line["labels"] = [label] * len(utterances)
-            lines.append(json.dumps(line))
-        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder
 
 
 @pytest.fixture(scope="module")
