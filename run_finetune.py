@@ -69,8 +69,7 @@ from modeling_precode.checkpoints import (
 )
 from modeling_precode.data_collator import IGNORED_LABEL
 from modeling_precode.finetuning import DialogueTrainer
-from modeling_precode.gathering import finish_exchanges
-from modeling_precode.interruption import Interruption
+from modeling_precode.interruption import Interruption, finish_exchanges
 from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
 from modeling_precode.modeling_precode import ClassificationHead
 from modeling_precode.original_recipe import finetuning_settings, original_modules, shorten_word_vectors

@@ -46,8 +46,7 @@ from modeling_precode.checkpoints import (
     write_json,
 )
 from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES
-from modeling_precode.gathering import finish_exchanges
-from modeling_precode.interruption import Interruption
+from modeling_precode.interruption import Interruption, finish_exchanges
 from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
 from modeling_precode.original_recipe import (
     DialoguesWithDrawnNegatives,

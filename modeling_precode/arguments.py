@@ -42,13 +42,18 @@ def parse_arguments(
 ) -> tuple[Any, ...]:
     """The command line as one object a class.
 
-    With `--recipe original`, what is not given on the command line is `original(corpus, model)`.
+    With `--recipe original`, what is not given on the command line is `original(corpus, model)`, and so is what is
+    not given of an argument of several settings.
     """
     parser = HfArgumentParser(classes, description=description)
     given, _ = parser.parse_known_args()
-    if given.recipe == "original":
-        parser.set_defaults(**original(given.corpus, given.model))
-    return parser.parse_args_into_dataclasses()
+    settings = original(given.corpus, given.model) if given.recipe == "original" else {}
+    parser.set_defaults(**settings)
+    parsed = parser.parse_args_into_dataclasses()
+    for name in (name for name, value in settings.items() if isinstance(value, dict)):
+        [arguments] = [arguments for arguments in parsed if hasattr(arguments, name)]
+        setattr(arguments, name, {**settings[name], **(getattr(arguments, name) or {})})
+    return parsed
 
 
 @dataclass

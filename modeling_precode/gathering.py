@@ -1,10 +1,7 @@
-"""Exchanges between processes: rows of a tensor from all of them, with gradients; and their end."""
-
-import time
+"""Rows of a tensor from all processes, with gradients."""
 
 import torch
 import torch.distributed as dist
-from accelerate import Accelerator
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -46,14 +43,3 @@ class _GatherRows(torch.autograd.Function):
         total = grad.float().clone()
         dist.all_reduce(total)
         return total.split(ctx.counts)[dist.get_rank()].to(grad.dtype), None
-
-
-def finish_exchanges(accelerator: Accelerator) -> None:
-    """Wait for all processes, for good.
-
-    Gloo's thread clears its last exchange away after everyone has it, and needs the interpreter for that; where the
-    process group goes at the same moment, the two wait for one another for ever.
-    """
-    accelerator.wait_for_everyone()
-    if accelerator.num_processes > 1:
-        time.sleep(0.2)

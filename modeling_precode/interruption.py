@@ -1,15 +1,15 @@
-"""Being told to stop: SIGTERM, or Ctrl-C once."""
+"""The end of a run: being told to stop by SIGTERM, or Ctrl-C once, and parting from the other processes."""
 
 import logging
 import signal
 import sys
+import time
 from typing import NoReturn
 
 import torch
 from accelerate import Accelerator
 
 from .checkpoints import RESUME
-from .gathering import finish_exchanges
 
 logger = logging.getLogger(__name__)
 
@@ -47,3 +47,14 @@ class Interruption:
         logger.info(f"Stopped by {name} after step {step:,}; to go on from there, {RESUME}")
         finish_exchanges(accelerator)
         sys.exit(128 + (self.signal or signal.SIGTERM))
+
+
+def finish_exchanges(accelerator: Accelerator) -> None:
+    """Wait for all processes, for good.
+
+    Gloo's thread clears its last exchange away after everyone has it, and needs the interpreter for that; where the
+    process group goes at the same moment, the two wait for one another for ever.
+    """
+    accelerator.wait_for_everyone()
+    if accelerator.num_processes > 1:
+        time.sleep(0.2)

@@ -7,7 +7,7 @@ from typing import NoReturn
 from accelerate import Accelerator
 
 from .checkpoints import write_json
-from .gathering import finish_exchanges
+from .interruption import finish_exchanges
 
 
 def raise_nonfinite(folder: Path, step: int, what: str, dialogue_ids: list[str], accelerator: Accelerator) -> NoReturn:
