@@ -251,7 +251,7 @@ def main() -> None:
         set_seed(args.seed, device_specific=True)
     if tracker:
         flat = {name: value if isinstance(value, int | float | str) else str(value) for name, value in settings.items()}
-        accelerator.init_trackers("precode-pretrain", config=flat)
+        accelerator.init_trackers("precode-pretrain", config=flat, init_kwargs={"wandb": {"dir": str(output_dir)}})
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     logger.info(
         f"{corpus_args.corpus}: {', '.join(f'{len(rows):,} {split}' for split, rows in splits.items())} dialogues; "

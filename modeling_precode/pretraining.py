@@ -277,8 +277,9 @@ class Pretraining:
             **memory_use(self.accelerator.device),
         }
         progress.training_log.append(record)
-        values = {f"train/{name}": value for name, value in record.items() if name != "step"}
-        self.accelerator.log(values, step=progress.step)
+        self.accelerator.log(
+            {f"train/{name}": value for name, value in record.items() if name != "step"}, step=progress.step
+        )
 
     def evaluate(self, interruption: Interruption) -> bool:
         """Score the validation split, and keep the model where it is the best yet; false where interrupted."""
@@ -300,7 +301,7 @@ class Pretraining:
             "seconds": self.elapsed(),
         }
         progress.history.append(record)
-        self.accelerator.log(record, step=progress.step)
+        self.accelerator.log({name: value for name, value in record.items() if name != "step"}, step=progress.step)
         logger.info(log_line("validation", record))
         self.schedule.after_evaluation(record[SELECTION_METRIC])
         improved = record[SELECTION_METRIC] > progress.best.get(SELECTION_METRIC, 0)

@@ -191,3 +191,12 @@ def test_a_push_that_fails_while_training_does_not_cost_the_run(train, capfd):
     results = train("--num_train_epochs 2 --push_to_hub --hub_strategy best --hub_model_id someone/model", run_finetune)
     assert (results["folder"] / "model.safetensors").is_file()
     assert capfd.readouterr().err.count("push it later with: hf upload someone/model") >= 2
+
+
+@pytest.mark.parametrize(("tracker", "left"), [("wandb", "*.wandb"), ("trackio", "precode-pretrain.db")])
+def test_trackers_work_without_a_network(train, tmp_path, monkeypatch, tracker, left):
+    pytest.importorskip(tracker)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    train(f"{PRETRAIN} --max_steps 6 --report_to {tracker}")
+    assert list(tmp_path.rglob(left))
