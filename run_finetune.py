@@ -70,6 +70,7 @@ from modeling_precode.checkpoints import (
 from modeling_precode.data_collator import IGNORED_LABEL
 from modeling_precode.finetuning import DialogueTrainer
 from modeling_precode.interruption import Interruption, finish_exchanges
+from modeling_precode.memory import keep_freed_memory
 from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
 from modeling_precode.modeling_precode import ClassificationHead
 from modeling_precode.original_recipe import finetuning_settings, original_modules, shorten_word_vectors
@@ -372,6 +373,7 @@ def main() -> None:
     main_process = args.process_index == 0
     start_output(main_process)
     use_cores(args.device)
+    keep_freed_memory()
     args.disable_tqdm = not sys.stderr.isatty()
     args.dataloader_pin_memory = args.device.type == "cuda"
     with args.main_process_first():

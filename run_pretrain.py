@@ -35,7 +35,7 @@ from modeling_precode.arguments import (
     start_output,
     use_cores,
 )
-from modeling_precode.batches import DialogueBatches, DialogueLoader, dialogue_sizes
+from modeling_precode.batches import DialogueBatches, DialogueLoader
 from modeling_precode.checkpoints import (
     begin_run,
     check_fingerprint,
@@ -46,7 +46,9 @@ from modeling_precode.checkpoints import (
     write_json,
 )
 from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES
+from modeling_precode.encoded_dialogues import EncodedDialogues
 from modeling_precode.interruption import Interruption, finish_exchanges
+from modeling_precode.memory import keep_freed_memory
 from modeling_precode.model_card import push_checkpoint, run_summary, write_model_card
 from modeling_precode.original_recipe import (
     DialoguesWithDrawnNegatives,
@@ -182,6 +184,7 @@ def main() -> None:
     if original and accelerator.num_processes > 1:
         raise ValueError(f"--recipe original trains in one process; got {accelerator.num_processes}")
     use_cores(accelerator.device)
+    keep_freed_memory()
     start_output(accelerator.is_main_process)
     set_seed(args.seed)
 
@@ -200,12 +203,13 @@ def main() -> None:
             convcom_objective=args.objective,
         )
         splits = {split: load_dialogues(corpus, tokenizer, split) for split in ("train", "validation", "test")}
-    collator = PreCodeDataCollator(tokenizer.pad_token_id)
+    collator = PreCodeDataCollator(tokenizer.pad_token_id, with_layout=True)
     evaluations = {
         split: Evaluation(splits[split], args.negatives_seed, args.eval_batch_size, collator, accelerator)
         for split in ("validation", "test")
     }
-    train, (num_utterances, num_tokens) = splits["train"].select_columns("input_ids"), dialogue_sizes(splits["train"])
+    train = EncodedDialogues(splits["train"])
+    num_utterances, num_tokens = train.sizes()
     if original and args.objective == "sampled_bce":
         order = OriginalOrder(len(train), args.seed, num_utterances.tolist(), args.num_negatives)
         batches, train = OriginalBatches(order, args.batch_size), DialoguesWithDrawnNegatives(train)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from datasets import Dataset
 from torch.utils.data import DataLoader, Sampler
 
 
@@ -114,14 +113,3 @@ class DialogueLoader(DataLoader):
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         self.batch_sampler.set_epoch(epoch, start)
-
-
-def dialogue_sizes(dialogues: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Utterances and tokens of every dialogue of a dataset with `input_ids`: two arrays (dialogues,)."""
-    utterances, tokens = [], []
-    for rows in dialogues.select_columns("input_ids").with_format("arrow").iter(10_000):
-        column = rows["input_ids"].combine_chunks()
-        first_utterance, first_token = column.offsets.to_numpy(), column.values.offsets.to_numpy()
-        utterances.append(np.diff(first_utterance))
-        tokens.append(np.diff(first_token[first_utterance]))
-    return np.concatenate(utterances), np.concatenate(tokens)

@@ -15,9 +15,10 @@ from transformers import EvalPrediction, Trainer, TrainerCallback
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import EvalLoopOutput
 
-from .batches import DialogueBatches, DialogueLoader, WholeBatches, dialogue_sizes
+from .batches import DialogueBatches, DialogueLoader, WholeBatches
 from .checkpoints import read_json, remove_old_checkpoints, staging_folder, write_json, written_whole
 from .data_collator import IGNORED_LABEL
+from .encoded_dialogues import EncodedDialogues
 from .interruption import Interruption
 from .memory_use import memory_use
 from .nonfinite import raise_nonfinite
@@ -53,7 +54,7 @@ class DialogueTrainer(Trainer):
         self.checkpointing_steps = checkpointing_steps
         self.save_total_limit = save_total_limit
         self.folder = Path(self.args.output_dir)
-        num_utterances, num_tokens = dialogue_sizes(self.train_dataset)
+        num_utterances, num_tokens = EncodedDialogues(self.train_dataset).sizes()
         self.num_utterances = int(num_utterances.sum())
         batch_size = self.args.per_device_train_batch_size * self.args.world_size
         if original_order:

@@ -32,6 +32,7 @@ from .checkpoints import (
     written_whole,
 )
 from .data_collator import PreCodeDataCollator
+from .encoded_dialogues import EncodedDialogues
 from .interruption import Interruption
 from .memory_use import memory_use
 from .metrics import ConvComRecall
@@ -62,10 +63,10 @@ class Evaluation:
         collator: PreCodeDataCollator,
         accelerator: Accelerator,
     ):
-        columns = [name for name in ("input_ids", "negative_input_ids") if name in dialogues.column_names]
-        dataset = dialogues.select_columns(columns)
-        if "negative_input_ids" not in columns:
-            dataset = DialoguesWithNegatives(dataset, EVALUATION_NEGATIVES, negatives_seed)
+        if "negative_input_ids" in dialogues.column_names:
+            dataset = dialogues.select_columns(["input_ids", "negative_input_ids"])
+        else:
+            dataset = DialoguesWithNegatives(EncodedDialogues(dialogues), EVALUATION_NEGATIVES, negatives_seed)
         batches = WholeBatches(len(dataset), batch_size, accelerator.process_index, accelerator.num_processes)
         self.loader = DataLoader(dataset, batch_sampler=batches, collate_fn=collator, generator=torch.Generator())
         self.accelerator = accelerator
@@ -383,7 +384,8 @@ class Pretraining:
     def stop_at_nonfinite(self, loss: float, norm: float, batches: list, dialogues: np.ndarray) -> None:
         step = self.progress.step + 1
         folder = self.output_dir / f"nonfinite-{step}"
-        self.save(folder, batches=gather_object([[batch for _, batch in batches]]))
+        tensors = [{name: item for name, item in batch.items() if torch.is_tensor(item)} for _, batch in batches]
+        self.save(folder, batches=gather_object([tensors]))
         what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient of the loss {loss:.4f} is {norm}"
         raise_nonfinite(folder, step, what, [self.dialogue_ids[int(i)] for i in dialogues], self.accelerator)
 

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 from accelerate import skip_first_batches
-from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeling_precode.batches import DialogueBatches, DialogueLoader, WholeBatches, dialogue_sizes
+from modeling_precode.batches import DialogueBatches, DialogueLoader, WholeBatches
 
 TOKENS = np.random.default_rng(0).integers(9, 200, size=103)
 BUDGETS = [{"batch_size": 16}, {"batch_tokens": 1700}]
@@ -103,12 +102,3 @@ def test_whole_batches_are_dealt_out_in_turn():
     assert alone == [list(range(6)), list(range(6, 12)), list(range(12, 18)), [18, 19]]
     assert [list(WholeBatches(20, 6, i, 3)) for i in range(3)] == [[alone[0], alone[3]], [alone[1]], [alone[2]]]
     assert list(WholeBatches(3, 6, process_index=1, num_processes=2)) == []
-
-
-def test_sizes_are_counted_of_a_filtered_dataset_too():
-    rows = [[[1] * (i + u + 1) for u in range(i % 4 + 1)] for i in range(50)]
-    dataset = Dataset.from_dict({"input_ids": rows}).filter(lambda row: len(row["input_ids"]) > 1)
-    kept = [row for row in rows if len(row) > 1]
-    utterances, tokens = dialogue_sizes(dataset)
-    assert utterances.tolist() == [len(row) for row in kept]
-    assert tokens.tolist() == [sum(map(len, row)) for row in kept]
