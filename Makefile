@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := modeling_precode data_scripts tests examples benchmarks run_pretrain.py run_finetune.py
 
-.PHONY: quickstart test test-slow style quality clean
+.PHONY: quickstart test test-slow faults style quality clean
 
 quickstart: $(VENV)/quickstart
 	$(BIN)/python examples/quickstart.py
@@ -14,6 +14,11 @@ test: $(VENV)/test quality
 
 test-slow: $(VENV)/test
 	$(BIN)/python -m pytest -m slow
+
+# Kill training again and again at random moments, and compare what comes out with runs that were left alone.
+faults: $(VENV)/test
+	rm -rf build/faults
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults.py --output_dir build/faults
 
 # Format the code, and mend what ruff can mend.
 style: $(VENV)/test

@@ -16,9 +16,12 @@ from collections import Counter
 from collections.abc import Callable
 from copy import copy
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+import torch
+from accelerate import PartialState
 from datasets import Dataset, DatasetDict
 from torch.nn.utils import clip_grad_norm_
 from transformers import (
@@ -26,7 +29,6 @@ from transformers import (
     EvalPrediction,
     PrinterCallback,
     ProgressCallback,
-    Trainer,
     TrainerCallback,
     TrainingArguments,
     set_seed,
@@ -54,18 +56,29 @@ from modeling_precode.arguments import (
     one_line_errors,
     parse_arguments,
     start_output,
+    use_cores,
+)
+from modeling_precode.checkpoints import (
+    begin_run,
+    check_fingerprint,
+    dataset_digest,
+    find_checkpoint,
+    read_json,
+    remove_checkpoints,
+    replaced_files,
+    start_digest,
+    write_json,
 )
 from modeling_precode.data_collator import IGNORED_LABEL
+from modeling_precode.finetuning import DialogueTrainer
+from modeling_precode.interruption import Interruption, finish_exchanges
+from modeling_precode.memory import keep_freed_memory
 from modeling_precode.model_card import hyper_parameters, push_checkpoint, run_summary, write_model_card
 from modeling_precode.modeling_precode import ClassificationHead
-from modeling_precode.original_recipe import (
-    OriginalOrder,
-    finetuning_settings,
-    original_modules,
-    shorten_word_vectors,
-)
+from modeling_precode.original_recipe import finetuning_settings, original_modules, shorten_word_vectors
 
 logger = logging.getLogger("run_finetune")
+RESULTS = "results.json"
 
 
 @dataclass
@@ -94,9 +107,48 @@ class FinetuneArguments(TrainingArguments):
     eval_strategy: str = argument("When to evaluate.", "epoch")
     save_strategy: str = argument("When to save.", "epoch")
     logging_strategy: str = argument("When to log.", "epoch")
-    save_total_limit: int = argument("Checkpoints kept in training.", 1)
+    checkpointing_steps: int | None = argument("Save a checkpoint every so many steps too, besides --save_strategy.")
+    save_total_limit: int | None = argument("Checkpoints kept in training, besides the best one.", 1)
+    restore_callback_states_from_checkpoint: bool = argument("Count on for early stopping where a run goes on.", True)
+    resume_from_checkpoint: str | None = argument(
+        "Go on from this folder seed_N/checkpoint-STEP in the output folder, or from the latest one, or, where there "
+        "is none yet, begin: latest. Seeds that are done are not run again."
+    )
+    hub_strategy: str = argument(
+        "When to push: at the end, or also whenever there is a better checkpoint: best.", "end"
+    )
     load_best_model_at_end: bool = argument("End with the checkpoint that the dev metric chose.", True)
     greater_is_better: bool = argument("A higher dev metric is better.", True)
+
+    ddp_find_unused_parameters: bool | None = argument("Whether a parameter may take no part in the loss.", False)
+
+    def __post_init__(self):
+        if self.checkpointing_steps is not None and self.checkpointing_steps < 1:
+            raise ValueError(f"--checkpointing_steps must be at least 1; got {self.checkpointing_steps}")
+        if self.hub_strategy not in ("end", "best"):
+            raise ValueError(f"--hub_strategy {self.hub_strategy}: unknown; known are end, best")
+        # `Trainer` knows no `best`, and pushes nothing here.
+        self.push_best, self.hub_strategy = self.push_to_hub and self.hub_strategy == "best", "end"
+        super().__post_init__()
+
+    def fingerprint(self) -> dict:
+        """The settings that a resumed run must share with the run that it goes on. Each seed is by itself."""
+        free = ("output_dir", "overwrite_output_dir", "seeds", "seed", "resume_from_checkpoint", "checkpointing_steps")
+        free += ("disable_tqdm", "per_device_eval_batch_size", "per_device_train_batch_size", "restore_callback_states")
+        free += (
+            "save_",
+            "logging_",
+            "log_",
+            "report_to",
+            "run_name",
+            "push_",
+            "hub_",
+            "dataloader_",
+            "ddp_",
+            "local_rank",
+        )
+        settings = {name: value for name, value in self.to_dict().items() if not name.startswith(free)}
+        return {**settings, "dialogues a batch": self.per_device_train_batch_size * self.world_size}
 
 
 class LogLine(TrainerCallback):
@@ -118,13 +170,6 @@ class Bar(ProgressCallback):
         pass
 
 
-class OriginalTrainer(Trainer):
-    """Trains in the order of the original implementation."""
-
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> OriginalOrder:
-        return OriginalOrder(len(self.train_dataset), self.args.seed)
-
-
 class OriginalProcedure(TrainerCallback):
     """The gradient clip of a module each, and a score of 0 that is no improvement."""
 
@@ -133,11 +178,29 @@ class OriginalProcedure(TrainerCallback):
 
     def on_train_begin(self, args, state, control, model, lr_scheduler, **kwargs):
         shorten_word_vectors(model)
-        state.best_metric = lr_scheduler.best = 0.0
+        if state.global_step == 0:
+            state.best_metric = lr_scheduler.best = 0.0
 
     def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
         for parameters in original_modules(model) if self.max_grad_norm > 0 else ():
             clip_grad_norm_(parameters, self.max_grad_norm)
+
+
+class PushBest(TrainerCallback):
+    """Pushes every checkpoint that is better than those before."""
+
+    def __init__(self, save_model: Callable[..., dict], folder: Path, args: FinetuneArguments):
+        self.save_model, self.folder, self.args = save_model, folder, args
+        self.scores: dict[str, float] = {}
+
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        self.scores = {name.removeprefix("eval_"): value for name, value in metrics.items() if "_f1" in name}
+
+    def on_save(self, args, state, control, **kwargs):
+        if state.is_world_process_zero and state.best_global_step == state.global_step:
+            self.save_model(validation=self.scores)
+            name = self.args.hub_model_id or Path(self.args.output_dir).resolve().name
+            push_checkpoint(self.folder, name, bool(self.args.hub_private_repo), self.args.hub_token)
 
 
 def scorer(names: list[str], args: FinetuneArguments) -> Callable[[EvalPrediction], dict]:
@@ -188,9 +251,18 @@ def run_seed(
     corpus_args: CorpusArguments,
     encoder_args: EncoderArguments,
     args: FinetuneArguments,
+    interruption: Interruption,
+    begin: Callable[[], None],
 ) -> dict:
     """Train with one seed, choose the checkpoint on dev, score it once on test. Returns the summary of the run."""
     folder = Path(args.output_dir) / f"seed_{seed}"
+    if args.resume_from_checkpoint and (folder / RESULTS).is_file():
+        logger.info(f"  seed {seed} is done")
+        return {name: value for name, value in read_json(folder / RESULTS).items() if name != "history"}
+    given = args.resume_from_checkpoint
+    if given and Path(given).resolve().parent != folder.resolve():
+        given = "latest"  # the folder is of another seed
+    checkpoint = find_checkpoint(given, folder)
     names = label_names(corpus)
     score = scorer(names, args)
     set_seed(seed)
@@ -202,6 +274,7 @@ def run_seed(
         label2id={name: i for i, name in enumerate(names)},
         class_weights=class_weights(corpus, names, args),
     )
+    begin()
     if encoder_args.model and load_config(encoder_args.model).label2id != model.config.label2id:
         # A head of the same shape would have been loaded, for other labels.
         model.classifier = ClassificationHead(model.config)
@@ -209,10 +282,11 @@ def run_seed(
     trainer_args = copy(args)
     trainer_args.output_dir, trainer_args.seed, trainer_args.push_to_hub = str(folder), seed, False
     trainer_args.hub_token = None  # or `Trainer` pickles it with the other arguments, into every checkpoint
+    trainer_args.save_total_limit = None  # the trainer's own is kept when a new checkpoint is whole
     original = args.recipe == "original"
     if original:
         trainer_args.max_grad_norm = 0  # the clip is the callback's
-    trainer = (OriginalTrainer if original else Trainer)(
+    trainer = DialogueTrainer(
         model=model,
         args=trainer_args,
         data_collator=PreCodeDataCollator(tokenizer.pad_token_id),
@@ -223,36 +297,55 @@ def run_seed(
             *([OriginalProcedure(args.max_grad_norm)] if original else []),
             EarlyStoppingCallback(args.patience),
         ],
+        interruption=interruption,
+        checkpointing_steps=args.checkpointing_steps,
+        save_total_limit=args.save_total_limit,
+        original_order=original,
     )
     trainer.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
     trainer.add_callback(LogLine(args.metric_for_best_model))
     if not args.disable_tqdm:
         trainer.add_callback(Bar)
-    trainer.train()
+
+    leakage = {"The test split against the training split": find_overlap(corpus["test"], corpus["train"]).figures()}
+
+    def save_model(**scores: dict) -> dict:
+        """The model, its tokenizer and its card in the seed's folder. Returns the summary of the run."""
+        summary = run_summary(
+            corpus=corpus_args.corpus,
+            licence=corpus["train"].info.license or "licence unknown",
+            start=encoder_args.model or "from scratch",
+            seed=seed,
+            selection=f"best {args.metric_for_best_model} on the validation split; test scored once",
+            scores=scores,
+            facts=corpus_facts(corpus, corpus_args.corpus),
+            settings=hyper_parameters(encoder_args, args),
+            leakage=leakage,
+            start_summary=load_config(encoder_args.model).training_summary if encoder_args.model else None,
+        )
+        model.config.training_summary = summary
+        with replaced_files(folder) as files:
+            model.save_pretrained(files)
+            tokenizer.save_pretrained(files)
+            write_model_card(files, str(folder), "erc", summary)
+        return summary
+
+    if args.push_best:
+        trainer.add_callback(PushBest(save_model, folder, args))
+    trainer.train_from(checkpoint)
 
     # The test split is looked at once, with the checkpoint that the dev split chose.
     predictions = {split: trainer.predict(encoded[split]) for split in ("validation", "test")}
-    summary = run_summary(
-        corpus=corpus_args.corpus,
-        licence=corpus["train"].info.license or "licence unknown",
-        start=encoder_args.model or "from scratch",
-        seed=seed,
-        selection=f"best {args.metric_for_best_model} on the validation split; test scored once",
-        scores={split: score(prediction) for split, prediction in predictions.items()},
-        facts=corpus_facts(corpus, corpus_args.corpus),
-        settings=hyper_parameters(encoder_args, args),
-        leakage={"The test split against the training split": find_overlap(corpus["test"], corpus["train"]).figures()},
-        start_summary=load_config(encoder_args.model).training_summary if encoder_args.model else None,
-    )
-    if trainer.is_world_process_zero():
-        model.config.training_summary = summary
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        write_predictions(folder / "test_predictions.jsonl", corpus["test"], predictions["test"].predictions, names)
-        write_json(folder / "results.json", {**summary, "history": trainer.state.log_history})
-        write_model_card(folder, str(folder), "erc", summary)
-        for checkpoint in folder.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint)
+    finish_exchanges(trainer.accelerator)
+    scores = {split: score(prediction) for split, prediction in predictions.items()}
+    if not trainer.is_world_process_zero():
+        return {"scores": scores}
+    summary = save_model(**scores)
+    write_predictions(folder / "test_predictions.jsonl", corpus["test"], predictions["test"].predictions, names)
+    # What follows a run is written last: it says that the seed is done.
+    history = [record for record in trainer.state.log_history if "train_runtime" not in record]
+    write_json(folder / RESULTS, {**summary, "history": history})
+    remove_checkpoints(folder)
     return summary
 
 
@@ -265,19 +358,21 @@ def write_predictions(path: Path, rows: Dataset, logits: np.ndarray, names: list
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def write_json(path: Path, value: dict) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def main() -> None:
     corpus_args, encoder_args, args = parse_arguments(
         (CorpusArguments, EncoderArguments, FinetuneArguments), __doc__, finetuning_settings
     )
-    check_output_dir(args.output_dir, args.overwrite_output_dir)
+    check_output_dir(args.output_dir, args.overwrite_output_dir, args.resume_from_checkpoint)
+    output_dir = Path(args.output_dir)
     if args.seed != TrainingArguments.seed:
         raise ValueError(f"--seed {args.seed}: give the seeds of the runs with --seeds")
-    if args.resume_from_checkpoint:
-        raise ValueError("--resume_from_checkpoint: this script cannot resume yet; start again")
+    resume = args.resume_from_checkpoint
+    folders = [(output_dir / f"seed_{seed}").resolve() for seed in args.seeds]
+    if resume and resume != "latest" and Path(resume).resolve().parent not in folders:
+        raise ValueError(
+            f"--resume_from_checkpoint {resume}: not in {output_dir}/seed_N of a seed of --seeds; give latest, or a "
+            "checkpoint-STEP there"
+        )
     if args.recipe == "original" and args.world_size > 1:
         raise ValueError(f"--recipe original trains in one process; got {args.world_size}")
     if args.recipe == "original" and args.lr_scheduler_type != "reduce_lr_on_plateau":
@@ -286,6 +381,8 @@ def main() -> None:
         check_tracker(tracker)
     main_process = args.process_index == 0
     start_output(main_process)
+    use_cores(args.device)
+    keep_freed_memory()
     args.disable_tqdm = not sys.stderr.isatty()
     args.dataloader_pin_memory = args.device.type == "cuda"
     with args.main_process_first():
@@ -293,20 +390,37 @@ def main() -> None:
         corpus = load_corpus(corpus_args.corpus, corpus_args.data_dir, num_proc=corpus_args.num_proc, **options)
     check_splits(corpus)
     check_labels(corpus, label_names(corpus), args)
+    fingerprint = {
+        **{f"--{name}": value for name, value in {**asdict(encoder_args), **args.fingerprint()}.items()},
+        **({"the start's digest": start_digest(encoder_args.model)} if encoder_args.model else {}),
+        **{f"the {split} split's digest": dataset_digest(rows) for split, rows in corpus.items()},
+    }
+    if args.resume_from_checkpoint:
+        check_fingerprint(output_dir, fingerprint)
 
-    output_dir = Path(args.output_dir)
+    @cache
+    def begin() -> None:
+        PartialState().wait_for_everyone()
+        if main_process:
+            begin_run(output_dir, fingerprint, resuming=bool(args.resume_from_checkpoint))
+
     runs = []
-    for seed in args.seeds:
-        start = encoder_args.model or "from scratch"
-        logger.info(f"{corpus_args.corpus}, seed {seed}, start: {start}, {args.world_size} process(es)")
-        runs.append(run_seed(seed, corpus, corpus_args, encoder_args, args))
-        logger.info(f"  test  {score_line(numbers(runs[-1]['scores']['test']))}")
+    with Interruption() as interruption:
+        for seed in args.seeds:
+            start = encoder_args.model or "from scratch"
+            logger.info(
+                f"{corpus_args.corpus}, seed {seed}, start: {start}, {args.world_size} process(es) of "
+                f"{torch.get_num_threads()} thread(s) on {args.device.type}"
+            )
+            runs.append(run_seed(seed, corpus, corpus_args, encoder_args, args, interruption, begin))
+            logger.info(f"  test  {score_line(numbers(runs[-1]['scores']['test']))}")
     if not main_process:
         return
     best = max(runs, key=lambda run: run["scores"]["validation"][args.metric_for_best_model])
-    shutil.copytree(
-        output_dir / f"seed_{best['seed']}", output_dir, ignore=shutil.ignore_patterns("runs"), dirs_exist_ok=True
-    )
+    with replaced_files(output_dir) as files:
+        for path in (output_dir / f"seed_{best['seed']}").iterdir():
+            if path.is_file():
+                shutil.copy(path, files)
     tests = [numbers(run["scores"]["test"]) for run in runs]
     mean = {name: statistics.mean(test[name] for test in tests) for name in tests[0]}
     deviation = {name: statistics.stdev(test[name] for test in tests) if len(tests) > 1 else 0.0 for name in mean}

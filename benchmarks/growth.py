@@ -22,8 +22,6 @@ from torch.utils.data import Subset
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from modeling_precode.batches import DialogueBatches, DialogueLoader  # noqa: E402
-
 from data_scripts import load_corpus  # noqa: E402
 from modeling_precode import (  # noqa: E402
     PreCodeConfig,
@@ -32,6 +30,7 @@ from modeling_precode import (  # noqa: E402
     PreCodeTokenizer,
     encode_dialogues,
 )
+from modeling_precode.batches import DialogueBatches, DialogueLoader  # noqa: E402
 from modeling_precode.encoded_dialogues import EncodedDialogues  # noqa: E402
 from modeling_precode.memory import keep_freed_memory  # noqa: E402
 

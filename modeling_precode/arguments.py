@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from data_scripts.options import parse_options
 
+from .checkpoints import FINGERPRINT
 from .configuration_precode import SIZES, UTTERANCE_ENCODERS, PreCodeConfig
 from .tokenization_precode import MAX_UTTERANCE_TOKENS, TEXT_MODES, PreCodeTokenizer
 from .word_vectors import load_word_vectors
@@ -41,13 +42,18 @@ def parse_arguments(
 ) -> tuple[Any, ...]:
     """The command line as one object a class.
 
-    With `--recipe original`, what is not given on the command line is `original(corpus, model)`.
+    With `--recipe original`, what is not given on the command line is `original(corpus, model)`, and so is what is
+    not given of an argument of several settings.
     """
     parser = HfArgumentParser(classes, description=description)
     given, _ = parser.parse_known_args()
-    if given.recipe == "original":
-        parser.set_defaults(**original(given.corpus, given.model))
-    return parser.parse_args_into_dataclasses()
+    settings = original(given.corpus, given.model) if given.recipe == "original" else {}
+    parser.set_defaults(**settings)
+    parsed = parser.parse_args_into_dataclasses()
+    for name in (name for name, value in settings.items() if isinstance(value, dict)):
+        [arguments] = [arguments for arguments in parsed if hasattr(arguments, name)]
+        setattr(arguments, name, {**settings[name], **(getattr(arguments, name) or {})})
+    return parsed
 
 
 @dataclass
@@ -176,11 +182,13 @@ def check_splits(corpus: dict) -> None:
         raise ValueError(f"--corpus: no split {', '.join(missing)}; found {', '.join(corpus)}")
 
 
-def check_output_dir(path: str, overwrite: bool) -> None:
-    """Refuse to write among files that are there already."""
+def check_output_dir(path: str, overwrite: bool, resume: str | None) -> None:
+    """Refuse to write among files that are there already, but for those of a run to go on."""
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"--output_dir {path}: a file; give a folder")
+    if resume and (folder / FINGERPRINT).is_file():
+        return
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise FileExistsError(f"--output_dir {path}: not empty; give another folder, or --overwrite_output_dir")
 
@@ -193,6 +201,13 @@ def check_tracker(report_to: str) -> None:
         raise ValueError(f"--report_to {report_to}: unknown; known are none, {', '.join(TRACKERS)}")
     if find_spec(report_to) is None:
         raise ValueError(f"--report_to {report_to}: not installed; pip install {report_to}")
+
+
+def use_cores(device: torch.device) -> None:
+    """On a CPU, give this process its share of the cores, where `OMP_NUM_THREADS` does not say how many threads."""
+    if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        torch.set_num_threads(max(cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)), 1))
 
 
 def start_output(main_process: bool) -> None:

@@ -18,6 +18,7 @@ from transformers.utils.generic import can_return_tuple
 
 from .configuration_precode import PreCodeConfig
 from .dropout import Dropout
+from .gathering import gather_counts, gather_rows
 from .gru import BiGRU, join
 from .layout import BatchLayout
 from .pooling import pool
@@ -320,6 +321,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         negative_attention_mask: Tensor | None = None,
         layout: BatchLayout | None = None,
         num_items_in_batch: Tensor | float | None = None,
+        gather_candidates: bool = False,
         output_hidden_states: bool | None = None,
     ) -> ConversationCompletionOutput:
         """Score the true utterance and the candidates at every position, and the loss over them.
@@ -334,6 +336,8 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             layout: of the batch, where the collator made it; worked out from the masks when not given.
             num_items_in_batch: the number of targets to divide the sum of their losses by, when one step takes
                 several batches or several processes; this batch's own when not given.
+            gather_candidates: `in_batch_softmax` takes the candidates from the batches of all processes, and sends
+                their gradients back; all processes then call this together.
             output_hidden_states: also return `hidden_states`.
         """
         if layout is None:
@@ -358,7 +362,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             losses = self._candidate_losses(scores)
         elif self.config.convcom_objective == "in_batch_softmax":
             texts = _fingerprints(input_ids, layout)
-            losses = self._in_batch_losses(contexts, vectors, texts, layout)
+            losses = self._in_batch_losses(contexts, vectors, texts, layout, gather_candidates)
         loss = None
         if losses is not None:
             loss = losses.sum() / (max(len(targets), 1) if num_items_in_batch is None else num_items_in_batch)
@@ -376,10 +380,18 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             return losses.sum(-1) / is_candidate.sum(-1)
         return F.cross_entropy(scores, scores.new_zeros(len(scores), dtype=torch.long), reduction="none")
 
-    def _in_batch_losses(self, contexts: Tensor, vectors: Tensor, texts: Tensor, layout: BatchLayout) -> Tensor:
+    def _in_batch_losses(
+        self, contexts: Tensor, vectors: Tensor, texts: Tensor, layout: BatchLayout, gather: bool
+    ) -> Tensor:
         """Losses (M,): cross-entropy of every target against the utterances of the batch's other dialogues, but for
         those with the target's own words."""
         targets, dialogues = layout.targets, layout.dialogues
+        if gather:
+            process, counts = torch.distributed.get_rank(), gather_counts(vectors)
+            # The dialogues of different processes are different ones.
+            dialogues = gather_rows(dialogues * len(counts) + process, counts)
+            vectors, texts = gather_rows(vectors, counts), gather_rows(texts, counts)
+            targets = targets + sum(counts[:process])
         barred = (dialogues[targets].unsqueeze(1) == dialogues) | (texts[targets].unsqueeze(1) == texts)
         barred[torch.arange(len(targets), device=targets.device), targets] = False
         scores = (contexts @ vectors.T).float().masked_fill(barred, float("-inf"))

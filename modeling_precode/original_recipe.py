@@ -4,12 +4,13 @@
 a module, and counts nothing that is not above 0 as an improvement.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
 from torch import nn
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import BatchSampler, Dataset, Sampler
 
 from .negatives import check_enough_dialogues
 
@@ -118,6 +119,31 @@ class OriginalOrder(Sampler):
                 dialogue = self.order[other]
                 negatives.append((dialogue, self.random.randint(0, self.sizes[dialogue] - 1)))
         return negatives
+
+
+class OriginalBatches(BatchSampler):
+    """An [`OriginalOrder`] in batches, with epochs. What came before is drawn again to get to where a run was."""
+
+    def __init__(self, order: OriginalOrder, batch_size: int):
+        super().__init__(order, batch_size, drop_last=False)
+        self.drawn = self.epoch = self.start = 0
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Go to batch `start` of an epoch that has not been drawn yet."""
+        self.epoch, self.start = epoch, start
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        for _ in range(self.drawn, self.epoch):
+            deque(self.sampler, maxlen=0)
+        self.drawn, self.batches = self.epoch + 1, []
+        for batch, items in enumerate(super().__iter__()):
+            self.batches.append([item if isinstance(item, int) else item[0] for item in items])
+            if batch >= self.start:
+                yield items
+
+    def dialogues(self, batch: int) -> list[int]:
+        """The dialogues of a batch of this epoch that has been drawn."""
+        return self.batches[batch]
 
 
 class DialoguesWithDrawnNegatives(Dataset):

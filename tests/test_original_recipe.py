@@ -242,6 +242,13 @@ def test_pretraining_has_the_settings_of_the_original_unless_told_otherwise(monk
     assert (args.batch_size, args.objective, encoder.text_mode) == (32, "in_batch_softmax", "clean")
 
 
+def test_of_several_settings_in_one_argument_those_not_given_are_the_originals(monkeypatch):
+    recipe = ("--recipe", "original", "--corpus", "iemocap")
+    _, args = parsed(monkeypatch, run_finetune, *recipe, "--lr_scheduler_kwargs", '{"min_lr": 1e-6}')
+    assert (args.lr_scheduler_kwargs["min_lr"], args.lr_scheduler_kwargs["factor"]) == (1e-6, 0.95)
+    assert args.lr_scheduler_kwargs["mode"] == "max"
+
+
 def small_corpus(folder: Path, lengths: list[int]) -> Path:
     draw = random.Random(0)
     dialogues = [

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from corpus_of_topics import TOPICS, write_corpus
 from datasets import DatasetDict
 from safetensors.torch import load_file
 from transformers import BertConfig, pipeline
@@ -21,11 +21,6 @@ from modeling_precode import ERCScores, PreCodeForConversationCompletion, PreCod
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--hidden_size", "16", "--word_vector_size", "16", "--dropout", "0.1", "--learning_rate", "0.01"]
 PRETRAIN = [*SMALL, "--max_steps", "60", "--eval_steps", "30", "--batch_size", "16"]
-TOPICS = {
-    "joy": ["party", "cake", "song", "dance", "gift", "friend", "laugh", "sunny", "prize", "smile"],
-    "anger": ["broken", "late", "rude", "noise", "queue", "refund", "shout", "unfair", "wrong", "stupid"],
-    "neutral": ["table", "train", "number", "form", "letter", "street", "office", "paper", "monday", "bus"],
-}
 
 
 def run(*command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
@@ -36,24 +31,6 @@ def run(*command: str, check: bool = True, **environment: str) -> subprocess.Com
     )
     assert result.returncode == 0 or not check, result.stdout + result.stderr
     return result
-
-
-def write_corpus(folder: Path, sizes=(("train", 200), ("validation", 30), ("test", 30)), labels=True) -> Path:
-    """Dialogues that keep to one topic; the topic is the label."""
-    draw = random.Random(0)
-    folder.mkdir(parents=True, exist_ok=True)
-    for split, size in sizes:
-        lines = []
-        for _ in range(size):
-            label, words = draw.choice(list(TOPICS.items()))
-            utterances = [" ".join(draw.choices(words, k=draw.randint(2, 6))) for _ in range(draw.randint(3, 7))]
-            line = {"utterances": utterances, "speakers": ["A", "B"] * 4}
-            line["speakers"] = line["speakers"][: len(utterances)]
-            if labels:
-                line["labels"] = [label] * len(utterances)
-            lines.append(json.dumps(line))
-        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -236,14 +213,19 @@ def test_tensorboard_gets_every_figure(corpus, tmp_path):
     folder = tmp_path / "logged"
     run(
         *("run_pretrain.py", "--corpus", "custom", "--data_dir", str(corpus), "--output_dir", str(folder)),
-        *(*SMALL, "--max_steps", "4", "--eval_steps", "2", "--report_to", "tensorboard"),
+        *(*SMALL, "--max_steps", "4", "--eval_steps", "2", "--logging_steps", "2", "--report_to", "tensorboard"),
     )
     history = read(folder / "pretrain_results.json")["history"]
     [events] = {path.parent for path in folder.rglob("events.out.tfevents.*") if path.parent.name == "precode-pretrain"}
     logged = EventAccumulator(str(events)).Reload()
-    for name in ("loss", "R_11@1", "learning_rate"):
+    for name in ("loss", "R_11@1", "learning_rate", "utterances_per_second"):
         values = [event.value for event in logged.Scalars(name)]
         assert values == pytest.approx([record[name] for record in history], rel=1e-5)
+    log = read(folder / "pretrain_results.json")["training_log"]
+    for name in ("loss", "learning_rate", "gradient_norm", "utterances_per_second", "seconds_to_the_end"):
+        values = [event.value for event in logged.Scalars(f"train/{name}")]
+        assert len(values) == 2 and values == pytest.approx([record[name] for record in log], rel=1e-5)
+    assert logged.Scalars("train/resident_megabytes")[0].value > 100
 
 
 def saved_dataset(folder: Path) -> Path:
@@ -403,19 +385,6 @@ def test_a_missing_tracker_stops_the_run_at_the_start(tmp_path):
 def torchrun(*arguments: str) -> str:
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     return run(*launch, *arguments, OMP_NUM_THREADS="1").stdout
-
-
-def test_two_processes_pretrain_together_and_score_as_one_would(pretrained, corpus, tmp_path):
-    """Split sizes are odd, so the last batch is uneven; no dialogue may be left out or counted twice."""
-    folder = tmp_path / "two"
-    common = ["--corpus", "custom", "--data_dir", str(corpus), "--max_steps", "1", "--learning_rate", "1e-12"]
-    common = ["--model", str(pretrained), "--dropout", "0", "--eval_batch_size", "7", *common]
-    printed = torchrun("run_pretrain.py", *common, "--batch_size", "8", "--output_dir", str(folder))
-    assert "2 process(es) of 1 thread(s)" in printed
-    run("run_pretrain.py", *common, "--batch_size", "16", "--output_dir", str(tmp_path / "one"))
-    two, one = (read(path / "pretrain_results.json") for path in (folder, tmp_path / "one"))
-    assert two["scores"]["validation"] == one["scores"]["validation"]
-    assert two["history"][0]["utterances"] > 8 * 3
 
 
 def test_two_processes_finetune_together(corpus, tmp_path):

@@ -1,0 +1,337 @@
+"""What training promises when it is stopped, killed, out of disk or out of its depth: nothing is lost, and a run that
+goes on ends as if it had not stopped."""
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from corpus_of_topics import write_corpus
+from safetensors.torch import load_file
+
+import run_finetune
+import run_pretrain
+from modeling_precode import PreCodeForConversationCompletion
+from modeling_precode.batches import DialogueBatches
+from modeling_precode.checkpoints import checkpoints, newest_checkpoint
+from modeling_precode.finetuning import DialogueTrainer
+from modeling_precode.interruption import Interruption
+from modeling_precode.pretraining import STATE, Pretraining
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = "--corpus custom --hidden_size 8 --word_vector_size 8 --learning_rate 0.01"
+PRETRAIN = "--batch_size 12 --eval_steps 6 --max_steps 18 --checkpointing_steps 4 --logging_steps 1"
+FINETUNE = "--seeds 1 2 --num_train_epochs 2 --checkpointing_steps 3 --logging_strategy steps --logging_steps 2"
+
+
+@pytest.fixture(autouse=True)
+def no_state_of_another_test():
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus"), sizes=(("train", 72), ("validation", 24), ("test", 24)))
+
+
+@pytest.fixture
+def train(monkeypatch, corpus):
+    """`train(script, output, arguments)`: the script in this process, on the tiny corpus."""
+
+    def run(script, output: Path, arguments: str, data: Path = corpus) -> None:
+        command = f"{TINY} --data_dir {data} --output_dir {output} {arguments}"
+        monkeypatch.setattr(sys, "argv", [script.__file__, *command.split()])
+        script.main()
+
+    return run
+
+
+def results(output: Path) -> dict:
+    [path] = [
+        output / f"{task}_results.json"
+        for task in ("pretrain", "finetune")
+        if (output / f"{task}_results.json").exists()
+    ]
+    return json.loads(path.read_text())
+
+
+def losses(output: Path) -> list[float]:
+    return [record["loss"] for record in results(output)["training_log"]]
+
+
+def rates(output: Path) -> list[float]:
+    return [record["learning_rate"] for record in results(output)["training_log"]]
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    first, second = (load_file(folder / "model.safetensors") for folder in (one, other))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def signalled_at(monkeypatch, owner, method: str, call: int, number: int = signal.SIGTERM) -> None:
+    """Send this process a signal at the given call of a method."""
+    original, calls = getattr(owner, method), []
+
+    def signalled(*args, **kwargs):
+        calls.append(None)
+        if len(calls) == call:
+            os.kill(os.getpid(), number)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, method, signalled)
+
+
+def test_kills_at_random_moments_lose_nothing(tmp_path):
+    """`make faults` is the long version."""
+    command = [sys.executable, str(ROOT / "tests" / "faults.py"), "--kills", "4", "--output_dir", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "4 kills in" in result.stdout and "0 runs differ" in result.stdout
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(train, tmp_path, monkeypatch, caplog, number, status):
+    caplog.set_level("INFO")
+    train(run_pretrain, tmp_path / "whole", PRETRAIN)
+    with monkeypatch.context() as context, pytest.raises(SystemExit) as end:
+        signalled_at(context, Pretraining, "update", 11, number)
+        train(run_pretrain, tmp_path / "stopped", PRETRAIN)
+    assert end.value.code == status
+    assert newest_checkpoint(tmp_path / "stopped").name == "checkpoint-11"
+    assert f"Stopped by {number.name} after step 11; to go on from there" in caplog.text
+    assert not (tmp_path / "stopped" / "pretrain_results.json").exists()
+    train(run_pretrain, tmp_path / "stopped", f"{PRETRAIN} --resume_from_checkpoint latest")
+    assert "after step 11 of 18" in caplog.text
+    assert_same_weights(tmp_path / "whole", tmp_path / "stopped")
+    assert losses(tmp_path / "whole") == losses(tmp_path / "stopped")
+
+
+def test_a_signal_in_an_evaluation_is_not_kept_waiting(train, tmp_path, monkeypatch):
+    train(run_pretrain, tmp_path / "whole", PRETRAIN)
+    with monkeypatch.context() as context, pytest.raises(SystemExit):
+        signalled_at(context, Pretraining, "evaluate", 2)
+        train(run_pretrain, tmp_path / "stopped", PRETRAIN)
+    assert newest_checkpoint(tmp_path / "stopped").name == "checkpoint-12"
+    train(run_pretrain, tmp_path / "stopped", f"{PRETRAIN} --resume_from_checkpoint latest")
+    assert_same_weights(tmp_path / "whole", tmp_path / "stopped")
+    recalls = [[record["R_11@1"] for record in results(tmp_path / name)["history"]] for name in ("whole", "stopped")]
+    assert recalls[0] == recalls[1] and len(recalls[0]) == 3
+
+
+def test_finetuning_goes_on_at_the_seed_and_the_step_where_it_was(train, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    train(run_finetune, tmp_path / "whole", FINETUNE)
+    with monkeypatch.context() as context, pytest.raises(SystemExit) as end:
+        signalled_at(context, DialogueTrainer, "training_step", 18 + 14)
+        train(run_finetune, tmp_path / "stopped", FINETUNE)
+    assert end.value.code == 143
+    assert newest_checkpoint(tmp_path / "stopped" / "seed_2").name == "checkpoint-14"
+    caplog.clear()
+    train(run_finetune, tmp_path / "stopped", f"{FINETUNE} --resume_from_checkpoint latest")
+    assert "seed 1 is done" in caplog.text and "after step 14 of 18" in caplog.text
+    for folder in ("seed_1", "seed_2", "."):
+        assert_same_weights(tmp_path / "whole" / folder, tmp_path / "stopped" / folder)
+    whole, stopped = (results(tmp_path / name) for name in ("whole", "stopped"))
+    assert whole["test_mean"] == stopped["test_mean"]
+    histories = [json.loads((tmp_path / name / "seed_2" / "results.json").read_text()) for name in ("whole", "stopped")]
+    assert [[record.get("loss"), record.get("eval_loss")] for record in histories[0]["history"]] == [
+        [record.get("loss"), record.get("eval_loss")] for record in histories[1]["history"]
+    ]
+
+
+@pytest.mark.parametrize("script", [run_pretrain, run_finetune])
+def test_the_originals_recipe_goes_on_too(train, tmp_path, monkeypatch, script):
+    settings = {
+        run_pretrain: "--max_epochs 2 --logging_steps 1 --checkpointing_steps 5",
+        run_finetune: "--seeds 1 --num_train_epochs 2 --checkpointing_steps 5",
+    }[script]
+    settings = f"--recipe original --dropout 0.3 {settings}"
+    train(script, tmp_path / "whole", settings)
+    owner, method = {run_pretrain: (Pretraining, "update"), run_finetune: (DialogueTrainer, "training_step")}[script]
+    with monkeypatch.context() as context, pytest.raises(SystemExit):
+        signalled_at(context, owner, method, 100)
+        train(script, tmp_path / "stopped", settings)
+    train(script, tmp_path / "stopped", f"{settings} --resume_from_checkpoint latest")
+    assert_same_weights(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_checkpoint_that_is_not_whole_is_left_out_with_a_word(train, tmp_path, monkeypatch, caplog):
+    settings = f"{PRETRAIN} --save_total_limit 9"
+    train(run_pretrain, tmp_path / "whole", settings)
+    shutil.copytree(tmp_path / "whole", tmp_path / "broken")
+    (tmp_path / "broken" / "checkpoint-16" / STATE).unlink()
+    with open(tmp_path / "broken" / "checkpoint-12" / "model.safetensors", "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x7f")
+    shutil.copytree(tmp_path / "whole" / "checkpoint-16", tmp_path / "broken" / ".checkpoint-17.partial")
+    caplog.set_level("INFO")
+    train(run_pretrain, tmp_path / "broken", f"{settings} --resume_from_checkpoint latest")
+    assert f"checkpoint-16: no whole checkpoint of training: {STATE} is missing" in caplog.text
+    assert "checkpoint-12: no whole checkpoint of training: model.safetensors is not as it was written" in caplog.text
+    assert "after step 8 of 18" in caplog.text
+    assert_same_weights(tmp_path / "whole", tmp_path / "broken")
+    (tmp_path / "whole" / "checkpoint-4" / "config.json").unlink()
+    with pytest.raises(
+        FileNotFoundError, match="checkpoint-4: no whole checkpoint of training: config.json is missing"
+    ):
+        train(run_pretrain, tmp_path / "whole", f"{settings} --resume_from_checkpoint {tmp_path}/whole/checkpoint-4")
+
+
+def test_a_given_checkpoint_is_gone_on_from_in_a_new_folder_too(train, tmp_path):
+    train(run_pretrain, tmp_path / "whole", f"{PRETRAIN} --save_total_limit 2")
+    assert [step for step, _ in checkpoints(tmp_path / "whole")] == [12, 16]
+    shutil.move(tmp_path / "whole" / "checkpoint-12", tmp_path / "moved")
+    train(run_pretrain, tmp_path / "new", f"{PRETRAIN} --resume_from_checkpoint {tmp_path / 'moved'}")
+    assert_same_weights(tmp_path / "whole", tmp_path / "new")
+    assert [step for step, _ in checkpoints(tmp_path / "new")] == [16]
+
+
+def test_latest_begins_where_there_is_nothing_yet(train, tmp_path):
+    train(run_pretrain, tmp_path / "new", f"{PRETRAIN} --resume_from_checkpoint latest")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(FileExistsError, match="not empty"):
+        train(run_pretrain, tmp_path / "mine", f"{PRETRAIN} --resume_from_checkpoint latest")
+
+
+CHANGES = {
+    "--learning_rate 0.02": "--learning_rate is 0.02 and was 0.01",
+    "--dropout 0.1": "--dropout is 0.1 and was None",
+    "--seed 5": "--seed is 5 and was 1",
+    "--batch_size 13": "--batch_size is 13 and was 12",
+    "--mixed_precision bf16": "--mixed_precision is 'bf16' and was 'no'",
+    "--lr_scheduler_type linear": "--lr_scheduler_type is 'linear' and was 'plateau'",
+    "--min_count 1": "--min_count is 1 and was 2",
+}
+
+
+def test_a_run_with_another_corpus_vocabulary_or_setting_is_refused_with_what_differs(train, tmp_path, corpus):
+    first = f"{PRETRAIN} --max_steps 4"
+    train(run_pretrain, tmp_path / "run", first)
+    for change, named in CHANGES.items():
+        AcceleratorState._reset_state(reset_partial_state=True)
+        with pytest.raises(ValueError, match="is of another run") as error:
+            train(run_pretrain, tmp_path / "run", f"{first} {change} --resume_from_checkpoint latest")
+        assert named in str(error.value)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    other = shutil.copytree(corpus, tmp_path / "other")
+    changed = (other / "train.jsonl").read_text().replace("cake", "party", 1)
+    (other / "train.jsonl").write_text(changed)
+    with pytest.raises(ValueError, match="is of another run") as error:
+        train(run_pretrain, tmp_path / "run", f"{first} --resume_from_checkpoint latest", data=other)
+    assert "the train split's digest is" in str(error.value)
+    # What does not change the result may change, and a run may go on for longer.
+    free = "--max_steps 8 --logging_steps 2 --save_total_limit 3 --checkpointing_steps 1 --eval_batch_size 5"
+    train(run_pretrain, tmp_path / "run", f"{PRETRAIN} {free} --resume_from_checkpoint latest")
+    train(run_pretrain, tmp_path / "whole", f"{PRETRAIN} --max_steps 8")
+    assert_same_weights(tmp_path / "run", tmp_path / "whole")
+
+
+def test_finetuning_with_another_corpus_or_setting_is_refused_with_what_differs(train, tmp_path, corpus):
+    settings = "--seeds 1 --num_train_epochs 1"
+    train(run_finetune, tmp_path / "run", settings)
+    for change in ("--learning_rate 0.5", "--warmup_steps 3", "--weight_decay 0.1", "--gradient_accumulation_steps 2"):
+        with pytest.raises(ValueError, match=f"is of another run.*{change.split()[0]} is "):
+            train(run_finetune, tmp_path / "run", f"{settings} {change} --resume_from_checkpoint latest")
+    other = shutil.copytree(corpus, tmp_path / "other")
+    changed = (other / "test.jsonl").read_text().replace("joy", "anger", 1)
+    (other / "test.jsonl").write_text(changed)
+    with pytest.raises(ValueError, match="the test split's digest is"):
+        train(run_finetune, tmp_path / "run", f"{settings} --resume_from_checkpoint latest", data=other)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of two megabytes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if (
+        shutil.which("mount") is None
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk]).returncode
+    ):
+        pytest.skip("mounting a file system is not permitted here")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("script", [run_pretrain, run_finetune])
+def test_a_full_disk_is_an_error_that_leaves_the_last_checkpoint(train, tmp_path, small_disk, script):
+    settings = {run_pretrain: PRETRAIN, run_finetune: "--seeds 1 --num_train_epochs 3 --checkpointing_steps 3"}[script]
+    settings += " --save_total_limit 9"
+    train(script, tmp_path / "whole", settings)
+    output, filler = small_disk / "run", small_disk / "filler"
+    written = []
+
+    def fill(checkpoint: Path) -> None:
+        written.append(checkpoint.name)
+        if len(written) == 2:
+            filler.write_bytes(b"0" * (shutil.disk_usage(small_disk).free - 4096))
+
+    owner = {run_pretrain: Pretraining, run_finetune: DialogueTrainer}[script]
+    method = {run_pretrain: "save", run_finetune: "write_checkpoint"}[script]
+    original = getattr(owner, method)
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr(owner, method, lambda self, folder, **more: (original(self, folder, **more), fill(folder)))
+        with pytest.raises(OSError, match="could not be written: .*Make room, and run the same command with --resume"):
+            train(script, output, settings)
+    checkpoint = newest_checkpoint(output if script is run_pretrain else output / "seed_1")
+    assert checkpoint.name == written[1]
+    assert not list(output.rglob(".*.partial"))
+    filler.unlink()
+    train(script, output, f"{settings} --resume_from_checkpoint latest")
+    assert_same_weights(tmp_path / "whole", output)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_everything_to_look_into(train, tmp_path):
+    output = tmp_path / "run"
+    with pytest.raises(
+        ValueError, match=r"step \d+: the loss is (nan|inf) for the dialogues .*nonfinite-\d+ has"
+    ) as error:
+        train(run_pretrain, output, f"{PRETRAIN} --learning_rate 2e37 --checkpointing_steps 1")
+    [folder] = output.glob("nonfinite-*")
+    names = json.loads((folder / "dialogues.json").read_text())
+    assert len(names) == 12 and all(name in str(error.value) for name in names[:5])
+    [[batch]] = torch.load(folder / "batches.pt", weights_only=True)
+    model = PreCodeForConversationCompletion.from_pretrained(folder).train()
+    assert not math.isfinite(model(**batch).loss)
+    step = int(folder.name.removeprefix("nonfinite-"))
+    assert torch.load(folder / STATE, weights_only=True)["progress"]["step"] == step - 1
+    assert newest_checkpoint(output).name == f"checkpoint-{step - 1}"
+
+
+def test_a_loss_that_is_no_number_stops_finetuning_too(train, tmp_path):
+    with pytest.raises(ValueError, match=r"step \d+: the loss is (nan|inf) for the dialogues .*nonfinite-\d+ has"):
+        train(run_finetune, tmp_path / "run", "--seeds 1 --learning_rate 1e38 --num_train_epochs 2")
+    [folder] = tmp_path.rglob("nonfinite-*")
+    assert len(json.loads((folder / "dialogues.json").read_text())) == 8
+    assert {"batches.pt", "model.safetensors", "optimizer.pt"} <= {path.name for path in folder.iterdir()}
+
+
+def test_a_second_signal_ends_at_once():
+    with Interruption() as interruption:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interruption.signal == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_negatives_and_batches_of_an_epoch_are_not_replayed(train, tmp_path, monkeypatch):
+    """A run that goes on in its second epoch asks for that epoch's batches only."""
+    settings = f"{PRETRAIN} --objective sampled_bce"
+    train(run_pretrain, tmp_path / "whole", settings)
+    shutil.rmtree(tmp_path / "whole" / "pretrain_results.json", ignore_errors=True)
+    asked = []
+    original = DialogueBatches.share
+    monkeypatch.setattr(DialogueBatches, "share", lambda self, batch: asked.append(batch) or original(self, batch))
+    train(run_pretrain, tmp_path / "whole", f"{settings} --resume_from_checkpoint latest")
+    assert len(asked) == 2, "steps 17 and 18"

@@ -1,0 +1,202 @@
+"""What the settings of training do: several processes, accumulation, precision, clipping, schedules, early stopping."""
+
+import json
+import math
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from corpus_of_topics import write_corpus
+from safetensors.torch import load_file
+from test_scripts import run
+
+import run_finetune
+import run_pretrain
+from modeling_precode.arguments import use_cores
+
+TINY = "--corpus custom --hidden_size 8 --word_vector_size 8 --dropout 0"
+PRETRAIN = "--batch_size 16 --eval_steps 6 --max_steps 12 --logging_steps 1 --learning_rate 0.01"
+LAUNCH = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
+LAUNCH = [*LAUNCH.split(), "--dynamo_backend", "no"]
+
+
+@pytest.fixture(autouse=True)
+def no_state_of_another_test():
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus"), sizes=(("train", 192), ("validation", 25), ("test", 25)))
+
+
+@pytest.fixture
+def train(monkeypatch, corpus, tmp_path):
+    """`train(arguments)`: pre-training in this process; returns its results, with its folder as `folder`."""
+
+    def run_one(arguments: str, script=run_pretrain) -> dict:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        output = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
+        command = f"{TINY} --data_dir {corpus} --output_dir {output} {arguments}"
+        monkeypatch.setattr(sys, "argv", [script.__file__, *command.split()])
+        script.main()
+        [path] = output.glob("*train_results.json") if script is run_pretrain else output.glob("finetune_results.json")
+        return {**json.loads(path.read_text()), "folder": output}
+
+    return run_one
+
+
+def column(results: dict, name: str) -> list[float]:
+    return [record[name] for record in results["training_log"]]
+
+
+def weights(results: dict) -> dict[str, torch.Tensor]:
+    return load_file(results["folder"] / "model.safetensors")
+
+
+SEVERAL = "--batch_size 21 --gradient_accumulation_steps 2 --eval_batch_size 6 --eval_steps 25 --max_steps 50"
+SEVERAL += " --max_epochs 50 --patience 9 --logging_steps 1 --learning_rate 0.01"
+
+
+def test_two_processes_have_the_losses_and_the_evaluations_of_one_in_pretraining(train, corpus, tmp_path):
+    """Shares are uneven, steps have several batches, and candidates come from the batches of both processes."""
+    alone = train(SEVERAL)
+    arguments = f"{TINY} {SEVERAL} --data_dir {corpus} --output_dir {tmp_path / 'two'}"
+    printed = run(*LAUNCH, "run_pretrain.py", *arguments.split(), OMP_NUM_THREADS="1").stdout
+    assert "2 process(es) of 1 thread(s)" in printed
+    together = json.loads((tmp_path / "two" / "pretrain_results.json").read_text())
+    assert len(alone["training_log"]) == 50
+    assert column(together, "loss") == pytest.approx(column(alone, "loss"), abs=1e-5)
+    assert column(together, "gradient_norm") == pytest.approx(column(alone, "gradient_norm"), rel=1e-3)
+    for one, other in zip(alone["history"], together["history"], strict=True):
+        assert {name: one[name] for name in one if name.startswith("R_")} == {
+            name: other[name] for name in other if name.startswith("R_")
+        }
+        assert one["utterances"] == other["utterances"]
+    assert alone["scores"]["test"] == together["scores"]["test"]
+
+
+def test_in_batch_candidates_can_be_those_of_a_process(train, corpus, tmp_path):
+    """Half the candidates are easier to tell apart; at the start, the loss is the logarithm of their number."""
+    arguments = f"{TINY} {PRETRAIN} --batch_size 32 --max_steps 2 --data_dir {corpus} --output_dir {tmp_path / 'two'}"
+    run(*LAUNCH, "run_pretrain.py", *arguments.split(), "--in_batch_candidates", "process", OMP_NUM_THREADS="1")
+    together = json.loads((tmp_path / "two" / "pretrain_results.json").read_text())
+    alone = train(f"{PRETRAIN} --batch_size 32 --max_steps 2")
+    assert column(alone, "loss")[0] - column(together, "loss")[0] == pytest.approx(math.log(2), abs=0.1)
+
+
+def test_two_processes_have_the_losses_and_the_scores_of_one_in_finetuning(train, corpus, tmp_path):
+    common = "--num_train_epochs 5 --max_steps 50 --logging_strategy steps --logging_steps 1 --learning_rate 0.01"
+    common += " --per_device_eval_batch_size 6 --gradient_accumulation_steps 2"
+    alone = train(f"{common} --per_device_train_batch_size 10", run_finetune)
+    arguments = f"{TINY} {common} --per_device_train_batch_size 5 --data_dir {corpus} --output_dir {tmp_path / 'two'}"
+    printed = run(*LAUNCH, "run_finetune.py", *arguments.split(), OMP_NUM_THREADS="1").stdout
+    assert "2 process(es) of 1 thread(s)" in printed
+    histories = [
+        json.loads((folder / "seed_1" / "results.json").read_text())["history"]
+        for folder in (alone["folder"], tmp_path / "two")
+    ]
+    losses = [[record["loss"] for record in history if "loss" in record] for history in histories]
+    assert len(losses[0]) == 50
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+    scores = [[record["eval_macro_f1"] for record in history if "eval_macro_f1" in record] for history in histories]
+    assert scores[0] == scores[1]
+    together = json.loads((tmp_path / "two" / "finetune_results.json").read_text())
+    assert together["test_mean"] == alone["test_mean"]
+    predictions = [(folder / "test_predictions.jsonl").read_text() for folder in (alone["folder"], tmp_path / "two")]
+    assert predictions[0] == predictions[1]
+
+
+def test_a_step_of_two_batches_is_a_step_of_one_twice_as_large(train):
+    settings = f"{PRETRAIN} --objective sampled_bce"
+    large = train(settings)
+    small = train(f"{settings} --batch_size 8 --gradient_accumulation_steps 2")
+    assert column(small, "loss") == pytest.approx(column(large, "loss"), abs=1e-5)
+    for name, weight in weights(large).items():
+        torch.testing.assert_close(weights(small)[name], weight, atol=1e-4, rtol=1e-4)
+
+
+def test_bf16_computes_in_half_precision_and_keeps_whole_weights(train):
+    plain, half = train(PRETRAIN), train(f"{PRETRAIN} --mixed_precision bf16")
+    assert column(half, "loss") != column(plain, "loss")
+    assert column(half, "loss") == pytest.approx(column(plain, "loss"), rel=0.02)
+    assert {weight.dtype for weight in weights(half).values()} == {torch.float32}
+
+
+def test_a_clipped_gradient_moves_the_weights_less(train):
+    """Adam divides by the gradient's size, but for its epsilon of 1e-8."""
+    settings = "--batch_size 16 --max_steps 1 --logging_steps 1"
+    free = train(f"{settings} --learning_rate 1e-2 --max_grad_norm 1e9")
+    clipped = train(f"{settings} --learning_rate 1e-2 --max_grad_norm 1e-12")
+    start = train(f"{settings} --learning_rate 1e-30")
+    moved = [
+        max((weights(run)[name] - weight).abs().max() for name, weight in weights(start).items())
+        for run in (free, clipped)
+    ]
+    assert moved[0] > 5e-3 and moved[1] < 1e-5
+    assert column(free, "gradient_norm") == column(clipped, "gradient_norm"), "that before the clip"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [0, 0.25, 0.5, 0.75] + [1] * 8),
+        ("linear", [0, 0.25, 0.5, 0.75] + [1 - i / 8 for i in range(8)]),
+        ("cosine", [0, 0.25, 0.5, 0.75] + [(1 + math.cos(math.pi * i / 8)) / 2 for i in range(8)]),
+        ("plateau", [0.2, 0.4, 0.6, 0.8] + [1] * 8),
+    ],
+)
+def test_the_learning_rate_warms_up_and_follows_its_schedule(train, schedule, expected):
+    results = train(f"{PRETRAIN} --eval_steps 12 --lr_scheduler_type {schedule} --warmup_steps 4")
+    assert column(results, "learning_rate") == pytest.approx([0.01 * factor for factor in expected], abs=1e-9)
+
+
+def test_the_learning_rate_decays_and_training_stops_where_the_dev_metric_does_not_improve(train):
+    settings = "--batch_size 16 --eval_steps 1 --max_steps 9 --logging_steps 1 --learning_rate 1e-6 --patience 3"
+    results = train(f"{settings} --lr_factor 0.5 --min_learning_rate 3e-7")
+    assert len(results["history"]) == 4, "the first one, and three that are no better"
+    assert column(results, "learning_rate") == pytest.approx([1e-6, 1e-6, 5e-7, 3e-7])
+
+
+def test_batches_can_be_of_so_many_tokens(train):
+    results = train("--batch_tokens 300 --max_epochs 1 --eval_steps 99")
+    [record] = results["history"]
+    assert record["utterances"] > 0 and record["step"] == pytest.approx(192 * 5 * 4 / 300, rel=0.2)
+
+
+def test_a_process_takes_its_share_of_the_cores_unless_told_otherwise(monkeypatch):
+    cores = len(os.sched_getaffinity(0))
+    threads = torch.get_num_threads()
+    try:
+        use_cores(torch.device("cpu"))
+        assert torch.get_num_threads() == threads, "OMP_NUM_THREADS says how many"
+        monkeypatch.delenv("OMP_NUM_THREADS")
+        for processes in (1, 2, 10**6):
+            monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+            use_cores(torch.device("cpu"))
+            assert torch.get_num_threads() == max(cores // processes, 1)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_push_that_fails_while_training_does_not_cost_the_run(train, capfd):
+    results = train(f"{PRETRAIN} --eval_steps 3 --push_to_hub --hub_strategy best --hub_model_id someone/model")
+    assert (results["folder"] / "model.safetensors").is_file()
+    assert capfd.readouterr().err.count("push it later with: hf upload someone/model") >= 2
+    results = train("--num_train_epochs 2 --push_to_hub --hub_strategy best --hub_model_id someone/model", run_finetune)
+    assert (results["folder"] / "model.safetensors").is_file()
+    assert capfd.readouterr().err.count("push it later with: hf upload someone/model") >= 2
+
+
+@pytest.mark.parametrize(("tracker", "left"), [("wandb", "*.wandb"), ("trackio", "precode-pretrain.db")])
+def test_trackers_work_without_a_network(train, tmp_path, monkeypatch, tracker, left):
+    pytest.importorskip(tracker)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    train(f"{PRETRAIN} --max_steps 6 --report_to {tracker}")
+    assert list(tmp_path.rglob(left))
