@@ -224,8 +224,9 @@ def _scores(summary: dict[str, Any]) -> Iterator[str]:
         yield _table([["", "mean", "deviation"], *rows])
     for split, found in scores.items():
         if labels := found.get("per_label"):
-            columns = list(next(iter(labels.values())))
-            rows = ([label, *(_number(values[column]) for column in columns)] for label, values in labels.items())
+            # `focused_f1` is there for a focused label only.
+            columns = list(dict.fromkeys(column for values in labels.values() for column in values))
+            rows = ([label, *(_number(values.get(column)) for column in columns)] for label, values in labels.items())
             yield f"By label, {split} split:"
             yield _table([["", *columns], *rows])
 
