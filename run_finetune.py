@@ -133,19 +133,17 @@ class FinetuneArguments(TrainingArguments):
 
     def fingerprint(self) -> dict:
         """The settings that a resumed run must share with the run that it goes on. Each seed is by itself."""
-        free = ("output_dir", "overwrite_output_dir", "seeds", "seed", "resume_from_checkpoint", "checkpointing_steps")
-        free += ("disable_tqdm", "per_device_eval_batch_size", "per_device_train_batch_size", "restore_callback_states")
+        free = ("output_dir", "overwrite_output_dir", "seed", "resume_", "restore_", "checkpointing_", "save_", "log")
         free += (
-            "save_",
-            "logging_",
-            "log_",
+            "per_device_",
             "report_to",
             "run_name",
             "push_",
             "hub_",
             "dataloader_",
             "ddp_",
-            "local_rank",
+            "local_",
+            "disable_tqdm",
         )
         settings = {name: value for name, value in self.to_dict().items() if not name.startswith(free)}
         return {**settings, "dialogues a batch": self.per_device_train_batch_size * self.world_size}

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import datasets
 import torch
 from huggingface_hub.errors import StrictDataclassError
+from tqdm import tqdm
 from transformers import AutoConfig, AutoTokenizer, HfArgumentParser, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -113,7 +114,8 @@ class EncoderArguments:
         if self.tokenizer is not None:
             tokenizer = load_tokenizer(self.tokenizer)
         else:
-            tokenizer = PreCodeTokenizer.train(utterances, self.min_count, self.text_mode)
+            counted = tqdm(utterances, "counting words", unit=" dialogues", leave=False, disable=None)
+            tokenizer = PreCodeTokenizer.train(counted, self.min_count, self.text_mode)
             tokenizer.model_max_length = self.max_utterance_tokens
         vectors = None
         if self.word_vectors is not None:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import torch
 from datasets import Dataset
 from safetensors import SafetensorError
+from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
@@ -191,9 +192,12 @@ def check_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
 
 
 def begin_run(output_dir: Path, fingerprint: dict[str, Any], resuming: bool) -> None:
-    """Mark a folder as that of a run; what an earlier one left to go on from is of no use to a run that begins."""
-    if not resuming:
-        for folder in (output_dir, *output_dir.glob("seed_*")):
+    """Mark a folder as that of a run, and clear away what was half written when an earlier one was killed; what that
+    one left to go on from is of no use to a run that begins anew."""
+    for folder in (output_dir, *output_dir.glob("seed_*")):
+        for path in folder.glob(".*.partial"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not resuming:
             remove_checkpoints(folder)
             (folder / "results.json").unlink(missing_ok=True)
     write_fingerprint(output_dir, fingerprint)
@@ -215,7 +219,9 @@ def dataset_digest(dataset: Dataset) -> str:
         elif pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
             add(name, "".join(f"{text}\0" for text in array.to_pylist()).encode())
 
-    for rows in dataset.with_format("arrow").iter(10_000):
+    size = 10_000
+    batches = dataset.with_format("arrow").iter(size)
+    for rows in tqdm(batches, "comparing", -(-len(dataset) // size), leave=False, disable=None):
         for name in rows.column_names:
             feed(rows[name].combine_chunks(), name)
     return text_digest(f"{name} {stream.hexdigest()}" for name, stream in sorted(streams.items()))

@@ -137,6 +137,8 @@ def test_finetuning_goes_on_at_the_seed_and_the_step_where_it_was(train, tmp_pat
     assert end.value.code == 143
     assert newest_checkpoint(tmp_path / "stopped" / "seed_2").name == "checkpoint-14"
     caplog.clear()
+    with pytest.raises(ValueError, match="not in .*/stopped/seed_N of a seed of --seeds; give latest"):
+        train(run_finetune, tmp_path / "stopped", f"{FINETUNE} --resume_from_checkpoint {tmp_path}/whole/seed_2")
     train(run_finetune, tmp_path / "stopped", f"{FINETUNE} --resume_from_checkpoint latest")
     assert "seed 1 is done" in caplog.text and "after step 14 of 18" in caplog.text
     for folder in ("seed_1", "seed_2", "."):
@@ -180,6 +182,7 @@ def test_a_checkpoint_that_is_not_whole_is_left_out_with_a_word(train, tmp_path,
     assert "checkpoint-12: no whole checkpoint of training: model.safetensors is not as it was written" in caplog.text
     assert "after step 8 of 18" in caplog.text
     assert_same_weights(tmp_path / "whole", tmp_path / "broken")
+    assert not (tmp_path / "broken" / ".checkpoint-17.partial").exists()
     (tmp_path / "whole" / "checkpoint-4" / "config.json").unlink()
     with pytest.raises(
         FileNotFoundError, match="checkpoint-4: no whole checkpoint of training: config.json is missing"
@@ -303,7 +306,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_everything_to_look_into(tra
     assert len(names) == 12 and all(name in str(error.value) for name in names[:5])
     [[batch]] = torch.load(folder / "batches.pt", weights_only=True)
     model = PreCodeForConversationCompletion.from_pretrained(folder).train()
-    assert not math.isfinite(model(**batch).loss)
+    assert not math.isfinite(model(**batch).loss.item())
     step = int(folder.name.removeprefix("nonfinite-"))
     assert torch.load(folder / STATE, weights_only=True)["progress"]["step"] == step - 1
     assert newest_checkpoint(output).name == f"checkpoint-{step - 1}"
