@@ -75,7 +75,7 @@ from modeling_precode.interruption import Interruption, finish_exchanges
 from modeling_precode.memory import keep_freed_memory
 from modeling_precode.model_card import hyper_parameters, push_checkpoint, run_summary, write_model_card
 from modeling_precode.modeling_precode import ClassificationHead
-from modeling_precode.original_recipe import finetuning_settings, original_modules, shorten_word_vectors
+from modeling_precode.original_recipe import compute_as_original, finetuning_settings, original_modules
 
 logger = logging.getLogger("run_finetune")
 RESULTS = "results.json"
@@ -175,7 +175,7 @@ class OriginalProcedure(TrainerCallback):
         self.max_grad_norm = max_grad_norm
 
     def on_train_begin(self, args, state, control, model, lr_scheduler, **kwargs):
-        shorten_word_vectors(model)
+        compute_as_original(model)
         if state.global_step == 0:
             state.best_metric = lr_scheduler.best = 0.0
 

@@ -56,8 +56,8 @@ from modeling_precode.original_recipe import (
     DialoguesWithDrawnNegatives,
     OriginalBatches,
     OriginalOrder,
+    compute_as_original,
     pretraining_settings,
-    shorten_word_vectors,
 )
 from modeling_precode.pretraining import EVALUATION_NEGATIVES, SELECTION_METRIC, Evaluation, Pretraining, log_line
 from modeling_precode.schedules import SCHEDULES, Schedule
@@ -242,7 +242,7 @@ def main() -> None:
     if accelerator.is_main_process:
         begin_run(output_dir, fingerprint, resuming=bool(args.resume_from_checkpoint))
     if original:
-        shorten_word_vectors(model)
+        compute_as_original(model)
     optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=args.learning_rate, fused=True)
     model, optimizer = accelerator.prepare(model, optimizer)
     steps_an_epoch = -(-len(batches) // args.gradient_accumulation_steps)

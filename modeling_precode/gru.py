@@ -16,8 +16,10 @@ class BiGRU(nn.GRU):
     On a CPU both directions go through the steps together, so that each has a core; an input that stands at many
     places, as a word does, is multiplied with the input weights once; the first step, which has no state before it,
     costs no product; and the backward pass touches the rows of a step only, where PyTorch's fills a tensor of the size
-    of the whole input with zeros at every step. On a GPU this is `nn.GRU` (cuDNN).
+    of the whole input with zeros at every step. On a GPU, and where `plain` is set, this is `nn.GRU` (cuDNN).
     """
+
+    plain = False
 
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__(input_size, hidden_size, bidirectional=True)
@@ -33,7 +35,7 @@ class BiGRU(nn.GRU):
         Returns:
             (2, I, hidden_size), the states at each place of both directions: the backward ones begin at the ends.
         """
-        if inputs.device.type != "cpu":
+        if inputs.device.type != "cpu" or self.plain:
             return self.packed_states(inputs, index, steps)
         input_weight, weight, input_bias, bias = (
             torch.stack([getattr(self, f"{name}_l0"), getattr(self, f"{name}_l0_reverse")])
@@ -145,16 +147,12 @@ class _Recurrence(torch.autograd.Function):
                 n = candidates[:, block]
                 by_n, by_r, by_z, by_m = by_all[:, block].split(size, dim=-1)
                 torch.mul(grad, z, out=to_before)
-                # Through the candidate: (1 - z) and the tanh, then the reset gate.
-                grad -= to_before
-                torch.addcmul(grad, grad * n, n, value=-1, out=by_n)
+                # Factors such as 1 - z keep their digits where a gate is nearly open or shut.
+                torch.mul(grad.mul_(1 - z), (1 - n).mul_(1 + n), out=by_n)
                 torch.mul(by_n, r, out=by_m)
-                through = by_m * memories[:, block]
-                torch.addcmul(through, through, r, value=-1, out=by_r)
-                # Through the update gate: (h - n) z (1 - z).
+                torch.mul(by_m * memories[:, block], 1 - r, out=by_r)
                 h = previous[:, block].zero_() if before is None else previous[:, block].copy_(states[:, before])
-                torch.sub(h, n, out=through).mul_(to_before)
-                torch.addcmul(through, through, z, value=-1, out=by_z)
+                torch.mul((h - n).mul_(to_before), 1 - z, out=by_z)
             if before is not None:
                 later[:, sequences] = to_before.baddbmm_(by_product[:, block], weight)
         grad_weight = by_product[:, rows:].mT @ previous[:, rows:]

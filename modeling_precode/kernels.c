@@ -9,7 +9,15 @@
 __attribute__((simd("notinbranch"))) float expf(float);
 
 static inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
-static inline float hyperbolic_tangent(float x) { return 1.0f - 2.0f / (1.0f + expf(2.0f * x)); }
+
+static inline float hyperbolic_tangent(float x)
+{
+    /* Near 0 the difference would lose its digits; there the series is as exact as the type. */
+    const float y = x * x;
+    const float series = x + x * y * (-1 / 3.f + y * (2 / 15.f + y * (-17 / 315.f + y * (62 / 2835.f))));
+    const float difference = 1.0f - 2.0f / (1.0f + expf(2.0f * x));
+    return y < 0.0625f ? series : difference;
+}
 
 /* gates (R, 3 H): n, r, z. index (D, I). recurrent (D, count, 3 H): r, z, n; null at the first step. bias (D, H).
    reset_update (D, I, 2 H), memory, candidate (D, I, H) are null where nothing is to be kept. states (D, I, H);
@@ -75,7 +83,8 @@ void gru_backward(long directions, long places, long size, long start, long befo
             for (long j = 0; j < size; j++) {
                 const float grad = from_state[j] + from_later[j], old = h ? h[j] : 0;
                 const float through = grad * z[j];
-                const float to_n = (grad - through) * (1 - n[j] * n[j]), to_m = to_n * r[j];
+                /* Factors such as 1 - z keep their digits where a gate is nearly open or shut. */
+                const float to_n = grad * (1 - z[j]) * (1 - n[j]) * (1 + n[j]), to_m = to_n * r[j];
                 by_n[j] = to_n;
                 by_m[j] = to_m;
                 by_r[j] = to_m * m[j] * (1 - r[j]);

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
+from .gru import BiGRU
 from .negatives import check_enough_dialogues
 
 # From scratch; with --model, the checkpoint says these.
@@ -178,8 +179,12 @@ def original_modules(model: nn.Module) -> list[list[nn.Parameter]]:
     return list(modules.values())
 
 
-def shorten_word_vectors(model: nn.Module) -> None:
-    """Have trained word vectors that are too long shortened for good when they are looked up, as the original does."""
+def compute_as_original(model: nn.Module) -> None:
+    """Have trained word vectors that are too long shortened for good when they are looked up, and GRUs computed by
+    PyTorch, to the rounding, as the original does."""
     embedding = model.get_input_embeddings()
     if embedding.weight.requires_grad:
         embedding.max_norm = model.config.word_vector_max_norm
+    for module in model.modules():
+        if isinstance(module, BiGRU):
+            module.plain = True

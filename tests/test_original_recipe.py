@@ -26,9 +26,9 @@ from modeling_precode.arguments import CorpusArguments, EncoderArguments, parse_
 from modeling_precode.convert_original_checkpoint import TENSOR_NAMES, convert_original_checkpoint
 from modeling_precode.original_recipe import (
     OriginalOrder,
+    compute_as_original,
     finetuning_settings,
     pretraining_settings,
-    shorten_word_vectors,
 )
 
 UTTERANCE_ENCODERS = {"gru": "sentEncoder", "gru2": "sentGRUEncoder", "gru2l": "sentGRU2LEncoder"}
@@ -68,7 +68,10 @@ def repeated_epochs(losses: list[float], recorded: dict, model: str) -> int:
     Those amplify rounding: runs of our own from weights that are one part in 1e8 apart come to differ as much.
     """
     expected, epochs = recorded["step_loss"], len(recorded["epoch_order"])
-    assert losses[:4] == pytest.approx(expected[:4], rel=1e-5, abs=1e-5)
+    assert losses[0] == pytest.approx(expected[0], rel=1e-5)
+    # Adam's first steps turn a gradient of nothing but rounding into a step as long as any.
+    early = 1e-4 if model.endswith("_big") else 1e-5
+    assert losses[:4] == pytest.approx(expected[:4], rel=early, abs=early)
     if not model.endswith("_big"):
         assert losses == pytest.approx(expected, rel=1e-5)
         return epochs
@@ -298,7 +301,7 @@ def test_trained_word_vectors_are_shortened_for_good_when_they_are_looked_up(rec
     arrays = np.load(recording / "forward.npz")
     for trained in (False, True):
         model = PreCodeForConversationCompletion.from_pretrained(folder, freeze_word_vectors=not trained)
-        shorten_word_vectors(model)
+        compute_as_original(model)
         for i in range(7):
             script, negatives = (torch.from_numpy(arrays[f"lm{i}.{name}"])[None] for name in ("script", "neg"))
             model(input_ids=script, negative_input_ids=negatives)
