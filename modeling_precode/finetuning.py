@@ -20,7 +20,7 @@ from .checkpoints import read_json, remove_old_checkpoints, staging_folder, writ
 from .data_collator import IGNORED_LABEL
 from .encoded_dialogues import EncodedDialogues
 from .interruption import Interruption
-from .memory_use import memory_use
+from .memory import memory_use
 from .nonfinite import raise_nonfinite
 from .original_recipe import OriginalBatches, OriginalOrder
 

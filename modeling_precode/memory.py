@@ -1,7 +1,10 @@
-"""How a process keeps its memory."""
+"""The memory of a process: how much it uses, and how it keeps it."""
 
 import ctypes
 import sys
+
+import psutil
+import torch
 
 # Of malloc.h: the size from which a block is taken from the system by itself, and the free memory at the end of the
 # heap from which it is given back.
@@ -23,4 +26,9 @@ def keep_freed_memory() -> None:
             set_option(M_TRIM_THRESHOLD, LARGEST)
 
 
-__all__ = ["keep_freed_memory"]
+def memory_use(device: torch.device) -> dict[str, float]:
+    """Megabytes that are resident, and the most that a GPU held."""
+    figures = {"resident_megabytes": psutil.Process().memory_info().rss / 2**20}
+    if device.type == "cuda":
+        figures["gpu_megabytes"] = torch.cuda.max_memory_allocated(device) / 2**20
+    return figures

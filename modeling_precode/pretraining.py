@@ -34,7 +34,7 @@ from .checkpoints import (
 from .data_collator import PreCodeDataCollator
 from .encoded_dialogues import EncodedDialogues
 from .interruption import Interruption
-from .memory_use import memory_use
+from .memory import memory_use
 from .metrics import ConvComRecall
 from .model_card import push_checkpoint, write_model_card
 from .negatives import DialoguesWithNegatives
