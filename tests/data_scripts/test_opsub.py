@@ -290,6 +290,7 @@ def test_an_interrupted_build_goes_on_from_whole_parts(many_films, tmp_path, loa
     assert not list(cache.rglob("*.parts")), "what is no longer needed is gone"
 
 
+@pytest.mark.slow
 def test_a_cluster_of_two_workers_gives_the_same(many_films, tmp_path, load):
     """From a folder, and from an address."""
     ray = pytest.importorskip("ray")
