@@ -23,14 +23,12 @@ class Steps:
         sizes: sequences at each step.
         items: (2, I), the item, in the order of the sequences, at each place of the forward and the backward direction.
         places: (2, I), the place of each item in both directions; the inverse of `items`.
-        order: (N,), the sequence of each row.
-        ranks: (N,), the row of each sequence; the inverse of `order`.
+        ranks: (N,), the row of each sequence.
     """
 
     sizes: list[int]
     items: Tensor
     places: Tensor
-    order: Tensor
     ranks: Tensor
 
     @classmethod
@@ -50,7 +48,7 @@ class Steps:
         np.put_along_axis(places, items, np.arange(len(step))[None], axis=1)
         ranks = np.empty_like(order)
         ranks[order] = np.arange(len(order))
-        return cls(sizes.tolist(), *map(torch.from_numpy, (items, places, order, ranks)))
+        return cls(sizes.tolist(), *map(torch.from_numpy, (items, places, ranks)))
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> "Steps":
         """The same on another device; the sizes of the steps stay with the host, which counts by them."""
@@ -60,7 +58,7 @@ class Steps:
         return self._each(Tensor.pin_memory)
 
     def _each(self, move: Callable[[Tensor], Tensor]) -> "Steps":
-        moved = map(move, (self.items, self.places, self.order, self.ranks))
+        moved = map(move, (self.items, self.places, self.ranks))
         return Steps(self.sizes, *moved)
 
     def lengths(self) -> np.ndarray:

@@ -12,6 +12,7 @@ os.environ["HF_HUB_DISABLE_XET"] = "1"
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from hub_server import HubServer
 from original_files import Original
 
@@ -24,6 +25,14 @@ WORDS = ["i", "you", "we", "are", "so", "very", "happy", "angry", "sad", "about"
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def no_state_of_another_test() -> Iterator[None]:
+    """For tests that call a script's `main` in this process: Accelerate keeps its state in a class."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="session")

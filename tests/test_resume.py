@@ -30,12 +30,7 @@ TINY = "--corpus custom --hidden_size 8 --word_vector_size 8 --learning_rate 0.0
 PRETRAIN = "--batch_size 12 --eval_steps 6 --max_steps 18 --checkpointing_steps 4 --logging_steps 1"
 FINETUNE = "--seeds 1 2 --num_train_epochs 2 --checkpointing_steps 3 --logging_strategy steps --logging_steps 2"
 
-
-@pytest.fixture(autouse=True)
-def no_state_of_another_test():
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
+pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
 
 
 @pytest.fixture(scope="module")

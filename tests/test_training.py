@@ -22,12 +22,7 @@ PRETRAIN = "--batch_size 16 --eval_steps 6 --max_steps 12 --logging_steps 1 --le
 LAUNCH = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
 LAUNCH = [*LAUNCH.split(), "--dynamo_backend", "no"]
 
-
-@pytest.fixture(autouse=True)
-def no_state_of_another_test():
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
+pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
 
 
 @pytest.fixture(scope="module")
