@@ -249,6 +249,7 @@ def run_seed(
     corpus_args: CorpusArguments,
     encoder_args: EncoderArguments,
     args: FinetuneArguments,
+    leakage: dict[str, dict],
     interruption: Interruption,
     begin: Callable[[], None],
 ) -> dict:
@@ -304,8 +305,6 @@ def run_seed(
     trainer.add_callback(LogLine(args.metric_for_best_model))
     if not args.disable_tqdm:
         trainer.add_callback(Bar)
-
-    leakage = {"The test split against the training split": find_overlap(corpus["test"], corpus["train"]).figures()}
 
     def save_model(**scores: dict) -> dict:
         """The model, its tokenizer and its card in the seed's folder. Returns the summary of the run."""
@@ -403,6 +402,7 @@ def main() -> None:
             begin_run(output_dir, fingerprint, resuming=bool(args.resume_from_checkpoint))
 
     runs = []
+    leakage = {"The test split against the training split": find_overlap(corpus["test"], corpus["train"]).figures()}
     with Interruption() as interruption:
         for seed in args.seeds:
             start = encoder_args.model or "from scratch"
@@ -410,7 +410,7 @@ def main() -> None:
                 f"{corpus_args.corpus}, seed {seed}, start: {start}, {args.world_size} process(es) of "
                 f"{torch.get_num_threads()} thread(s) on {args.device.type}"
             )
-            runs.append(run_seed(seed, corpus, corpus_args, encoder_args, args, interruption, begin))
+            runs.append(run_seed(seed, corpus, corpus_args, encoder_args, args, leakage, interruption, begin))
             logger.info(f"  test  {score_line(numbers(runs[-1]['scores']['test']))}")
     if not main_process:
         return
