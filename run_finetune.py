@@ -34,7 +34,7 @@ from transformers import (
     set_seed,
 )
 
-from data_scripts import label_names, load_corpus
+from data_scripts import label_names
 from data_scripts.dataset_card import corpus_facts
 from data_scripts.overlap import find_overlap
 from modeling_precode import (
@@ -50,7 +50,6 @@ from modeling_precode.arguments import (
     EncoderArguments,
     argument,
     check_output_dir,
-    check_splits,
     check_tracker,
     load_config,
     one_line_errors,
@@ -98,6 +97,7 @@ class FinetuneArguments(TrainingArguments):
     )
     focused_labels: list[str] | None = argument("Labels of the original's scores and class weights (default: all).")
     excluded_label: str | None = argument("Also report the micro F1 without this label.")
+    score_test: bool = argument("Score the test split at the end; false in trials that choose settings.", True)
     learning_rate: float = argument("The initial learning rate.", 1e-3)
     num_train_epochs: float = argument("Epochs at most.", 40)
     per_device_train_batch_size: int = argument("Dialogues a step and device.", 8)
@@ -313,7 +313,8 @@ def run_seed(
             licence=corpus["train"].info.license or "licence unknown",
             start=encoder_args.model or "from scratch",
             seed=seed,
-            selection=f"best {args.metric_for_best_model} on the validation split; test scored once",
+            selection=f"best {args.metric_for_best_model} on the validation split; "
+            + ("test scored once" if args.score_test else "test not scored"),
             scores=scores,
             facts=corpus_facts(corpus, corpus_args.corpus),
             settings=hyper_parameters(encoder_args, args),
@@ -332,13 +333,15 @@ def run_seed(
     trainer.train_from(checkpoint)
 
     # The test split is looked at once, with the checkpoint that the dev split chose.
-    predictions = {split: trainer.predict(encoded[split]) for split in ("validation", "test")}
+    splits = ("validation", "test") if args.score_test else ("validation",)
+    predictions = {split: trainer.predict(encoded[split]) for split in splits}
     finish_exchanges(trainer.accelerator)
     scores = {split: score(prediction) for split, prediction in predictions.items()}
     if not trainer.is_world_process_zero():
         return {"scores": scores}
     summary = save_model(**scores)
-    write_predictions(folder / "test_predictions.jsonl", corpus["test"], predictions["test"].predictions, names)
+    if args.score_test:
+        write_predictions(folder / "test_predictions.jsonl", corpus["test"], predictions["test"].predictions, names)
     # What follows a run is written last: it says that the seed is done.
     history = [record for record in trainer.state.log_history if "train_runtime" not in record]
     write_json(folder / RESULTS, {**summary, "history": history})
@@ -383,9 +386,7 @@ def main() -> None:
     args.disable_tqdm = not sys.stderr.isatty()
     args.dataloader_pin_memory = args.device.type == "cuda"
     with args.main_process_first():
-        options = corpus_args.options()
-        corpus = load_corpus(corpus_args.corpus, corpus_args.data_dir, num_proc=corpus_args.num_proc, **options)
-    check_splits(corpus)
+        corpus = corpus_args.load()
     check_labels(corpus, label_names(corpus), args)
     fingerprint = {
         **{f"--{name}": value for name, value in {**asdict(encoder_args), **args.fingerprint()}.items()},
@@ -402,6 +403,7 @@ def main() -> None:
             begin_run(output_dir, fingerprint, resuming=bool(args.resume_from_checkpoint))
 
     runs = []
+    scored = "test" if args.score_test else "validation"
     leakage = {"The test split against the training split": find_overlap(corpus["test"], corpus["train"]).figures()}
     with Interruption() as interruption:
         for seed in args.seeds:
@@ -411,7 +413,7 @@ def main() -> None:
                 f"{torch.get_num_threads()} thread(s) on {args.device.type}"
             )
             runs.append(run_seed(seed, corpus, corpus_args, encoder_args, args, leakage, interruption, begin))
-            logger.info(f"  test  {score_line(numbers(runs[-1]['scores']['test']))}")
+            logger.info(f"  {scored}  {score_line(numbers(runs[-1]['scores'][scored]))}")
     if not main_process:
         return
     best = max(runs, key=lambda run: run["scores"]["validation"][args.metric_for_best_model])
@@ -419,19 +421,19 @@ def main() -> None:
         for path in (output_dir / f"seed_{best['seed']}").iterdir():
             if path.is_file():
                 shutil.copy(path, files)
-    tests = [numbers(run["scores"]["test"]) for run in runs]
-    mean = {name: statistics.mean(test[name] for test in tests) for name in tests[0]}
-    deviation = {name: statistics.stdev(test[name] for test in tests) if len(tests) > 1 else 0.0 for name in mean}
+    scores = [numbers(run["scores"][scored]) for run in runs]
+    mean = {name: statistics.mean(one[name] for one in scores) for name in scores[0]}
+    deviation = {name: statistics.stdev(one[name] for one in scores) if len(scores) > 1 else 0.0 for name in mean}
     settings = {**asdict(corpus_args), **asdict(encoder_args), **args.to_dict()}
     write_json(
         output_dir / "finetune_results.json",
-        {"test_mean": mean, "test_standard_deviation": deviation, "runs": runs, "settings": settings},
+        {f"{scored}_mean": mean, f"{scored}_standard_deviation": deviation, "runs": runs, "settings": settings},
     )
     over_seeds = {name: f"{value:.4f} ± {deviation[name]:.4f}" for name, value in mean.items()}
-    seeds = {"runs": args.seeds, "mean": mean, "deviation": deviation}
+    seeds = {"split": scored, "runs": args.seeds, "mean": mean, "deviation": deviation}
     write_model_card(output_dir, args.hub_model_id or str(output_dir), "erc", {**best, "seeds": seeds})
     logger.info(
-        f"test over {len(runs)} seed(s): "
+        f"{scored} over {len(runs)} seed(s): "
         + "  ".join(f"{name} {value}" for name, value in over_seeds.items())
         + f"\nThe checkpoint of the seed that did best on the validation split ({best['seed']}) is in {output_dir}"
     )

@@ -14,7 +14,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
-from data_scripts import load_corpus
 from data_scripts.dataset_card import corpus_facts
 from data_scripts.overlap import find_overlap, load_other
 from modeling_precode import (
@@ -29,7 +28,6 @@ from modeling_precode.arguments import (
     EncoderArguments,
     argument,
     check_output_dir,
-    check_splits,
     check_tracker,
     load_config,
     one_line_errors,
@@ -191,9 +189,7 @@ def main() -> None:
     set_seed(args.seed)
 
     with accelerator.main_process_first():
-        options = corpus_args.options()
-        corpus = load_corpus(corpus_args.corpus, corpus_args.data_dir, num_proc=corpus_args.num_proc, **options)
-        check_splits(corpus)
+        corpus = corpus_args.load()
         leakage = {}
         if accelerator.is_main_process:
             for given in args.check_overlap:

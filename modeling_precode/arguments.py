@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import datasets
+import numpy as np
 import torch
+from datasets import DatasetDict
 from huggingface_hub.errors import StrictDataclassError
 from tqdm import tqdm
 from transformers import AutoConfig, AutoTokenizer, HfArgumentParser, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from data_scripts import load_corpus
 from data_scripts.options import parse_options
 
 from .checkpoints import FINGERPRINT
@@ -29,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 TRACKERS = ("tensorboard", "trackio", "wandb")
 RECIPES = ("default", "original")
+PARTS = ("word_vectors", "utterance_encoder", "conversation_encoder")
 
 
 def argument(help: str, default: Any = None, **metadata: Any) -> Any:
@@ -63,6 +67,21 @@ class CorpusArguments:
     data_dir: str | None = argument("Where the corpus's published files are: a folder, or for some corpora a file.")
     corpus_options: list[str] = argument("Options of the corpus, as name=value.", [])
     num_proc: int | None = argument("Processes that build the corpus.")
+    train_fraction: float = argument("Train on this part of the training dialogues, drawn by a fixed seed.", 1.0)
+
+    def __post_init__(self):
+        if not 0 < self.train_fraction <= 1:
+            raise ValueError(f"--train_fraction must be more than 0 and at most 1; got {self.train_fraction}")
+
+    def load(self) -> DatasetDict:
+        """The corpus, with the part of its training split that is asked for. Each part holds the smaller ones."""
+        corpus = load_corpus(self.corpus, self.data_dir, num_proc=self.num_proc, **self.options())
+        check_splits(corpus)
+        if self.train_fraction < 1:
+            size = max(round(self.train_fraction * len(corpus["train"])), 1)
+            order = np.random.default_rng(0).permutation(len(corpus["train"]))
+            corpus["train"] = corpus["train"].select(sorted(order[:size]))
+        return corpus
 
     def options(self) -> dict[str, Any]:
         return parse_options(self.corpus_options, "--corpus_options")
@@ -70,9 +89,12 @@ class CorpusArguments:
 
 @dataclass
 class EncoderArguments:
-    WITH_MODEL: ClassVar = ("model", "freeze_word_vectors", "dropout")
+    WITH_MODEL: ClassVar = ("model", "transferred_parts", "freeze_word_vectors", "dropout")
 
     model: str | None = argument("Start from this checkpoint: a folder or a name on the Hub. From scratch without it.")
+    transferred_parts: list[str] = argument(
+        "With --model: what is taken from the checkpoint; the other parts start anew.", list(PARTS), choices=list(PARTS)
+    )
     tokenizer: str | None = argument("From scratch: take the vocabulary of this checkpoint.")
     size: str = argument("From scratch: hidden sizes 150, 300 or 450.", "small", choices=list(SIZES))
     hidden_size: int | None = argument("From scratch: hidden sizes other than the three.")
@@ -109,7 +131,9 @@ class EncoderArguments:
                 if option.name not in self.WITH_MODEL and getattr(self, option.name) != option.default:
                     raise ValueError(f"--{option.name} is for a model from scratch; leave it out with --model")
             tokenizer = load_tokenizer(self.model)
-            return load_pretrained(model_class, self.model, **config), tokenizer
+            model = load_pretrained(model_class, self.model, **config)
+            initialize_others(model, self.transferred_parts)
+            return model, tokenizer
 
         if self.tokenizer is not None:
             tokenizer = load_tokenizer(self.tokenizer)
@@ -138,6 +162,22 @@ class EncoderArguments:
             with torch.no_grad():
                 model.get_input_embeddings().weight.copy_(torch.from_numpy(vectors))
         return model, tokenizer
+
+
+@torch.no_grad()
+def initialize_others(model: PreTrainedModel, kept: list[str]) -> None:
+    """Give the parts of the encoder that are not kept new weights, as a model from scratch has them."""
+    precode = model.base_model
+    words = model.get_input_embeddings()
+    others = {
+        "word_vectors": [words],
+        "utterance_encoder": [module for module in precode.utterance_encoder.modules() if module is not words],
+        "conversation_encoder": list(precode.conversation_encoder.modules()),
+    }
+    for module in (module for part, modules in others.items() if part not in kept for module in modules):
+        for parameter in module.parameters(recurse=False):
+            parameter._is_hf_initialized = False
+        model._init_weights(module)
 
 
 def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:

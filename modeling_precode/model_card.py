@@ -84,8 +84,8 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str
         summary: from [`run_summary`], with `corpus`, `licence`, `selection` (a sentence) and `scores` (name of a
             split -> name of a metric -> number; `per_label` -> name of a label -> name of a metric -> number). What
             else it has is told too: `start`; `seed`; `facts` of the corpus, from `corpus_facts`; `settings`, from
-            [`hyper_parameters`]; `leakage` (what was compared -> figures); `seeds` (`runs`, `mean`, `deviation`);
-            `start_summary`, the summary of the checkpoint that the run began with.
+            [`hyper_parameters`]; `leakage` (what was compared -> figures); `seeds` (`split`, `runs`, `mean`,
+            `deviation`); `start_summary`, the summary of the checkpoint that the run began with.
     """
     parts = [f"---\n{metadata(name, task, summary)}\n---", f"# {Path(name).name}", *_sections(name, task, summary)]
     (Path(folder) / "README.md").write_text("\n\n".join(filter(None, parts)) + "\n", encoding="utf-8")
@@ -219,7 +219,7 @@ def _scores(summary: dict[str, Any]) -> Iterator[str]:
     )
     if seeds := summary.get("seeds"):
         runs = ", ".join(map(str, seeds["runs"]))
-        yield f"Test split over {len(seeds['runs'])} seed(s) ({runs}), mean and standard deviation:"
+        yield f"{seeds['split'].capitalize()} split over {len(seeds['runs'])} seed(s) ({runs}), mean and standard deviation:"
         rows = ([metric, _number(mean), _number(seeds["deviation"][metric])] for metric, mean in seeds["mean"].items())
         yield _table([["", "mean", "deviation"], *rows])
     for split, found in scores.items():

@@ -36,7 +36,7 @@ def summary(**changed) -> dict:
         "facts": facts(),
         "settings": {"learning_rate": 0.002, "dropout": 0.5},
         "leakage": {"The test split against the training split": ["1 of 280 dialogues (0.4%) stand there whole"]},
-        "seeds": {"runs": [1, 3], "mean": {"macro_f1": 0.38}, "deviation": {"macro_f1": 0.0042}},
+        "seeds": {"split": "test", "runs": [1, 3], "mean": {"macro_f1": 0.38}, "deviation": {"macro_f1": 0.0042}},
     }
     return run_summary(**{**known, **changed})
 

@@ -195,6 +195,30 @@ def test_from_scratch_with_word_vectors_and_class_weights(corpus, tmp_path):
     assert "micro_f1_without_neutral" in read(folder / "results.json")["scores"]["test"]
 
 
+def test_a_trial_leaves_the_test_split_alone_and_may_train_on_a_part_from_parts(pretrained, corpus, tmp_path):
+    folder = tmp_path / "trial"
+    result = run(
+        *("run_finetune.py", "--model", str(pretrained), "--corpus", "custom", "--data_dir", str(corpus)),
+        *("--output_dir", str(folder), "--num_train_epochs", "1", "--score_test", "false", "--learning_rate", "1e-9"),
+        *("--train_fraction", "0.25", "--transferred_parts", "word_vectors", "conversation_encoder"),
+    )
+    results = read(folder / "finetune_results.json")
+    assert set(results["runs"][0]["scores"]) == {"validation"} and "validation over 1 seed(s)" in result.stdout
+    assert "test not scored" in results["runs"][0]["selection"] and not (folder / "test_predictions.jsonl").exists()
+    assert (
+        "| validation |" in (folder / "README.md").read_text()
+        or "Validation split" in (folder / "README.md").read_text()
+    )
+    dialogues = results["runs"][0]["facts"]["splits"]["train"]["dialogues"]
+    assert dialogues == round(0.25 * len(load_corpus("custom", str(corpus))["train"]))
+    # At this learning rate, what was taken from the checkpoint is still there, and only that.
+    before, after = (load_file(path / "model.safetensors") for path in (pretrained, folder))
+    same = {name for name, weight in after.items() if torch.allclose(weight, before.get(name, weight + 1), atol=1e-6)}
+    encoders = {name for name in after if name.startswith("precode.")}
+    changed = {name for name in encoders if "utterance_encoder" in name and "word_embedding" not in name}
+    assert same == encoders - changed
+
+
 def test_a_failing_push_does_not_cost_the_run(pretrained, corpus, tmp_path):
     folder = tmp_path / "pushed"
     result = run(
