@@ -218,8 +218,8 @@ def _scores(summary: dict[str, Any]) -> Iterator[str]:
         [["", *scores], *([metric, *(_number(scores[split].get(metric)) for split in scores)] for metric in metrics)]
     )
     if seeds := summary.get("seeds"):
-        runs = ", ".join(map(str, seeds["runs"]))
-        yield f"{seeds['split'].capitalize()} split over {len(seeds['runs'])} seed(s) ({runs}), mean and standard deviation:"
+        split, runs = seeds["split"].capitalize(), ", ".join(map(str, seeds["runs"]))
+        yield f"{split} split over {len(seeds['runs'])} seed(s) ({runs}), mean and standard deviation:"
         rows = ([metric, _number(mean), _number(seeds["deviation"][metric])] for metric, mean in seeds["mean"].items())
         yield _table([["", "mean", "deviation"], *rows])
     for split, found in scores.items():
