@@ -64,7 +64,7 @@ class Runner:
         file = self.folder(run) / "pretrain_results.json"
         cpu_seconds = None
         if not file.is_file():
-            cpu_seconds = self.call(run, {"seed": seed}, threads=len(os.sched_getaffinity(0)))
+            cpu_seconds = self.call(run, {"seed": seed})
         if self.missing(run):
             found = read_json(file)
             kept = {name: found[name] for name in ("scores", "history", "versions")}
@@ -72,7 +72,7 @@ class Runner:
 
     def finetune(self, run: Run) -> None:
         seeds = self.missing(run)
-        cpu_seconds = self.call(run, {"seeds": seeds}, threads=1)
+        cpu_seconds = self.call(run, {"seeds": seeds}, OMP_NUM_THREADS="1")
         for seed in seeds:
             found = read_json(self.folder(run) / f"seed_{seed}" / "results.json")
             epochs = sum("eval_loss" in record for record in found["history"])
@@ -83,7 +83,7 @@ class Runner:
         start = run.start and {"key": run.start.key, "seed": run.start.seeds[0]}
         return {"key": run.key, "seed": seed, "script": run.script, "settings": run.settings, "start": start}
 
-    def call(self, run: Run, seeds: dict[str, Any], threads: int) -> float:
+    def call(self, run: Run, seeds: dict[str, Any], **environment: str) -> float:
         """Run a script, with its output in a file of the folder of logs. Returns the seconds of all cores together."""
         folder = self.folder(run)
         log = self.output_dir / "logs" / f"{folder.name}.log"
@@ -92,7 +92,7 @@ class Runner:
         print(f"$ {shlex.join(command)}  # {log}", flush=True)
         begun = time.perf_counter()
         with open(log, "a", encoding="utf-8") as output:
-            environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
+            environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
             _, status, usage = os.wait4(process.pid, 0)
         if status:
