@@ -14,8 +14,9 @@ from huggingface_hub import EvalResult, HfApi, ModelCardData
 
 from data_scripts.dataset_card import bullets, licence_of
 
-from .card_text import TASKS
+from .card_text import DIRECTION, TASKS
 from .citation import CITATION
+from .configuration_precode import PreCodeConfig
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "huggingface_hub")
 # Arguments that say where a run happens and what it prints, and change no number.
@@ -74,6 +75,11 @@ def hyper_parameters(*arguments: Any) -> dict[str, Any]:
     return settings
 
 
+def model_facts(config: PreCodeConfig) -> dict[str, Any]:
+    """What the reader of a card wants to know of a configuration, however the model came by it."""
+    return {"causal": config.causal}
+
+
 def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str, Any]) -> None:
     """Write `README.md` into a checkpoint's folder.
 
@@ -84,8 +90,8 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str
         summary: from [`run_summary`], with `corpus`, `licence`, `selection` (a sentence) and `scores` (name of a
             split -> name of a metric -> number; `per_label` -> name of a label -> name of a metric -> number). What
             else it has is told too: `start`; `seed`; `facts` of the corpus, from `corpus_facts`; `settings`, from
-            [`hyper_parameters`]; `leakage` (what was compared -> figures); `seeds` (`runs`, `mean`, `deviation`);
-            `start_summary`, the summary of the checkpoint that the run began with.
+            [`hyper_parameters`]; `model`, from [`model_facts`]; `leakage` (what was compared -> figures); `seeds`
+            (`runs`, `mean`, `deviation`); `start_summary`, the summary of the checkpoint that the run began with.
     """
     parts = [f"---\n{metadata(name, task, summary)}\n---", f"# {Path(name).name}", *_sections(name, task, summary)]
     (Path(folder) / "README.md").write_text("\n\n".join(filter(None, parts)) + "\n", encoding="utf-8")
@@ -157,6 +163,7 @@ def _sections(name: str, task: str, summary: dict[str, Any]) -> Iterator[str]:
     yield f"```python\n{text['load_remotely'].format(name=name)}\n```"
     yield "## Intended use and limits"
     yield text["limits"]
+    yield DIRECTION[(summary.get("model") or {}).get("causal", False)]
     yield "## Corpora"
     yield from _corpora(summary)
     yield "## Training"
