@@ -58,6 +58,7 @@ from modeling_precode.arguments import (
     start_output,
     use_cores,
 )
+from modeling_precode.calibration import calibrate
 from modeling_precode.checkpoints import (
     begin_run,
     check_fingerprint,
@@ -98,6 +99,9 @@ class FinetuneArguments(TrainingArguments):
     )
     focused_labels: list[str] | None = argument("Labels of the original's scores and class weights (default: all).")
     excluded_label: str | None = argument("Also report the micro F1 without this label.")
+    calibrate: bool = argument(
+        "Fit a temperature for the probabilities on the validation split; no label changes.", True
+    )
     learning_rate: float = argument("The initial learning rate.", 1e-3)
     num_train_epochs: float = argument("Epochs at most.", 40)
     per_device_train_batch_size: int = argument("Dialogues a step and device.", 8)
@@ -272,6 +276,7 @@ def run_seed(
         id2label=dict(enumerate(names)),
         label2id={name: i for i, name in enumerate(names)},
         class_weights=class_weights(corpus, names, args),
+        temperature=1.0,  # not that of a head before
     )
     begin()
     if encoder_args.model and load_config(encoder_args.model).label2id != model.config.label2id:
@@ -306,7 +311,7 @@ def run_seed(
     if not args.disable_tqdm:
         trainer.add_callback(Bar)
 
-    def save_model(**scores: dict) -> dict:
+    def save_model(calibration: dict | None = None, **scores: dict) -> dict:
         """The model, its tokenizer and its card in the seed's folder. Returns the summary of the run."""
         summary = run_summary(
             corpus=corpus_args.corpus,
@@ -315,6 +320,7 @@ def run_seed(
             seed=seed,
             selection=f"best {args.metric_for_best_model} on the validation split; test scored once",
             scores=scores,
+            calibration=calibration,
             facts=corpus_facts(corpus, corpus_args.corpus),
             settings=hyper_parameters(encoder_args, args),
             model=model_facts(model.config),
@@ -338,7 +344,16 @@ def run_seed(
     scores = {split: score(prediction) for split, prediction in predictions.items()}
     if not trainer.is_world_process_zero():
         return {"scores": scores}
-    summary = save_model(**scores)
+    calibration = None
+    if args.calibrate:
+        labeled = {split: prediction.label_ids != IGNORED_LABEL for split, prediction in predictions.items()}
+        calibration = calibrate(
+            {split: (p.predictions[labeled[split]], p.label_ids[labeled[split]]) for split, p in predictions.items()}
+        )
+        model.config.temperature = calibration["temperature"]
+        before, after = (calibration["test"][when]["ece"] for when in ("before", "after"))
+        logger.info(f"  temperature {model.config.temperature:.4f}  test ECE {after:.4f} (without {before:.4f})")
+    summary = save_model(calibration, **scores)
     write_predictions(folder / "test_predictions.jsonl", corpus["test"], predictions["test"].predictions, names)
     # What follows a run is written last: it says that the seed is done.
     history = [record for record in trainer.state.log_history if "train_runtime" not in record]

@@ -62,6 +62,8 @@ class PreCodeConfig(PreTrainedConfig):
             utterance and every utterance of the batch's other dialogues; `"sampled_bce"`: the original's binary
             cross-entropy over the true utterance and sampled negatives.
         class_weights: weight of every class in the classification loss; `None` weighs all the same.
+        temperature: what the pipeline divides the logits by before they become probabilities, from
+            [`fit_temperature`]; the model's own logits stay as they are.
         training_summary: what the checkpoint was trained on and how it scored: corpus, seed, arguments, metrics.
         format_version: of the checkpoint; one that is newer than the code is refused.
     """
@@ -83,6 +85,7 @@ class PreCodeConfig(PreTrainedConfig):
     classifier_hidden_size: int = 100
     convcom_objective: str = "in_batch_softmax"
     class_weights: list[float] | None = None
+    temperature: float | int = 1.0
     training_summary: dict | None = None
     format_version: int = FORMAT_VERSION
     pad_token_id: int | None = 0
@@ -120,6 +123,8 @@ class PreCodeConfig(PreTrainedConfig):
                 raise ValueError(f"`{name}` must be at least 1; got {value}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"`dropout` must be at least 0 and less than 1; got {self.dropout}")
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"`temperature` must be more than 0; got {self.temperature}")
 
     def validate_choices(self):
         choices = {"utterance_encoder": UTTERANCE_ENCODERS, "convcom_objective": CONVCOM_OBJECTIVES}

@@ -105,7 +105,7 @@ class ConversationEmotionPipeline(Pipeline):
         return self.probabilities(self.model(**batch).logits)
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        return logits.float().softmax(-1)
+        return (logits.float() / self.model.config.temperature).softmax(-1)
 
     def postprocess(self, outputs: tuple[list[dict], torch.Tensor], distribution: bool = False) -> list[dict]:
         """A dialogue's turns and their probabilities (U, C) -> the turns with their emotions."""
