@@ -57,6 +57,7 @@ from modeling_precode.arguments import (
     start_output,
     use_cores,
 )
+from modeling_precode.calibration import calibrate
 from modeling_precode.checkpoints import (
     begin_run,
     check_fingerprint,
@@ -72,7 +73,7 @@ from modeling_precode.data_collator import IGNORED_LABEL
 from modeling_precode.finetuning import DialogueTrainer
 from modeling_precode.interruption import Interruption, finish_exchanges
 from modeling_precode.memory import keep_freed_memory
-from modeling_precode.model_card import hyper_parameters, push_checkpoint, run_summary, write_model_card
+from modeling_precode.model_card import hyper_parameters, model_facts, push_checkpoint, run_summary, write_model_card
 from modeling_precode.modeling_precode import ClassificationHead
 from modeling_precode.original_recipe import compute_as_original, finetuning_settings, original_modules
 
@@ -98,6 +99,9 @@ class FinetuneArguments(TrainingArguments):
     focused_labels: list[str] | None = argument("Labels of the original's scores and class weights (default: all).")
     excluded_label: str | None = argument("Also report the micro F1 without this label.")
     score_test: bool = argument("Score the test split at the end; false in trials that choose settings.", True)
+    calibrate: bool = argument(
+        "Fit a temperature for the probabilities on the validation split; no label changes.", True
+    )
     learning_rate: float = argument("The initial learning rate.", 1e-3)
     num_train_epochs: float = argument("Epochs at most.", 40)
     per_device_train_batch_size: int = argument("Dialogues a step and device.", 8)
@@ -272,6 +276,7 @@ def run_seed(
         id2label=dict(enumerate(names)),
         label2id={name: i for i, name in enumerate(names)},
         class_weights=class_weights(corpus, names, args),
+        temperature=1.0,  # not that of a head before
     )
     begin()
     if encoder_args.model and load_config(encoder_args.model).label2id != model.config.label2id:
@@ -306,7 +311,7 @@ def run_seed(
     if not args.disable_tqdm:
         trainer.add_callback(Bar)
 
-    def save_model(**scores: dict) -> dict:
+    def save_model(calibration: dict | None = None, **scores: dict) -> dict:
         """The model, its tokenizer and its card in the seed's folder. Returns the summary of the run."""
         summary = run_summary(
             corpus=corpus_args.corpus,
@@ -316,8 +321,10 @@ def run_seed(
             selection=f"best {args.metric_for_best_model} on the validation split; "
             + ("test scored once" if args.score_test else "test not scored"),
             scores=scores,
+            calibration=calibration,
             facts=corpus_facts(corpus, corpus_args.corpus),
             settings=hyper_parameters(encoder_args, args),
+            model=model_facts(model.config),
             leakage=leakage,
             start_summary=load_config(encoder_args.model).training_summary if encoder_args.model else None,
         )
@@ -339,7 +346,18 @@ def run_seed(
     scores = {split: score(prediction) for split, prediction in predictions.items()}
     if not trainer.is_world_process_zero():
         return {"scores": scores}
-    summary = save_model(**scores)
+    calibration = None
+    if args.calibrate:
+        labeled = {split: prediction.label_ids != IGNORED_LABEL for split, prediction in predictions.items()}
+        calibration = calibrate(
+            {split: (p.predictions[labeled[split]], p.label_ids[labeled[split]]) for split, p in predictions.items()}
+        )
+        model.config.temperature = calibration["temperature"]
+        before, after = (calibration[splits[-1]][when]["ece"] for when in ("before", "after"))
+        logger.info(
+            f"  temperature {model.config.temperature:.4f}  {splits[-1]} ECE {after:.4f} (without {before:.4f})"
+        )
+    summary = save_model(calibration, **scores)
     if args.score_test:
         write_predictions(folder / "test_predictions.jsonl", corpus["test"], predictions["test"].predictions, names)
     # What follows a run is written last: it says that the seed is done.

@@ -101,6 +101,7 @@ class EncoderArguments:
     utterance_encoder: str = argument(
         "From scratch: the kind of utterance encoder.", "gru2", choices=list(UTTERANCE_ENCODERS)
     )
+    causal: bool = argument("From scratch: read forward only, to label a dialogue while it goes on.", False)
     pooling_length: int | None = argument("From scratch: pool as if utterances had this many tokens (original: 60).")
     min_count: int = argument("From scratch: words seen less often in the training split are unknown.", 2)
     text_mode: str = argument("From scratch: how text is normalised.", "clean", choices=list(TEXT_MODES))
@@ -154,6 +155,7 @@ class EncoderArguments:
                 utterance_encoder=self.utterance_encoder,
                 utterance_hidden_size=hidden_size,
                 conversation_hidden_size=hidden_size,
+                causal=self.causal,
                 pooling_length=self.pooling_length,
                 **config,
             )

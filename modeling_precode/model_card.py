@@ -14,8 +14,9 @@ from huggingface_hub import EvalResult, HfApi, ModelCardData
 
 from data_scripts.dataset_card import bullets, licence_of
 
-from .card_text import TASKS
+from .card_text import DIRECTION, TASKS
 from .citation import CITATION
+from .configuration_precode import PreCodeConfig
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "huggingface_hub")
 # Arguments that say where a run happens and what it prints, and change no number.
@@ -74,6 +75,11 @@ def hyper_parameters(*arguments: Any) -> dict[str, Any]:
     return settings
 
 
+def model_facts(config: PreCodeConfig) -> dict[str, Any]:
+    """What the reader of a card wants to know of a configuration, however the model came by it."""
+    return {"causal": config.causal}
+
+
 def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str, Any]) -> None:
     """Write `README.md` into a checkpoint's folder.
 
@@ -84,8 +90,9 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str
         summary: from [`run_summary`], with `corpus`, `licence`, `selection` (a sentence) and `scores` (name of a
             split -> name of a metric -> number; `per_label` -> name of a label -> name of a metric -> number). What
             else it has is told too: `start`; `seed`; `facts` of the corpus, from `corpus_facts`; `settings`, from
-            [`hyper_parameters`]; `leakage` (what was compared -> figures); `seeds` (`split`, `runs`, `mean`,
-            `deviation`); `start_summary`, the summary of the checkpoint that the run began with.
+            [`hyper_parameters`]; `model`, from [`model_facts`]; `calibration`, from [`calibrate`];
+            `leakage` (what was compared -> figures); `seeds` (`split`, `runs`, `mean`, `deviation`);
+            `start_summary`, the summary of the checkpoint that the run began with.
     """
     parts = [f"---\n{metadata(name, task, summary)}\n---", f"# {Path(name).name}", *_sections(name, task, summary)]
     (Path(folder) / "README.md").write_text("\n\n".join(filter(None, parts)) + "\n", encoding="utf-8")
@@ -157,6 +164,7 @@ def _sections(name: str, task: str, summary: dict[str, Any]) -> Iterator[str]:
     yield f"```python\n{text['load_remotely'].format(name=name)}\n```"
     yield "## Intended use and limits"
     yield text["limits"]
+    yield DIRECTION[(summary.get("model") or {}).get("causal", False)]
     yield "## Corpora"
     yield from _corpora(summary)
     yield "## Training"
@@ -222,6 +230,25 @@ def _scores(summary: dict[str, Any]) -> Iterator[str]:
         yield f"{split} split over {len(seeds['runs'])} seed(s) ({runs}), mean and standard deviation:"
         rows = ([metric, _number(mean), _number(seeds["deviation"][metric])] for metric, mean in seeds["mean"].items())
         yield _table([["", "mean", "deviation"], *rows])
+    if calibration := summary.get("calibration"):
+        yield (
+            f"For its probabilities, logits are divided by a temperature of {calibration['temperature']:.4f}. It was "
+            "fitted on the validation split and changes no label. Expected calibration error (ECE) and negative "
+            "log-likelihood (NLL) without and with it:"
+        )
+        rows = (
+            [
+                split,
+                *(
+                    _number(calibration[split][when][figure])
+                    for figure in ("ece", "nll")
+                    for when in calibration[split]
+                ),
+            ]
+            for split in calibration
+            if split != "temperature"
+        )
+        yield _table([["", "ECE without", "ECE with", "NLL without", "NLL with"], *rows])
     for split, found in scores.items():
         if labels := found.get("per_label"):
             # `focused_f1` is there for a focused label only.

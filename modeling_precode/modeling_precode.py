@@ -1,9 +1,9 @@
 """The Pre-CODE model: utterance encoder, conversation encoder, and the two heads.
 
 Shapes: D dialogues, U utterances a dialogue, T tokens an utterance, K negatives, C classes; d_u and d_c are the
-hidden sizes of the utterance and the conversation encoder. Dialogues and utterances are padded on the right, and no
-result depends on how far. Inside, nothing is computed on padding: the N utterances of a batch stand one after another,
-as a `BatchLayout` says.
+hidden sizes of the utterance and the conversation encoder, and d_s = 2 d_c is that of a state in context, or d_c of a
+causal one. Dialogues and utterances are padded on the right, and no result depends on how far. Inside, nothing is
+computed on padding: the N utterances of a batch stand one after another, as a `BatchLayout` says.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,11 @@ from transformers.utils.generic import can_return_tuple
 from .configuration_precode import PreCodeConfig
 from .dropout import Dropout
 from .gathering import gather_counts, gather_rows
-from .gru import BiGRU, join
+from .gru import GRU, join
 from .layout import BatchLayout
 from .pooling import pool
 from .steps import Steps
+from .streaming import DialogueStream
 
 
 @dataclass
@@ -30,7 +31,7 @@ class PreCodeModelOutput(ModelOutput):
     """Output of [`PreCodeModel`].
 
     Args:
-        last_hidden_state: (D, U, 2 d_c), the conversation encoder's states, forward then backward; 0 at padding.
+        last_hidden_state: (D, U, d_s), the conversation encoder's states, forward then backward; 0 at padding.
         utterance_vectors: (D, U, d_u), the utterance encoder's vectors; 0 at padding.
         utterance_mask: (D, U), true where there is an utterance.
         hidden_states: with `output_hidden_states=True`, `(utterance_vectors, last_hidden_state)`.
@@ -84,9 +85,9 @@ class GRUUtteranceEncoder(nn.Module):
         self.pooling_length = config.pooling_length
         self.word_embedding = nn.Embedding(config.vocab_size, config.word_vector_size, padding_idx=config.pad_token_id)
         self.word_embedding.weight.requires_grad_(not config.freeze_word_vectors)
-        self.gru = BiGRU(config.word_vector_size, size)
+        self.gru = GRU(config.word_vector_size, size)
         if self.kind == "stacked_gru":
-            self.second_gru = BiGRU(2 * size, size)
+            self.second_gru = GRU(2 * size, size)
         self.projection = nn.Linear(2 * size, size)
         self.dropout = Dropout(config.dropout)
 
@@ -126,11 +127,12 @@ class GRUUtteranceEncoder(nn.Module):
 
 class ConversationEncoder(nn.Module):
     """Vectors (N, d_u) of all utterances, dialogue after dialogue, and the steps of the dialogues -> states in context
-    (N, 2 d_c). Paper, section 3.2.2."""
+    (N, d_s). Paper, section 3.2.2."""
 
     def __init__(self, config: PreCodeConfig):
         super().__init__()
-        self.gru = BiGRU(config.utterance_hidden_size, config.conversation_hidden_size)
+        sizes = config.utterance_hidden_size, config.conversation_hidden_size
+        self.gru = GRU(*sizes, bidirectional=not config.causal)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, vectors: Tensor, steps: Steps) -> Tensor:
@@ -138,11 +140,11 @@ class ConversationEncoder(nn.Module):
 
 
 class ClassificationHead(nn.Module):
-    """Linear, tanh, Linear: (..., d_u + 2 d_c) -> (..., C). Paper, section 3.4."""
+    """Linear, tanh, Linear: (..., d_u + d_s) -> (..., C). Paper, section 3.4."""
 
     def __init__(self, config: PreCodeConfig):
         super().__init__()
-        size = config.utterance_hidden_size + 2 * config.conversation_hidden_size
+        size = config.utterance_hidden_size + config.conversation_state_size
         self.dense = nn.Linear(size, config.classifier_hidden_size)
         self.output = nn.Linear(config.classifier_hidden_size, config.num_labels)
 
@@ -245,7 +247,7 @@ class PreCodeModel(PreCodePreTrainedModel):
             negative_input_ids: (D, K, T') token ids of the negatives.
 
         Returns:
-            vectors (N, d_u) and states in context (N, 2 d_c) of the utterances, and vectors (K', d_u) of the
+            vectors (N, d_u) and states in context (N, d_s) of the utterances, and vectors (K', d_u) of the
             negatives.
         """
         tokens = input_ids.flatten()[layout.tokens]
@@ -300,8 +302,9 @@ def pad(rows: Tensor, places: Tensor, shape: tuple[int, int], value: float = 0) 
 class PreCodeForConversationCompletion(PreCodePreTrainedModel):
     """Pre-CODE with the head of Conversation Completion, the pre-training task (paper, section 3.3).
 
-    At every utterance with a neighbour on both sides, the context is the forward state before it and the backward
-    state after it, neither of which has seen it; a candidate's score is its vector's dot product with the context.
+    At every utterance with a neighbour on both sides, the context is the forward state before it and, unless the model
+    is causal, the backward state after it, neither of which has seen it; a candidate's score is its vector's dot
+    product with the context.
     """
 
     _auto_class = "AutoModelForPreTraining"
@@ -309,7 +312,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
     def __init__(self, config: PreCodeConfig):
         super().__init__(config)
         self.precode = PreCodeModel(config)
-        self.context_projection = nn.Linear(2 * config.conversation_hidden_size, config.utterance_hidden_size)
+        self.context_projection = nn.Linear(config.conversation_state_size, config.utterance_hidden_size)
         self.post_init()
 
     @can_return_tuple
@@ -345,9 +348,9 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         layout = layout.to(input_ids.device)
         shape, targets = input_ids.shape[:2], layout.targets
         vectors, states, negatives = self.precode.encode(input_ids, layout, negative_input_ids)
-        forward_states, backward_states = states.chunk(2, dim=-1)
-        neighbours = torch.cat([forward_states[targets - 1], backward_states[targets + 1]], dim=-1)
-        contexts = torch.tanh(self.context_projection(neighbours))
+        forward_states, *backward_states = states.split(self.config.conversation_hidden_size, dim=-1)
+        neighbours = [forward_states[targets - 1], *(later[targets + 1] for later in backward_states)]
+        contexts = torch.tanh(self.context_projection(torch.cat(neighbours, dim=-1)))
         places = layout.utterances[targets]
         scores = (contexts * vectors[targets]).sum(-1, keepdim=True)
         lowest = torch.finfo(scores.dtype).min
@@ -451,6 +454,10 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             loss = total / count
         hidden_states = self.precode.hidden_states(vectors, states, layout, shape, output_hidden_states)
         return UtteranceClassificationOutput(loss, logits, hidden_states)
+
+    def stream(self) -> DialogueStream:
+        """A new dialogue, to be given utterance by utterance; for a model with `causal=True`."""
+        return DialogueStream(self)
 
 
 def _token_mask(input_ids: Tensor, attention_mask: Tensor | None, pad_token_id: int | None) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
-from .gru import BiGRU
+from .gru import GRU
 from .negatives import check_enough_dialogues
 
 # From scratch; with --model, the checkpoint says these.
@@ -186,5 +186,5 @@ def compute_as_original(model: nn.Module) -> None:
     if embedding.weight.requires_grad:
         embedding.max_norm = model.config.word_vector_max_norm
     for module in model.modules():
-        if isinstance(module, BiGRU):
+        if isinstance(module, GRU):
             module.plain = True

@@ -70,6 +70,22 @@ class ConversationEmotionPipeline(Pipeline):
             return next(results)
         return list(results) if hasattr(inputs, "__len__") else results
 
+    def stream(self, distribution: bool = False) -> "EmotionStream":
+        """A new dialogue, to be given utterance by utterance; for a model with `causal=True`.
+
+        ```python
+        live = emotions.stream()
+        live(("Ana", "I got the job!"))  # {"speaker": "Ana", "text": "I got the job!", "label": "joy", "score": ...}
+        ```
+
+        Args:
+            distribution: also give the probability of every label.
+
+        Raises:
+            ValueError: the model reads in both directions.
+        """
+        return EmotionStream(self, distribution)
+
     def _label(self, dialogues: Iterator[list[dict]], max_batch_tokens: int, params: dict) -> Iterator[list[dict]]:
         while window := list(islice(dialogues, WINDOW)):
             encoded = self.preprocess(window)
@@ -86,7 +102,10 @@ class ConversationEmotionPipeline(Pipeline):
         return [{"input_ids": input_ids} for input_ids in encode_dialogues(texts, self.tokenizer)["input_ids"]]
 
     def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return self.model(**batch).logits.float().softmax(-1)
+        return self.probabilities(self.model(**batch).logits)
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        return (logits.float() / self.model.config.temperature).softmax(-1)
 
     def postprocess(self, outputs: tuple[list[dict], torch.Tensor], distribution: bool = False) -> list[dict]:
         """A dialogue's turns and their probabilities (U, C) -> the turns with their emotions."""
@@ -101,6 +120,27 @@ class ConversationEmotionPipeline(Pipeline):
                 result["distribution"] = {names[i]: probability for i, probability in enumerate(row)}
             results.append(result)
         return results
+
+
+class EmotionStream:
+    """One dialogue, labelled while it goes on: takes its utterances one at a time, in the pipeline's forms."""
+
+    def __init__(self, emotions: ConversationEmotionPipeline, distribution: bool = False):
+        self.emotions = emotions
+        self.distribution = distribution
+        self.logits = emotions.model.stream()
+
+    def __call__(self, utterance: str | tuple[str, str] | Mapping[str, str]) -> dict:
+        """The next utterance -> the dictionary that the pipeline gives for it, from all that was said before.
+
+        Raises:
+            ValueError: it has none of the forms of an utterance.
+        """
+        turns = _dialogue([utterance])
+        [row] = self.emotions.preprocess([turns])
+        probabilities = self.emotions.probabilities(self.logits(row["input_ids"][0]))
+        [result] = self.emotions.postprocess((turns, probabilities.unsqueeze(0)), self.distribution)
+        return result
 
 
 def _batches(encoded: list[dict], max_tokens: int) -> list[list[int]]:

@@ -9,7 +9,8 @@ from huggingface_hub import ModelCard
 
 from data_scripts import load_corpus
 from data_scripts.dataset_card import corpus_facts
-from modeling_precode.model_card import hyper_parameters, push_checkpoint, run_summary, write_model_card
+from modeling_precode import PreCodeConfig
+from modeling_precode.model_card import hyper_parameters, model_facts, push_checkpoint, run_summary, write_model_card
 
 
 def facts(**changed) -> dict:
@@ -136,6 +137,17 @@ def test_a_corpus_is_counted_split_by_split():
         assert counted["splits"][split]["utterances"] == sum(map(len, rows["utterances"]))
         joys = sum(labels.count(rows.features["labels"].feature.str2int("joy")) for labels in rows["labels"])
         assert counted["splits"][split]["labels"]["joy"] == joys
+
+
+@pytest.mark.parametrize(("causal", "said"), [(True, "never changes"), (False, "may change"), (None, "may change")])
+def test_it_says_in_which_direction_the_model_reads(tmp_path, causal, said):
+    """A summary of before there was a choice says nothing."""
+    model = None if causal is None else model_facts(PreCodeConfig(causal=causal))
+    for task in ("erc", "convcom"):
+        assert (
+            f"what it makes of an utterance {said} when the dialogue goes on"
+            in card(tmp_path, {"model": model}, task).text
+        )
 
 
 def test_settings_are_those_that_change_a_result():
