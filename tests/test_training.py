@@ -15,12 +15,13 @@ from test_scripts import run
 
 import run_finetune
 import run_pretrain
+from modeling_precode import PreCodeModel
 from modeling_precode.arguments import use_cores
 
 TINY = "--corpus custom --hidden_size 8 --word_vector_size 8 --dropout 0"
 PRETRAIN = "--batch_size 16 --eval_steps 6 --max_steps 12 --logging_steps 1 --learning_rate 0.01"
-LAUNCH = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
-LAUNCH = [*LAUNCH.split(), "--dynamo_backend", "no"]
+LAUNCH = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --main_process_port 0"
+LAUNCH = [*LAUNCH.split(), "--mixed_precision", "no", "--dynamo_backend", "no"]
 
 pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
 
@@ -121,6 +122,13 @@ def test_bf16_computes_in_half_precision_and_keeps_whole_weights(train):
     assert column(half, "loss") != column(plain, "loss")
     assert column(half, "loss") == pytest.approx(column(plain, "loss"), rel=0.02)
     assert {weight.dtype for weight in weights(half).values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("script", [run_pretrain, run_finetune])
+def test_no_batch_has_its_places_worked_out_on_the_device(train, monkeypatch, script):
+    """A GPU would wait for that, in every step."""
+    monkeypatch.delattr(PreCodeModel, "layout")
+    train("--max_steps 2", script)
 
 
 def test_a_clipped_gradient_moves_the_weights_less(train):
