@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 SOURCES := modeling_precode data_scripts tests examples benchmarks run_pretrain.py run_finetune.py
 
 # Where the corpora of the experiments are, as benchmarks/evidence/experiments.yaml names them.
@@ -13,10 +14,10 @@ quickstart: $(VENV)/quickstart
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/test quality
-	$(BIN)/python -m pytest --durations=10
+	$(PYTEST) --durations=10
 
 test-slow: $(VENV)/test
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 # Kill training again and again at random moments, and compare what comes out with runs that were left alone.
 faults: $(VENV)/test

@@ -293,7 +293,7 @@ def run_seed(
     trainer = DialogueTrainer(
         model=model,
         args=trainer_args,
-        data_collator=PreCodeDataCollator(tokenizer.pad_token_id),
+        data_collator=PreCodeDataCollator(tokenizer.pad_token_id, with_layout=True),
         train_dataset=encoded["train"],
         eval_dataset=encoded["validation"],
         compute_metrics=lambda prediction: numbers(score(prediction)),
