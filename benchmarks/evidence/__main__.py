@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from modeling_precode import PreCodeTokenizer
+from modeling_precode.arguments import start_output
 
 from .baselines import add_baselines, completion_baseline
 from .experiments import Experiments, Run, Study
@@ -59,6 +60,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="fine-tuning runs at once, a thread each")
     parser.add_argument("--write", type=Path, help="put the tables between the markers of this file")
     args = parser.parse_args()
+    start_output(main_process=True)
     experiments, results = Experiments.read(args.experiments), Results(args.results)
     for given, known in (
         (args.studies, [study.name for study in experiments.studies]),
