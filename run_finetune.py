@@ -282,7 +282,10 @@ def run_seed(
     if encoder_args.model and load_config(encoder_args.model).label2id != model.config.label2id:
         # A head of the same shape would have been loaded, for other labels.
         model.classifier = ClassificationHead(model.config)
-    encoded = corpus.map(encode_dialogues, batched=True, fn_kwargs={"tokenizer": tokenizer}, desc="tokenizing")
+    settings = {"tokenizer": tokenizer, "speaker_prefix": model.config.speaker_prefix}
+    encoded = corpus.map(encode_dialogues, batched=True, fn_kwargs=settings, desc="tokenizing")
+    with args.main_process_first():
+        dialogues, vectors = encoder_args.with_vectors(encoded, model.to(args.device))
     trainer_args = copy(args)
     trainer_args.output_dir, trainer_args.seed, trainer_args.push_to_hub = str(folder), seed, False
     trainer_args.hub_token = None  # or `Trainer` pickles it with the other arguments, into every checkpoint
@@ -293,9 +296,9 @@ def run_seed(
     trainer = DialogueTrainer(
         model=model,
         args=trainer_args,
-        data_collator=PreCodeDataCollator(tokenizer.pad_token_id, with_layout=True),
-        train_dataset=encoded["train"],
-        eval_dataset=encoded["validation"],
+        data_collator=PreCodeDataCollator(tokenizer.pad_token_id, with_layout=True, vectors=vectors),
+        train_dataset=dialogues["train"],
+        eval_dataset=dialogues["validation"],
         compute_metrics=lambda prediction: numbers(score(prediction)),
         callbacks=[
             *([OriginalProcedure(args.max_grad_norm)] if original else []),
@@ -305,6 +308,8 @@ def run_seed(
         checkpointing_steps=args.checkpointing_steps,
         save_total_limit=args.save_total_limit,
         original_order=original,
+        text_encoder_learning_rate=encoder_args.text_encoder_learning_rate,
+        layer_decay=encoder_args.layer_decay,
     )
     trainer.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
     trainer.add_callback(LogLine(args.metric_for_best_model))
@@ -341,7 +346,7 @@ def run_seed(
 
     # The test split is looked at once, with the checkpoint that the dev split chose.
     splits = ("validation", "test") if args.score_test else ("validation",)
-    predictions = {split: trainer.predict(encoded[split]) for split in splits}
+    predictions = {split: trainer.predict(dialogues[split]) for split in splits}
     finish_exchanges(trainer.accelerator)
     scores = {split: score(prediction) for split, prediction in predictions.items()}
     if not trainer.is_world_process_zero():
@@ -407,7 +412,8 @@ def main() -> None:
         corpus = corpus_args.load()
     check_labels(corpus, label_names(corpus), args)
     fingerprint = {
-        **{f"--{name}": value for name, value in {**asdict(encoder_args), **args.fingerprint()}.items()},
+        **encoder_args.fingerprint(),
+        **{f"--{name}": value for name, value in args.fingerprint().items()},
         **({"the start's digest": start_digest(encoder_args.model)} if encoder_args.model else {}),
         **{f"the {split} split's digest": dataset_digest(rows) for split, rows in corpus.items()},
     }

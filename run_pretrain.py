@@ -57,6 +57,7 @@ from modeling_precode.original_recipe import (
     compute_as_original,
     pretraining_settings,
 )
+from modeling_precode.parameter_groups import parameter_groups
 from modeling_precode.pretraining import EVALUATION_NEGATIVES, SELECTION_METRIC, Evaluation, Pretraining, log_line
 from modeling_precode.schedules import SCHEDULES, Schedule
 
@@ -86,6 +87,7 @@ class PretrainArguments:
     batch_tokens: int | None = argument("Tokens a batch, over all processes, about; in place of --batch_size.")
     gradient_accumulation_steps: int = argument("Batches a step.", 1)
     mixed_precision: str | None = argument("no or bf16 (default: as `accelerate launch` says).", choices=["no", "bf16"])
+    gradient_checkpointing: bool = argument("Compute a text encoder twice and keep less of it in memory.", False)
     eval_batch_size: int = argument("Dialogues a batch in evaluation.", 64)
     learning_rate: float = argument("Adam's learning rate.", 1e-3)
     lr_scheduler_type: str = argument(
@@ -133,7 +135,13 @@ class PretrainArguments:
     def fingerprint(self) -> dict:
         """The settings that a resumed run must share with the run that it goes on."""
         free = {"output_dir", "overwrite_output_dir", "check_overlap", "eval_batch_size", "logging_steps", "report_to"}
-        free |= {"checkpointing_steps", "save_total_limit", "resume_from_checkpoint", "mixed_precision"}
+        free |= {
+            "gradient_checkpointing",
+            "checkpointing_steps",
+            "save_total_limit",
+            "resume_from_checkpoint",
+            "mixed_precision",
+        }
         free |= {name for name in asdict(self) if name.startswith(("push_", "hub_"))}
         if self.lr_scheduler_type in ("plateau", "constant"):
             # These may go on for longer than was planned: no step depends on how many there are.
@@ -141,8 +149,8 @@ class PretrainArguments:
         return {name: value for name, value in asdict(self).items() if name not in free}
 
 
-def encode(examples: dict, tokenizer) -> dict:
-    encoded = encode_dialogues(examples, tokenizer)
+def encode(examples: dict, tokenizer, speaker_prefix: bool) -> dict:
+    encoded = encode_dialogues(examples, tokenizer, speaker_prefix=speaker_prefix)
     if "negatives" in examples:
         negatives = encode_dialogues({"utterances": examples["negatives"]}, tokenizer)["input_ids"]
         if wrong := [len(row) for row in negatives if len(row) != EVALUATION_NEGATIVES]:
@@ -151,12 +159,11 @@ def encode(examples: dict, tokenizer) -> dict:
     return encoded
 
 
-def load_dialogues(corpus, tokenizer, split: str):
+def load_dialogues(corpus, tokenizer, speaker_prefix: bool, split: str):
     """The dialogues of a split that have a target: three utterances or more."""
     columns = [name for name in corpus[split].column_names if name != "dialogue_id"]
-    encoded = corpus[split].map(
-        encode, batched=True, fn_kwargs={"tokenizer": tokenizer}, remove_columns=columns, desc="tokenizing"
-    )
+    settings = {"tokenizer": tokenizer, "speaker_prefix": speaker_prefix}
+    encoded = corpus[split].map(encode, batched=True, fn_kwargs=settings, remove_columns=columns, desc="tokenizing")
     dialogues = encoded.filter(lambda ids: [len(d) >= 3 for d in ids], batched=True, input_columns="input_ids")
     if len(dialogues) < len(encoded):
         logger.info(f"{split}: {len(encoded) - len(dialogues)} dialogues of fewer than three utterances left out")
@@ -203,13 +210,15 @@ def main() -> None:
             args.seed,
             convcom_objective=args.objective,
         )
-        splits = {split: load_dialogues(corpus, tokenizer, split) for split in ("train", "validation", "test")}
-    collator = PreCodeDataCollator(tokenizer.pad_token_id, with_layout=True)
+        prefix = model.config.speaker_prefix
+        splits = {split: load_dialogues(corpus, tokenizer, prefix, split) for split in ("train", "validation", "test")}
+        dialogues, vectors = encoder_args.with_vectors(splits, model.to(accelerator.device))
+    collator = PreCodeDataCollator(tokenizer.pad_token_id, with_layout=True, vectors=vectors)
     evaluations = {
-        split: Evaluation(splits[split], args.negatives_seed, args.eval_batch_size, collator, accelerator)
+        split: Evaluation(dialogues[split], args.negatives_seed, args.eval_batch_size, collator, accelerator)
         for split in ("validation", "test")
     }
-    train = EncodedDialogues(splits["train"])
+    train = EncodedDialogues(dialogues["train"])
     num_utterances, num_tokens = train.sizes()
     if original and args.objective == "sampled_bce":
         order = OriginalOrder(len(train), args.seed, num_utterances.tolist(), args.num_negatives)
@@ -224,7 +233,8 @@ def main() -> None:
 
     settings = {**asdict(corpus_args), **asdict(encoder_args), **asdict(args)}
     fingerprint = {
-        **{f"--{name}": value for name, value in {**asdict(encoder_args), **args.fingerprint()}.items()},
+        **encoder_args.fingerprint(),
+        **{f"--{name}": value for name, value in args.fingerprint().items()},
         "--mixed_precision": accelerator.mixed_precision,
         "the vocabulary's digest": vocabulary_digest(tokenizer),
         **{
@@ -239,7 +249,11 @@ def main() -> None:
         begin_run(output_dir, fingerprint, resuming=bool(args.resume_from_checkpoint))
     if original:
         compute_as_original(model)
-    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=args.learning_rate, fused=True)
+    if args.gradient_checkpointing:
+        # Under its new name, where transformers has one.
+        getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
+    rates = (args.learning_rate, encoder_args.text_encoder_learning_rate, encoder_args.layer_decay)
+    optimizer = torch.optim.Adam(parameter_groups(model, *rates), fused=True)
     model, optimizer = accelerator.prepare(model, optimizer)
     steps_an_epoch = -(-len(batches) // args.gradient_accumulation_steps)
     total_steps = min(args.max_epochs * steps_an_epoch, args.max_steps or sys.maxsize)

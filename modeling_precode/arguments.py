@@ -23,9 +23,11 @@ from transformers.utils import logging as transformers_logging
 from data_scripts import load_corpus
 from data_scripts.options import parse_options
 
-from .checkpoints import FINGERPRINT
-from .configuration_precode import SIZES, UTTERANCE_ENCODERS, PreCodeConfig
+from .checkpoints import FINGERPRINT, start_digest
+from .configuration_precode import GRU_UTTERANCE_ENCODERS, SIZES, TEXT_POOLINGS, PreCodeConfig
+from .parameter_groups import TEXT_ENCODER_LEARNING_RATE
 from .tokenization_precode import MAX_UTTERANCE_TOKENS, TEXT_MODES, PreCodeTokenizer
+from .utterance_vectors import VECTOR_TYPES, UtteranceVectors
 from .word_vectors import load_word_vectors
 
 logger = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ logger = logging.getLogger(__name__)
 TRACKERS = ("tensorboard", "trackio", "wandb")
 RECIPES = ("default", "original")
 PARTS = ("word_vectors", "utterance_encoder", "conversation_encoder")
+# Of an argument that is true where it is given without a value.
+BARE = {"nargs": "?", "const": True}
 
 
 def argument(help: str, default: Any = None, **metadata: Any) -> Any:
@@ -89,7 +93,14 @@ class CorpusArguments:
 
 @dataclass
 class EncoderArguments:
-    WITH_MODEL: ClassVar = ("model", "transferred_parts", "freeze_word_vectors", "dropout")
+    WITH_TEXT_ENCODER: ClassVar = (
+        *("freeze_text_encoder", "speaker_prefix", "vector_type", "text_encoder_learning_rate", "layer_decay"),
+        "dropout",
+    )
+    WITH_MODEL: ClassVar = ("model", "transferred_parts", "freeze_word_vectors", *WITH_TEXT_ENCODER)
+    FROM_TEXT_ENCODER: ClassVar = (
+        *("text_encoder", "text_pooling", "size", "hidden_size", "causal", "max_utterance_tokens", *WITH_TEXT_ENCODER),
+    )
 
     model: str | None = argument("Start from this checkpoint: a folder or a name on the Hub. From scratch without it.")
     transferred_parts: list[str] = argument(
@@ -99,7 +110,33 @@ class EncoderArguments:
     size: str = argument("From scratch: hidden sizes 150, 300 or 450.", "small", choices=list(SIZES))
     hidden_size: int | None = argument("From scratch: hidden sizes other than the three.")
     utterance_encoder: str = argument(
-        "From scratch: the kind of utterance encoder.", "gru2", choices=list(UTTERANCE_ENCODERS)
+        "From scratch: the kind of utterance encoder.", "gru2", choices=list(GRU_UTTERANCE_ENCODERS)
+    )
+    text_encoder: str | None = argument(
+        "From scratch: a text encoder of transformers as the utterance encoder, with its weights and its tokenizer: a "
+        "folder or a name on the Hub."
+    )
+    text_pooling: str | None = argument(
+        "Over the text encoder's states: mean (the default), cls or max_mean.", choices=list(TEXT_POOLINGS)
+    )
+    freeze_text_encoder: bool | None = argument(
+        "Keep the text encoder as it is: the vector of every utterance is computed once and kept on the disk (default: "
+        "as in the checkpoint; from scratch, no).",
+        **BARE,
+    )
+    vector_type: str | None = argument(
+        "Of the vectors of a frozen text encoder: float32 (the default) or float16.", choices=list(VECTOR_TYPES)
+    )
+    speaker_prefix: bool | None = argument(
+        "The text encoder reads the speaker before the text, `Ross: Hi.` (default: as in the checkpoint; from scratch, "
+        "no).",
+        **BARE,
+    )
+    text_encoder_learning_rate: float | None = argument(
+        f"Of a trained text encoder (default: {TEXT_ENCODER_LEARNING_RATE})."
+    )
+    layer_decay: float | None = argument(
+        "Every layer of a trained text encoder learns at the rate of the one above times this (default: 1)."
     )
     causal: bool = argument("From scratch: read forward only, to label a dialogue while it goes on.", False)
     pooling_length: int | None = argument("From scratch: pool as if utterances had this many tokens (original: 60).")
@@ -124,17 +161,23 @@ class EncoderArguments:
             seed: of word vectors that the file lacks.
             config: further settings of the model.
         """
-        for name in ("freeze_word_vectors", "dropout"):
+        for name in ("freeze_word_vectors", "freeze_text_encoder", "speaker_prefix", "dropout"):
             if getattr(self, name) is not None:
                 config[name] = getattr(self, name)
         if self.model is not None:
-            for option in fields(self):
-                if option.name not in self.WITH_MODEL and getattr(self, option.name) != option.default:
-                    raise ValueError(f"--{option.name} is for a model from scratch; leave it out with --model")
+            self.refuse_all_but(self.WITH_MODEL, "is for a model from scratch; leave it out with --model")
             tokenizer = load_tokenizer(self.model)
             model = load_pretrained(model_class, self.model, **config)
+            if model.config.utterance_encoder == "text_encoder" and set(PARTS[:2]) - set(self.transferred_parts):
+                raise ValueError(
+                    f"--transferred_parts {' '.join(self.transferred_parts)}: a text encoder is taken whole; give "
+                    f"{' '.join(PARTS[:2])} too"
+                )
             initialize_others(model, self.transferred_parts)
             return model, tokenizer
+        if self.text_encoder is not None:
+            self.refuse_all_but(self.FROM_TEXT_ENCODER, "is for a vocabulary; leave it out with --text_encoder")
+            return self.from_text_encoder(model_class, **config)
 
         if self.tokenizer is not None:
             tokenizer = load_tokenizer(self.tokenizer)
@@ -147,14 +190,12 @@ class EncoderArguments:
             vectors, found = load_word_vectors(self.word_vectors, tokenizer.get_vocab(), self.word_vector_size, seed)
             logger.info(f"{found:,} of {len(tokenizer):,} words have a vector in {self.word_vectors}")
             config.setdefault("freeze_word_vectors", True)
-        hidden_size = SIZES[self.size] if self.hidden_size is None else self.hidden_size
         model = model_class(
             PreCodeConfig(
                 vocab_size=len(tokenizer),
                 word_vector_size=vectors.shape[1] if vectors is not None else self.word_vector_size or 300,
                 utterance_encoder=self.utterance_encoder,
-                utterance_hidden_size=hidden_size,
-                conversation_hidden_size=hidden_size,
+                **self.hidden_sizes(),
                 causal=self.causal,
                 pooling_length=self.pooling_length,
                 **config,
@@ -164,6 +205,46 @@ class EncoderArguments:
             with torch.no_grad():
                 model.get_input_embeddings().weight.copy_(torch.from_numpy(vectors))
         return model, tokenizer
+
+    def from_text_encoder(
+        self, model_class: type[PreTrainedModel], **config: Any
+    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        config |= {"text_pooling": self.text_pooling or TEXT_POOLINGS[0], "causal": self.causal, **self.hidden_sizes()}
+        model = model_class.from_utterance_encoder(self.text_encoder, **config)
+        tokenizer = AutoTokenizer.from_pretrained(self.text_encoder)
+        if self.max_utterance_tokens > tokenizer.model_max_length:
+            raise ValueError(
+                f"--max_utterance_tokens {self.max_utterance_tokens}: {self.text_encoder} reads "
+                f"{tokenizer.model_max_length} at most; give less"
+            )
+        tokenizer.model_max_length = self.max_utterance_tokens
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        model.config.pad_token_id = tokenizer.pad_token_id
+        return model, tokenizer
+
+    def hidden_sizes(self) -> dict[str, int]:
+        size = SIZES[self.size] if self.hidden_size is None else self.hidden_size
+        return {"utterance_hidden_size": size, "conversation_hidden_size": size}
+
+    def refuse_all_but(self, names: tuple[str, ...], reason: str) -> None:
+        for option in fields(self):
+            if option.name not in names and getattr(self, option.name) != option.default:
+                raise ValueError(f"--{option.name} {reason}")
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What a resumed run must share with the run that it goes on, by its name for a person."""
+        settings = {f"--{name}": value for name, value in vars(self).items()}
+        return settings | ({"the text encoder's digest": start_digest(self.text_encoder)} if self.text_encoder else {})
+
+    def with_vectors(
+        self, splits: dict[str, datasets.Dataset], model: PreTrainedModel
+    ) -> tuple[dict[str, datasets.Dataset], UtteranceVectors | None]:
+        """Dialogues for training: where the model's text encoder is frozen, with rows of its vectors, and these."""
+        if not model.config.freeze_text_encoder:
+            return splits, None
+        vectors = UtteranceVectors(splits, model, self.vector_type or VECTOR_TYPES[0])
+        return {name: vectors.dialogues(split) for name, split in splits.items()}, vectors
 
 
 @torch.no_grad()
@@ -203,7 +284,8 @@ def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
     if Path(checkpoint).is_dir() and not (Path(checkpoint) / "tokenizer_config.json").is_file():
         raise FileNotFoundError(f"{checkpoint}: no tokenizer in this folder; save the one it was trained with there")
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-    if len(tokenizer) != config.vocab_size:
+    # A text encoder may have room for more.
+    if len(tokenizer) > config.vocab_size or (config.text_config is None and len(tokenizer) != config.vocab_size):
         raise ValueError(
             f"{checkpoint}: the tokenizer has {len(tokenizer)} words and the model {config.vocab_size}; "
             "they come from different runs"

@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from huggingface_hub.dataclasses import strict
-from transformers import PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig
 
 from .version import __version__
 
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 # The paper's sizes (section 4.1): the hidden size of the utterance encoder and of the conversation encoder.
 SIZES = {"small": 150, "mid": 300, "large": 450}
-UTTERANCE_ENCODERS = ("gru", "gru2", "stacked_gru")
+GRU_UTTERANCE_ENCODERS = ("gru", "gru2", "stacked_gru")
+UTTERANCE_ENCODERS = (*GRU_UTTERANCE_ENCODERS, "text_encoder")
+TEXT_POOLINGS = ("mean", "cls", "max_mean")
+# What only a model over words has, and what only one of a text encoder.
+WORD_SETTINGS = ("vocab_size", "word_vector_size", "word_vector_max_norm", "freeze_word_vectors", "pooling_length")
+TEXT_SETTINGS = ("text_config", "text_pooling", "freeze_text_encoder", "speaker_prefix")
 CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
 
 # Where in the code that a checkpoint carries transformers finds what, for one who loads it without this package.
@@ -48,7 +53,13 @@ class PreCodeConfig(PreTrainedConfig):
         freeze_word_vectors: whether the word vectors stay as they are in training.
         utterance_encoder: what turns the tokens of an utterance into its vector. `"gru2"`: a biGRU, pooling, then
             Linear and tanh; `"gru"`: Linear and tanh at every token, then pooling; `"stacked_gru"`: as `"gru"` with
-            two biGRUs. Pooling is the maximum over the tokens plus their mean.
+            two biGRUs. Pooling is the maximum over the tokens plus their mean. `"text_encoder"`: a model of
+            transformers, pooling, then Linear and tanh; what is said of words above is not for it.
+        text_config: of the text encoder: a configuration, or a dictionary with its `model_type`.
+        text_pooling: of the text encoder's states over the tokens: `"mean"`, `"cls"` (the first) or `"max_mean"`
+            (maximum plus mean).
+        freeze_text_encoder: whether the text encoder stays as it is in training.
+        speaker_prefix: whether the text encoder reads an utterance's speaker before its text, `Ross: Hi.`
         utterance_hidden_size: size of an utterance's vector, and of a state of its GRU in one direction (d_u).
         conversation_hidden_size: size of a state of the conversation encoder in one direction (d_c).
         causal: whether the conversation encoder reads forward only, so that nothing said later changes a label, and
@@ -70,6 +81,7 @@ class PreCodeConfig(PreTrainedConfig):
 
     model_type = "precode"
     attribute_map = {"hidden_size": "conversation_hidden_size"}
+    sub_configs = {"text_config": AutoConfig}
     _auto_class = "AutoConfig"
 
     vocab_size: int = 2
@@ -89,11 +101,19 @@ class PreCodeConfig(PreTrainedConfig):
     training_summary: dict | None = None
     format_version: int = FORMAT_VERSION
     pad_token_id: int | None = 0
+    text_config: dict | PreTrainedConfig | None = None
+    text_pooling: str = "mean"
+    freeze_text_encoder: bool = False
+    speaker_prefix: bool = False
 
     def __post_init__(self, **kwargs: Any):
         if IS_INSTALLED:
             # The package has registered the same pipeline; transformers would ask to trust the checkpoint's.
             kwargs.pop("custom_pipelines", None)
+        if isinstance(self.text_config, dict):
+            self.text_config = AutoConfig.for_model(**self.text_config)
+        if self.text_config is not None:
+            self.vocab_size = self.text_config.vocab_size
         super().__post_init__(**kwargs)
 
     @property
@@ -103,9 +123,11 @@ class PreCodeConfig(PreTrainedConfig):
 
     def to_dict(self) -> dict[str, Any]:
         """The settings, and where in a checkpoint's code every class is, whichever of them is saved."""
+        others = WORD_SETTINGS if self.utterance_encoder == "text_encoder" else TEXT_SETTINGS
+        settings = {name: value for name, value in super().to_dict().items() if name not in others}
         # Copies, as transformers writes into both. What began with an older format may have settings of this one.
         code = {"auto_map": dict(AUTO_MAP), "custom_pipelines": deepcopy(CUSTOM_PIPELINES)}
-        return {**super().to_dict(), **code, "format_version": FORMAT_VERSION}
+        return {**settings, **code, "format_version": FORMAT_VERSION}
 
     def validate_format(self):
         if self.format_version > FORMAT_VERSION:
@@ -128,6 +150,23 @@ class PreCodeConfig(PreTrainedConfig):
 
     def validate_choices(self):
         choices = {"utterance_encoder": UTTERANCE_ENCODERS, "convcom_objective": CONVCOM_OBJECTIVES}
+        choices["text_pooling"] = TEXT_POOLINGS
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"`{name}` must be one of {', '.join(known)}; got {getattr(self, name)!r}")
+
+    def validate_text_encoder(self):
+        if self.utterance_encoder == "text_encoder":
+            if self.text_config is None:
+                raise ValueError(
+                    "`utterance_encoder` 'text_encoder' needs a `text_config`; got None; "
+                    "PreCodeModel.from_utterance_encoder(name_or_folder) makes a model with one"
+                )
+            if self.text_config.is_encoder_decoder:
+                raise ValueError(
+                    f"`text_config`: a {self.text_config.model_type!r} is an encoder with a decoder; give one without"
+                )
+        elif given := [
+            name for name in ("text_config", "freeze_text_encoder", "speaker_prefix") if getattr(self, name)
+        ]:
+            raise ValueError(f"`{given[0]}` is for `utterance_encoder` 'text_encoder'; got {self.utterance_encoder!r}")

@@ -24,14 +24,20 @@ class PreCodeDataCollator:
     (dialogues, utterances), -100 where there is no label or no utterance; `negative_input_ids` and
     `negative_attention_mask` (dialogues, negatives, tokens).
 
+    With `vectors`, an utterance's `input_ids` are one number, the row of its vector; and in place of `input_ids` and
+    `negative_input_ids` come `utterance_embeds` (dialogues, utterances, h) and `negative_utterance_embeds`, 0 at
+    padding, with masks as of one token an utterance.
+
     Args:
         pad_token_id: of the tokenizer.
         with_layout: also return `layout`, where everything stands in the batch. The model works it out from the masks
             otherwise, for which a GPU must wait.
+        vectors: of utterances, (rows, h), as `UtteranceVectors` are.
     """
 
     pad_token_id: int = 0
     with_layout: bool = False
+    vectors: Any = None
 
     def __call__(self, dialogues: Sequence[dict[str, Any]]) -> dict[str, Any]:
         batch = {}
@@ -46,6 +52,12 @@ class PreCodeDataCollator:
             batch["labels"] = torch.from_numpy(np.where(labels < 0, IGNORED_LABEL, labels))
         if self.with_layout:
             batch["layout"] = BatchLayout.of(batch["attention_mask"], batch.get("negative_attention_mask"))
+        if self.vectors is not None:
+            for kind in ("", "negative_"):
+                if f"{kind}input_ids" in batch:
+                    rows = batch.pop(f"{kind}input_ids").squeeze(-1).numpy()
+                    embeds = self.vectors[rows] * batch[f"{kind}attention_mask"].numpy().astype(bool)
+                    batch[f"{kind}utterance_embeds"] = torch.from_numpy(embeds)
         return batch
 
     def _pad(self, dialogues: list[list[list[int]]]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,14 +14,15 @@ class EncodedDialogues(Dataset):
 
     Args:
         dataset: with the column `input_ids`, a list of utterances, each a list of token ids.
+        column: another column of this kind to read.
     """
 
-    def __init__(self, dataset: datasets.Dataset):
+    def __init__(self, dataset: datasets.Dataset, column: str = "input_ids"):
         # Rows that were picked or filtered out are only marked, until they are written anew.
-        column = dataset.select_columns("input_ids").flatten_indices().data.column("input_ids")
+        rows = dataset.select_columns(column).flatten_indices().data.column(column)
         self.chunks = [
             (chunk.offsets.to_numpy(), chunk.values.offsets.to_numpy(), chunk.values.values.to_numpy())
-            for chunk in column.chunks
+            for chunk in rows.chunks
             if len(chunk)
         ]
         self.starts = np.cumsum([0, *(len(offsets) - 1 for offsets, _, _ in self.chunks)])

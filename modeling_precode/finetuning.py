@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader
-from transformers import EvalPrediction, Trainer, TrainerCallback
+from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainerCallback
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import EvalLoopOutput
 
@@ -23,6 +23,7 @@ from .interruption import Interruption
 from .memory import memory_use
 from .nonfinite import raise_nonfinite
 from .original_recipe import OriginalBatches, OriginalOrder
+from .parameter_groups import parameter_groups
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class DialogueTrainer(Trainer):
         checkpointing_steps: save a checkpoint every so many steps, besides those of the save strategy.
         save_total_limit: keep so many checkpoints, and the best one.
         original_order: take the dialogues in the order of the original implementation.
+        text_encoder_learning_rate, layer_decay: of a trained text encoder, as in [`parameter_groups`].
     """
 
     def __init__(
@@ -47,12 +49,15 @@ class DialogueTrainer(Trainer):
         checkpointing_steps: int | None,
         save_total_limit: int | None,
         original_order: bool,
+        text_encoder_learning_rate: float | None = None,
+        layer_decay: float | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.interruption = interruption
         self.checkpointing_steps = checkpointing_steps
         self.save_total_limit = save_total_limit
+        self.rates = (text_encoder_learning_rate, layer_decay)
         self.folder = Path(self.args.output_dir)
         num_utterances, num_tokens = EncodedDialogues(self.train_dataset).sizes()
         self.num_utterances = int(num_utterances.sum())
@@ -69,6 +74,14 @@ class DialogueTrainer(Trainer):
         self.dialogue_ids: list[str] = self.train_dataset["dialogue_id"]
         self.staging: Path | None = None
         self.add_callback(_Keeper(self))
+
+    def create_optimizer(self, model: PreTrainedModel | None = None) -> torch.optim.Optimizer:
+        """`Trainer`'s, where a text encoder has learning rates of its own."""
+        optimizer = super().create_optimizer() if model is None else super().create_optimizer(model)
+        groups, optimizer.param_groups = optimizer.param_groups, []
+        for group in parameter_groups(self.model, self.args.learning_rate, *self.rates, groups):
+            optimizer.add_param_group(group)
+        return optimizer
 
     def get_train_dataloader(self) -> DataLoader:
         columns = [name for name in ("input_ids", "labels") if name in self.train_dataset.column_names]

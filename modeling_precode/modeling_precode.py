@@ -6,12 +6,16 @@ causal one. Dialogues and utterances are padded on the right, and no result depe
 computed on padding: the N utterances of a batch stand one after another, as a `BatchLayout` says.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import SAFE_WEIGHTS_NAME, ModelOutput
 from transformers.utils.generic import can_return_tuple
@@ -24,6 +28,9 @@ from .layout import BatchLayout
 from .pooling import pool
 from .steps import Steps
 from .streaming import DialogueStream
+from .text_encoder import TextUtteranceEncoder, without_pooler
+
+_SAFETENSORS_ONLY = "weights are read from safetensors only; save those of a pickle that you trust with save_pretrained"
 
 
 @dataclass
@@ -83,13 +90,23 @@ class GRUUtteranceEncoder(nn.Module):
         self.kind = config.utterance_encoder
         self.max_norm = config.word_vector_max_norm
         self.pooling_length = config.pooling_length
+        self.frozen = config.freeze_word_vectors
         self.word_embedding = nn.Embedding(config.vocab_size, config.word_vector_size, padding_idx=config.pad_token_id)
-        self.word_embedding.weight.requires_grad_(not config.freeze_word_vectors)
         self.gru = GRU(config.word_vector_size, size)
         if self.kind == "stacked_gru":
             self.second_gru = GRU(2 * size, size)
         self.projection = nn.Linear(2 * size, size)
         self.dropout = Dropout(config.dropout)
+        self.freeze()
+
+    def freeze(self) -> None:
+        self.word_embedding.weight.requires_grad_(not self.frozen)
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        return self.word_embedding
+
+    def set_input_embeddings(self, embedding: nn.Embedding) -> None:
+        self.word_embedding = embedding
 
     def forward(self, tokens: Tensor, steps: Steps) -> Tensor:
         """The ids of all tokens (I,), utterance after utterance, and the utterances' steps -> vectors (N, d_u)."""
@@ -158,23 +175,54 @@ class PreCodePreTrainedModel(PreTrainedModel):
     config_class = PreCodeConfig
     base_model_prefix = "precode"
     main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *args, use_safetensors: bool | None = None, **kwargs):
         """As in transformers, but weights come from safetensors only: a pickle could run code."""
-        advice = "weights are read from safetensors only; save those of a pickle that you trust with save_pretrained"
         if use_safetensors is False:
-            raise ValueError(f"use_safetensors=False: {advice}")
-        try:
+            raise ValueError(f"use_safetensors=False: {_SAFETENSORS_ONLY}")
+        with _safetensors_only(pretrained_model_name_or_path):
             loaded = super().from_pretrained(pretrained_model_name_or_path, *args, use_safetensors=True, **kwargs)
-        except OSError as error:
-            if SAFE_WEIGHTS_NAME not in str(error):
-                raise
-            raise OSError(f"{pretrained_model_name_or_path}: no {SAFE_WEIGHTS_NAME} there; {advice}") from error
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         # Loading replaces every parameter with a trainable one.
-        model.get_input_embeddings().weight.requires_grad_(not model.config.freeze_word_vectors)
+        model.base_model.utterance_encoder.freeze()
         return loaded
+
+    @classmethod
+    def from_utterance_encoder(
+        cls, name_or_folder: str, text_pooling: str = "mean", revision: str | None = None, **config: Any
+    ):
+        """A new model over a text encoder of transformers, such as BERT, with the encoder's weights. Its tokenizer is
+        `AutoTokenizer.from_pretrained(name_or_folder)`.
+
+        Args:
+            name_or_folder: of the encoder, with weights in safetensors.
+            text_pooling: of its states over the tokens: `"mean"`, `"cls"` or `"max_mean"`.
+            revision: a branch, tag or commit of an encoder on the Hub.
+            config: further settings of [`PreCodeConfig`].
+
+        Raises:
+            OSError: no encoder there, or none in safetensors.
+            ValueError: an encoder that does not fit, or a setting out of range.
+        """
+        text_config = AutoConfig.from_pretrained(name_or_folder, revision=revision)
+        if isinstance(text_config, PreCodeConfig):
+            raise ValueError(f"{name_or_folder}: a Pre-CODE checkpoint; load it with {cls.__name__}.from_pretrained")
+        # Where a folder lies is nobody's business.
+        text_config.name_or_path = "" if os.path.isdir(name_or_folder) else name_or_folder
+        text_config.dtype = None
+        config = {"pad_token_id": text_config.pad_token_id, **config}
+        settings = PreCodeConfig(
+            utterance_encoder="text_encoder", text_config=text_config, text_pooling=text_pooling, **config
+        )
+        with _safetensors_only(name_or_folder):
+            encoder = AutoModel.from_pretrained(
+                name_or_folder, revision=revision, use_safetensors=True, dtype=torch.float32
+            )
+        model = cls(settings)
+        model.base_model.utterance_encoder.encoder.load_state_dict(without_pooler(encoder).state_dict())
+        return model
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
@@ -197,15 +245,16 @@ class PreCodeModel(PreCodePreTrainedModel):
 
     def __init__(self, config: PreCodeConfig):
         super().__init__(config)
-        self.utterance_encoder = GRUUtteranceEncoder(config)
+        kind = TextUtteranceEncoder if config.utterance_encoder == "text_encoder" else GRUUtteranceEncoder
+        self.utterance_encoder = kind(config)
         self.conversation_encoder = ConversationEncoder(config)
         self.post_init()
 
-    def get_input_embeddings(self) -> nn.Embedding:
-        return self.utterance_encoder.word_embedding
+    def get_input_embeddings(self) -> nn.Module:
+        return self.utterance_encoder.get_input_embeddings()
 
-    def set_input_embeddings(self, embedding: nn.Embedding):
-        self.utterance_encoder.word_embedding = embedding
+    def set_input_embeddings(self, embedding: nn.Module):
+        self.utterance_encoder.set_input_embeddings(embedding)
 
     def encode_utterances(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Vectors of utterances without their context.
@@ -224,62 +273,94 @@ class PreCodeModel(PreCodePreTrainedModel):
 
     def layout(
         self,
-        input_ids: Tensor,
+        utterances: Tensor,
         attention_mask: Tensor | None = None,
-        negative_input_ids: Tensor | None = None,
+        negatives: Tensor | None = None,
         negative_attention_mask: Tensor | None = None,
     ) -> BatchLayout:
-        """Where everything stands in a batch (`forward` says the arguments)."""
-        mask = _token_mask(input_ids, attention_mask, self.config.pad_token_id)
-        if negative_input_ids is None:
-            return BatchLayout.of(mask).to(input_ids.device)
-        negative_mask = _token_mask(negative_input_ids, negative_attention_mask, self.config.pad_token_id)
-        return BatchLayout.of(mask, negative_mask).to(input_ids.device)
+        """Where everything stands in a batch of token ids or embeddings (`forward` says the arguments)."""
+        mask = _token_mask(utterances, attention_mask, self.config.pad_token_id)
+        if negatives is None:
+            return BatchLayout.of(mask).to(utterances.device)
+        negative_mask = _token_mask(negatives, negative_attention_mask, self.config.pad_token_id)
+        return BatchLayout.of(mask, negative_mask).to(utterances.device)
 
     def encode(
-        self, input_ids: Tensor, layout: BatchLayout, negative_input_ids: Tensor | None = None
+        self, utterances: Tensor, layout: BatchLayout, negatives: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Encode dialogues, and negatives along with them, without padding.
 
         Args:
-            input_ids: (D, U, T) token ids.
+            utterances: (D, U, T) token ids, or (D, U, h) embeddings.
             layout: of the batch.
-            negative_input_ids: (D, K, T') token ids of the negatives.
+            negatives: (D, K, T') token ids, or (D, K, h) embeddings.
 
         Returns:
             vectors (N, d_u) and states in context (N, d_s) of the utterances, and vectors (K', d_u) of the
             negatives.
         """
-        tokens = input_ids.flatten()[layout.tokens]
-        if negative_input_ids is not None:
-            tokens = torch.cat([tokens, negative_input_ids.flatten()[layout.negative_tokens]])
-        vectors = self.utterance_encoder(tokens, layout.utterance_steps)
+        if negatives is not None and negatives.is_floating_point() != utterances.is_floating_point():
+            raise ValueError("utterances and negatives come as token ids, or both as embeddings; got one of each")
+        if utterances.is_floating_point():
+            embeds = utterances.flatten(0, 1)[layout.utterances]
+            if negatives is not None:
+                embeds = torch.cat([embeds, negatives.flatten(0, 1)[layout.negatives]])
+            vectors = self.utterance_encoder.project(embeds)
+        else:
+            tokens = utterances.flatten()[layout.tokens]
+            if negatives is not None:
+                tokens = torch.cat([tokens, negatives.flatten()[layout.negative_tokens]])
+            vectors = self.utterance_encoder(tokens, layout.utterance_steps)
         vectors, negatives = vectors[: len(layout.utterances)], vectors[len(layout.utterances) :]
         return vectors, self.conversation_encoder(vectors, layout.conversation_steps), negatives
+
+    def given(self, input_ids: Tensor | None, embeds: Tensor | None, name: str = "utterance") -> Tensor:
+        """Of utterances' token ids and their embeddings, the one that was given, checked."""
+        ids_name, embeds_name = ("input_ids" if name == "utterance" else f"{name}_input_ids", f"{name}_embeds")
+        if (input_ids is None) == (embeds is None):
+            raise ValueError(f"give `{ids_name}` or `{embeds_name}`; got {'neither' if embeds is None else 'both'}")
+        if embeds is None:
+            return input_ids
+        if self.config.text_config is None:
+            raise ValueError(
+                f"`{embeds_name}` are the pooled states of a text encoder; this model has the utterance encoder "
+                f"{self.config.utterance_encoder!r}; give `{ids_name}`"
+            )
+        size = self.config.text_config.hidden_size
+        if embeds.dim() != 3 or embeds.shape[-1] != size or not embeds.is_floating_point():
+            raise ValueError(
+                f"`{embeds_name}` are numbers of the shape (dialogues, {name}s, {size}); got "
+                f"{tuple(embeds.shape)} of {embeds.dtype}"
+            )
+        return embeds
 
     @can_return_tuple
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         layout: BatchLayout | None = None,
         output_hidden_states: bool | None = None,
+        utterance_embeds: Tensor | None = None,
     ) -> PreCodeModelOutput:
         """Encode dialogues.
 
         Args:
             input_ids: (D, U, T) token ids, padded on the right.
             attention_mask: (D, U, T), 1 for a token and 0 for padding; taken from the padding token when not given.
-                An utterance without tokens is padding.
+                An utterance without tokens is padding. With `utterance_embeds` it may also be (D, U), 1 for an
+                utterance; all are there when it is not given.
             layout: of the batch, where the collator made it; worked out from the mask when not given.
             output_hidden_states: also return `hidden_states`.
+            utterance_embeds: (D, U, h), in place of `input_ids`, the text encoder's pooled states of every utterance.
 
         Raises:
             ValueError: input of another shape, padding that is not on the right, or no utterance at all.
         """
-        layout = self.layout(input_ids, attention_mask) if layout is None else layout.to(input_ids.device)
-        vectors, states, _ = self.encode(input_ids, layout)
-        shape = input_ids.shape[:2]
+        utterances = self.given(input_ids, utterance_embeds)
+        layout = self.layout(utterances, attention_mask) if layout is None else layout.to(utterances.device)
+        vectors, states, _ = self.encode(utterances, layout)
+        shape = utterances.shape[:2]
         mask = pad(layout.utterances.new_ones(len(vectors)), layout.utterances, shape).bool()
         vectors, states = (pad(tensor, layout.utterances, shape) for tensor in (vectors, states))
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
@@ -318,7 +399,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
     @can_return_tuple
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         negative_input_ids: Tensor | None = None,
         negative_attention_mask: Tensor | None = None,
@@ -326,6 +407,8 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         num_items_in_batch: Tensor | float | None = None,
         gather_candidates: bool = False,
         output_hidden_states: bool | None = None,
+        utterance_embeds: Tensor | None = None,
+        negative_utterance_embeds: Tensor | None = None,
     ) -> ConversationCompletionOutput:
         """Score the true utterance and the candidates at every position, and the loss over them.
 
@@ -342,12 +425,20 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             gather_candidates: `in_batch_softmax` takes the candidates from the batches of all processes, and sends
                 their gradients back; all processes then call this together.
             output_hidden_states: also return `hidden_states`.
+            utterance_embeds: (D, U, h), in place of `input_ids`, the text encoder's pooled states of every utterance;
+                the masks may then be (D, U) and (D, K).
+            negative_utterance_embeds: (D, K, h), those of the negatives in place of `negative_input_ids`.
         """
+        utterances = self.precode.given(input_ids, utterance_embeds)
+        negatives = None
+        if negative_input_ids is not None or negative_utterance_embeds is not None:
+            negatives = self.precode.given(negative_input_ids, negative_utterance_embeds, "negative_utterance")
         if layout is None:
-            layout = self.precode.layout(input_ids, attention_mask, negative_input_ids, negative_attention_mask)
-        layout = layout.to(input_ids.device)
-        shape, targets = input_ids.shape[:2], layout.targets
-        vectors, states, negatives = self.precode.encode(input_ids, layout, negative_input_ids)
+            layout = self.precode.layout(utterances, attention_mask, negatives, negative_attention_mask)
+        layout = layout.to(utterances.device)
+        shape, targets = utterances.shape[:2], layout.targets
+        negative_shape = None if negatives is None else negatives.shape[:2]
+        vectors, states, negatives = self.precode.encode(utterances, layout, negatives)
         forward_states, *backward_states = states.split(self.config.conversation_hidden_size, dim=-1)
         neighbours = [forward_states[targets - 1], *(later[targets + 1] for later in backward_states)]
         contexts = torch.tanh(self.context_projection(torch.cat(neighbours, dim=-1)))
@@ -355,8 +446,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         scores = (contexts * vectors[targets]).sum(-1, keepdim=True)
         lowest = torch.finfo(scores.dtype).min
         losses = None
-        if negative_input_ids is not None:
-            negative_shape = negative_input_ids.shape[:2]
+        if negative_shape is not None:
             all_scores = pad(contexts, places, shape) @ pad(negatives, layout.negatives, negative_shape).mT
             given = pad(torch.ones_like(layout.negatives), layout.negatives, negative_shape).bool()
             negative_scores = all_scores.flatten(0, 1)[places]
@@ -364,7 +454,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             scores = torch.cat([scores.to(negative_scores.dtype), negative_scores], dim=-1)
             losses = self._candidate_losses(scores)
         elif self.config.convcom_objective == "in_batch_softmax":
-            texts = _fingerprints(input_ids, layout)
+            texts = _fingerprints(utterances, layout)
             losses = self._in_batch_losses(contexts, vectors, texts, layout, gather_candidates)
         loss = None
         if losses is not None:
@@ -422,12 +512,13 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
     @can_return_tuple
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         layout: BatchLayout | None = None,
         num_items_in_batch: Tensor | int | None = None,
         output_hidden_states: bool | None = None,
+        utterance_embeds: Tensor | None = None,
     ) -> UtteranceClassificationOutput:
         """Score every class for every utterance, and the loss where labels are given.
 
@@ -440,10 +531,13 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             layout: of the batch, where the collator made it; worked out from the mask when not given.
             num_items_in_batch: the number to divide by, when one step accumulates several batches.
             output_hidden_states: also return `hidden_states`.
+            utterance_embeds: (D, U, h), in place of `input_ids`, the text encoder's pooled states of every utterance;
+                the mask may then be (D, U).
         """
-        layout = self.precode.layout(input_ids, attention_mask) if layout is None else layout.to(input_ids.device)
-        shape = input_ids.shape[:2]
-        vectors, states, _ = self.precode.encode(input_ids, layout)
+        utterances = self.precode.given(input_ids, utterance_embeds)
+        layout = self.precode.layout(utterances, attention_mask) if layout is None else layout.to(utterances.device)
+        shape = utterances.shape[:2]
+        vectors, states, _ = self.precode.encode(utterances, layout)
         logits = pad(self.classifier(torch.cat([vectors, states], dim=-1)), layout.utterances, shape)
         loss = None
         if labels is not None:
@@ -460,8 +554,30 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         return DialogueStream(self)
 
 
+@contextmanager
+def _safetensors_only(name: str) -> Iterator[None]:
+    """Says what to do where there are no weights in safetensors."""
+    try:
+        yield
+    except OSError as error:
+        if SAFE_WEIGHTS_NAME not in str(error):
+            raise
+        raise OSError(f"{name}: no {SAFE_WEIGHTS_NAME} there; {_SAFETENSORS_ONLY}") from error
+
+
 def _token_mask(input_ids: Tensor, attention_mask: Tensor | None, pad_token_id: int | None) -> Tensor:
-    """The mask of tokens (D, U, T), its shape checked."""
+    """The mask of tokens (D, U, T), its shape checked; of embeddings, where each is one token, (D, U, 1)."""
+    if input_ids.is_floating_point():
+        if attention_mask is None:
+            attention_mask = torch.ones(input_ids.shape[:2], device=input_ids.device)
+        elif attention_mask.dim() == 3:
+            attention_mask = attention_mask.any(-1)
+        if attention_mask.shape != input_ids.shape[:2]:
+            raise ValueError(
+                f"the attention mask of embeddings has their first two sizes, {tuple(input_ids.shape[:2])}; "
+                f"got {tuple(attention_mask.shape)}"
+            )
+        return attention_mask.unsqueeze(-1)
     if input_ids.dim() != 3:
         raise ValueError(
             f"token ids have the shape (dialogues, utterances, tokens); got {tuple(input_ids.shape)}. "
@@ -478,12 +594,15 @@ def _token_mask(input_ids: Tensor, attention_mask: Tensor | None, pad_token_id: 
 
 
 def _fingerprints(input_ids: Tensor, layout: BatchLayout) -> Tensor:
-    """(N,), a number for the words of each utterance: equal words, equal numbers.
+    """(N,), a number for the words of each utterance, or for its embedding: equal words, equal numbers.
 
     A sum of the token ids times powers of an odd number, modulo 2^64: other words get the same number once in 2^64.
     """
     width = input_ids.shape[-1]
     powers = torch.full((width,), 0x5851F42D4C957F2D, device=input_ids.device).cumprod(0)
+    if input_ids.is_floating_point():
+        bits = input_ids.flatten(0, 1)[layout.utterances].float().view(torch.int32).long()
+        return ((bits + 1) * powers).sum(-1)
     tokens = input_ids.flatten()[layout.tokens]
     products = input_ids.new_zeros(input_ids.numel()).index_copy(
         0, layout.tokens, (tokens + 1) * powers[layout.tokens % width]

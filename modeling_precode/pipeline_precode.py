@@ -98,8 +98,12 @@ class ConversationEmotionPipeline(Pipeline):
 
     def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:
         """Turns with a `text` -> rows of `input_ids`."""
-        texts = {"utterances": [[turn["text"] for turn in dialogue] for dialogue in dialogues]}
-        return [{"input_ids": input_ids} for input_ids in encode_dialogues(texts, self.tokenizer)["input_ids"]]
+        texts = {
+            "utterances": [[turn["text"] for turn in dialogue] for dialogue in dialogues],
+            "speakers": [[turn.get("speaker") for turn in dialogue] for dialogue in dialogues],
+        }
+        encoded = encode_dialogues(texts, self.tokenizer, speaker_prefix=self.model.config.speaker_prefix)
+        return [{"input_ids": input_ids} for input_ids in encoded["input_ids"]]
 
     def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return self.probabilities(self.model(**batch).logits)

@@ -13,8 +13,9 @@ class Schedule:
     """Sets an optimiser's learning rate.
 
     Args:
-        kind: `plateau` multiplies by `factor`, down to `min_learning_rate`, at every evaluation that is not better
-            than all before it; `constant` stays; `linear` and `cosine` go to 0 at `total_steps`.
+        kind: `plateau` multiplies by `factor`, down to `min_learning_rate` (that of the first group of parameters; the
+            others in proportion), at every evaluation that is not better than all before it; `constant` stays;
+            `linear` and `cosine` go to 0 at `total_steps`.
         optimizer: with the learning rate to start from, or to warm up to.
         warmup_steps: the learning rate rises evenly during so many steps.
         total_steps: of the run.
@@ -31,8 +32,14 @@ class Schedule:
     ):
         self.by_metric = self.by_step = None
         if kind == "plateau":
+            rates = [group["lr"] for group in optimizer.param_groups]
             self.by_metric = ReduceLROnPlateau(
-                optimizer, mode="max", factor=factor, patience=0, threshold=0, min_lr=min_learning_rate
+                optimizer,
+                mode="max",
+                factor=factor,
+                patience=0,
+                threshold=0,
+                min_lr=[min_learning_rate * (rate / rates[0]) for rate in rates],
             )
             self.by_metric.best = 0.0  # a recall of 0 is no improvement
             if warmup_steps:

@@ -165,26 +165,48 @@ def _backend(vocabulary: dict[str, int], text_mode: str) -> Tokenizer:
 
 
 def encode_dialogues(
-    examples: dict[str, list], tokenizer: Any, max_utterance_tokens: int | None = None
+    examples: dict[str, list], tokenizer: Any, max_utterance_tokens: int | None = None, speaker_prefix: bool = False
 ) -> dict[str, list]:
     """Add `input_ids` to a batch of dialogues: for `Dataset.map(..., batched=True)`.
 
     Args:
-        examples: a batch of rows with `utterances`, a list of strings a dialogue.
+        examples: a batch of rows with `utterances`, a list of strings a dialogue, and perhaps `speakers`, a name or
+            nothing for each.
         tokenizer: any tokenizer.
         max_utterance_tokens: longer utterances are cut on the right; the tokenizer's `model_max_length` when not given.
+        speaker_prefix: where an utterance has a speaker, the name stands before the text, `Ross: Hi.`; a model's
+            `config.speaker_prefix` says whether it was trained so.
 
     Returns:
-        `{"input_ids": ...}`: for every dialogue a list of utterances, each a list of token ids, unpadded.
+        `{"input_ids": ...}`: for every dialogue a list of utterances, each a list of token ids, unpadded and never
+        empty.
     """
-    utterances = [utterance for dialogue in examples["utterances"] for utterance in dialogue]
+    dialogues = examples["utterances"]
+    if speaker_prefix and "speakers" in examples:
+        dialogues = [
+            [f"{name}: {text}" if name else text for name, text in zip(names, texts, strict=True)] if names else texts
+            for names, texts in zip(examples["speakers"], dialogues, strict=True)
+        ]
+    utterances = [utterance for dialogue in dialogues for utterance in dialogue]
     if isinstance(tokenizer, PreCodeTokenizer):
         encoded = tokenizer.encode_utterances(utterances, max_utterance_tokens)
     elif utterances:
-        encoded = tokenizer(utterances, truncation=True, max_length=max_utterance_tokens, return_attention_mask=False)[
-            "input_ids"
-        ]
+        # "[PAD]" typed by a person is text, not padding.
+        encoded = tokenizer(
+            utterances,
+            truncation=True,
+            max_length=max_utterance_tokens,
+            return_attention_mask=False,
+            split_special_tokens=True,
+        )["input_ids"]
+        encoded = [ids or [_stand_in(tokenizer)] for ids in encoded]
     else:
         encoded = []
     rows = iter(encoded)
-    return {"input_ids": [[next(rows) for _ in dialogue] for dialogue in examples["utterances"]]}
+    return {"input_ids": [[next(rows) for _ in dialogue] for dialogue in dialogues]}
+
+
+def _stand_in(tokenizer: Any) -> int:
+    """The token of an utterance that has none of its own."""
+    known = (tokenizer.unk_token_id, tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id)
+    return next(token for token in known if token is not None)

@@ -21,7 +21,10 @@ def test_the_papers_sizes():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"utterance_encoder": "lstm"}, "utterance_encoder` must be one of gru, gru2, stacked_gru; got 'lstm'"),
+        (
+            {"utterance_encoder": "lstm"},
+            "utterance_encoder` must be one of gru, gru2, stacked_gru, text_encoder; got 'lstm'",
+        ),
         ({"convcom_objective": "mlm"}, "convcom_objective` must be one of in_batch_softmax, sampled_bce; got 'mlm'"),
         ({"dropout": 1.0}, "dropout` must be at least 0 and less than 1; got 1.0"),
         ({"pooling_length": 0}, "pooling_length` must be at least 1; got 0"),

@@ -19,7 +19,7 @@ from modeling_precode import (
     PreCodeForUtteranceClassification,
     PreCodeModel,
 )
-from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES, UTTERANCE_ENCODERS
+from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES, GRU_UTTERANCE_ENCODERS
 from modeling_precode.dropout import Dropout
 from modeling_precode.steps import Steps
 
@@ -58,7 +58,7 @@ def make(tiny_config):
 
 
 @pytest.mark.parametrize("pooling_length", [None, 60])
-@pytest.mark.parametrize("utterance_encoder", UTTERANCE_ENCODERS)
+@pytest.mark.parametrize("utterance_encoder", GRU_UTTERANCE_ENCODERS)
 def test_a_dialogues_logits_depend_on_its_tokens_only(make, utterance_encoder, pooling_length):
     """Not on padding, on the other dialogues of the batch, or on their order."""
     rows = dialogues()
@@ -80,7 +80,7 @@ def test_a_dialogues_logits_depend_on_its_tokens_only(make, utterance_encoder, p
         )
 
 
-@pytest.mark.parametrize("utterance_encoder", UTTERANCE_ENCODERS)
+@pytest.mark.parametrize("utterance_encoder", GRU_UTTERANCE_ENCODERS)
 def test_pooling_length_pools_as_if_over_that_many_padded_positions(make, utterance_encoder):
     """The utterance encoder, written out with padded tensors as in the original."""
     encoder = make(PreCodeModel, utterance_encoder=utterance_encoder, pooling_length=60).utterance_encoder

@@ -22,7 +22,7 @@ from modeling_precode import (
     PreCodeModel,
 )
 from modeling_precode.command_line import main
-from modeling_precode.configuration_precode import UTTERANCE_ENCODERS
+from modeling_precode.configuration_precode import GRU_UTTERANCE_ENCODERS
 
 TURNS = [("Ann", "I am so happy!"), ("Bo", "About what?"), "The weather ...", {"speaker": "Ann", "text": ""}]
 UTTERANCE = st.lists(st.integers(2, 16), min_size=1, max_size=5)
@@ -63,7 +63,7 @@ def test_with_both_directions_it_does_change_them():
 
 
 @settings(max_examples=25, deadline=None)
-@given(dialogue=DIALOGUE, kind=st.sampled_from(UTTERANCE_ENCODERS), pooling_length=st.sampled_from([None, 60]))
+@given(dialogue=DIALOGUE, kind=st.sampled_from(GRU_UTTERANCE_ENCODERS), pooling_length=st.sampled_from([None, 60]))
 def test_a_stream_gives_the_logits_of_the_whole_dialogue(dialogue, kind, pooling_length):
     model = causal(utterance_encoder=kind, pooling_length=pooling_length)
     stream = model.stream()

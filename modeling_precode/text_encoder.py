@@ -1,0 +1,97 @@
+"""A text encoder of transformers, such as BERT, as the utterance encoder."""
+
+import inspect
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, PreTrainedModel
+
+from .configuration_precode import PreCodeConfig
+from .dropout import Dropout
+from .steps import Steps
+
+# Tokens and padding that go through the encoder at once, so that memory does not grow with the dialogues.
+MAX_CHUNK_TOKENS = 2**14
+
+
+class TextUtteranceEncoder(nn.Module):
+    """Token ids of N utterances -> one vector an utterance (N, d_u), through `config.text_config`'s model.
+
+    Its states are pooled over the tokens of each utterance, (N, h), and then go through Linear, tanh and dropout, as
+    those of the GRU kind `gru2`. A frozen encoder computes as in evaluation, without dropout of its own.
+    """
+
+    def __init__(self, config: PreCodeConfig):
+        super().__init__()
+        self.pooling = config.text_pooling
+        self.frozen = config.freeze_text_encoder
+        self.encoder = without_pooler(AutoModel.from_config(config.text_config))
+        self.projection = nn.Linear(config.text_config.hidden_size, config.utterance_hidden_size)
+        self.dropout = Dropout(config.dropout)
+        self.freeze()
+
+    def freeze(self) -> None:
+        self.encoder.requires_grad_(not self.frozen)
+
+    def train(self, mode: bool = True) -> "TextUtteranceEncoder":
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.encoder.get_input_embeddings()
+
+    def set_input_embeddings(self, embedding: nn.Module) -> None:
+        self.encoder.set_input_embeddings(embedding)
+
+    def forward(self, tokens: Tensor, steps: Steps) -> Tensor:
+        """The ids of all tokens (I,), utterance after utterance, and the utterances' steps -> vectors (N, d_u)."""
+        return self.project(self.pooled(tokens, steps))
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Pooled states (N, h) -> vectors (N, d_u)."""
+        return self.dropout(torch.tanh(self.projection(pooled.to(self.projection.weight.dtype))))
+
+    def pooled(self, tokens: Tensor, steps: Steps) -> Tensor:
+        """The ids of all tokens (I,), utterance after utterance, and the utterances' steps -> pooled states (N, h)."""
+        lengths = steps.lengths()  # longest first, so that a chunk has little padding
+        starts = steps.items[0, : len(lengths)]
+        padding = self.encoder.config.pad_token_id or 0
+        pools = []
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            for rows in _chunks(lengths):
+                places = torch.arange(lengths[rows.start], device=tokens.device)
+                mask = places < torch.from_numpy(lengths[rows]).to(tokens.device).unsqueeze(1)
+                input_ids = tokens[(starts[rows].unsqueeze(1) + places) * mask].masked_fill(~mask, padding)
+                states = self.encoder(input_ids=input_ids, attention_mask=mask.long()).last_hidden_state
+                pools.append(_pool(states, mask.unsqueeze(-1), self.pooling))
+        return torch.cat(pools).index_select(0, steps.ranks)
+
+
+def without_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
+    """The encoder without the layer over its first state that some have: nothing would train it here."""
+    if "add_pooling_layer" in inspect.signature(type(encoder)).parameters:
+        encoder.pooler = None
+    return encoder
+
+
+def _chunks(lengths: np.ndarray) -> Iterator[slice]:
+    """Rows of at most `MAX_CHUNK_TOKENS` padded tokens, and at least one, of lengths that fall."""
+    start = 0
+    while start < len(lengths):
+        end = min(start + max(MAX_CHUNK_TOKENS // int(lengths[start]), 1), len(lengths))
+        yield slice(start, end)
+        start = end
+
+
+def _pool(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
+    """States (N, T, h) and their mask (N, T, 1) -> (N, h)."""
+    if pooling == "cls":
+        return states[:, 0]
+    mean = (states * mask).sum(1) / mask.sum(1)
+    if pooling == "mean":
+        return mean
+    return mean + states.masked_fill(~mask, torch.finfo(states.dtype).min).amax(1)

@@ -1,0 +1,134 @@
+"""The vectors that a frozen text encoder gives the utterances of a corpus, computed once and kept on the disk."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from uuid import uuid4
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import torch
+from tqdm import tqdm
+
+from .checkpoints import sync
+from .encoded_dialogues import EncodedDialogues
+from .modeling_precode import PreCodePreTrainedModel
+from .steps import Steps
+from .text_encoder import TextUtteranceEncoder
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("input_ids", "negative_input_ids")
+VECTOR_TYPES = ("float32", "float16")
+# What a text encoder's configuration says of where it came from, and not of what it computes.
+NO_SETTINGS = ("_name_or_path", "architectures", "dtype", "transformers_version", "id2label", "label2id")
+# Utterances that are sorted into chunks of like length together.
+WINDOW = 4096
+
+
+class UtteranceVectors:
+    """A row (h,) for every distinct utterance of a corpus: the text encoder's pooled states.
+
+    The rows are a memory-mapped file in the cache of `datasets`, named by a digest of the encoder's weights and
+    settings, of the pooling, of the type of the numbers, and of the utterances' token ids. It is computed where there
+    is none, and appears when it is whole; of two processes that compute the same one, the later replaces it by its
+    equal.
+
+    Args:
+        splits: encoded dialogues by the name of the split, with the columns `input_ids` and, where the corpus
+            publishes negatives, `negative_input_ids`.
+        model: with a frozen text encoder, on the device that is to compute.
+        dtype: of the numbers, `"float32"` or `"float16"`.
+
+    Raises:
+        ValueError: the model's text encoder is not frozen.
+    """
+
+    def __init__(self, splits: Mapping[str, datasets.Dataset], model: PreCodePreTrainedModel, dtype: str = "float32"):
+        if not model.config.freeze_text_encoder:
+            raise ValueError("`freeze_text_encoder` is False: the vectors of an encoder that is trained do not last")
+        encoder = model.base_model.utterance_encoder
+        self.row_of_utterance: dict[bytes, int] = {}
+        utterances = []
+        for ids in _utterances(splits):
+            key = ids.tobytes()
+            if key not in self.row_of_utterance:
+                self.row_of_utterance[key] = len(utterances)
+                utterances.append(ids)
+        name = _digest(encoder, dtype, utterances)
+        path = Path(datasets.config.HF_DATASETS_CACHE) / "precode_utterance_vectors" / f"{name}.npy"
+        if path.is_file():
+            logger.info(f"{len(utterances):,} vectors of utterances from {path}")
+        else:
+            _write(path, encoder, dtype, utterances)
+        self.rows = np.load(path, mmap_mode="r")
+
+    def dialogues(self, split: datasets.Dataset) -> datasets.Dataset:
+        """The same dialogues with an utterance's row in place of its token ids, as if it were the only one."""
+        for name in (name for name in COLUMNS if name in split.column_names):
+            rows = EncodedDialogues(split, name)
+            numbers = [self.row_of_utterance[ids.tobytes()] for row in rows for ids in row["input_ids"]]
+            utterances = pa.ListArray.from_arrays(
+                np.arange(len(numbers) + 1, dtype=np.int32), pa.array(numbers, pa.int32())
+            )
+            ends = np.cumsum([0, *rows.sizes()[0]], dtype=np.int32)
+            split = split.remove_columns(name).add_column(name, pa.ListArray.from_arrays(ends, utterances))
+        return split
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        return self.rows[rows]
+
+
+def _utterances(splits: Mapping[str, datasets.Dataset]) -> Iterator[np.ndarray]:
+    """The token ids of every utterance of every split."""
+    for split in splits.values():
+        for name in COLUMNS:
+            if name in split.column_names:
+                for row in EncodedDialogues(split, name):
+                    yield from row["input_ids"]
+
+
+def _digest(encoder: TextUtteranceEncoder, dtype: str, utterances: list[np.ndarray]) -> str:
+    total = blake2b(digest_size=16)
+    settings = {name: value for name, value in encoder.encoder.config.to_dict().items() if name not in NO_SETTINGS}
+    total.update(json.dumps([settings, encoder.pooling, dtype], sort_keys=True, default=str).encode())
+    for name, weight in encoder.encoder.state_dict().items():
+        total.update(name.encode())
+        total.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    for ids in utterances:
+        total.update(len(ids).to_bytes(4, "little"))
+        total.update(ids.astype("<i8").tobytes())
+    return total.hexdigest()
+
+
+@torch.no_grad()
+def _write(path: Path, encoder: TextUtteranceEncoder, dtype: str, utterances: list[np.ndarray]) -> None:
+    """Compute the vectors into a file that appears when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
+    training = encoder.training
+    encoder.eval()
+    try:
+        shape = (len(utterances), encoder.projection.in_features)
+        rows = np.lib.format.open_memmap(partial, mode="w+", dtype=dtype, shape=shape)
+        order = np.argsort([len(ids) for ids in utterances], kind="stable")
+        for start in tqdm(range(0, len(order), WINDOW), "encoding utterances", leave=False, disable=None):
+            window = order[start : start + WINDOW]
+            rows[window] = _pooled(encoder, [utterances[i] for i in window])
+        rows.flush()
+        del rows
+        sync(partial)
+        partial.replace(path)
+    finally:
+        encoder.train(training)
+        partial.unlink(missing_ok=True)
+    logger.info(f"{len(utterances):,} vectors of utterances computed into {path}")
+
+
+def _pooled(encoder: TextUtteranceEncoder, utterances: list[np.ndarray]) -> np.ndarray:
+    device = encoder.projection.weight.device
+    tokens = torch.from_numpy(np.concatenate(utterances).astype(np.int64)).to(device)
+    return encoder.pooled(tokens, Steps.of([len(ids) for ids in utterances]).to(device)).float().cpu().numpy()

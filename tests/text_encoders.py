@@ -1,0 +1,46 @@
+"""Text encoders of transformers for tests: tiny ones with weights at random and their tokenizers, and a real one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers.trainers import WordPieceTrainer
+from transformers import (
+    AutoModel,
+    BertConfig,
+    DistilBertConfig,
+    ModernBertConfig,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+)
+
+SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+KINDS: dict[str, Callable[..., PreTrainedConfig]] = {
+    "bert": lambda **more: BertConfig(**SIZES, **more),
+    "roberta": lambda **more: RobertaConfig(**SIZES, max_position_embeddings=512, **more),
+    "distilbert": lambda **more: DistilBertConfig(dim=16, n_layers=2, n_heads=2, hidden_dim=24, **more),
+    "modernbert": lambda **more: ModernBertConfig(
+        **SIZES, bos_token_id=None, eos_token_id=None, cls_token_id=None, sep_token_id=None, **more
+    ),
+}
+
+
+def write_text_encoder(folder: Path, texts: list[str], kind: str = "bert", pad_token_id: int = 0) -> Path:
+    """A folder as a person has it: a tiny encoder, and a word-piece tokenizer that is learned from the texts."""
+    tokens = [*SPECIAL.values()]
+    tokens.insert(pad_token_id, tokens.pop(0))
+    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer(lowercase=True)
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.train_from_iterator(texts, WordPieceTrainer(vocab_size=300, special_tokens=tokens, show_progress=False))
+    special = [(token, backend.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    backend.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=special)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=128, **SPECIAL)
+    torch.manual_seed(0)
+    config = KINDS[kind](vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
+    AutoModel.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
