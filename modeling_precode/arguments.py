@@ -112,14 +112,32 @@ class EncoderArguments:
     )
     dropout: float | None = argument("Dropout (default: as in the checkpoint; from scratch 0.5).")
 
-    def build(
-        self, model_class: type[PreTrainedModel], utterances: Iterator[list[str]], seed: int, **config: Any
-    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        """The model and the tokenizer to start from.
+    def settings(self) -> dict[str, Any]:
+        """What had a part in a run: with a checkpoint, not the options of a model from scratch."""
+        return {name: value for name, value in vars(self).items() if self.model is None or name in self.WITH_MODEL}
+
+    def build_tokenizer(self, utterances: Iterator[list[str]]) -> PreTrainedTokenizerBase:
+        """The tokenizer to start from; from scratch, its vocabulary is that of the training split's dialogues."""
+        if self.model is not None:
+            for option in fields(self):
+                if option.name not in self.WITH_MODEL and getattr(self, option.name) != option.default:
+                    raise ValueError(f"--{option.name} is for a model from scratch; leave it out with --model")
+            return load_tokenizer(self.model)
+        if self.tokenizer is not None:
+            return load_tokenizer(self.tokenizer)
+        counted = tqdm(utterances, "counting words", unit=" dialogues", leave=False, disable=None)
+        tokenizer = PreCodeTokenizer.train(counted, self.min_count, self.text_mode)
+        tokenizer.model_max_length = self.max_utterance_tokens
+        return tokenizer
+
+    def build_model(
+        self, model_class: type[PreTrainedModel], tokenizer: PreTrainedTokenizerBase, seed: int, **config: Any
+    ) -> PreTrainedModel:
+        """The model to start from.
 
         Args:
             model_class: with which head.
-            utterances: the dialogues of the training split, for the vocabulary of a model from scratch.
+            tokenizer: with its vocabulary.
             seed: of word vectors that the file lacks.
             config: further settings of the model.
         """
@@ -127,20 +145,10 @@ class EncoderArguments:
             if getattr(self, name) is not None:
                 config[name] = getattr(self, name)
         if self.model is not None:
-            for option in fields(self):
-                if option.name not in self.WITH_MODEL and getattr(self, option.name) != option.default:
-                    raise ValueError(f"--{option.name} is for a model from scratch; leave it out with --model")
-            tokenizer = load_tokenizer(self.model)
             model = load_pretrained(model_class, self.model, **config)
             initialize_others(model, self.transferred_parts)
-            return model, tokenizer
+            return model
 
-        if self.tokenizer is not None:
-            tokenizer = load_tokenizer(self.tokenizer)
-        else:
-            counted = tqdm(utterances, "counting words", unit=" dialogues", leave=False, disable=None)
-            tokenizer = PreCodeTokenizer.train(counted, self.min_count, self.text_mode)
-            tokenizer.model_max_length = self.max_utterance_tokens
         vectors = None
         if self.word_vectors is not None:
             vectors, found = load_word_vectors(self.word_vectors, tokenizer.get_vocab(), self.word_vector_size, seed)
@@ -161,7 +169,7 @@ class EncoderArguments:
         if vectors is not None:
             with torch.no_grad():
                 model.get_input_embeddings().weight.copy_(torch.from_numpy(vectors))
-        return model, tokenizer
+        return model
 
 
 @torch.no_grad()
