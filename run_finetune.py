@@ -27,6 +27,7 @@ from torch.nn.utils import clip_grad_norm_
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
+    PreTrainedTokenizerBase,
     PrinterCallback,
     ProgressCallback,
     TrainerCallback,
@@ -75,7 +76,7 @@ from modeling_precode.interruption import Interruption, finish_exchanges
 from modeling_precode.memory import keep_freed_memory
 from modeling_precode.model_card import hyper_parameters, model_facts, push_checkpoint, run_summary, write_model_card
 from modeling_precode.modeling_precode import ClassificationHead
-from modeling_precode.original_recipe import compute_as_original, finetuning_settings, original_modules
+from modeling_precode.original_recipe import compute_as_original, differences, finetuning_settings, original_modules
 
 logger = logging.getLogger("run_finetune")
 RESULTS = "results.json"
@@ -250,6 +251,7 @@ def class_weights(corpus: DatasetDict, names: list[str], args: FinetuneArguments
 def run_seed(
     seed: int,
     corpus: DatasetDict,
+    tokenizer: PreTrainedTokenizerBase,
     corpus_args: CorpusArguments,
     encoder_args: EncoderArguments,
     args: FinetuneArguments,
@@ -269,9 +271,9 @@ def run_seed(
     names = label_names(corpus)
     score = scorer(names, args)
     set_seed(seed)
-    model, tokenizer = encoder_args.build(
+    model = encoder_args.build_model(
         PreCodeForUtteranceClassification,
-        corpus["train"]["utterances"],
+        tokenizer,
         seed,
         id2label=dict(enumerate(names)),
         label2id={name: i for i, name in enumerate(names)},
@@ -328,7 +330,7 @@ def run_seed(
             scores=scores,
             calibration=calibration,
             facts=corpus_facts(corpus, corpus_args.corpus),
-            settings=hyper_parameters(encoder_args, args),
+            settings=hyper_parameters(encoder_args.settings(), args),
             model=model_facts(model.config),
             leakage=leakage,
             start_summary=load_config(encoder_args.model).training_summary if encoder_args.model else None,
@@ -399,11 +401,17 @@ def main() -> None:
     if args.recipe == "original" and args.world_size > 1:
         raise ValueError(f"--recipe original trains in one process; got {args.world_size}")
     if args.recipe == "original" and args.lr_scheduler_type != "reduce_lr_on_plateau":
-        raise ValueError(f"--recipe original takes no --lr_scheduler_type; got {args.lr_scheduler_type.value}")
+        raise ValueError(
+            f"--recipe original has --lr_scheduler_type reduce_lr_on_plateau; got {args.lr_scheduler_type.value}. "
+            """Leave it out, and change that one with --lr_scheduler_kwargs '{"factor": 0.9, "min_lr": 1e-5}'"""
+        )
     for tracker in args.report_to:
         check_tracker(tracker)
     main_process = args.process_index == 0
     start_output(main_process)
+    if args.recipe == "original":
+        for difference in differences({**vars(corpus_args), **vars(encoder_args), **vars(args)}):
+            logger.info(f"--recipe original: {difference}")
     use_cores(args.device)
     keep_freed_memory()
     args.disable_tqdm = not sys.stderr.isatty()
@@ -426,6 +434,7 @@ def main() -> None:
         if main_process:
             begin_run(output_dir, fingerprint, resuming=bool(args.resume_from_checkpoint))
 
+    tokenizer = encoder_args.build_tokenizer(corpus["train"]["utterances"])
     runs = []
     scored = "test" if args.score_test else "validation"
     leakage = {"The test split against the training split": find_overlap(corpus["test"], corpus["train"]).figures()}
@@ -436,7 +445,9 @@ def main() -> None:
                 f"{corpus_args.corpus}, seed {seed}, start: {start}, {args.world_size} process(es) of "
                 f"{torch.get_num_threads()} thread(s) on {args.device.type}"
             )
-            runs.append(run_seed(seed, corpus, corpus_args, encoder_args, args, leakage, interruption, begin))
+            runs.append(
+                run_seed(seed, corpus, tokenizer, corpus_args, encoder_args, args, leakage, interruption, begin)
+            )
             logger.info(f"  {scored}  {score_line(numbers(runs[-1]['scores'][scored]))}")
     if not main_process:
         return
@@ -448,7 +459,7 @@ def main() -> None:
     scores = [numbers(run["scores"][scored]) for run in runs]
     mean = {name: statistics.mean(one[name] for one in scores) for name in scores[0]}
     deviation = {name: statistics.stdev(one[name] for one in scores) if len(scores) > 1 else 0.0 for name in mean}
-    settings = {**asdict(corpus_args), **asdict(encoder_args), **args.to_dict()}
+    settings = {**asdict(corpus_args), **encoder_args.settings(), **args.to_dict()}
     write_json(
         output_dir / "finetune_results.json",
         {f"{scored}_mean": mean, f"{scored}_standard_deviation": deviation, "runs": runs, "settings": settings},

@@ -150,14 +150,45 @@ class EncoderArguments:
     )
     dropout: float | None = argument("Dropout (default: as in the checkpoint; from scratch 0.5).")
 
-    def build(
-        self, model_class: type[PreTrainedModel], utterances: Iterator[list[str]], seed: int, **config: Any
-    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        """The model and the tokenizer to start from.
+    def settings(self) -> dict[str, Any]:
+        """What had a part in a run: with a checkpoint, not the options of a model from scratch."""
+        return {name: value for name, value in vars(self).items() if self.model is None or name in self.WITH_MODEL}
+
+    def build_tokenizer(self, utterances: Iterator[list[str]]) -> PreTrainedTokenizerBase:
+        """The tokenizer to start from; from scratch, its vocabulary is that of the training split's dialogues."""
+        if self.model is not None:
+            self.refuse_all_but(self.WITH_MODEL, "is for a model from scratch; leave it out with --model")
+            return load_tokenizer(self.model)
+        if self.text_encoder is not None:
+            self.refuse_all_but(self.FROM_TEXT_ENCODER, "is for a vocabulary; leave it out with --text_encoder")
+            return self.load_text_tokenizer()
+        if self.tokenizer is not None:
+            return load_tokenizer(self.tokenizer)
+        counted = tqdm(utterances, "counting words", unit=" dialogues", leave=False, disable=None)
+        tokenizer = PreCodeTokenizer.train(counted, self.min_count, self.text_mode)
+        tokenizer.model_max_length = self.max_utterance_tokens
+        return tokenizer
+
+    def load_text_tokenizer(self) -> PreTrainedTokenizerBase:
+        tokenizer = AutoTokenizer.from_pretrained(self.text_encoder)
+        if self.max_utterance_tokens > tokenizer.model_max_length:
+            raise ValueError(
+                f"--max_utterance_tokens {self.max_utterance_tokens}: {self.text_encoder} reads "
+                f"{tokenizer.model_max_length} at most; give less"
+            )
+        tokenizer.model_max_length = self.max_utterance_tokens
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer
+
+    def build_model(
+        self, model_class: type[PreTrainedModel], tokenizer: PreTrainedTokenizerBase, seed: int, **config: Any
+    ) -> PreTrainedModel:
+        """The model to start from.
 
         Args:
             model_class: with which head.
-            utterances: the dialogues of the training split, for the vocabulary of a model from scratch.
+            tokenizer: with its vocabulary.
             seed: of word vectors that the file lacks.
             config: further settings of the model.
         """
@@ -165,8 +196,6 @@ class EncoderArguments:
             if getattr(self, name) is not None:
                 config[name] = getattr(self, name)
         if self.model is not None:
-            self.refuse_all_but(self.WITH_MODEL, "is for a model from scratch; leave it out with --model")
-            tokenizer = load_tokenizer(self.model)
             model = load_pretrained(model_class, self.model, **config)
             if model.config.utterance_encoder == "text_encoder" and set(PARTS[:2]) - set(self.transferred_parts):
                 raise ValueError(
@@ -174,17 +203,12 @@ class EncoderArguments:
                     f"{' '.join(PARTS[:2])} too"
                 )
             initialize_others(model, self.transferred_parts)
-            return model, tokenizer
+            return model
         if self.text_encoder is not None:
-            self.refuse_all_but(self.FROM_TEXT_ENCODER, "is for a vocabulary; leave it out with --text_encoder")
-            return self.from_text_encoder(model_class, **config)
+            config |= {"text_pooling": self.text_pooling or TEXT_POOLINGS[0], "causal": self.causal}
+            config |= {"pad_token_id": tokenizer.pad_token_id, **self.hidden_sizes()}
+            return model_class.from_utterance_encoder(self.text_encoder, **config)
 
-        if self.tokenizer is not None:
-            tokenizer = load_tokenizer(self.tokenizer)
-        else:
-            counted = tqdm(utterances, "counting words", unit=" dialogues", leave=False, disable=None)
-            tokenizer = PreCodeTokenizer.train(counted, self.min_count, self.text_mode)
-            tokenizer.model_max_length = self.max_utterance_tokens
         vectors = None
         if self.word_vectors is not None:
             vectors, found = load_word_vectors(self.word_vectors, tokenizer.get_vocab(), self.word_vector_size, seed)
@@ -204,24 +228,7 @@ class EncoderArguments:
         if vectors is not None:
             with torch.no_grad():
                 model.get_input_embeddings().weight.copy_(torch.from_numpy(vectors))
-        return model, tokenizer
-
-    def from_text_encoder(
-        self, model_class: type[PreTrainedModel], **config: Any
-    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        config |= {"text_pooling": self.text_pooling or TEXT_POOLINGS[0], "causal": self.causal, **self.hidden_sizes()}
-        model = model_class.from_utterance_encoder(self.text_encoder, **config)
-        tokenizer = AutoTokenizer.from_pretrained(self.text_encoder)
-        if self.max_utterance_tokens > tokenizer.model_max_length:
-            raise ValueError(
-                f"--max_utterance_tokens {self.max_utterance_tokens}: {self.text_encoder} reads "
-                f"{tokenizer.model_max_length} at most; give less"
-            )
-        tokenizer.model_max_length = self.max_utterance_tokens
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        model.config.pad_token_id = tokenizer.pad_token_id
-        return model, tokenizer
+        return model
 
     def hidden_sizes(self) -> dict[str, int]:
         size = SIZES[self.size] if self.hidden_size is None else self.hidden_size

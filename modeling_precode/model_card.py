@@ -64,15 +64,15 @@ def _without_token(arguments: list[str]) -> list[str]:
     return kept
 
 
-def hyper_parameters(*arguments: Any) -> dict[str, Any]:
-    """The settings of dataclasses of arguments that their own classes declare and that change a result."""
-    settings = {}
-    for given in arguments:
-        for field in fields(given):
-            value = getattr(given, field.name)
-            if field.name in type(given).__annotations__ and field.name not in NO_SETTINGS and value is not None:
-                settings[field.name] = value.value if isinstance(value, Enum) else value
-    return settings
+def hyper_parameters(encoder: dict[str, Any], arguments: Any) -> dict[str, Any]:
+    """The settings that change a result: the encoder's, and those that the dataclass of `arguments` itself declares."""
+    declared = [field.name for field in fields(arguments) if field.name in type(arguments).__annotations__]
+    settings = {**encoder, **{name: getattr(arguments, name) for name in declared}}
+    return {
+        name: value.value if isinstance(value, Enum) else value
+        for name, value in settings.items()
+        if name not in NO_SETTINGS and value is not None
+    }
 
 
 def model_facts(config: PreCodeConfig) -> dict[str, Any]:

@@ -7,11 +7,12 @@ import numpy as np
 from torch.utils.data import Dataset
 
 
-def check_enough_dialogues(num_dialogues: int, num_negatives: int) -> None:
-    """ValueError where a dialogue has fewer than `num_negatives` other dialogues."""
+def check_enough_dialogues(num_dialogues: int, num_negatives: int, split: str | None = None) -> None:
+    """ValueError where a dialogue has fewer than `num_negatives` other dialogues, with the name of the split."""
     if num_dialogues <= num_negatives:
+        place = f"split {split}: " if split else ""
         raise ValueError(
-            f"{num_negatives} negatives from different other dialogues need at least {num_negatives + 1} "
+            f"{place}{num_negatives} negatives from different other dialogues need at least {num_negatives + 1} "
             f"dialogues; got {num_dialogues}. Give more dialogues"
         )
 

@@ -78,6 +78,16 @@ def finetuning_settings(corpus: str, model: str | None) -> dict[str, Any]:
     return {**ENCODER, **settings}
 
 
+def differences(settings: dict[str, Any]) -> Iterator[str]:
+    """What keeps a run with the recipe from being as the original's, by all of its arguments."""
+    if settings["model"] is None and settings["word_vectors"] is None:
+        yield "without --word_vectors they are random at first, and trained; the original has GloVe's, and keeps them"
+    if settings.get("objective") == "in_batch_softmax":
+        yield "with --objective in_batch_softmax, the dialogues do not come in the original's order"
+    if "focused_labels" in settings and settings["focused_labels"] is None:
+        yield f"{settings['corpus']} is none of its corpora, and so all labels are focused; --focused_labels names some"
+
+
 class OriginalOrder(Sampler):
     """Shuffles the order of the epoch before, and with `sizes` also draws negatives, in the original's sequence.
 

@@ -159,9 +159,9 @@ def test_settings_are_those_that_change_a_result():
     class Arguments(Base):
         output_dir: str = "somewhere"
         dropout: float = 0.2
-        size: str | None = None
+        patience: int | None = None
 
-    assert hyper_parameters(Arguments()) == {"dropout": 0.2}
+    assert hyper_parameters({"size": "mid"}, Arguments()) == {"size": "mid", "dropout": 0.2}
 
 
 def test_the_command_can_be_pasted(monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from corpus_of_topics import write_corpus
 from safetensors.torch import load_file
 from test_scripts import TORCHRUN
 from test_scripts import run as run_process
@@ -275,6 +276,24 @@ def test_dialogues_without_a_target_are_left_out_with_a_word(tmp_path, monkeypat
     config = json.loads((folder / "config.json").read_text())
     assert (config["pooling_length"], config["convcom_objective"]) == (60, "sampled_bce")
     assert PreCodeTokenizer.from_pretrained(folder).text_mode == "original"
+
+
+def test_what_differs_from_the_original_is_said(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    corpus = write_corpus(tmp_path / "topics", sizes=[(split, 12) for split in ("train", "validation", "test")])
+    tiny = ("--corpus", "custom", "--data_dir", corpus, "--hidden_size", 8, "--max_steps", 1)
+    settings = (*tiny, "--objective", "in_batch_softmax", "--batch_size", 2, "--output_dir", tmp_path / "pretrained")
+    run(run_pretrain, monkeypatch, *settings)
+    assert "--recipe original: without --word_vectors they are random" in caplog.text
+    assert "the dialogues do not come in the original's order" in caplog.text
+    assert "labels are focused" not in caplog.text
+    caplog.clear()
+    run(run_finetune, monkeypatch, *tiny, "--seeds", 1, "--output_dir", tmp_path / "finetuned")
+    assert "custom is none of its corpora, and so all labels are focused" in caplog.text
+    caplog.clear()
+    settings = ("--focused_labels", "joy", "--model", tmp_path / "pretrained", "--output_dir", tmp_path / "again")
+    run(run_finetune, monkeypatch, *tiny[:4], "--max_steps", 1, "--seeds", 1, *settings)
+    assert "--recipe original:" not in caplog.text
 
 
 def test_too_few_dialogues_for_the_negatives_are_refused(tmp_path, monkeypatch):

@@ -128,6 +128,9 @@ def test_finetuning_reports_seeds_and_leaves_a_checkpoint_that_labels(finetuned)
     assert results["test_standard_deviation"]["macro_f1"] == pytest.approx(abs(tests[0] - tests[1]) / 2**0.5)
     assert f"macro_f1 {sum(tests) / 2:.4f} ± " in printed
     assert min(tests) > 0.9
+    for settings in (results["settings"], results["runs"][0]["settings"]):
+        assert settings["learning_rate"] == 0.01
+        assert not {"size", "pooling_length", "text_mode"} & set(settings), "the checkpoint says these"
 
     emotions = pipeline("conversation-emotion", model=str(folder))
     labels = [turn["label"] for turn in emotions(["cake and dance and song", "a gift, a party!", "laugh, friend"])]
@@ -381,13 +384,17 @@ BAD_INPUT = {
         lambda tmp: ["run_pretrain.py", "--corpus", str(saved_dataset(tmp / "d"))],
         ["no split validation, test", "train"],
     ),
+    "a schedule of another recipe": (
+        lambda tmp: ["run_finetune.py", "--recipe", "original", "--lr_scheduler_type", "cosine"],
+        ["--lr_scheduler_type reduce_lr_on_plateau; got cosine", '--lr_scheduler_kwargs \'{"factor": 0.9'],
+    ),
     "too few dialogues": (
         lambda tmp: [
             "run_pretrain.py",
             *CUSTOM,
             str(write_corpus(tmp / "c", sizes=(("train", 20), ("validation", 4), ("test", 20)))),
         ],
-        ["10 negatives", "at least 11 dialogues; got 4"],
+        ["split validation: 10 negatives", "at least 11 dialogues; got 4"],
     ),
 }
 

@@ -15,7 +15,7 @@ from test_scripts import TORCHRUN, run
 
 import run_finetune
 import run_pretrain
-from modeling_precode import PreCodeModel
+from modeling_precode import PreCodeModel, PreCodeTokenizer
 from modeling_precode.arguments import use_cores
 
 TINY = "--corpus custom --hidden_size 8 --word_vector_size 8 --dropout 0"
@@ -186,6 +186,13 @@ def test_a_process_takes_its_share_of_the_cores_unless_told_otherwise(monkeypatc
             assert torch.get_num_threads() == max(cores // processes, 1)
     finally:
         torch.set_num_threads(threads)
+
+
+def test_the_vocabulary_is_counted_once_for_all_seeds(train, monkeypatch):
+    counted, original = [], PreCodeTokenizer.train
+    monkeypatch.setattr(PreCodeTokenizer, "train", lambda *args: counted.append(None) or original(*args))
+    train("--seeds 1 2 --max_steps 1", run_finetune)
+    assert len(counted) == 1
 
 
 def test_a_push_that_fails_while_training_does_not_cost_the_run(train, capfd):
