@@ -70,7 +70,7 @@ class CorpusArguments:
 
 @dataclass
 class EncoderArguments:
-    WITH_MODEL: ClassVar = ("model", "freeze_word_vectors", "dropout")
+    WITH_MODEL: ClassVar = ("model", "max_speakers", "freeze_word_vectors", "dropout")
 
     model: str | None = argument("Start from this checkpoint: a folder or a name on the Hub. From scratch without it.")
     tokenizer: str | None = argument("From scratch: take the vocabulary of this checkpoint.")
@@ -80,6 +80,9 @@ class EncoderArguments:
         "From scratch: the kind of utterance encoder.", "gru2", choices=list(UTTERANCE_ENCODERS)
     )
     causal: bool = argument("From scratch: read forward only, to label a dialogue while it goes on.", False)
+    max_speakers: int | None = argument(
+        "Tell so many speakers of a dialogue apart (default: as in the checkpoint; from scratch none)."
+    )
     pooling_length: int | None = argument("From scratch: pool as if utterances had this many tokens (original: 60).")
     min_count: int = argument("From scratch: words seen less often in the training split are unknown.", 2)
     text_mode: str = argument("From scratch: how text is normalised.", "clean", choices=list(TEXT_MODES))
@@ -102,7 +105,7 @@ class EncoderArguments:
             seed: of word vectors that the file lacks.
             config: further settings of the model.
         """
-        for name in ("freeze_word_vectors", "dropout"):
+        for name in ("max_speakers", "freeze_word_vectors", "dropout"):
             if getattr(self, name) is not None:
                 config[name] = getattr(self, name)
         if self.model is not None:
@@ -111,6 +114,7 @@ class EncoderArguments:
                     raise ValueError(f"--{option.name} is for a model from scratch; leave it out with --model")
             tokenizer = load_tokenizer(self.model)
             return load_pretrained(model_class, self.model, **config), tokenizer
+        config["causal"] = self.causal
 
         if self.tokenizer is not None:
             tokenizer = load_tokenizer(self.tokenizer)
@@ -131,7 +135,6 @@ class EncoderArguments:
                 utterance_encoder=self.utterance_encoder,
                 utterance_hidden_size=hidden_size,
                 conversation_hidden_size=hidden_size,
-                causal=self.causal,
                 pooling_length=self.pooling_length,
                 **config,
             )

@@ -22,6 +22,7 @@ from .gathering import gather_counts, gather_rows
 from .gru import GRU, join
 from .layout import BatchLayout
 from .pooling import pool
+from .speakers import SpeakerEmbedding
 from .steps import Steps
 from .streaming import DialogueStream
 
@@ -127,16 +128,24 @@ class GRUUtteranceEncoder(nn.Module):
 
 class ConversationEncoder(nn.Module):
     """Vectors (N, d_u) of all utterances, dialogue after dialogue, and the steps of the dialogues -> states in context
-    (N, d_s). Paper, section 3.2.2."""
+    (N, d_s). Paper, section 3.2.2. Who speaks (N,), where the model can know it, is added to the vectors."""
 
     def __init__(self, config: PreCodeConfig):
         super().__init__()
         sizes = config.utterance_hidden_size, config.conversation_hidden_size
         self.gru = GRU(*sizes, bidirectional=not config.causal)
+        self.speaker_embedding = SpeakerEmbedding(config.max_speakers, sizes[0]) if config.max_speakers else None
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, vectors: Tensor, steps: Steps) -> Tensor:
-        return self.dropout(join(self.gru(vectors, steps.items, steps), steps))
+    def forward(self, vectors: Tensor, steps: Steps, speaker_ids: Tensor | None = None) -> Tensor:
+        return self.dropout(join(self.gru(self.with_speakers(vectors, speaker_ids), steps.items, steps), steps))
+
+    def with_speakers(self, vectors: Tensor, speaker_ids: Tensor | None) -> Tensor:
+        if self.speaker_embedding is None:
+            return vectors
+        if speaker_ids is None:
+            speaker_ids = torch.zeros(len(vectors), dtype=torch.long, device=vectors.device)
+        return vectors + self.speaker_embedding(speaker_ids)
 
 
 class ClassificationHead(nn.Module):
@@ -183,6 +192,8 @@ class PreCodePreTrainedModel(PreTrainedModel):
             size = module.in_features if isinstance(module, nn.Linear) else module.hidden_size
             for parameter in module.parameters(recurse=False):
                 init.uniform_(parameter, -(size**-0.5), size**-0.5)
+        elif isinstance(module, SpeakerEmbedding):
+            init.zeros_(module.weight)
         elif isinstance(module, nn.Embedding):
             # Vectors of about unit length, like the pre-trained word vectors that usually take their place.
             init.normal_(module.weight, std=module.embedding_dim**-0.5)
@@ -237,7 +248,11 @@ class PreCodeModel(PreCodePreTrainedModel):
         return BatchLayout.of(mask, negative_mask).to(input_ids.device)
 
     def encode(
-        self, input_ids: Tensor, layout: BatchLayout, negative_input_ids: Tensor | None = None
+        self,
+        input_ids: Tensor,
+        layout: BatchLayout,
+        negative_input_ids: Tensor | None = None,
+        speaker_ids: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Encode dialogues, and negatives along with them, without padding.
 
@@ -245,17 +260,25 @@ class PreCodeModel(PreCodePreTrainedModel):
             input_ids: (D, U, T) token ids.
             layout: of the batch.
             negative_input_ids: (D, K, T') token ids of the negatives.
+            speaker_ids: (D, U), who speaks; the vectors do not know it, the states do.
 
         Returns:
             vectors (N, d_u) and states in context (N, d_s) of the utterances, and vectors (K', d_u) of the
             negatives.
         """
+        if speaker_ids is not None:
+            if speaker_ids.shape != input_ids.shape[:2]:
+                raise ValueError(
+                    f"speaker ids have the shape (dialogues, utterances), here {tuple(input_ids.shape[:2])}; "
+                    f"got {tuple(speaker_ids.shape)}"
+                )
+            speaker_ids = speaker_ids.flatten()[layout.utterances]
         tokens = input_ids.flatten()[layout.tokens]
         if negative_input_ids is not None:
             tokens = torch.cat([tokens, negative_input_ids.flatten()[layout.negative_tokens]])
         vectors = self.utterance_encoder(tokens, layout.utterance_steps)
         vectors, negatives = vectors[: len(layout.utterances)], vectors[len(layout.utterances) :]
-        return vectors, self.conversation_encoder(vectors, layout.conversation_steps), negatives
+        return vectors, self.conversation_encoder(vectors, layout.conversation_steps, speaker_ids), negatives
 
     @can_return_tuple
     def forward(
@@ -264,6 +287,7 @@ class PreCodeModel(PreCodePreTrainedModel):
         attention_mask: Tensor | None = None,
         layout: BatchLayout | None = None,
         output_hidden_states: bool | None = None,
+        speaker_ids: Tensor | None = None,
     ) -> PreCodeModelOutput:
         """Encode dialogues.
 
@@ -273,12 +297,14 @@ class PreCodeModel(PreCodePreTrainedModel):
                 An utterance without tokens is padding.
             layout: of the batch, where the collator made it; worked out from the mask when not given.
             output_hidden_states: also return `hidden_states`.
+            speaker_ids: (D, U), who speaks, from [`encode_dialogues`]: the speakers of a dialogue count from 1 in the
+                order in which they first speak, and 0 is nobody. All are 0 when not given.
 
         Raises:
             ValueError: input of another shape, padding that is not on the right, or no utterance at all.
         """
         layout = self.layout(input_ids, attention_mask) if layout is None else layout.to(input_ids.device)
-        vectors, states, _ = self.encode(input_ids, layout)
+        vectors, states, _ = self.encode(input_ids, layout, speaker_ids=speaker_ids)
         shape = input_ids.shape[:2]
         mask = pad(layout.utterances.new_ones(len(vectors)), layout.utterances, shape).bool()
         vectors, states = (pad(tensor, layout.utterances, shape) for tensor in (vectors, states))
@@ -326,6 +352,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         num_items_in_batch: Tensor | float | None = None,
         gather_candidates: bool = False,
         output_hidden_states: bool | None = None,
+        speaker_ids: Tensor | None = None,
     ) -> ConversationCompletionOutput:
         """Score the true utterance and the candidates at every position, and the loss over them.
 
@@ -342,12 +369,13 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             gather_candidates: `in_batch_softmax` takes the candidates from the batches of all processes, and sends
                 their gradients back; all processes then call this together.
             output_hidden_states: also return `hidden_states`.
+            speaker_ids: (D, U), as in [`PreCodeModel`]; a candidate's vector does not know who speaks.
         """
         if layout is None:
             layout = self.precode.layout(input_ids, attention_mask, negative_input_ids, negative_attention_mask)
         layout = layout.to(input_ids.device)
         shape, targets = input_ids.shape[:2], layout.targets
-        vectors, states, negatives = self.precode.encode(input_ids, layout, negative_input_ids)
+        vectors, states, negatives = self.precode.encode(input_ids, layout, negative_input_ids, speaker_ids)
         forward_states, *backward_states = states.split(self.config.conversation_hidden_size, dim=-1)
         neighbours = [forward_states[targets - 1], *(later[targets + 1] for later in backward_states)]
         contexts = torch.tanh(self.context_projection(torch.cat(neighbours, dim=-1)))
@@ -428,6 +456,7 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         layout: BatchLayout | None = None,
         num_items_in_batch: Tensor | int | None = None,
         output_hidden_states: bool | None = None,
+        speaker_ids: Tensor | None = None,
     ) -> UtteranceClassificationOutput:
         """Score every class for every utterance, and the loss where labels are given.
 
@@ -440,10 +469,11 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             layout: of the batch, where the collator made it; worked out from the mask when not given.
             num_items_in_batch: the number to divide by, when one step accumulates several batches.
             output_hidden_states: also return `hidden_states`.
+            speaker_ids: (D, U), as in [`PreCodeModel`].
         """
         layout = self.precode.layout(input_ids, attention_mask) if layout is None else layout.to(input_ids.device)
         shape = input_ids.shape[:2]
-        vectors, states, _ = self.precode.encode(input_ids, layout)
+        vectors, states, _ = self.precode.encode(input_ids, layout, speaker_ids=speaker_ids)
         logits = pad(self.classifier(torch.cat([vectors, states], dim=-1)), layout.utterances, shape)
         loss = None
         if labels is not None:

@@ -9,6 +9,7 @@ from tokenizers.trainers import WordLevelTrainer
 from transformers import PreTrainedTokenizerFast
 
 from .nonspacing_marks import NONSPACING_MARKS
+from .speakers import speaker_ids_of
 
 PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
 MAX_UTTERANCE_TOKENS = 60
@@ -167,15 +168,21 @@ def _backend(vocabulary: dict[str, int], text_mode: str) -> Tokenizer:
 def encode_dialogues(
     examples: dict[str, list], tokenizer: Any, max_utterance_tokens: int | None = None
 ) -> dict[str, list]:
-    """Add `input_ids` to a batch of dialogues: for `Dataset.map(..., batched=True)`.
+    """Add `input_ids` and `speaker_ids` to a batch of dialogues: for `Dataset.map(..., batched=True)`.
 
     Args:
-        examples: a batch of rows with `utterances`, a list of strings a dialogue.
+        examples: a batch of rows with `utterances`, a list of strings a dialogue, and perhaps `speakers`, a name or
+            nothing for each.
         tokenizer: any tokenizer.
         max_utterance_tokens: longer utterances are cut on the right; the tokenizer's `model_max_length` when not given.
 
     Returns:
-        `{"input_ids": ...}`: for every dialogue a list of utterances, each a list of token ids, unpadded.
+        `{"input_ids": ...}`: for every dialogue a list of utterances, each a list of token ids, unpadded; and with
+        `speakers` also `speaker_ids`, a number an utterance: 1 for the first who spoke, 2 for the second, and so on, 0
+        for nobody.
+
+    Raises:
+        ValueError: a dialogue has speakers, but not one an utterance.
     """
     utterances = [utterance for dialogue in examples["utterances"] for utterance in dialogue]
     if isinstance(tokenizer, PreCodeTokenizer):
@@ -187,4 +194,8 @@ def encode_dialogues(
     else:
         encoded = []
     rows = iter(encoded)
-    return {"input_ids": [[next(rows) for _ in dialogue] for dialogue in examples["utterances"]]}
+    result = {"input_ids": [[next(rows) for _ in dialogue] for dialogue in examples["utterances"]]}
+    if "speakers" in examples:
+        dialogues = zip(examples["speakers"], examples["utterances"], strict=True)
+        result["speaker_ids"] = [speaker_ids_of(names, len(utterances)) for names, utterances in dialogues]
+    return result
