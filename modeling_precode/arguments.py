@@ -97,9 +97,18 @@ class EncoderArguments:
         *("freeze_text_encoder", "speaker_prefix", "vector_type", "text_encoder_learning_rate", "layer_decay"),
         "dropout",
     )
-    WITH_MODEL: ClassVar = ("model", "transferred_parts", "freeze_word_vectors", *WITH_TEXT_ENCODER)
+    WITH_MODEL: ClassVar = ("model", "transferred_parts", "max_speakers", "freeze_word_vectors", *WITH_TEXT_ENCODER)
     FROM_TEXT_ENCODER: ClassVar = (
-        *("text_encoder", "text_pooling", "size", "hidden_size", "causal", "max_utterance_tokens", *WITH_TEXT_ENCODER),
+        *(
+            "text_encoder",
+            "text_pooling",
+            "size",
+            "hidden_size",
+            "causal",
+            "max_speakers",
+            "max_utterance_tokens",
+            *WITH_TEXT_ENCODER,
+        ),
     )
 
     model: str | None = argument("Start from this checkpoint: a folder or a name on the Hub. From scratch without it.")
@@ -139,6 +148,9 @@ class EncoderArguments:
         "Every layer of a trained text encoder learns at the rate of the one above times this (default: 1)."
     )
     causal: bool = argument("From scratch: read forward only, to label a dialogue while it goes on.", False)
+    max_speakers: int | None = argument(
+        "Tell so many speakers of a dialogue apart (default: as in the checkpoint; from scratch none)."
+    )
     pooling_length: int | None = argument("From scratch: pool as if utterances had this many tokens (original: 60).")
     min_count: int = argument("From scratch: words seen less often in the training split are unknown.", 2)
     text_mode: str = argument("From scratch: how text is normalised.", "clean", choices=list(TEXT_MODES))
@@ -192,7 +204,7 @@ class EncoderArguments:
             seed: of word vectors that the file lacks.
             config: further settings of the model.
         """
-        for name in ("freeze_word_vectors", "freeze_text_encoder", "speaker_prefix", "dropout"):
+        for name in ("max_speakers", "freeze_word_vectors", "freeze_text_encoder", "speaker_prefix", "dropout"):
             if getattr(self, name) is not None:
                 config[name] = getattr(self, name)
         if self.model is not None:
@@ -204,8 +216,9 @@ class EncoderArguments:
                 )
             initialize_others(model, self.transferred_parts)
             return model
+        config["causal"] = self.causal
         if self.text_encoder is not None:
-            config |= {"text_pooling": self.text_pooling or TEXT_POOLINGS[0], "causal": self.causal}
+            config["text_pooling"] = self.text_pooling or TEXT_POOLINGS[0]
             config |= {"pad_token_id": tokenizer.pad_token_id, **self.hidden_sizes()}
             return model_class.from_utterance_encoder(self.text_encoder, **config)
 
@@ -220,7 +233,6 @@ class EncoderArguments:
                 word_vector_size=vectors.shape[1] if vectors is not None else self.word_vector_size or 300,
                 utterance_encoder=self.utterance_encoder,
                 **self.hidden_sizes(),
-                causal=self.causal,
                 pooling_length=self.pooling_length,
                 **config,
             )

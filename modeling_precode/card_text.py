@@ -7,7 +7,7 @@ DIRECTION = {
     True: "It reads a conversation forward only: what it makes of an utterance never changes when the dialogue "
     "goes on.",
 }
-
+SPEAKERS = "Name the speakers: it tells {max_speakers} of a conversation apart, by the order in which they first speak."
 TASKS = {
     "convcom": {
         "task": ("feature-extraction", "Conversation Completion"),

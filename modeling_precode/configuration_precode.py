@@ -64,6 +64,8 @@ class PreCodeConfig(PreTrainedConfig):
         conversation_hidden_size: size of a state of the conversation encoder in one direction (d_c).
         causal: whether the conversation encoder reads forward only, so that nothing said later changes a label, and
             [`~PreCodeForUtteranceClassification.stream`] labels a dialogue while it goes on.
+        max_speakers: how many speakers of a dialogue are told apart, by the order in which they first speak; all who
+            come later count as the last. 0 for a model that does not know who speaks.
         pooling_length: `None` pools over an utterance's own tokens. A number pools as if every utterance were padded
             to that many tokens, as the original implementation does (60).
         dropout: probability of zeroing a number of an utterance's vector, of a conversation state, and between
@@ -92,6 +94,7 @@ class PreCodeConfig(PreTrainedConfig):
     utterance_hidden_size: int = 300
     conversation_hidden_size: int = 300
     causal: bool = False
+    max_speakers: int = 0
     pooling_length: int | None = None
     dropout: float | int = 0.5
     classifier_hidden_size: int = 100
@@ -143,6 +146,8 @@ class PreCodeConfig(PreTrainedConfig):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be at least 1; got {value}")
+        if self.max_speakers < 0:
+            raise ValueError(f"`max_speakers` must be at least 0; got {self.max_speakers}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"`dropout` must be at least 0 and less than 1; got {self.dropout}")
         if not 0 < self.temperature < float("inf"):

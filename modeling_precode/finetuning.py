@@ -18,7 +18,7 @@ from transformers.trainer_utils import EvalLoopOutput
 from .batches import DialogueBatches, DialogueLoader, WholeBatches
 from .checkpoints import read_json, remove_old_checkpoints, staging_folder, write_json, written_whole
 from .data_collator import IGNORED_LABEL
-from .encoded_dialogues import EncodedDialogues
+from .encoded_dialogues import INPUTS, EncodedDialogues
 from .interruption import Interruption
 from .memory import memory_use
 from .nonfinite import raise_nonfinite
@@ -84,14 +84,14 @@ class DialogueTrainer(Trainer):
         return optimizer
 
     def get_train_dataloader(self) -> DataLoader:
-        columns = [name for name in ("input_ids", "labels") if name in self.train_dataset.column_names]
+        columns = [name for name in (*INPUTS, "labels") if name in self.train_dataset.column_names]
         return DialogueLoader(self.train_dataset.select_columns(columns), self.batches, collate_fn=self.data_collator)
 
     def get_eval_dataloader(self, eval_dataset=None) -> DataLoader:
         return self.get_test_dataloader(self.eval_dataset if eval_dataset is None else eval_dataset)
 
     def get_test_dataloader(self, test_dataset) -> DataLoader:
-        columns = [name for name in ("input_ids", "labels") if name in test_dataset.column_names]
+        columns = [name for name in (*INPUTS, "labels") if name in test_dataset.column_names]
         place = (self.args.process_index, self.args.world_size)
         batches = WholeBatches(len(test_dataset), self.args.per_device_eval_batch_size, *place)
         dialogues = test_dataset.select_columns(columns)

@@ -14,7 +14,7 @@ from huggingface_hub import EvalResult, HfApi, ModelCardData
 
 from data_scripts.dataset_card import bullets, licence_of
 
-from .card_text import DIRECTION, TASKS
+from .card_text import DIRECTION, SPEAKERS, TASKS
 from .citation import CITATION
 from .configuration_precode import PreCodeConfig
 
@@ -23,6 +23,7 @@ PACKAGES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "hu
 NO_SETTINGS = {
     *("output_dir", "overwrite_output_dir", "report_to", "push_to_hub", "hub_model_id", "hub_private_repo", "model"),
     *("num_proc", "check_overlap", "logging_steps", "logging_strategy", "save_strategy", "save_total_limit", "seed"),
+    *("causal", "max_speakers"),  # said by `model_facts`: a checkpoint may bring its own
 }
 # How the Hub calls the metrics that go into the metadata; the others are in the text.
 HUB_METRICS = {
@@ -77,7 +78,7 @@ def hyper_parameters(encoder: dict[str, Any], arguments: Any) -> dict[str, Any]:
 
 def model_facts(config: PreCodeConfig) -> dict[str, Any]:
     """What the reader of a card wants to know of a configuration, however the model came by it."""
-    return {"causal": config.causal}
+    return {"causal": config.causal, "max_speakers": config.max_speakers}
 
 
 def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str, Any]) -> None:
@@ -164,7 +165,10 @@ def _sections(name: str, task: str, summary: dict[str, Any]) -> Iterator[str]:
     yield f"```python\n{text['load_remotely'].format(name=name)}\n```"
     yield "## Intended use and limits"
     yield text["limits"]
-    yield DIRECTION[(summary.get("model") or {}).get("causal", False)]
+    model = summary.get("model") or {}
+    yield DIRECTION[model.get("causal", False)]
+    if model.get("max_speakers"):
+        yield SPEAKERS.format(**model)
     yield "## Corpora"
     yield from _corpora(summary)
     yield "## Training"

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
+from .encoded_dialogues import inputs_of
 from .gru import GRU
 from .negatives import check_enough_dialogues
 
@@ -169,7 +170,7 @@ class DialoguesWithDrawnNegatives(Dataset):
     def __getitem__(self, item: tuple[int, list[tuple[int, int]]]) -> dict[str, Any]:
         dialogue, negatives = item
         return {
-            "input_ids": self.dialogues[dialogue]["input_ids"],
+            **inputs_of(self.dialogues[dialogue]),
             "negative_input_ids": [self.dialogues[other]["input_ids"][utterance] for other, utterance in negatives],
         }
 

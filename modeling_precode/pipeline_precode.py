@@ -8,6 +8,7 @@ import torch
 from transformers import Pipeline
 
 from .data_collator import PreCodeDataCollator
+from .speakers import SpeakerOrder
 from .tokenization_precode import encode_dialogues
 
 TASK = "conversation-emotion"
@@ -97,13 +98,13 @@ class ConversationEmotionPipeline(Pipeline):
             yield from results
 
     def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:
-        """Turns with a `text` -> rows of `input_ids`."""
+        """Turns with a `text` and perhaps a `speaker` -> rows of `input_ids` and `speaker_ids`."""
         texts = {
             "utterances": [[turn["text"] for turn in dialogue] for dialogue in dialogues],
-            "speakers": [[turn.get("speaker") for turn in dialogue] for dialogue in dialogues],
+            "speakers": [[str(turn.get("speaker", "")) for turn in dialogue] for dialogue in dialogues],
         }
         encoded = encode_dialogues(texts, self.tokenizer, speaker_prefix=self.model.config.speaker_prefix)
-        return [{"input_ids": input_ids} for input_ids in encoded["input_ids"]]
+        return [dict(zip(encoded, row, strict=True)) for row in zip(*encoded.values(), strict=True)]
 
     def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return self.probabilities(self.model(**batch).logits)
@@ -133,6 +134,7 @@ class EmotionStream:
         self.emotions = emotions
         self.distribution = distribution
         self.logits = emotions.model.stream()
+        self.speakers = SpeakerOrder()
 
     def __call__(self, utterance: str | tuple[str, str] | Mapping[str, str]) -> dict:
         """The next utterance -> the dictionary that the pipeline gives for it, from all that was said before.
@@ -142,7 +144,8 @@ class EmotionStream:
         """
         turns = _dialogue([utterance])
         [row] = self.emotions.preprocess([turns])
-        probabilities = self.emotions.probabilities(self.logits(row["input_ids"][0]))
+        logits = self.logits(row["input_ids"][0], self.speakers(str(turns[0].get("speaker", ""))))
+        probabilities = self.emotions.probabilities(logits)
         [result] = self.emotions.postprocess((turns, probabilities.unsqueeze(0)), self.distribution)
         return result
 

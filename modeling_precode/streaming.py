@@ -35,8 +35,8 @@ class DialogueStream:
         self.state: Tensor | None = None
 
     @torch.no_grad()
-    def __call__(self, input_ids: Sequence[int] | Tensor) -> Tensor:
-        """The next utterance's token ids (T,) -> its logits (C,).
+    def __call__(self, input_ids: Sequence[int] | Tensor, speaker_id: int = 0) -> Tensor:
+        """The next utterance's token ids (T,), and who speaks, as [`SpeakerOrder`] counts -> its logits (C,).
 
         Raises:
             ValueError: there is no token, or more than one utterance.
@@ -49,5 +49,6 @@ class DialogueStream:
             )
         vector = model.precode.utterance_encoder(tokens, Steps.of([len(tokens)]).to(tokens.device))
         encoder = model.precode.conversation_encoder
-        self.state = encoder.gru.step(vector, self.state)
+        speaker_ids = torch.tensor([speaker_id], device=tokens.device)
+        self.state = encoder.gru.step(encoder.with_speakers(vector, speaker_ids), self.state)
         return model.classifier(torch.cat([vector, encoder.dropout(self.state)], dim=-1))[0]

@@ -150,6 +150,14 @@ def test_it_says_in_which_direction_the_model_reads(tmp_path, causal, said):
         )
 
 
+def test_it_says_how_many_speakers_the_model_tells_apart(tmp_path):
+    assert (
+        "it tells 8 of a conversation apart"
+        in card(tmp_path, {"model": model_facts(PreCodeConfig(max_speakers=8))}).text
+    )
+    assert "Name the speakers" not in card(tmp_path, {"model": model_facts(PreCodeConfig())}).text
+
+
 def test_settings_are_those_that_change_a_result():
     @dataclass
     class Base:
