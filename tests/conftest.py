@@ -44,13 +44,23 @@ def no_state_of_another_test() -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
+def beside_the_repository(name: str) -> Path:
+    folder = Path(__file__).resolve().parents[2] / name
+    if not folder.is_dir():
+        pytest.skip(f"needs ../{name}")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     """The folder of what was recorded from the original implementation."""
-    folder = Path(__file__).resolve().parents[2] / "shared" / "fixtures" / "original_a"
-    if not folder.is_dir():
-        pytest.skip("needs the recordings of the original in ../shared/fixtures/original_a")
-    return folder
+    return beside_the_repository("shared/fixtures/original_a")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real corpora and word vectors."""
+    return beside_the_repository("shared/data")
 
 
 @pytest.fixture

@@ -5,14 +5,12 @@ import struct
 import sys
 import time
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from modeling_precode.word_vectors import load_word_vectors
 
-GLOVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "glove.6B.100d.subset.txt.gz"
 DIM = 7
 VOCABULARY = {"<pad>": 0, "<unk>": 1, "the": 2, "Zebra": 3, "naïve": 4, "absent": 5, "7": 6}
 
@@ -200,14 +198,13 @@ def test_the_progress_bar_is_for_terminals_only(terminal, write, monkeypatch, ca
     assert (path.name in capsys.readouterr().err) == terminal
 
 
-def test_the_real_glove_file_is_read_within_seconds():
-    if not GLOVE.is_file():
-        pytest.skip("needs ../shared/data/glove.6B.100d.subset.txt.gz")
-    with gzip.open(GLOVE, "rt", encoding="utf-8", newline="\n") as lines:
+def test_the_real_glove_file_is_read_within_seconds(shared_data):
+    path = shared_data / "glove.6B.100d.subset.txt.gz"
+    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
         words = [line.partition(" ")[0] for line in lines]
     vocabulary = {word: i for i, word in enumerate(["<pad>", "no such word", *words])}
     start = time.process_time()
-    matrix, coverage = load_word_vectors(GLOVE, vocabulary, dim=100)
+    matrix, coverage = load_word_vectors(path, vocabulary, dim=100)
     assert time.process_time() - start < 20, "about 2"
     assert coverage == len(words) > 40_000
     np.testing.assert_allclose(np.linalg.norm(matrix[2:], axis=1), 1, atol=1e-6)
