@@ -51,7 +51,13 @@ from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES
 from modeling_precode.encoded_dialogues import EncodedDialogues
 from modeling_precode.interruption import Interruption, finish_exchanges
 from modeling_precode.memory import keep_freed_memory
-from modeling_precode.model_card import hyper_parameters, push_checkpoint, run_summary, write_model_card
+from modeling_precode.model_card import (
+    hyper_parameters,
+    push_checkpoint,
+    run_summary,
+    text_encoder_facts,
+    write_model_card,
+)
 from modeling_precode.original_recipe import (
     DialoguesWithDrawnNegatives,
     OriginalBatches,
@@ -292,6 +298,7 @@ def main() -> None:
             start=encoder_args.model or "from scratch",
             facts=corpus_facts(corpus, corpus_args.corpus),
             settings=hyper_parameters(encoder_args, args),
+            text_encoder=text_encoder_facts(encoder_args.text_encoder),
             leakage=leakage,
             start_summary=load_config(encoder_args.model).training_summary if encoder_args.model else None,
         )

@@ -138,6 +138,13 @@ class EncoderArguments:
             seed: of word vectors that the file lacks.
             config: further settings of the model.
         """
+        model, tokenizer = self.make(model_class, utterances, seed, **config)
+        self.settle(model)
+        return model, tokenizer
+
+    def make(
+        self, model_class: type[PreTrainedModel], utterances: Iterator[list[str]], seed: int, **config: Any
+    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         for name in ("freeze_word_vectors", "freeze_text_encoder", "speaker_prefix", "dropout"):
             if getattr(self, name) is not None:
                 config[name] = getattr(self, name)
@@ -191,6 +198,18 @@ class EncoderArguments:
             tokenizer.pad_token = tokenizer.eos_token
         model.config.pad_token_id = tokenizer.pad_token_id
         return model, tokenizer
+
+    def settle(self, model: PreTrainedModel) -> None:
+        """Refuse what has no meaning for a model, and write down what holds where nothing was given."""
+        frozen = model.config.freeze_text_encoder
+        trained = model.config.text_config is not None and not frozen
+        fitting = {"text_encoder_learning_rate": trained, "layer_decay": trained, "vector_type": frozen}
+        for name, fits in {**fitting, "text_pooling": self.text_encoder is not None}.items():
+            if getattr(self, name) is not None and not fits:
+                kind = {"vector_type": "frozen", "text_pooling": "new"}.get(name, "trained")
+                raise ValueError(f"--{name} {getattr(self, name)}: this is for a {kind} text encoder; leave it out")
+        if trained and self.text_encoder_learning_rate is None:
+            self.text_encoder_learning_rate = TEXT_ENCODER_LEARNING_RATE
 
     def hidden_sizes(self) -> dict[str, int]:
         size = SIZES[self.size] if self.hidden_size is None else self.hidden_size
