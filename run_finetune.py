@@ -74,7 +74,14 @@ from modeling_precode.data_collator import IGNORED_LABEL
 from modeling_precode.finetuning import DialogueTrainer
 from modeling_precode.interruption import Interruption, finish_exchanges
 from modeling_precode.memory import keep_freed_memory
-from modeling_precode.model_card import hyper_parameters, model_facts, push_checkpoint, run_summary, write_model_card
+from modeling_precode.model_card import (
+    hyper_parameters,
+    model_facts,
+    push_checkpoint,
+    run_summary,
+    text_encoder_facts,
+    write_model_card,
+)
 from modeling_precode.modeling_precode import ClassificationHead
 from modeling_precode.original_recipe import compute_as_original, differences, finetuning_settings, original_modules
 
@@ -332,6 +339,7 @@ def run_seed(
             facts=corpus_facts(corpus, corpus_args.corpus),
             settings=hyper_parameters(encoder_args.settings(), args),
             model=model_facts(model.config),
+            text_encoder=text_encoder_facts(encoder_args.text_encoder),
             leakage=leakage,
             start_summary=load_config(encoder_args.model).training_summary if encoder_args.model else None,
         )

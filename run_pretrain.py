@@ -49,7 +49,14 @@ from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES
 from modeling_precode.encoded_dialogues import EncodedDialogues
 from modeling_precode.interruption import Interruption, finish_exchanges
 from modeling_precode.memory import keep_freed_memory
-from modeling_precode.model_card import hyper_parameters, model_facts, push_checkpoint, run_summary, write_model_card
+from modeling_precode.model_card import (
+    hyper_parameters,
+    model_facts,
+    push_checkpoint,
+    run_summary,
+    text_encoder_facts,
+    write_model_card,
+)
 from modeling_precode.negatives import check_enough_dialogues
 from modeling_precode.original_recipe import (
     DialoguesWithDrawnNegatives,
@@ -300,6 +307,7 @@ def main() -> None:
             facts=corpus_facts(corpus, corpus_args.corpus),
             settings=hyper_parameters(encoder_args.settings(), args),
             model=model_facts(accelerator.unwrap_model(model).config),
+            text_encoder=text_encoder_facts(encoder_args.text_encoder),
             leakage=leakage,
             start_summary=load_config(encoder_args.model).training_summary if encoder_args.model else None,
         )

@@ -204,6 +204,13 @@ class EncoderArguments:
             seed: of word vectors that the file lacks.
             config: further settings of the model.
         """
+        model = self.make(model_class, tokenizer, seed, **config)
+        self.settle(model)
+        return model
+
+    def make(
+        self, model_class: type[PreTrainedModel], tokenizer: PreTrainedTokenizerBase, seed: int, **config: Any
+    ) -> PreTrainedModel:
         for name in ("max_speakers", "freeze_word_vectors", "freeze_text_encoder", "speaker_prefix", "dropout"):
             if getattr(self, name) is not None:
                 config[name] = getattr(self, name)
@@ -241,6 +248,18 @@ class EncoderArguments:
             with torch.no_grad():
                 model.get_input_embeddings().weight.copy_(torch.from_numpy(vectors))
         return model
+
+    def settle(self, model: PreTrainedModel) -> None:
+        """Refuse what has no meaning for a model, and write down what holds where nothing was given."""
+        frozen = model.config.freeze_text_encoder
+        trained = model.config.text_config is not None and not frozen
+        fitting = {"text_encoder_learning_rate": trained, "layer_decay": trained, "vector_type": frozen}
+        for name, fits in {**fitting, "text_pooling": self.text_encoder is not None}.items():
+            if getattr(self, name) is not None and not fits:
+                kind = {"vector_type": "frozen", "text_pooling": "new"}.get(name, "trained")
+                raise ValueError(f"--{name} {getattr(self, name)}: this is for a {kind} text encoder; leave it out")
+        if trained and self.text_encoder_learning_rate is None:
+            self.text_encoder_learning_rate = TEXT_ENCODER_LEARNING_RATE
 
     def hidden_sizes(self) -> dict[str, int]:
         size = SIZES[self.size] if self.hidden_size is None else self.hidden_size

@@ -17,9 +17,11 @@ TASKS = {
         "fine-tuning, and labels nothing by itself.",
         "limits": "It knows the kind of dialogue it was trained on, and whatever prejudice that holds. Languages other "
         "than English are out of scope.",
+        "limits_of_words": "",
         "load": """model = PreCodeForUtteranceClassification.from_pretrained("{name}", num_labels=7)
-tokenizer = PreCodeTokenizer.from_pretrained("{name}")""",
-        "import": "from modeling_precode import PreCodeForUtteranceClassification, PreCodeTokenizer",
+tokenizer = AutoTokenizer.from_pretrained("{name}")""",
+        "import": "from transformers import AutoTokenizer\n\n"
+        "from modeling_precode import PreCodeForUtteranceClassification",
         "load_remotely": """from transformers import AutoModel, AutoTokenizer
 
 encoder = AutoModel.from_pretrained("{name}", trust_remote_code=True)
@@ -31,8 +33,8 @@ tokenizer = AutoTokenizer.from_pretrained("{name}", trust_remote_code=True)""",
         "what": "Labels every utterance of an English conversation with an emotion, in its context (Pre-CODE).",
         "limits": "The labels are guesses about text, learned from few annotators and one kind of dialogue; they say "
         "nothing certain about what a person feels. Do not use them to judge people. Other kinds of dialogue than the "
-        "training corpus's, and languages other than English, are out of scope. Numbers, emoji and case are invisible "
-        "to the tokenizer.",
+        "training corpus's, and languages other than English, are out of scope.",
+        "limits_of_words": "Numbers, emoji and case are invisible to the tokenizer.",
         "load": """emotions = pipeline("conversation-emotion", model="{name}")
 emotions(["I got the job!", "You did? That's wonderful!"])""",
         "import": "from transformers import pipeline\n\nimport modeling_precode",

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import EvalResult, HfApi, ModelCardData
+from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
 
 from data_scripts.dataset_card import bullets, licence_of
 
@@ -22,6 +22,7 @@ PACKAGES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "hu
 # Arguments that say where a run happens and what it prints, and change no number.
 NO_SETTINGS = {
     *("output_dir", "overwrite_output_dir", "report_to", "push_to_hub", "hub_model_id", "hub_private_repo", "model"),
+    "text_encoder",
     *("num_proc", "check_overlap", "logging_steps", "logging_strategy", "save_strategy", "save_total_limit", "seed"),
     *("causal", "max_speakers"),  # said by `model_facts`: a checkpoint may bring its own
 }
@@ -81,6 +82,19 @@ def model_facts(config: PreCodeConfig) -> dict[str, Any]:
     return {"causal": config.causal, "max_speakers": config.max_speakers}
 
 
+def text_encoder_facts(name_or_folder: str | None) -> dict[str, str] | None:
+    """Of a text encoder, if there is one, its name, and the licence where its folder's README says one."""
+    if name_or_folder is None or not Path(name_or_folder).is_dir():
+        return name_or_folder and {"name": name_or_folder, "licence": ""}
+    folder = Path(name_or_folder).resolve()
+    name, licence = folder.name, ""
+    if (folder / "README.md").is_file():
+        card = ModelCard((folder / "README.md").read_text(encoding="utf-8"), ignore_metadata_errors=True)
+        titles = (line[2:].strip() for line in card.text.splitlines() if line.startswith("# "))
+        name, licence = next(titles, name), str(card.data.license or "")
+    return {"name": name, "licence": licence}
+
+
 def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str, Any]) -> None:
     """Write `README.md` into a checkpoint's folder.
 
@@ -92,8 +106,8 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str
             split -> name of a metric -> number; `per_label` -> name of a label -> name of a metric -> number). What
             else it has is told too: `start`; `seed`; `facts` of the corpus, from `corpus_facts`; `settings`, from
             [`hyper_parameters`]; `model`, from [`model_facts`]; `calibration`, from [`calibrate`];
-            `leakage` (what was compared -> figures); `seeds` (`split`, `runs`, `mean`, `deviation`);
-            `start_summary`, the summary of the checkpoint that the run began with.
+            `text_encoder`, from [`text_encoder_facts`]; `leakage` (what was compared -> figures);
+            `seeds` (`split`, `runs`, `mean`, `deviation`); `start_summary`, the summary of the checkpoint that the run began with.
     """
     parts = [f"---\n{metadata(name, task, summary)}\n---", f"# {Path(name).name}", *_sections(name, task, summary)]
     (Path(folder) / "README.md").write_text("\n\n".join(filter(None, parts)) + "\n", encoding="utf-8")
@@ -103,6 +117,8 @@ def metadata(name: str, task: str, summary: dict[str, Any]) -> ModelCardData:
     """What the Hub reads of a card."""
     corpora = [_facts(run) for run in lineage(summary)]
     licences = {facts["licence"]: facts["homepage"] for facts in corpora}
+    if encoder := _text_encoder(summary):
+        licences.setdefault(encoder["licence"], "")
     # What rests on corpora of different licences has none that one word says.
     licence = licence_of(*licences.popitem()) if len(licences) == 1 else {"license": "other", "license_name": "several"}
     task_type, task_name = TASKS[task]["task"]
@@ -144,6 +160,11 @@ def lineage(summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from lineage(summary["start_summary"])
 
 
+def _text_encoder(summary: dict[str, Any]) -> dict[str, str] | None:
+    """That of the run, or of the one with which it all began."""
+    return next((run["text_encoder"] for run in lineage(summary) if run.get("text_encoder")), None)
+
+
 def _facts(run: dict[str, Any]) -> dict[str, Any]:
     """Of a run's corpus; checkpoints of before they were kept have its licence only."""
     licence = run["licence"].replace("licence unknown", "")
@@ -164,7 +185,7 @@ def _sections(name: str, task: str, summary: dict[str, Any]) -> Iterator[str]:
     yield "Without it, by the code that the checkpoint carries. Read that code first: it runs on your machine."
     yield f"```python\n{text['load_remotely'].format(name=name)}\n```"
     yield "## Intended use and limits"
-    yield text["limits"]
+    yield text["limits"] if _text_encoder(summary) else f"{text['limits']} {text['limits_of_words']}".strip()
     model = summary.get("model") or {}
     yield DIRECTION[model.get("causal", False)]
     if model.get("max_speakers"):
@@ -182,8 +203,8 @@ def _sections(name: str, task: str, summary: dict[str, Any]) -> Iterator[str]:
     )
     yield "## Licence"
     yield (
-        "The code that the checkpoint carries is under Apache-2.0. The weights come from the corpora above; whoever "
-        "passes them on minds the licences of those."
+        "The code that the checkpoint carries is under Apache-2.0. The weights come from what stands under Corpora; "
+        "whoever passes them on minds the licences of that."
     )
     yield "## Citation"
     citations = [_facts(run)["citation"] for run in lineage(summary)]
@@ -208,6 +229,12 @@ def _corpora(summary: dict[str, Any]) -> Iterator[str]:
                 ),
             ]
             yield _table(counts)
+
+    if encoder := _text_encoder(summary):
+        yield (
+            f"Utterances are read by the text encoder **{encoder['name']}** (licence: "
+            f"{encoder['licence'] or 'unknown'}), whose weights are in this checkpoint."
+        )
 
 
 def _training(summary: dict[str, Any]) -> Iterator[str]:

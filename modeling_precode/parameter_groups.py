@@ -35,7 +35,10 @@ def parameter_groups(
         raise ValueError(f"--layer_decay must be more than 0 and at most 1; got {layer_decay}")
     top = TEXT_ENCODER_LEARNING_RATE if text_encoder_learning_rate is None else text_encoder_learning_rate
     encoder = getattr(model.base_model.utterance_encoder, "encoder", None)
-    depths = {} if encoder is None else _depths(encoder, needed=decay < 1)
+    if encoder is None or decay == 1:
+        depths = dict.fromkeys(encoder.parameters() if encoder is not None else (), 1)
+    else:
+        depths = _depths(encoder)
     divided: dict[tuple[int, int], dict[str, Any]] = {}
     for number, group in enumerate(groups or [{"params": list(model.parameters())}]):
         for parameter in filter(lambda parameter: parameter.requires_grad, group["params"]):
@@ -47,20 +50,20 @@ def parameter_groups(
     return [divided[place] for place in sorted(divided)]
 
 
-def _depths(encoder: nn.Module, needed: bool) -> dict[nn.Parameter, int]:
+def _depths(encoder: nn.Module) -> dict[nn.Parameter, int]:
     """For every parameter of a text encoder, how deep it lies: 1 in the last layer, 2 in the one before, and so on."""
     count = encoder.config.num_hidden_layers
     lists = ((name, part) for name, part in encoder.named_modules() if isinstance(part, nn.ModuleList))
     layers = next((name for name, part in lists if len(part) == count), None)
-    if layers is None and needed:
+    if layers is None:
         raise ValueError(
             f"--layer_decay: a {encoder.config.model_type!r} has no list of {count} layers; leave the option out"
         )
     depths = {}
     # In the order of definition embeddings come before the layers, and a last normalisation after them.
-    depth = 1 if layers is None else count + 1
+    depth = count + 1
     for name, parameter in encoder.named_parameters():
-        if match := re.match(rf"{re.escape(layers or '')}\.(\d+)\.", name):
+        if match := re.match(rf"{re.escape(layers)}\.(\d+)\.", name):
             depth = count - int(match[1])
         depths[parameter] = depth
     return depths

@@ -54,7 +54,7 @@ class UtteranceVectors:
         self.row_of_utterance: dict[bytes, int] = {}
         utterances = []
         for ids in _utterances(splits):
-            key = ids.tobytes()
+            key = _key(ids)
             if key not in self.row_of_utterance:
                 self.row_of_utterance[key] = len(utterances)
                 utterances.append(ids)
@@ -70,7 +70,7 @@ class UtteranceVectors:
         """The same dialogues with an utterance's row in place of its token ids, as if it were the only one."""
         for name in (name for name in COLUMNS if name in split.column_names):
             rows = EncodedDialogues(split, name)
-            numbers = [self.row_of_utterance[ids.tobytes()] for row in rows for ids in row["input_ids"]]
+            numbers = [self.row_of_utterance[_key(ids)] for row in rows for ids in row["input_ids"]]
             utterances = pa.ListArray.from_arrays(
                 np.arange(len(numbers) + 1, dtype=np.int32), pa.array(numbers, pa.int32())
             )
@@ -91,6 +91,11 @@ def _utterances(splits: Mapping[str, datasets.Dataset]) -> Iterator[np.ndarray]:
                     yield from row["input_ids"]
 
 
+def _key(ids: np.ndarray) -> bytes:
+    """Equal for equal token ids; `datasets` keeps those of different columns in different types."""
+    return ids.astype("<i4").tobytes()
+
+
 def _digest(encoder: TextUtteranceEncoder, dtype: str, utterances: list[np.ndarray]) -> str:
     total = blake2b(digest_size=16)
     settings = {name: value for name, value in encoder.encoder.config.to_dict().items() if name not in NO_SETTINGS}
@@ -100,7 +105,7 @@ def _digest(encoder: TextUtteranceEncoder, dtype: str, utterances: list[np.ndarr
         total.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     for ids in utterances:
         total.update(len(ids).to_bytes(4, "little"))
-        total.update(ids.astype("<i8").tobytes())
+        total.update(_key(ids))
     return total.hexdigest()
 
 

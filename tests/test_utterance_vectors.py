@@ -1,0 +1,161 @@
+"""What the vectors of a frozen text encoder promise: one for every distinct utterance, computed once, whole or not
+there, and the same results as the encoder itself gives."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from text_encoders import write_text_encoder
+from transformers import AutoTokenizer
+
+from modeling_precode import (
+    PreCodeDataCollator,
+    PreCodeForConversationCompletion,
+    PreCodeForUtteranceClassification,
+    encode_dialogues,
+)
+from modeling_precode.text_encoder import TextUtteranceEncoder
+from modeling_precode.utterance_vectors import UtteranceVectors
+
+ROOT = Path(__file__).resolve().parents[1]
+DIALOGUES = [
+    ["I am so happy!", "About what?", "The sun.", "Yes."],
+    ["No way.", "Yes.", "about WHAT?"],
+    ["Is it the sun that you are so happy about?", "Yes.", "No way."],
+]
+SMALL = {"utterance_hidden_size": 8, "conversation_hidden_size": 6, "freeze_text_encoder": True}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "precode_utterance_vectors"
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    return write_text_encoder(tmp_path / "bert", [text for dialogue in DIALOGUES for text in dialogue])
+
+
+@pytest.fixture
+def model(folder):
+    torch.manual_seed(0)
+    return PreCodeForUtteranceClassification.from_utterance_encoder(folder, **SMALL).eval()
+
+
+@pytest.fixture
+def splits(folder) -> dict[str, datasets.Dataset]:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    rows = encode_dialogues({"utterances": DIALOGUES}, tokenizer)["input_ids"]
+    negatives = [rows[1], rows[2], rows[0][:2]]
+    whole = datasets.Dataset.from_dict({"input_ids": rows, "negative_input_ids": negatives, "place": [0, 1, 2]})
+    return {"train": whole.filter(lambda place: place != 1, input_columns="place"), "test": whole.select([1])}
+
+
+def test_a_vector_for_every_distinct_utterance(model, splits):
+    vectors = UtteranceVectors(splits, model)
+    assert vectors.rows.shape == (6, 16)  # a tokenizer without case reads "About what?" twice
+    for split in splits.values():
+        dialogues = vectors.dialogues(split)
+        assert dialogues["place"][:] == split["place"][:]
+        assert [len(dialogue) for dialogue in dialogues["input_ids"]] == [len(rows) for rows in split["input_ids"]]
+    first, last = vectors.dialogues(splits["train"])["input_ids"]
+    assert first[3] == last[1] and first[0] != last[0]
+
+
+@pytest.mark.parametrize("objective", ["in_batch_softmax", "sampled_bce"])
+@torch.no_grad()
+def test_batches_of_vectors_give_what_batches_of_tokens_give(folder, model, splits, objective):
+    torch.manual_seed(0)
+    completion = PreCodeForConversationCompletion.from_utterance_encoder(folder, convcom_objective=objective, **SMALL)
+    vectors = UtteranceVectors(splits, model)
+    pad = AutoTokenizer.from_pretrained(folder).pad_token_id
+    for split in splits.values():
+        rows, numbers = (list(dialogues) for dialogues in (split, vectors.dialogues(split)))
+        batches = [
+            PreCodeDataCollator(pad, with_layout=True)(rows),
+            PreCodeDataCollator(pad, with_layout=True, vectors=vectors)(numbers),
+        ]
+        assert "input_ids" not in batches[1] and batches[1]["utterance_embeds"].shape[-1] == 16
+        if objective == "in_batch_softmax":
+            batches = [
+                collate([{"input_ids": row["input_ids"]} for row in given])
+                for collate, given in (
+                    (PreCodeDataCollator(pad), rows),
+                    (PreCodeDataCollator(pad, vectors=vectors), numbers),
+                )
+            ]
+        tokens, pooled = (completion.eval()(**batch) for batch in batches)
+        torch.testing.assert_close(pooled.logits, tokens.logits, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(pooled.loss, tokens.loss, atol=1e-5, rtol=1e-4)
+
+
+def test_they_are_computed_once_and_anew_where_anything_is_another(folder, model, splits, cache, monkeypatch):
+    calls = []
+    pooled = TextUtteranceEncoder.pooled
+
+    def counted(self, *args):
+        calls.append(1)
+        return pooled(self, *args)
+
+    monkeypatch.setattr(TextUtteranceEncoder, "pooled", counted)
+    first = UtteranceVectors(splits, model)
+    again = UtteranceVectors(splits, PreCodeForConversationCompletion.from_utterance_encoder(folder, **SMALL))
+    assert len(calls) == 1 and np.array_equal(first.rows, again.rows)
+    UtteranceVectors({"train": splits["train"]}, model)
+    half = UtteranceVectors(splits, model, "float16")
+    assert half.rows.dtype == np.float16
+    np.testing.assert_allclose(half.rows, first.rows, atol=2e-3)
+    UtteranceVectors(splits, PreCodeForUtteranceClassification.from_utterance_encoder(folder, "cls", **SMALL))
+    with torch.no_grad():
+        model.get_input_embeddings().weight[5] += 1
+    UtteranceVectors(splits, model)
+    assert len(calls) == len(list(cache.iterdir())) == 5
+
+
+def test_what_is_cut_short_leaves_nothing(model, splits, cache, monkeypatch):
+    def fail(*args):
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as context, pytest.raises(OSError, match="the disk is full"):
+        context.setattr(TextUtteranceEncoder, "pooled", fail)
+        UtteranceVectors(splits, model.train())
+    assert list(cache.iterdir()) == []
+    assert model.base_model.utterance_encoder.training
+    UtteranceVectors(splits, model)
+    assert [path.suffix for path in cache.iterdir()] == [".npy"]
+
+
+PROCESS = """
+import sys
+import datasets
+from transformers import AutoTokenizer
+from modeling_precode import PreCodeModel, encode_dialogues
+from modeling_precode.utterance_vectors import UtteranceVectors
+
+texts = {"utterances": [[f"happy sun {i} {j}" for i in range(20)] for j in range(40)]}
+rows = datasets.Dataset.from_dict(encode_dialogues(texts, AutoTokenizer.from_pretrained(sys.argv[1])))
+model = PreCodeModel.from_utterance_encoder(sys.argv[1], freeze_text_encoder=True)
+print(float(UtteranceVectors({"train": rows}, model).rows.sum()))
+"""
+
+
+def test_two_processes_may_compute_the_same(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "shared"))
+    command = [sys.executable, "-c", PROCESS, str(folder)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    sums = {process.communicate(timeout=120)[0] for process in running}
+    assert [process.returncode for process in running] == [0, 0]
+    assert len(sums) == 1
+    assert [path.suffix for path in (tmp_path / "shared" / "precode_utterance_vectors").iterdir()] == [".npy"]
+
+
+def test_a_trained_encoder_has_none(folder, splits):
+    model = PreCodeForUtteranceClassification.from_utterance_encoder(folder)
+    with pytest.raises(ValueError, match="`freeze_text_encoder` is False"):
+        UtteranceVectors(splits, model)
