@@ -106,8 +106,8 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str
             split -> name of a metric -> number; `per_label` -> name of a label -> name of a metric -> number). What
             else it has is told too: `start`; `seed`; `facts` of the corpus, from `corpus_facts`; `settings`, from
             [`hyper_parameters`]; `model`, from [`model_facts`]; `calibration`, from [`calibrate`];
-            `text_encoder`, from [`text_encoder_facts`]; `leakage` (what was compared -> figures);
-            `seeds` (`split`, `runs`, `mean`, `deviation`); `start_summary`, the summary of the checkpoint that the run began with.
+            `text_encoder`, from [`text_encoder_facts`]; `leakage` (what was compared -> figures); `seeds` (`split`,
+            `runs`, `mean`, `deviation`); `start_summary`, the summary of the checkpoint that the run began with.
     """
     parts = [f"---\n{metadata(name, task, summary)}\n---", f"# {Path(name).name}", *_sections(name, task, summary)]
     (Path(folder) / "README.md").write_text("\n\n".join(filter(None, parts)) + "\n", encoding="utf-8")
