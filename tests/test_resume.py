@@ -331,6 +331,15 @@ def test_a_gradient_that_is_no_number_stops_finetuning_before_the_step(train, tm
     assert_same_weights(tmp_path / "start", folder)
 
 
+@pytest.fixture
+def ctrl_c():
+    """As at a terminal: the processes that run tests side by side ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_second_signal_ends_at_once():
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGINT)
