@@ -27,6 +27,7 @@ from torch.nn.utils import clip_grad_norm_
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
+    PreTrainedTokenizerBase,
     PrinterCallback,
     ProgressCallback,
     TrainerCallback,
@@ -34,7 +35,7 @@ from transformers import (
     set_seed,
 )
 
-from data_scripts import label_names, load_corpus
+from data_scripts import label_names
 from data_scripts.dataset_card import corpus_facts
 from data_scripts.overlap import find_overlap
 from modeling_precode import (
@@ -50,7 +51,6 @@ from modeling_precode.arguments import (
     EncoderArguments,
     argument,
     check_output_dir,
-    check_splits,
     check_tracker,
     load_config,
     one_line_errors,
@@ -58,6 +58,7 @@ from modeling_precode.arguments import (
     start_output,
     use_cores,
 )
+from modeling_precode.calibration import calibrate
 from modeling_precode.checkpoints import (
     begin_run,
     check_fingerprint,
@@ -75,13 +76,14 @@ from modeling_precode.interruption import Interruption, finish_exchanges
 from modeling_precode.memory import keep_freed_memory
 from modeling_precode.model_card import (
     hyper_parameters,
+    model_facts,
     push_checkpoint,
     run_summary,
     text_encoder_facts,
     write_model_card,
 )
 from modeling_precode.modeling_precode import ClassificationHead
-from modeling_precode.original_recipe import compute_as_original, finetuning_settings, original_modules
+from modeling_precode.original_recipe import compute_as_original, differences, finetuning_settings, original_modules
 
 logger = logging.getLogger("run_finetune")
 RESULTS = "results.json"
@@ -104,6 +106,10 @@ class FinetuneArguments(TrainingArguments):
     )
     focused_labels: list[str] | None = argument("Labels of the original's scores and class weights (default: all).")
     excluded_label: str | None = argument("Also report the micro F1 without this label.")
+    score_test: bool = argument("Score the test split at the end; false in trials that choose settings.", True)
+    calibrate: bool = argument(
+        "Fit a temperature for the probabilities on the validation split; no label changes.", True
+    )
     learning_rate: float = argument("The initial learning rate.", 1e-3)
     num_train_epochs: float = argument("Epochs at most.", 40)
     per_device_train_batch_size: int = argument("Dialogues a step and device.", 8)
@@ -252,6 +258,7 @@ def class_weights(corpus: DatasetDict, names: list[str], args: FinetuneArguments
 def run_seed(
     seed: int,
     corpus: DatasetDict,
+    tokenizer: PreTrainedTokenizerBase,
     corpus_args: CorpusArguments,
     encoder_args: EncoderArguments,
     args: FinetuneArguments,
@@ -271,13 +278,14 @@ def run_seed(
     names = label_names(corpus)
     score = scorer(names, args)
     set_seed(seed)
-    model, tokenizer = encoder_args.build(
+    model = encoder_args.build_model(
         PreCodeForUtteranceClassification,
-        corpus["train"]["utterances"],
+        tokenizer,
         seed,
         id2label=dict(enumerate(names)),
         label2id={name: i for i, name in enumerate(names)},
         class_weights=class_weights(corpus, names, args),
+        temperature=1.0,  # not that of a head before
     )
     begin()
     if encoder_args.model and load_config(encoder_args.model).label2id != model.config.label2id:
@@ -297,7 +305,7 @@ def run_seed(
     trainer = DialogueTrainer(
         model=model,
         args=trainer_args,
-        data_collator=PreCodeDataCollator(tokenizer.pad_token_id, vectors=vectors),
+        data_collator=PreCodeDataCollator(tokenizer.pad_token_id, with_layout=True, vectors=vectors),
         train_dataset=dialogues["train"],
         eval_dataset=dialogues["validation"],
         compute_metrics=lambda prediction: numbers(score(prediction)),
@@ -317,17 +325,20 @@ def run_seed(
     if not args.disable_tqdm:
         trainer.add_callback(Bar)
 
-    def save_model(**scores: dict) -> dict:
+    def save_model(calibration: dict | None = None, **scores: dict) -> dict:
         """The model, its tokenizer and its card in the seed's folder. Returns the summary of the run."""
         summary = run_summary(
             corpus=corpus_args.corpus,
             licence=corpus["train"].info.license or "licence unknown",
             start=encoder_args.model or "from scratch",
             seed=seed,
-            selection=f"best {args.metric_for_best_model} on the validation split; test scored once",
+            selection=f"best {args.metric_for_best_model} on the validation split; "
+            + ("test scored once" if args.score_test else "test not scored"),
             scores=scores,
+            calibration=calibration,
             facts=corpus_facts(corpus, corpus_args.corpus),
-            settings=hyper_parameters(encoder_args, args),
+            settings=hyper_parameters(encoder_args.settings(), args),
+            model=model_facts(model.config),
             text_encoder=text_encoder_facts(encoder_args.text_encoder),
             leakage=leakage,
             start_summary=load_config(encoder_args.model).training_summary if encoder_args.model else None,
@@ -344,13 +355,26 @@ def run_seed(
     trainer.train_from(checkpoint)
 
     # The test split is looked at once, with the checkpoint that the dev split chose.
-    predictions = {split: trainer.predict(dialogues[split]) for split in ("validation", "test")}
+    splits = ("validation", "test") if args.score_test else ("validation",)
+    predictions = {split: trainer.predict(dialogues[split]) for split in splits}
     finish_exchanges(trainer.accelerator)
     scores = {split: score(prediction) for split, prediction in predictions.items()}
     if not trainer.is_world_process_zero():
         return {"scores": scores}
-    summary = save_model(**scores)
-    write_predictions(folder / "test_predictions.jsonl", corpus["test"], predictions["test"].predictions, names)
+    calibration = None
+    if args.calibrate:
+        labeled = {split: prediction.label_ids != IGNORED_LABEL for split, prediction in predictions.items()}
+        calibration = calibrate(
+            {split: (p.predictions[labeled[split]], p.label_ids[labeled[split]]) for split, p in predictions.items()}
+        )
+        model.config.temperature = calibration["temperature"]
+        before, after = (calibration[splits[-1]][when]["ece"] for when in ("before", "after"))
+        logger.info(
+            f"  temperature {model.config.temperature:.4f}  {splits[-1]} ECE {after:.4f} (without {before:.4f})"
+        )
+    summary = save_model(calibration, **scores)
+    if args.score_test:
+        write_predictions(folder / "test_predictions.jsonl", corpus["test"], predictions["test"].predictions, names)
     # What follows a run is written last: it says that the seed is done.
     history = [record for record in trainer.state.log_history if "train_runtime" not in record]
     write_json(folder / RESULTS, {**summary, "history": history})
@@ -385,19 +409,23 @@ def main() -> None:
     if args.recipe == "original" and args.world_size > 1:
         raise ValueError(f"--recipe original trains in one process; got {args.world_size}")
     if args.recipe == "original" and args.lr_scheduler_type != "reduce_lr_on_plateau":
-        raise ValueError(f"--recipe original takes no --lr_scheduler_type; got {args.lr_scheduler_type.value}")
+        raise ValueError(
+            f"--recipe original has --lr_scheduler_type reduce_lr_on_plateau; got {args.lr_scheduler_type.value}. "
+            """Leave it out, and change that one with --lr_scheduler_kwargs '{"factor": 0.9, "min_lr": 1e-5}'"""
+        )
     for tracker in args.report_to:
         check_tracker(tracker)
     main_process = args.process_index == 0
     start_output(main_process)
+    if args.recipe == "original":
+        for difference in differences({**vars(corpus_args), **vars(encoder_args), **vars(args)}):
+            logger.info(f"--recipe original: {difference}")
     use_cores(args.device)
     keep_freed_memory()
     args.disable_tqdm = not sys.stderr.isatty()
     args.dataloader_pin_memory = args.device.type == "cuda"
     with args.main_process_first():
-        options = corpus_args.options()
-        corpus = load_corpus(corpus_args.corpus, corpus_args.data_dir, num_proc=corpus_args.num_proc, **options)
-    check_splits(corpus)
+        corpus = corpus_args.load()
     check_labels(corpus, label_names(corpus), args)
     fingerprint = {
         **encoder_args.fingerprint(),
@@ -414,7 +442,9 @@ def main() -> None:
         if main_process:
             begin_run(output_dir, fingerprint, resuming=bool(args.resume_from_checkpoint))
 
+    tokenizer = encoder_args.build_tokenizer(corpus["train"]["utterances"])
     runs = []
+    scored = "test" if args.score_test else "validation"
     leakage = {"The test split against the training split": find_overlap(corpus["test"], corpus["train"]).figures()}
     with Interruption() as interruption:
         for seed in args.seeds:
@@ -423,8 +453,10 @@ def main() -> None:
                 f"{corpus_args.corpus}, seed {seed}, start: {start}, {args.world_size} process(es) of "
                 f"{torch.get_num_threads()} thread(s) on {args.device.type}"
             )
-            runs.append(run_seed(seed, corpus, corpus_args, encoder_args, args, leakage, interruption, begin))
-            logger.info(f"  test  {score_line(numbers(runs[-1]['scores']['test']))}")
+            runs.append(
+                run_seed(seed, corpus, tokenizer, corpus_args, encoder_args, args, leakage, interruption, begin)
+            )
+            logger.info(f"  {scored}  {score_line(numbers(runs[-1]['scores'][scored]))}")
     if not main_process:
         return
     best = max(runs, key=lambda run: run["scores"]["validation"][args.metric_for_best_model])
@@ -432,19 +464,19 @@ def main() -> None:
         for path in (output_dir / f"seed_{best['seed']}").iterdir():
             if path.is_file():
                 shutil.copy(path, files)
-    tests = [numbers(run["scores"]["test"]) for run in runs]
-    mean = {name: statistics.mean(test[name] for test in tests) for name in tests[0]}
-    deviation = {name: statistics.stdev(test[name] for test in tests) if len(tests) > 1 else 0.0 for name in mean}
-    settings = {**asdict(corpus_args), **asdict(encoder_args), **args.to_dict()}
+    scores = [numbers(run["scores"][scored]) for run in runs]
+    mean = {name: statistics.mean(one[name] for one in scores) for name in scores[0]}
+    deviation = {name: statistics.stdev(one[name] for one in scores) if len(scores) > 1 else 0.0 for name in mean}
+    settings = {**asdict(corpus_args), **encoder_args.settings(), **args.to_dict()}
     write_json(
         output_dir / "finetune_results.json",
-        {"test_mean": mean, "test_standard_deviation": deviation, "runs": runs, "settings": settings},
+        {f"{scored}_mean": mean, f"{scored}_standard_deviation": deviation, "runs": runs, "settings": settings},
     )
     over_seeds = {name: f"{value:.4f} ± {deviation[name]:.4f}" for name, value in mean.items()}
-    seeds = {"runs": args.seeds, "mean": mean, "deviation": deviation}
+    seeds = {"split": scored, "runs": args.seeds, "mean": mean, "deviation": deviation}
     write_model_card(output_dir, args.hub_model_id or str(output_dir), "erc", {**best, "seeds": seeds})
     logger.info(
-        f"test over {len(runs)} seed(s): "
+        f"{scored} over {len(runs)} seed(s): "
         + "  ".join(f"{name} {value}" for name, value in over_seeds.items())
         + f"\nThe checkpoint of the seed that did best on the validation split ({best['seed']}) is in {output_dir}"
     )

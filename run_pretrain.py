@@ -14,7 +14,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
-from data_scripts import load_corpus
 from data_scripts.dataset_card import corpus_facts
 from data_scripts.overlap import find_overlap, load_other
 from modeling_precode import (
@@ -29,7 +28,6 @@ from modeling_precode.arguments import (
     EncoderArguments,
     argument,
     check_output_dir,
-    check_splits,
     check_tracker,
     load_config,
     one_line_errors,
@@ -53,16 +51,19 @@ from modeling_precode.interruption import Interruption, finish_exchanges
 from modeling_precode.memory import keep_freed_memory
 from modeling_precode.model_card import (
     hyper_parameters,
+    model_facts,
     push_checkpoint,
     run_summary,
     text_encoder_facts,
     write_model_card,
 )
+from modeling_precode.negatives import check_enough_dialogues
 from modeling_precode.original_recipe import (
     DialoguesWithDrawnNegatives,
     OriginalBatches,
     OriginalOrder,
     compute_as_original,
+    differences,
     pretraining_settings,
 )
 from modeling_precode.parameter_groups import parameter_groups
@@ -201,12 +202,13 @@ def main() -> None:
     use_cores(accelerator.device)
     keep_freed_memory()
     start_output(accelerator.is_main_process)
+    if original:
+        for difference in differences({**vars(corpus_args), **vars(encoder_args), **vars(args)}):
+            logger.info(f"--recipe original: {difference}")
     set_seed(args.seed)
 
     with accelerator.main_process_first():
-        options = corpus_args.options()
-        corpus = load_corpus(corpus_args.corpus, corpus_args.data_dir, num_proc=corpus_args.num_proc, **options)
-        check_splits(corpus)
+        corpus = corpus_args.load()
         leakage = {}
         if accelerator.is_main_process:
             for given in args.check_overlap:
@@ -214,15 +216,21 @@ def main() -> None:
                 overlap = find_overlap(corpus["train"], test)
                 leakage[f"The training split against the test split of {name}"] = overlap.figures()
                 logger.info(f"train against test of {name}:\n{overlap}")
-        model, tokenizer = encoder_args.build(
-            PreCodeForConversationCompletion,
-            (row for batch in corpus["train"].iter(1000) for row in batch["utterances"]),
-            args.seed,
-            convcom_objective=args.objective,
+        tokenizer = encoder_args.build_tokenizer(
+            row for batch in corpus["train"].iter(1000) for row in batch["utterances"]
+        )
+        model = encoder_args.build_model(
+            PreCodeForConversationCompletion, tokenizer, args.seed, convcom_objective=args.objective
         )
         prefix = model.config.speaker_prefix
         splits = {split: load_dialogues(corpus, tokenizer, prefix, split) for split in ("train", "validation", "test")}
         dialogues, vectors = encoder_args.with_vectors(splits, model.to(accelerator.device))
+    for split, rows in splits.items():
+        if split == "train":
+            drawn = args.num_negatives if args.objective == "sampled_bce" else 0
+        else:
+            drawn = 0 if "negative_input_ids" in rows.column_names else EVALUATION_NEGATIVES
+        check_enough_dialogues(len(rows), drawn, split)
     collator = PreCodeDataCollator(tokenizer.pad_token_id, with_layout=True, vectors=vectors)
     evaluations = {
         split: Evaluation(dialogues[split], args.negatives_seed, args.eval_batch_size, collator, accelerator)
@@ -241,7 +249,7 @@ def main() -> None:
             train = DialoguesWithNegatives(train, args.num_negatives, args.seed)
     loader = DialogueLoader(train, batches, collate_fn=collator)
 
-    settings = {**asdict(corpus_args), **asdict(encoder_args), **asdict(args)}
+    settings = {**asdict(corpus_args), **encoder_args.settings(), **asdict(args)}
     fingerprint = {
         **encoder_args.fingerprint(),
         **{f"--{name}": value for name, value in args.fingerprint().items()},
@@ -297,7 +305,8 @@ def main() -> None:
             scores=scores,
             start=encoder_args.model or "from scratch",
             facts=corpus_facts(corpus, corpus_args.corpus),
-            settings=hyper_parameters(encoder_args, args),
+            settings=hyper_parameters(encoder_args.settings(), args),
+            model=model_facts(accelerator.unwrap_model(model).config),
             text_encoder=text_encoder_facts(encoder_args.text_encoder),
             leakage=leakage,
             start_summary=load_config(encoder_args.model).training_summary if encoder_args.model else None,

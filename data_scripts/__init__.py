@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import datasets
+from huggingface_hub import DatasetCard
 
 from .chitchat import ChitChat
 from .custom import Custom
@@ -37,6 +38,8 @@ CORPORA: dict[str, type[DialogueBuilder]] = {
 }
 
 COLUMNS = ["dialogue_id", "utterances", "speakers"]
+# What `datasets` does not keep in a folder of Parquet; it stands under a name of our own in the header of the card.
+INFO, INFO_FIELDS = "corpus_info", ("description", "homepage", "license", "citation")
 
 
 def load_corpus(
@@ -78,7 +81,10 @@ def load_prepared(name: str, **options) -> datasets.DatasetDict:
         dataset = datasets.load_from_disk(name)
     else:
         dataset = datasets.load_dataset(name, **options)
+    card = Path(name, "README.md")
+    info = (DatasetCard.load(card).data.get(INFO) if card.is_file() else None) or {}
     for split, rows in dataset.items():
+        vars(rows.info).update({field: info[field] for field in INFO_FIELDS if field in info})
         if missing := [column for column in COLUMNS if column not in rows.column_names]:
             raise ValueError(
                 f"{name}, split {split}: missing column {', '.join(missing)}; got {', '.join(rows.column_names)}; "

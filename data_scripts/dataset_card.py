@@ -11,7 +11,7 @@ import datasets
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard, DatasetCardData
 
-from . import CORPORA
+from . import CORPORA, INFO, INFO_FIELDS
 from .description import describe
 
 NO_REDISTRIBUTION = "no-redistribution"  # the tag that says so in a card
@@ -85,6 +85,7 @@ def header(corpus: datasets.DatasetDict, title: str, language: str, restricted: 
         tags=tags,
         size_categories=[next((name for name, limit in SIZES.items() if size < limit), "100M<n<1B")],
         configs=[{"config_name": "default", "data_files": files}],
+        **{INFO: {field: getattr(rows.info, field) or "" for field in INFO_FIELDS}},
     )
     DatasetInfosDict(default=datasets.DatasetInfo(features=rows.features)).to_dataset_card_data(data)
     return data

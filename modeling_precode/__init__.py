@@ -12,6 +12,7 @@ from transformers import (
 )
 from transformers.pipelines import PIPELINE_REGISTRY
 
+from .calibration import expected_calibration_error, fit_temperature
 from .class_weights import focused_class_weights
 from .configuration_precode import SIZES, PreCodeConfig
 from .data_collator import PreCodeDataCollator
@@ -52,6 +53,8 @@ __all__ = [
     "PreCodeTokenizer",
     "__version__",
     "encode_dialogues",
+    "expected_calibration_error",
+    "fit_temperature",
     "focused_class_weights",
     "load_word_vectors",
 ]

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import datasets
+import numpy as np
 import torch
+from datasets import DatasetDict
 from huggingface_hub.errors import StrictDataclassError
 from tqdm import tqdm
 from transformers import AutoConfig, AutoTokenizer, HfArgumentParser, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from data_scripts import load_corpus
 from data_scripts.options import parse_options
 
 from .checkpoints import FINGERPRINT, start_digest
@@ -31,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 TRACKERS = ("tensorboard", "trackio", "wandb")
 RECIPES = ("default", "original")
+PARTS = ("word_vectors", "utterance_encoder", "conversation_encoder")
 # Of an argument that is true where it is given without a value.
 BARE = {"nargs": "?", "const": True}
 
@@ -67,6 +71,21 @@ class CorpusArguments:
     data_dir: str | None = argument("Where the corpus's published files are: a folder, or for some corpora a file.")
     corpus_options: list[str] = argument("Options of the corpus, as name=value.", [])
     num_proc: int | None = argument("Processes that build the corpus.")
+    train_fraction: float = argument("Train on this part of the training dialogues, drawn by a fixed seed.", 1.0)
+
+    def __post_init__(self):
+        if not 0 < self.train_fraction <= 1:
+            raise ValueError(f"--train_fraction must be more than 0 and at most 1; got {self.train_fraction}")
+
+    def load(self) -> DatasetDict:
+        """The corpus, with the part of its training split that is asked for. Each part holds the smaller ones."""
+        corpus = load_corpus(self.corpus, self.data_dir, num_proc=self.num_proc, **self.options())
+        check_splits(corpus)
+        if self.train_fraction < 1:
+            size = max(round(self.train_fraction * len(corpus["train"])), 1)
+            order = np.random.default_rng(0).permutation(len(corpus["train"]))
+            corpus["train"] = corpus["train"].select(sorted(order[:size]))
+        return corpus
 
     def options(self) -> dict[str, Any]:
         return parse_options(self.corpus_options, "--corpus_options")
@@ -78,12 +97,24 @@ class EncoderArguments:
         *("freeze_text_encoder", "speaker_prefix", "vector_type", "text_encoder_learning_rate", "layer_decay"),
         "dropout",
     )
-    WITH_MODEL: ClassVar = ("model", "freeze_word_vectors", *WITH_TEXT_ENCODER)
+    WITH_MODEL: ClassVar = ("model", "transferred_parts", "max_speakers", "freeze_word_vectors", *WITH_TEXT_ENCODER)
     FROM_TEXT_ENCODER: ClassVar = (
-        *("text_encoder", "text_pooling", "size", "hidden_size", "max_utterance_tokens", *WITH_TEXT_ENCODER),
+        *(
+            "text_encoder",
+            "text_pooling",
+            "size",
+            "hidden_size",
+            "causal",
+            "max_speakers",
+            "max_utterance_tokens",
+            *WITH_TEXT_ENCODER,
+        ),
     )
 
     model: str | None = argument("Start from this checkpoint: a folder or a name on the Hub. From scratch without it.")
+    transferred_parts: list[str] = argument(
+        "With --model: what is taken from the checkpoint; the other parts start anew.", list(PARTS), choices=list(PARTS)
+    )
     tokenizer: str | None = argument("From scratch: take the vocabulary of this checkpoint.")
     size: str = argument("From scratch: hidden sizes 150, 300 or 450.", "small", choices=list(SIZES))
     hidden_size: int | None = argument("From scratch: hidden sizes other than the three.")
@@ -116,6 +147,10 @@ class EncoderArguments:
     layer_decay: float | None = argument(
         "Every layer of a trained text encoder learns at the rate of the one above times this (default: 1)."
     )
+    causal: bool = argument("From scratch: read forward only, to label a dialogue while it goes on.", False)
+    max_speakers: int | None = argument(
+        "Tell so many speakers of a dialogue apart (default: as in the checkpoint; from scratch none)."
+    )
     pooling_length: int | None = argument("From scratch: pool as if utterances had this many tokens (original: 60).")
     min_count: int = argument("From scratch: words seen less often in the training split are unknown.", 2)
     text_mode: str = argument("From scratch: how text is normalised.", "clean", choices=list(TEXT_MODES))
@@ -127,41 +162,73 @@ class EncoderArguments:
     )
     dropout: float | None = argument("Dropout (default: as in the checkpoint; from scratch 0.5).")
 
-    def build(
-        self, model_class: type[PreTrainedModel], utterances: Iterator[list[str]], seed: int, **config: Any
-    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        """The model and the tokenizer to start from.
+    def settings(self) -> dict[str, Any]:
+        """What had a part in a run: with a checkpoint, not the options of a model from scratch."""
+        return {name: value for name, value in vars(self).items() if self.model is None or name in self.WITH_MODEL}
+
+    def build_tokenizer(self, utterances: Iterator[list[str]]) -> PreTrainedTokenizerBase:
+        """The tokenizer to start from; from scratch, its vocabulary is that of the training split's dialogues."""
+        if self.model is not None:
+            self.refuse_all_but(self.WITH_MODEL, "is for a model from scratch; leave it out with --model")
+            return load_tokenizer(self.model)
+        if self.text_encoder is not None:
+            self.refuse_all_but(self.FROM_TEXT_ENCODER, "is for a vocabulary; leave it out with --text_encoder")
+            return self.load_text_tokenizer()
+        if self.tokenizer is not None:
+            return load_tokenizer(self.tokenizer)
+        counted = tqdm(utterances, "counting words", unit=" dialogues", leave=False, disable=None)
+        tokenizer = PreCodeTokenizer.train(counted, self.min_count, self.text_mode)
+        tokenizer.model_max_length = self.max_utterance_tokens
+        return tokenizer
+
+    def load_text_tokenizer(self) -> PreTrainedTokenizerBase:
+        tokenizer = AutoTokenizer.from_pretrained(self.text_encoder)
+        if self.max_utterance_tokens > tokenizer.model_max_length:
+            raise ValueError(
+                f"--max_utterance_tokens {self.max_utterance_tokens}: {self.text_encoder} reads "
+                f"{tokenizer.model_max_length} at most; give less"
+            )
+        tokenizer.model_max_length = self.max_utterance_tokens
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer
+
+    def build_model(
+        self, model_class: type[PreTrainedModel], tokenizer: PreTrainedTokenizerBase, seed: int, **config: Any
+    ) -> PreTrainedModel:
+        """The model to start from.
 
         Args:
             model_class: with which head.
-            utterances: the dialogues of the training split, for the vocabulary of a model from scratch.
+            tokenizer: with its vocabulary.
             seed: of word vectors that the file lacks.
             config: further settings of the model.
         """
-        model, tokenizer = self.make(model_class, utterances, seed, **config)
+        model = self.make(model_class, tokenizer, seed, **config)
         self.settle(model)
-        return model, tokenizer
+        return model
 
     def make(
-        self, model_class: type[PreTrainedModel], utterances: Iterator[list[str]], seed: int, **config: Any
-    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        for name in ("freeze_word_vectors", "freeze_text_encoder", "speaker_prefix", "dropout"):
+        self, model_class: type[PreTrainedModel], tokenizer: PreTrainedTokenizerBase, seed: int, **config: Any
+    ) -> PreTrainedModel:
+        for name in ("max_speakers", "freeze_word_vectors", "freeze_text_encoder", "speaker_prefix", "dropout"):
             if getattr(self, name) is not None:
                 config[name] = getattr(self, name)
         if self.model is not None:
-            self.refuse_all_but(self.WITH_MODEL, "is for a model from scratch; leave it out with --model")
-            tokenizer = load_tokenizer(self.model)
-            return load_pretrained(model_class, self.model, **config), tokenizer
+            model = load_pretrained(model_class, self.model, **config)
+            if model.config.utterance_encoder == "text_encoder" and set(PARTS[:2]) - set(self.transferred_parts):
+                raise ValueError(
+                    f"--transferred_parts {' '.join(self.transferred_parts)}: a text encoder is taken whole; give "
+                    f"{' '.join(PARTS[:2])} too"
+                )
+            initialize_others(model, self.transferred_parts)
+            return model
+        config["causal"] = self.causal
         if self.text_encoder is not None:
-            self.refuse_all_but(self.FROM_TEXT_ENCODER, "is for a vocabulary; leave it out with --text_encoder")
-            return self.from_text_encoder(model_class, **config)
+            config["text_pooling"] = self.text_pooling or TEXT_POOLINGS[0]
+            config |= {"pad_token_id": tokenizer.pad_token_id, **self.hidden_sizes()}
+            return model_class.from_utterance_encoder(self.text_encoder, **config)
 
-        if self.tokenizer is not None:
-            tokenizer = load_tokenizer(self.tokenizer)
-        else:
-            counted = tqdm(utterances, "counting words", unit=" dialogues", leave=False, disable=None)
-            tokenizer = PreCodeTokenizer.train(counted, self.min_count, self.text_mode)
-            tokenizer.model_max_length = self.max_utterance_tokens
         vectors = None
         if self.word_vectors is not None:
             vectors, found = load_word_vectors(self.word_vectors, tokenizer.get_vocab(), self.word_vector_size, seed)
@@ -180,24 +247,7 @@ class EncoderArguments:
         if vectors is not None:
             with torch.no_grad():
                 model.get_input_embeddings().weight.copy_(torch.from_numpy(vectors))
-        return model, tokenizer
-
-    def from_text_encoder(
-        self, model_class: type[PreTrainedModel], **config: Any
-    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        config |= {"text_pooling": self.text_pooling or TEXT_POOLINGS[0], **self.hidden_sizes()}
-        model = model_class.from_utterance_encoder(self.text_encoder, **config)
-        tokenizer = AutoTokenizer.from_pretrained(self.text_encoder)
-        if self.max_utterance_tokens > tokenizer.model_max_length:
-            raise ValueError(
-                f"--max_utterance_tokens {self.max_utterance_tokens}: {self.text_encoder} reads "
-                f"{tokenizer.model_max_length} at most; give less"
-            )
-        tokenizer.model_max_length = self.max_utterance_tokens
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        model.config.pad_token_id = tokenizer.pad_token_id
-        return model, tokenizer
+        return model
 
     def settle(self, model: PreTrainedModel) -> None:
         """Refuse what has no meaning for a model, and write down what holds where nothing was given."""
@@ -235,6 +285,22 @@ class EncoderArguments:
             return splits, None
         vectors = UtteranceVectors(splits, model, self.vector_type or VECTOR_TYPES[0])
         return {name: vectors.dialogues(split) for name, split in splits.items()}, vectors
+
+
+@torch.no_grad()
+def initialize_others(model: PreTrainedModel, kept: list[str]) -> None:
+    """Give the parts of the encoder that are not kept new weights, as a model from scratch has them."""
+    precode = model.base_model
+    words = model.get_input_embeddings()
+    others = {
+        "word_vectors": [words],
+        "utterance_encoder": [module for module in precode.utterance_encoder.modules() if module is not words],
+        "conversation_encoder": list(precode.conversation_encoder.modules()),
+    }
+    for module in (module for part, modules in others.items() if part not in kept for module in modules):
+        for parameter in module.parameters(recurse=False):
+            parameter._is_hf_initialized = False
+        model._init_weights(module)
 
 
 def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:

@@ -9,12 +9,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from data_scripts.dialogue_files import TEXT_READERS, Columns, read_dialogues
+from data_scripts.dialogue_files import TEXT_READERS, Columns, read_dialogues, speaker_and_text
 from data_scripts.dialogues import Dialogue
 from data_scripts.options import parse_options
+from data_scripts.reading import read_lines
 
 from .arguments import load_config, one_line_errors
-from .predictions import WRITERS
+from .predictions import WRITERS, as_line
 
 QUICKSTART = "checkpoints/quickstart/finetuned"
 STANDARD_INPUT = "/dev/stdin"
@@ -46,6 +47,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--output", metavar="FILE", help="write here instead of to the terminal: .jsonl, .csv or .html")
     add("--format", choices=sorted(WRITERS), help="of the output (default: as its name says; on a terminal, a table)")
     add("--distribution", action="store_true", help="also give the probability of every label; a page has them always")
+    add("--live", action="store_true", help="label each line of text as it comes, with a model that reads forward "
+        "only (run_finetune.py --causal)")  # fmt: skip
     add("--max_batch_tokens", type=int, metavar="N", help="tokens that go through the model at once")
     add("--device", help="where to compute: cpu, cuda, cuda:1, mps (default: the first accelerator)")
     return parser.parse_args(arguments)
@@ -58,12 +61,15 @@ def main(arguments: list[str] | None = None) -> None:
         except BrokenPipeError:
             # Whoever reads has enough; Python would complain once more when it closes the output.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except KeyboardInterrupt:
+            sys.exit(130)
 
 
 def predict(args: argparse.Namespace) -> None:
     # What cannot work out in the end is said before the model is loaded.
     kind = output_format(args)
-    dialogues = read(args)
+    path = file_to_read(args)
+    dialogues = None if args.live else read(args, path)
     checkpoint = model_to_use(args)
 
     from transformers import pipeline
@@ -74,6 +80,10 @@ def predict(args: argparse.Namespace) -> None:
     logging.disable_progress_bar()
     emotions = pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device)
     labels = list(emotions.model.config.id2label.values())
+    if dialogues is None:
+        for line in label_live(emotions, path, labels, args.distribution):
+            print(line, end="", flush=True)
+        return
     # The pipeline reads ahead; what it has read but not labelled waits here.
     waiting: list[Dialogue] = []
     results = emotions(
@@ -92,17 +102,35 @@ def predict(args: argparse.Namespace) -> None:
                 file.flush()
 
 
-def read(args: argparse.Namespace) -> Iterator[Dialogue]:
-    """The dialogues of the file, the first of them read, so that what is wrong with the file is known at once."""
-    options = parse_options(args.columns, "--columns")
-    known = [field.name for field in fields(Columns)]
-    if unknown := [name for name in options if name not in known]:
-        raise ValueError(f"--columns {unknown[0]}: unknown; known are {', '.join(known)}")
+def file_to_read(args: argparse.Namespace) -> Path:
     path = Path(STANDARD_INPUT if args.file == "-" else args.file)
     if not path.exists():
         raise FileNotFoundError(f"{args.file}: no such file; give one with dialogues, or - for standard input")
     if path.is_dir():
         raise IsADirectoryError(f"{args.file}: a folder; give a file")
+    for option in ("output", "format", "input_format", "columns", "max_batch_tokens"):
+        if args.live and getattr(args, option):
+            raise ValueError(f"--{option} with --live: it reads text and prints a line at once; leave one of them out")
+    return path
+
+
+def label_live(emotions, path: Path, labels: list[str], distribution: bool) -> Iterator[str]:
+    """A line `Speaker: utterance` or `utterance` in, a line of the table out; a blank one begins a new dialogue."""
+    stream = emotions.stream(distribution)
+    for line in map(str.strip, read_lines(path)):
+        if line:
+            speaker, text = speaker_and_text(line)
+            yield as_line(stream({"speaker": speaker or None, "text": text}), labels)
+        else:
+            stream = emotions.stream(distribution)
+
+
+def read(args: argparse.Namespace, path: Path) -> Iterator[Dialogue]:
+    """The dialogues of the file, the first of them read, so that what is wrong with the file is known at once."""
+    options = parse_options(args.columns, "--columns")
+    known = [field.name for field in fields(Columns)]
+    if unknown := [name for name in options if name not in known]:
+        raise ValueError(f"--columns {unknown[0]}: unknown; known are {', '.join(known)}")
     kind = args.input_format or ("txt" if args.file == "-" else None)
     dialogues = read_dialogues(path, Columns(**options), kind and f".{kind}")
     first = next(dialogues)

@@ -39,7 +39,7 @@ CUSTOM_PIPELINES = {
 }
 IS_INSTALLED = not __name__.startswith("transformers_modules.")
 # Goes up when a checkpoint would mean something else to the versions before.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @strict
@@ -62,6 +62,10 @@ class PreCodeConfig(PreTrainedConfig):
         speaker_prefix: whether the text encoder reads an utterance's speaker before its text, `Ross: Hi.`
         utterance_hidden_size: size of an utterance's vector, and of a state of its GRU in one direction (d_u).
         conversation_hidden_size: size of a state of the conversation encoder in one direction (d_c).
+        causal: whether the conversation encoder reads forward only, so that nothing said later changes a label, and
+            [`~PreCodeForUtteranceClassification.stream`] labels a dialogue while it goes on.
+        max_speakers: how many speakers of a dialogue are told apart, by the order in which they first speak; all who
+            come later count as the last. 0 for a model that does not know who speaks.
         pooling_length: `None` pools over an utterance's own tokens. A number pools as if every utterance were padded
             to that many tokens, as the original implementation does (60).
         dropout: probability of zeroing a number of an utterance's vector, of a conversation state, and between
@@ -71,6 +75,8 @@ class PreCodeConfig(PreTrainedConfig):
             utterance and every utterance of the batch's other dialogues; `"sampled_bce"`: the original's binary
             cross-entropy over the true utterance and sampled negatives.
         class_weights: weight of every class in the classification loss; `None` weighs all the same.
+        temperature: what the pipeline divides the logits by before they become probabilities, from
+            [`fit_temperature`]; the model's own logits stay as they are.
         training_summary: what the checkpoint was trained on and how it scored: corpus, seed, arguments, metrics.
         format_version: of the checkpoint; one that is newer than the code is refused.
     """
@@ -87,11 +93,14 @@ class PreCodeConfig(PreTrainedConfig):
     utterance_encoder: str = "gru2"
     utterance_hidden_size: int = 300
     conversation_hidden_size: int = 300
+    causal: bool = False
+    max_speakers: int = 0
     pooling_length: int | None = None
     dropout: float | int = 0.5
     classifier_hidden_size: int = 100
     convcom_objective: str = "in_batch_softmax"
     class_weights: list[float] | None = None
+    temperature: float | int = 1.0
     training_summary: dict | None = None
     format_version: int = FORMAT_VERSION
     pad_token_id: int | None = 0
@@ -110,12 +119,18 @@ class PreCodeConfig(PreTrainedConfig):
             self.vocab_size = self.text_config.vocab_size
         super().__post_init__(**kwargs)
 
+    @property
+    def conversation_state_size(self) -> int:
+        """Size of an utterance's state in context: d_c, or 2 d_c where the conversation encoder reads both ways."""
+        return self.conversation_hidden_size * (1 if self.causal else 2)
+
     def to_dict(self) -> dict[str, Any]:
         """The settings, and where in a checkpoint's code every class is, whichever of them is saved."""
         others = WORD_SETTINGS if self.utterance_encoder == "text_encoder" else TEXT_SETTINGS
         settings = {name: value for name, value in super().to_dict().items() if name not in others}
-        # Copies, as transformers writes into both.
-        return {**settings, "auto_map": dict(AUTO_MAP), "custom_pipelines": deepcopy(CUSTOM_PIPELINES)}
+        # Copies, as transformers writes into both. What began with an older format may have settings of this one.
+        code = {"auto_map": dict(AUTO_MAP), "custom_pipelines": deepcopy(CUSTOM_PIPELINES)}
+        return {**settings, **code, "format_version": FORMAT_VERSION}
 
     def validate_format(self):
         if self.format_version > FORMAT_VERSION:
@@ -131,8 +146,12 @@ class PreCodeConfig(PreTrainedConfig):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be at least 1; got {value}")
+        if self.max_speakers < 0:
+            raise ValueError(f"`max_speakers` must be at least 0; got {self.max_speakers}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"`dropout` must be at least 0 and less than 1; got {self.dropout}")
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"`temperature` must be more than 0; got {self.temperature}")
 
     def validate_choices(self):
         choices = {"utterance_encoder": UTTERANCE_ENCODERS, "convcom_objective": CONVCOM_OBJECTIVES}

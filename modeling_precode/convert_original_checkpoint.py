@@ -85,7 +85,8 @@ def convert_original_checkpoint(
         output_dir: the folder to make; nothing is written unless all goes well.
         vocab: its vocabulary (`glob_vocab.pt`); without it, the folder holds no tokenizer.
         emotions: its emotion dictionary (`<corpus>_emodict.pt`); without it, the labels are `LABEL_0` and so on.
-        pooling_length: the tokens over which the original pooled, padding included; no file holds it.
+        pooling_length: the tokens to which the original padded or cut an utterance, and over which it pooled; no file
+            holds it.
 
     Raises:
         FileNotFoundError: an input file does not exist.
@@ -105,6 +106,8 @@ def convert_original_checkpoint(
     if emotions is not None:
         _set_labels(config, Path(emotions), head)
     tokenizer = None if vocab is None else _tokenizer(Path(vocab), words)
+    if tokenizer is not None:
+        tokenizer.model_max_length = pooling_length  # the original cuts where its padding ends
 
     model = HEADS[head.class_name](config)
     modules = (words, utterances, conversation, head)
@@ -256,7 +259,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--pooling_length",
         type=int,
         default=ORIGINAL_POOLING_LENGTH,
-        help="tokens over which the original pooled, padding included (default: %(default)s)",
+        help="tokens to which the original padded or cut an utterance, and over which it pooled (default: %(default)s)",
     )
     options = vars(parser.parse_args(arguments))
     try:

@@ -16,13 +16,14 @@ IGNORED_LABEL = -100
 class PreCodeDataCollator:
     """Pads dialogues into a batch.
 
-    Takes rows with `input_ids` (a list of utterances, each a list of token ids) and, where present, `labels` (an id an
-    utterance; -1 for an utterance without a label) and `negative_input_ids` (as `input_ids`). Other columns are left
-    out.
+    Takes rows with `input_ids` (a list of utterances, each a list of token ids) and, where present, `speaker_ids` (a
+    number an utterance), `labels` (an id an utterance; -1 for an utterance without a label) and `negative_input_ids`
+    (as `input_ids`). Other columns are left out.
 
-    Returns tensors: `input_ids` and `attention_mask` (dialogues, utterances, tokens), padded on the right; `labels`
-    (dialogues, utterances), -100 where there is no label or no utterance; `negative_input_ids` and
-    `negative_attention_mask` (dialogues, negatives, tokens).
+    Returns tensors: `input_ids` and `attention_mask` (dialogues, utterances, tokens), padded on the right;
+    `speaker_ids` (dialogues, utterances), 0 where there is no utterance; `labels` (dialogues, utterances), -100 where
+    there is no label or no utterance; `negative_input_ids` and `negative_attention_mask` (dialogues, negatives,
+    tokens).
 
     With `vectors`, an utterance's `input_ids` are one number, the row of its vector; and in place of `input_ids` and
     `negative_input_ids` come `utterance_embeds` (dialogues, utterances, h) and `negative_utterance_embeds`, 0 at
@@ -45,11 +46,11 @@ class PreCodeDataCollator:
         if "negative_input_ids" in dialogues[0]:
             negatives = [row["negative_input_ids"] for row in dialogues]
             batch["negative_input_ids"], batch["negative_attention_mask"] = self._pad(negatives)
+        if "speaker_ids" in dialogues[0]:
+            batch["speaker_ids"] = self._pad_numbers([row["speaker_ids"] for row in dialogues], 0)
         if "labels" in dialogues[0]:
-            labels = np.full(batch["input_ids"].shape[:2], IGNORED_LABEL, dtype=np.int64)
-            for row, dialogue in zip(labels, dialogues, strict=True):
-                row[: len(dialogue["labels"])] = dialogue["labels"]
-            batch["labels"] = torch.from_numpy(np.where(labels < 0, IGNORED_LABEL, labels))
+            labels = self._pad_numbers([row["labels"] for row in dialogues], IGNORED_LABEL)
+            batch["labels"] = labels.masked_fill_(labels < 0, IGNORED_LABEL)
         if self.with_layout:
             batch["layout"] = BatchLayout.of(batch["attention_mask"], batch.get("negative_attention_mask"))
         if self.vectors is not None:
@@ -59,6 +60,12 @@ class PreCodeDataCollator:
                     embeds = self.vectors[rows] * batch[f"{kind}attention_mask"].numpy().astype(bool)
                     batch[f"{kind}utterance_embeds"] = torch.from_numpy(embeds)
         return batch
+
+    def _pad_numbers(self, dialogues: list[Sequence[int]], padding: int) -> torch.Tensor:
+        numbers = np.full((len(dialogues), max(map(len, dialogues))), padding, dtype=np.int64)
+        for row, dialogue in zip(numbers, dialogues, strict=True):
+            row[: len(dialogue)] = dialogue
+        return torch.from_numpy(numbers)
 
     def _pad(self, dialogues: list[list[list[int]]]) -> tuple[torch.Tensor, torch.Tensor]:
         shape = (

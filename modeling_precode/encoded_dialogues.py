@@ -1,4 +1,4 @@
-"""The token ids of a corpus, read from where `datasets` keeps them."""
+"""The token ids and speakers of a corpus, read from where `datasets` keeps them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,23 +7,36 @@ import datasets
 import numpy as np
 from torch.utils.data import Dataset
 
+# What a model reads of a dialogue; the second is not in every corpus.
+INPUTS = ("input_ids", "speaker_ids")
+
+
+def inputs_of(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in INPUTS if name in row}
+
 
 class EncodedDialogues(Dataset):
-    """Rows with `input_ids`, as the dataset's own, but as views of its memory-mapped file: nothing is copied, and a
-    single utterance costs no more than its own ids.
+    """Rows with `input_ids` and, where the dataset has them, `speaker_ids`, as its own, but as views of its
+    memory-mapped file: nothing is copied, and a single utterance costs no more than its own ids.
 
     Args:
-        dataset: with the column `input_ids`, a list of utterances, each a list of token ids.
-        column: another column of this kind to read.
+        dataset: with the column `input_ids`, a list of utterances, each a list of token ids, and perhaps
+            `speaker_ids`, a number an utterance.
+        column: another column of token ids to read as `input_ids`.
     """
 
     def __init__(self, dataset: datasets.Dataset, column: str = "input_ids"):
+        columns = [name for name in (column, *INPUTS[1:]) if name in dataset.column_names]
         # Rows that were picked or filtered out are only marked, until they are written anew.
-        rows = dataset.select_columns(column).flatten_indices().data.column(column)
+        batches = dataset.select_columns(columns).flatten_indices().data.to_batches()
+        batches = [dict(zip(columns, batch.select(columns).columns, strict=True)) for batch in batches if len(batch)]
         self.chunks = [
-            (chunk.offsets.to_numpy(), chunk.values.offsets.to_numpy(), chunk.values.values.to_numpy())
-            for chunk in rows.chunks
-            if len(chunk)
+            (column.offsets.to_numpy(), column.values.offsets.to_numpy(), column.values.values.to_numpy())
+            for column in (batch[column] for batch in batches)
+        ]
+        self.speakers = [
+            (column.offsets.to_numpy(), column.values.to_numpy())
+            for column in (batch["speaker_ids"] for batch in batches if "speaker_ids" in batch)
         ]
         self.starts = np.cumsum([0, *(len(offsets) - 1 for offsets, _, _ in self.chunks)])
 
@@ -34,7 +47,11 @@ class EncodedDialogues(Dataset):
         chunk = int(np.searchsorted(self.starts, index, side="right")) - 1
         dialogues, utterances, tokens = self.chunks[chunk]
         row = index - self.starts[chunk]
-        return {"input_ids": _Utterances(tokens, utterances[dialogues[row] : dialogues[row + 1] + 1])}
+        dialogue = {"input_ids": _Utterances(tokens, utterances[dialogues[row] : dialogues[row + 1] + 1])}
+        if self.speakers:
+            ends, speaker_ids = self.speakers[chunk]
+            dialogue["speaker_ids"] = speaker_ids[ends[row] : ends[row + 1]]
+        return dialogue
 
     def sizes(self) -> tuple[np.ndarray, np.ndarray]:
         """Utterances and tokens of every dialogue: two arrays (dialogues,)."""

@@ -18,7 +18,7 @@ from transformers.trainer_utils import EvalLoopOutput
 from .batches import DialogueBatches, DialogueLoader, WholeBatches
 from .checkpoints import read_json, remove_old_checkpoints, staging_folder, write_json, written_whole
 from .data_collator import IGNORED_LABEL
-from .encoded_dialogues import EncodedDialogues
+from .encoded_dialogues import INPUTS, EncodedDialogues
 from .interruption import Interruption
 from .memory import memory_use
 from .nonfinite import raise_nonfinite
@@ -69,6 +69,8 @@ class DialogueTrainer(Trainer):
             self.batches = DialogueBatches(num_tokens, self.args.seed, batch_size, None, *place)
         # The sum of the losses since the last log record, and the step of that record.
         self.losses, self.logged = 0.0, 0
+        # This process's share of the batches of the step.
+        self.step_batches: list[dict[str, Any]] = []
         self.dialogue_ids: list[str] = self.train_dataset["dialogue_id"]
         self.staging: Path | None = None
         self.add_callback(_Keeper(self))
@@ -82,14 +84,14 @@ class DialogueTrainer(Trainer):
         return optimizer
 
     def get_train_dataloader(self) -> DataLoader:
-        columns = [name for name in ("input_ids", "labels") if name in self.train_dataset.column_names]
+        columns = [name for name in (*INPUTS, "labels") if name in self.train_dataset.column_names]
         return DialogueLoader(self.train_dataset.select_columns(columns), self.batches, collate_fn=self.data_collator)
 
     def get_eval_dataloader(self, eval_dataset=None) -> DataLoader:
         return self.get_test_dataloader(self.eval_dataset if eval_dataset is None else eval_dataset)
 
     def get_test_dataloader(self, test_dataset) -> DataLoader:
-        columns = [name for name in ("input_ids", "labels") if name in test_dataset.column_names]
+        columns = [name for name in (*INPUTS, "labels") if name in test_dataset.column_names]
         place = (self.args.process_index, self.args.world_size)
         batches = WholeBatches(len(test_dataset), self.args.per_device_eval_batch_size, *place)
         dialogues = test_dataset.select_columns(columns)
@@ -123,12 +125,20 @@ class DialogueTrainer(Trainer):
         return EvalLoopOutput(predictions=logits, label_ids=labels, metrics=metrics, num_samples=len(labels))
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> torch.Tensor:
+        self.step_batches.append(inputs)
         loss = super().training_step(model, inputs, num_items_in_batch)
         value = float(self.accelerator.reduce(loss, "mean"))
         if not math.isfinite(value):
-            self.stop_at_nonfinite(value, inputs)
+            self.stop_at_nonfinite(f"the loss is {value}")
         self.losses += value
         return loss
+
+    def _get_grad_norm(self, model, grad_norm=None) -> torch.Tensor:
+        norm = super()._get_grad_norm(model, grad_norm)
+        # Scaled gradients of float16 may overflow: that step is not taken, and the scale goes down.
+        if self.accelerator.scaler is None and not math.isfinite(norm):
+            self.stop_at_nonfinite(f"the gradient is {float(norm)}")
+        return norm
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
@@ -196,16 +206,17 @@ class DialogueTrainer(Trainer):
         self.model = self.accelerator.prepare_model(self.model, evaluation_mode=True)
         self._load_best_model()
 
-    def stop_at_nonfinite(self, loss: float, inputs: dict[str, torch.Tensor]) -> None:
+    def stop_at_nonfinite(self, what: str) -> None:
         step, accumulated = self.state.global_step, self.args.gradient_accumulation_steps
         first = step * accumulated % (-(-len(self.batches) // accumulated) * accumulated)
         numbers = range(first, min(first + accumulated, len(self.batches)))
         dialogues = np.concatenate([self.batches.dialogues(number) for number in numbers])
         folder = self.folder / f"nonfinite-{step + 1}"
-        self.write_checkpoint(folder, batches=gather_object([{name: value.cpu() for name, value in inputs.items()}]))
-        raise_nonfinite(
-            folder, step + 1, f"the loss is {loss}", [self.dialogue_ids[i] for i in dialogues], self.accelerator
-        )
+        tensors = [
+            {name: item.cpu() for name, item in batch.items() if torch.is_tensor(item)} for batch in self.step_batches
+        ]
+        self.write_checkpoint(folder, batches=gather_object([tensors]))
+        raise_nonfinite(folder, step + 1, what, [self.dialogue_ids[i] for i in dialogues], self.accelerator)
 
 
 class _Keeper(TrainerCallback):
@@ -226,6 +237,7 @@ class _Keeper(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs):
         trainer = self.trainer
+        trainer.step_batches.clear()
         self.told = trainer.interruption.anywhere(trainer.accelerator)
         due = trainer.checkpointing_steps and state.global_step % trainer.checkpointing_steps == 0
         # A checkpoint of an epoch's last step is one of its evaluation too, which comes next.

@@ -1,4 +1,4 @@
-"""A bidirectional GRU over sequences without padding that is fast on CPUs too."""
+"""A GRU over sequences without padding, in both directions or forward only, that is fast on CPUs too."""
 
 import torch
 import torch.nn.functional as F
@@ -10,8 +10,8 @@ from .kernels import kernels_for
 from .steps import BLOCK, Steps
 
 
-class BiGRU(nn.GRU):
-    """`nn.GRU(bidirectional=True)` of one layer, with its parameters and its results, without padding.
+class GRU(nn.GRU):
+    """`nn.GRU` of one layer, with its parameters and its results, without padding; S is 2 directions, or 1.
 
     On a CPU both directions go through the steps together, so that each has a core; an input that stands at many
     places, as a word does, is multiplied with the input weights once; the first step, which has no state before it,
@@ -21,8 +21,8 @@ class BiGRU(nn.GRU):
 
     plain = False
 
-    def __init__(self, input_size: int, hidden_size: int):
-        super().__init__(input_size, hidden_size, bidirectional=True)
+    def __init__(self, input_size: int, hidden_size: int, bidirectional: bool = True):
+        super().__init__(input_size, hidden_size, bidirectional=bidirectional)
 
     def forward(self, inputs: Tensor, index: Tensor, steps: Steps) -> Tensor:
         """Sequences of inputs -> states.
@@ -33,12 +33,14 @@ class BiGRU(nn.GRU):
             steps: of the sequences.
 
         Returns:
-            (2, I, hidden_size), the states at each place of both directions: the backward ones begin at the ends.
+            (S, I, hidden_size), the states at each place of every direction: the backward ones begin at the ends.
         """
+        directions = ("", "_reverse") if self.bidirectional else ("",)
+        index = index[: len(directions)]
         if inputs.device.type != "cpu" or self.plain:
             return self.packed_states(inputs, index, steps)
         input_weight, weight, input_bias, bias = (
-            torch.stack([getattr(self, f"{name}_l0"), getattr(self, f"{name}_l0_reverse")])
+            torch.stack([getattr(self, f"{name}_l0{direction}") for direction in directions])
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
         size = self.hidden_size
@@ -46,7 +48,7 @@ class BiGRU(nn.GRU):
         gate_bias = input_bias + F.pad(bias[:, : 2 * size], (0, size))
         # The candidate comes first, see the backward pass.
         input_weight, gate_bias = (tensor.roll(size, dims=1) for tensor in (input_weight, gate_bias))
-        gates = torch.baddbmm(gate_bias.unsqueeze(1), inputs.expand(2, -1, -1), input_weight.mT)
+        gates = torch.baddbmm(gate_bias.unsqueeze(1), inputs.expand(len(directions), -1, -1), input_weight.mT)
         # Under autocast the gates have another type than the weights.
         weight, bias = weight.to(gates.dtype), bias[:, 2 * size :].to(gates.dtype)
         return _Recurrence.apply(gates, weight, bias, index, steps)
@@ -55,17 +57,23 @@ class BiGRU(nn.GRU):
         """The same through `nn.GRU`, which on a GPU is cuDNN's."""
         sizes = torch.tensor(steps.sizes)
         states = super().forward(PackedSequence(inputs.index_select(0, index[0]), sizes))[0].data
+        if not self.bidirectional:
+            return states.unsqueeze(0)
         forward_states, backward_states = states.chunk(2, dim=-1)
         return torch.stack([forward_states, backward_states.index_select(0, steps.places[0][steps.items[1]])])
 
+    def step(self, inputs: Tensor, states: Tensor | None) -> Tensor:
+        """One step of a forward GRU: inputs (N, input_size), and the states before, if any -> states (N, H)."""
+        return super().forward(inputs.unsqueeze(0), None if states is None else states.unsqueeze(0))[0][0]
+
 
 def join(states: Tensor, steps: Steps) -> Tensor:
-    """States (2, I, H) of both directions -> (I, 2 H), forward then backward, in the order of the sequences' items."""
-    return torch.cat([states[i].index_select(0, steps.places[i]) for i in range(2)], dim=-1)
+    """States (S, I, H) -> (I, S H), forward then backward, in the order of the sequences' items."""
+    return torch.cat([states[i].index_select(0, steps.places[i]) for i in range(len(states))], dim=-1)
 
 
 class _Recurrence(torch.autograd.Function):
-    """Both directions of a GRU from the input's share of the gates: (2, R, 3 H), in the order n, r, z -> (2, I, H).
+    """The directions of a GRU from the input's share of the gates: (S, R, 3 H), in the order n, r, z -> (S, I, H).
 
     With r, z, n the reset gate, the update gate and the candidate, and h the state before (0 at the first step):
     h' = (1 - z) n + z h, n = tanh(x_n + r m), m = W_n h + b_n. The weight's rows have PyTorch's order, r, z, n.
@@ -73,31 +81,31 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, gates: Tensor, weight: Tensor, bias: Tensor, index: Tensor, steps: Steps) -> Tensor:
-        size, places = weight.shape[2], index.shape[1]
-        bias, index = bias.contiguous(), index + torch.tensor([[0], [gates.shape[1]]])
+        size, (directions, places) = weight.shape[2], index.shape
+        bias, index = bias.contiguous(), index + gates.shape[1] * torch.arange(directions).unsqueeze(1)
         training = any(ctx.needs_input_grad)
         kernels = kernels_for(gates)
         # What the backward pass needs is kept for all places; otherwise the room of one block serves all.
         widest = min(BLOCK, steps.sizes[0])
         kept = places if training else 0 if kernels else widest
-        resets_updates = gates.new_empty(2, kept, 2 * size)
-        memories, candidates = gates.new_empty(2, kept, size), gates.new_empty(2, kept, size)
-        states = gates.new_empty(2, places, size)
-        room = gates.new_empty(2 * widest * 3 * size)
+        resets_updates = gates.new_empty(directions, kept, 2 * size)
+        memories, candidates = (gates.new_empty(directions, kept, size) for _ in range(2))
+        states = gates.new_empty(directions, places, size)
+        room = gates.new_empty(directions * widest * 3 * size)
         for block, _, before in steps.blocks():
             count = block.stop - block.start
             recurrent = None
             if before is not None:
-                recurrent = room[: 2 * count * 3 * size].view(2, count, 3 * size)
+                recurrent = room[: directions * count * 3 * size].view(directions, count, 3 * size)
                 torch.bmm(states[:, before], weight.mT, out=recurrent)
             if kernels:
                 kernels.gru_forward(
-                    *(2, places, size, block.start, before.start if before else -1, count),
+                    *(directions, places, size, block.start, before.start if before else -1, count),
                     *(_address(tensor) for tensor in (gates, index, recurrent, bias)),
                     *(_address(tensor) for tensor in (resets_updates, memories, candidates, states)),
                 )
                 continue
-            x = gates.view(-1, 3 * size).index_select(0, index[:, block].reshape(-1)).view(2, count, 3 * size)
+            x = gates.view(-1, 3 * size).index_select(0, index[:, block].reshape(-1)).view(directions, count, 3 * size)
             keep = block if training else slice(count)
             r_z, m, n = resets_updates[:, keep], memories[:, keep], candidates[:, keep]
             r, z = r_z.split(size, dim=-1)
@@ -122,22 +130,31 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx, grad_states: Tensor):
         weight, resets_updates, memories, candidates, states, index = ctx.saved_tensors
         grad_states = grad_states.contiguous()
-        places, size = states.shape[1:]
+        directions, places, size = states.shape
         rows = ctx.steps.sizes[0]
         kernels = kernels_for(states)
         previous = torch.empty_like(states)
         # By n, r, z and m at every place: the first three are the gradient of the gates, the last three of the
         # product with the recurrent weights.
-        by_all = states.new_empty(2, places, 4 * size)
+        by_all = states.new_empty(directions, places, 4 * size)
         by_product = by_all[..., size:]
-        later = states.new_zeros(2, rows, size)
-        room = states.new_empty(2 * min(BLOCK, rows) * size)
+        later = states.new_zeros(directions, rows, size)
+        room = states.new_empty(directions * min(BLOCK, rows) * size)
         for block, sequences, before in reversed(list(ctx.steps.blocks())):
             count = block.stop - block.start
-            to_before = room[: 2 * count * size].view(2, count, size)
+            to_before = room[: directions * count * size].view(directions, count, size)
             if kernels:
                 kernels.gru_backward(
-                    *(2, places, size, block.start, before.start if before else -1, count, rows, sequences.start),
+                    *(
+                        directions,
+                        places,
+                        size,
+                        block.start,
+                        before.start if before else -1,
+                        count,
+                        rows,
+                        sequences.start,
+                    ),
                     *(_address(tensor) for tensor in (grad_states, later, resets_updates, memories, candidates)),
                     *(_address(tensor) for tensor in (states, previous, by_all, to_before)),
                 )
@@ -157,8 +174,8 @@ class _Recurrence(torch.autograd.Function):
                 later[:, sequences] = to_before.baddbmm_(by_product[:, block], weight)
         grad_weight = by_product[:, rows:].mT @ previous[:, rows:]
         grad_bias = by_all[..., 3 * size :].sum(1)
-        grad_gates = _sum_by(index.view(-1), by_all.flatten(0, 1), 2 * ctx.inputs)[:, : 3 * size]
-        return grad_gates.unflatten(0, (2, -1)), grad_weight, grad_bias, None, None
+        grad_gates = _sum_by(index.view(-1), by_all.flatten(0, 1), directions * ctx.inputs)[:, : 3 * size]
+        return grad_gates.unflatten(0, (directions, -1)), grad_weight, grad_bias, None, None
 
 
 def _address(tensor: Tensor | None) -> int | None:

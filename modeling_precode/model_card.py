@@ -14,8 +14,9 @@ from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
 
 from data_scripts.dataset_card import bullets, licence_of
 
-from .card_text import TASKS
+from .card_text import DIRECTION, SPEAKERS, TASKS
 from .citation import CITATION
+from .configuration_precode import PreCodeConfig
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "huggingface_hub")
 # Arguments that say where a run happens and what it prints, and change no number.
@@ -23,6 +24,7 @@ NO_SETTINGS = {
     *("output_dir", "overwrite_output_dir", "report_to", "push_to_hub", "hub_model_id", "hub_private_repo", "model"),
     "text_encoder",
     *("num_proc", "check_overlap", "logging_steps", "logging_strategy", "save_strategy", "save_total_limit", "seed"),
+    *("causal", "max_speakers"),  # said by `model_facts`: a checkpoint may bring its own
 }
 # How the Hub calls the metrics that go into the metadata; the others are in the text.
 HUB_METRICS = {
@@ -64,15 +66,20 @@ def _without_token(arguments: list[str]) -> list[str]:
     return kept
 
 
-def hyper_parameters(*arguments: Any) -> dict[str, Any]:
-    """The settings of dataclasses of arguments that their own classes declare and that change a result."""
-    settings = {}
-    for given in arguments:
-        for field in fields(given):
-            value = getattr(given, field.name)
-            if field.name in type(given).__annotations__ and field.name not in NO_SETTINGS and value is not None:
-                settings[field.name] = value.value if isinstance(value, Enum) else value
-    return settings
+def hyper_parameters(encoder: dict[str, Any], arguments: Any) -> dict[str, Any]:
+    """The settings that change a result: the encoder's, and those that the dataclass of `arguments` itself declares."""
+    declared = [field.name for field in fields(arguments) if field.name in type(arguments).__annotations__]
+    settings = {**encoder, **{name: getattr(arguments, name) for name in declared}}
+    return {
+        name: value.value if isinstance(value, Enum) else value
+        for name, value in settings.items()
+        if name not in NO_SETTINGS and value is not None
+    }
+
+
+def model_facts(config: PreCodeConfig) -> dict[str, Any]:
+    """What the reader of a card wants to know of a configuration, however the model came by it."""
+    return {"causal": config.causal, "max_speakers": config.max_speakers}
 
 
 def text_encoder_facts(name_or_folder: str | None) -> dict[str, str] | None:
@@ -98,9 +105,9 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: dict[str
         summary: from [`run_summary`], with `corpus`, `licence`, `selection` (a sentence) and `scores` (name of a
             split -> name of a metric -> number; `per_label` -> name of a label -> name of a metric -> number). What
             else it has is told too: `start`; `seed`; `facts` of the corpus, from `corpus_facts`; `settings`, from
-            [`hyper_parameters`]; `text_encoder`, from [`text_encoder_facts`]; `leakage` (what was compared -> figures);
-            `seeds` (`runs`, `mean`, `deviation`); `start_summary`, the summary of the checkpoint that the run began
-            with.
+            [`hyper_parameters`]; `model`, from [`model_facts`]; `calibration`, from [`calibrate`];
+            `text_encoder`, from [`text_encoder_facts`]; `leakage` (what was compared -> figures); `seeds` (`split`,
+            `runs`, `mean`, `deviation`); `start_summary`, the summary of the checkpoint that the run began with.
     """
     parts = [f"---\n{metadata(name, task, summary)}\n---", f"# {Path(name).name}", *_sections(name, task, summary)]
     (Path(folder) / "README.md").write_text("\n\n".join(filter(None, parts)) + "\n", encoding="utf-8")
@@ -179,6 +186,10 @@ def _sections(name: str, task: str, summary: dict[str, Any]) -> Iterator[str]:
     yield f"```python\n{text['load_remotely'].format(name=name)}\n```"
     yield "## Intended use and limits"
     yield text["limits"] if _text_encoder(summary) else f"{text['limits']} {text['limits_of_words']}".strip()
+    model = summary.get("model") or {}
+    yield DIRECTION[model.get("causal", False)]
+    if model.get("max_speakers"):
+        yield SPEAKERS.format(**model)
     yield "## Corpora"
     yield from _corpora(summary)
     yield "## Training"
@@ -246,10 +257,29 @@ def _scores(summary: dict[str, Any]) -> Iterator[str]:
         [["", *scores], *([metric, *(_number(scores[split].get(metric)) for split in scores)] for metric in metrics)]
     )
     if seeds := summary.get("seeds"):
-        runs = ", ".join(map(str, seeds["runs"]))
-        yield f"Test split over {len(seeds['runs'])} seed(s) ({runs}), mean and standard deviation:"
+        split, runs = seeds["split"].capitalize(), ", ".join(map(str, seeds["runs"]))
+        yield f"{split} split over {len(seeds['runs'])} seed(s) ({runs}), mean and standard deviation:"
         rows = ([metric, _number(mean), _number(seeds["deviation"][metric])] for metric, mean in seeds["mean"].items())
         yield _table([["", "mean", "deviation"], *rows])
+    if calibration := summary.get("calibration"):
+        yield (
+            f"For its probabilities, logits are divided by a temperature of {calibration['temperature']:.4f}. It was "
+            "fitted on the validation split and changes no label. Expected calibration error (ECE) and negative "
+            "log-likelihood (NLL) without and with it:"
+        )
+        rows = (
+            [
+                split,
+                *(
+                    _number(calibration[split][when][figure])
+                    for figure in ("ece", "nll")
+                    for when in calibration[split]
+                ),
+            ]
+            for split in calibration
+            if split != "temperature"
+        )
+        yield _table([["", "ECE without", "ECE with", "NLL without", "NLL with"], *rows])
     for split, found in scores.items():
         if labels := found.get("per_label"):
             # `focused_f1` is there for a focused label only.

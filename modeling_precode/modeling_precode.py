@@ -1,9 +1,9 @@
 """The Pre-CODE model: utterance encoder, conversation encoder, and the two heads.
 
 Shapes: D dialogues, U utterances a dialogue, T tokens an utterance, K negatives, C classes; d_u and d_c are the
-hidden sizes of the utterance and the conversation encoder. Dialogues and utterances are padded on the right, and no
-result depends on how far. Inside, nothing is computed on padding: the N utterances of a batch stand one after another,
-as a `BatchLayout` says.
+hidden sizes of the utterance and the conversation encoder, and d_s = 2 d_c is that of a state in context, or d_c of a
+causal one. Dialogues and utterances are padded on the right, and no result depends on how far. Inside, nothing is
+computed on padding: the N utterances of a batch stand one after another, as a `BatchLayout` says.
 """
 
 import os
@@ -23,10 +23,12 @@ from transformers.utils.generic import can_return_tuple
 from .configuration_precode import PreCodeConfig
 from .dropout import Dropout
 from .gathering import gather_counts, gather_rows
-from .gru import BiGRU, join
+from .gru import GRU, join
 from .layout import BatchLayout
 from .pooling import pool
+from .speakers import SpeakerEmbedding
 from .steps import Steps
+from .streaming import DialogueStream
 from .text_encoder import TextUtteranceEncoder, without_pooler
 
 _SAFETENSORS_ONLY = "weights are read from safetensors only; save those of a pickle that you trust with save_pretrained"
@@ -37,7 +39,7 @@ class PreCodeModelOutput(ModelOutput):
     """Output of [`PreCodeModel`].
 
     Args:
-        last_hidden_state: (D, U, 2 d_c), the conversation encoder's states, forward then backward; 0 at padding.
+        last_hidden_state: (D, U, d_s), the conversation encoder's states, forward then backward; 0 at padding.
         utterance_vectors: (D, U, d_u), the utterance encoder's vectors; 0 at padding.
         utterance_mask: (D, U), true where there is an utterance.
         hidden_states: with `output_hidden_states=True`, `(utterance_vectors, last_hidden_state)`.
@@ -91,9 +93,9 @@ class GRUUtteranceEncoder(nn.Module):
         self.pooling_length = config.pooling_length
         self.frozen = config.freeze_word_vectors
         self.word_embedding = nn.Embedding(config.vocab_size, config.word_vector_size, padding_idx=config.pad_token_id)
-        self.gru = BiGRU(config.word_vector_size, size)
+        self.gru = GRU(config.word_vector_size, size)
         if self.kind == "stacked_gru":
-            self.second_gru = BiGRU(2 * size, size)
+            self.second_gru = GRU(2 * size, size)
         self.projection = nn.Linear(2 * size, size)
         self.dropout = Dropout(config.dropout)
         self.freeze()
@@ -143,23 +145,32 @@ class GRUUtteranceEncoder(nn.Module):
 
 class ConversationEncoder(nn.Module):
     """Vectors (N, d_u) of all utterances, dialogue after dialogue, and the steps of the dialogues -> states in context
-    (N, 2 d_c). Paper, section 3.2.2."""
+    (N, d_s). Paper, section 3.2.2. Who speaks (N,), where the model can know it, is added to the vectors."""
 
     def __init__(self, config: PreCodeConfig):
         super().__init__()
-        self.gru = BiGRU(config.utterance_hidden_size, config.conversation_hidden_size)
+        sizes = config.utterance_hidden_size, config.conversation_hidden_size
+        self.gru = GRU(*sizes, bidirectional=not config.causal)
+        self.speaker_embedding = SpeakerEmbedding(config.max_speakers, sizes[0]) if config.max_speakers else None
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, vectors: Tensor, steps: Steps) -> Tensor:
-        return self.dropout(join(self.gru(vectors, steps.items, steps), steps))
+    def forward(self, vectors: Tensor, steps: Steps, speaker_ids: Tensor | None = None) -> Tensor:
+        return self.dropout(join(self.gru(self.with_speakers(vectors, speaker_ids), steps.items, steps), steps))
+
+    def with_speakers(self, vectors: Tensor, speaker_ids: Tensor | None) -> Tensor:
+        if self.speaker_embedding is None:
+            return vectors
+        if speaker_ids is None:
+            speaker_ids = torch.zeros(len(vectors), dtype=torch.long, device=vectors.device)
+        return vectors + self.speaker_embedding(speaker_ids)
 
 
 class ClassificationHead(nn.Module):
-    """Linear, tanh, Linear: (..., d_u + 2 d_c) -> (..., C). Paper, section 3.4."""
+    """Linear, tanh, Linear: (..., d_u + d_s) -> (..., C). Paper, section 3.4."""
 
     def __init__(self, config: PreCodeConfig):
         super().__init__()
-        size = config.utterance_hidden_size + 2 * config.conversation_hidden_size
+        size = config.utterance_hidden_size + config.conversation_state_size
         self.dense = nn.Linear(size, config.classifier_hidden_size)
         self.output = nn.Linear(config.classifier_hidden_size, config.num_labels)
 
@@ -229,6 +240,8 @@ class PreCodePreTrainedModel(PreTrainedModel):
             size = module.in_features if isinstance(module, nn.Linear) else module.hidden_size
             for parameter in module.parameters(recurse=False):
                 init.uniform_(parameter, -(size**-0.5), size**-0.5)
+        elif isinstance(module, SpeakerEmbedding):
+            init.zeros_(module.weight)
         elif isinstance(module, nn.Embedding):
             # Vectors of about unit length, like the pre-trained word vectors that usually take their place.
             init.normal_(module.weight, std=module.embedding_dim**-0.5)
@@ -284,7 +297,11 @@ class PreCodeModel(PreCodePreTrainedModel):
         return BatchLayout.of(mask, negative_mask).to(utterances.device)
 
     def encode(
-        self, utterances: Tensor, layout: BatchLayout, negatives: Tensor | None = None
+        self,
+        utterances: Tensor,
+        layout: BatchLayout,
+        negatives: Tensor | None = None,
+        speaker_ids: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Encode dialogues, and negatives along with them, without padding.
 
@@ -292,11 +309,19 @@ class PreCodeModel(PreCodePreTrainedModel):
             utterances: (D, U, T) token ids, or (D, U, h) embeddings.
             layout: of the batch.
             negatives: (D, K, T') token ids, or (D, K, h) embeddings.
+            speaker_ids: (D, U), who speaks; the vectors do not know it, the states do.
 
         Returns:
-            vectors (N, d_u) and states in context (N, 2 d_c) of the utterances, and vectors (K', d_u) of the
+            vectors (N, d_u) and states in context (N, d_s) of the utterances, and vectors (K', d_u) of the
             negatives.
         """
+        if speaker_ids is not None:
+            if speaker_ids.shape != utterances.shape[:2]:
+                raise ValueError(
+                    f"speaker ids have the shape (dialogues, utterances), here {tuple(utterances.shape[:2])}; "
+                    f"got {tuple(speaker_ids.shape)}"
+                )
+            speaker_ids = speaker_ids.flatten()[layout.utterances]
         if negatives is not None and negatives.is_floating_point() != utterances.is_floating_point():
             raise ValueError("utterances and negatives come as token ids, or both as embeddings; got one of each")
         if utterances.is_floating_point():
@@ -310,7 +335,7 @@ class PreCodeModel(PreCodePreTrainedModel):
                 tokens = torch.cat([tokens, negatives.flatten()[layout.negative_tokens]])
             vectors = self.utterance_encoder(tokens, layout.utterance_steps)
         vectors, negatives = vectors[: len(layout.utterances)], vectors[len(layout.utterances) :]
-        return vectors, self.conversation_encoder(vectors, layout.conversation_steps), negatives
+        return vectors, self.conversation_encoder(vectors, layout.conversation_steps, speaker_ids), negatives
 
     def given(self, input_ids: Tensor | None, embeds: Tensor | None, name: str = "utterance") -> Tensor:
         """Of utterances' token ids and their embeddings, the one that was given, checked."""
@@ -340,6 +365,7 @@ class PreCodeModel(PreCodePreTrainedModel):
         layout: BatchLayout | None = None,
         output_hidden_states: bool | None = None,
         utterance_embeds: Tensor | None = None,
+        speaker_ids: Tensor | None = None,
     ) -> PreCodeModelOutput:
         """Encode dialogues.
 
@@ -351,13 +377,15 @@ class PreCodeModel(PreCodePreTrainedModel):
             layout: of the batch, where the collator made it; worked out from the mask when not given.
             output_hidden_states: also return `hidden_states`.
             utterance_embeds: (D, U, h), in place of `input_ids`, the text encoder's pooled states of every utterance.
+            speaker_ids: (D, U), who speaks, from [`encode_dialogues`]: the speakers of a dialogue count from 1 in the
+                order in which they first speak, and 0 is nobody. All are 0 when not given.
 
         Raises:
             ValueError: input of another shape, padding that is not on the right, or no utterance at all.
         """
         utterances = self.given(input_ids, utterance_embeds)
         layout = self.layout(utterances, attention_mask) if layout is None else layout.to(utterances.device)
-        vectors, states, _ = self.encode(utterances, layout)
+        vectors, states, _ = self.encode(utterances, layout, speaker_ids=speaker_ids)
         shape = utterances.shape[:2]
         mask = pad(layout.utterances.new_ones(len(vectors)), layout.utterances, shape).bool()
         vectors, states = (pad(tensor, layout.utterances, shape) for tensor in (vectors, states))
@@ -381,8 +409,9 @@ def pad(rows: Tensor, places: Tensor, shape: tuple[int, int], value: float = 0) 
 class PreCodeForConversationCompletion(PreCodePreTrainedModel):
     """Pre-CODE with the head of Conversation Completion, the pre-training task (paper, section 3.3).
 
-    At every utterance with a neighbour on both sides, the context is the forward state before it and the backward
-    state after it, neither of which has seen it; a candidate's score is its vector's dot product with the context.
+    At every utterance with a neighbour on both sides, the context is the forward state before it and, unless the model
+    is causal, the backward state after it, neither of which has seen it; a candidate's score is its vector's dot
+    product with the context.
     """
 
     _auto_class = "AutoModelForPreTraining"
@@ -390,7 +419,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
     def __init__(self, config: PreCodeConfig):
         super().__init__(config)
         self.precode = PreCodeModel(config)
-        self.context_projection = nn.Linear(2 * config.conversation_hidden_size, config.utterance_hidden_size)
+        self.context_projection = nn.Linear(config.conversation_state_size, config.utterance_hidden_size)
         self.post_init()
 
     @can_return_tuple
@@ -406,6 +435,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         output_hidden_states: bool | None = None,
         utterance_embeds: Tensor | None = None,
         negative_utterance_embeds: Tensor | None = None,
+        speaker_ids: Tensor | None = None,
     ) -> ConversationCompletionOutput:
         """Score the true utterance and the candidates at every position, and the loss over them.
 
@@ -425,6 +455,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             utterance_embeds: (D, U, h), in place of `input_ids`, the text encoder's pooled states of every utterance;
                 the masks may then be (D, U) and (D, K).
             negative_utterance_embeds: (D, K, h), those of the negatives in place of `negative_input_ids`.
+            speaker_ids: (D, U), as in [`PreCodeModel`]; a candidate's vector does not know who speaks.
         """
         utterances = self.precode.given(input_ids, utterance_embeds)
         negatives = None
@@ -435,10 +466,10 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         layout = layout.to(utterances.device)
         shape, targets = utterances.shape[:2], layout.targets
         negative_shape = None if negatives is None else negatives.shape[:2]
-        vectors, states, negatives = self.precode.encode(utterances, layout, negatives)
-        forward_states, backward_states = states.chunk(2, dim=-1)
-        neighbours = torch.cat([forward_states[targets - 1], backward_states[targets + 1]], dim=-1)
-        contexts = torch.tanh(self.context_projection(neighbours))
+        vectors, states, negatives = self.precode.encode(utterances, layout, negatives, speaker_ids)
+        forward_states, *backward_states = states.split(self.config.conversation_hidden_size, dim=-1)
+        neighbours = [forward_states[targets - 1], *(later[targets + 1] for later in backward_states)]
+        contexts = torch.tanh(self.context_projection(torch.cat(neighbours, dim=-1)))
         places = layout.utterances[targets]
         scores = (contexts * vectors[targets]).sum(-1, keepdim=True)
         lowest = torch.finfo(scores.dtype).min
@@ -516,6 +547,7 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         num_items_in_batch: Tensor | int | None = None,
         output_hidden_states: bool | None = None,
         utterance_embeds: Tensor | None = None,
+        speaker_ids: Tensor | None = None,
     ) -> UtteranceClassificationOutput:
         """Score every class for every utterance, and the loss where labels are given.
 
@@ -530,11 +562,12 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             output_hidden_states: also return `hidden_states`.
             utterance_embeds: (D, U, h), in place of `input_ids`, the text encoder's pooled states of every utterance;
                 the mask may then be (D, U).
+            speaker_ids: (D, U), as in [`PreCodeModel`].
         """
         utterances = self.precode.given(input_ids, utterance_embeds)
         layout = self.precode.layout(utterances, attention_mask) if layout is None else layout.to(utterances.device)
         shape = utterances.shape[:2]
-        vectors, states, _ = self.precode.encode(utterances, layout)
+        vectors, states, _ = self.precode.encode(utterances, layout, speaker_ids=speaker_ids)
         logits = pad(self.classifier(torch.cat([vectors, states], dim=-1)), layout.utterances, shape)
         loss = None
         if labels is not None:
@@ -545,6 +578,10 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             loss = total / count
         hidden_states = self.precode.hidden_states(vectors, states, layout, shape, output_hidden_states)
         return UtteranceClassificationOutput(loss, logits, hidden_states)
+
+    def stream(self) -> DialogueStream:
+        """A new dialogue, to be given utterance by utterance; for a model with `causal=True`."""
+        return DialogueStream(self)
 
 
 @contextmanager

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
+from .encoded_dialogues import inputs_of
 
-def check_enough_dialogues(num_dialogues: int, num_negatives: int) -> None:
-    """ValueError where a dialogue has fewer than `num_negatives` other dialogues."""
+
+def check_enough_dialogues(num_dialogues: int, num_negatives: int, split: str | None = None) -> None:
+    """ValueError where a dialogue has fewer than `num_negatives` other dialogues, with the name of the split."""
     if num_dialogues <= num_negatives:
+        place = f"split {split}: " if split else ""
         raise ValueError(
-            f"{num_negatives} negatives from different other dialogues need at least {num_negatives + 1} "
+            f"{place}{num_negatives} negatives from different other dialogues need at least {num_negatives + 1} "
             f"dialogues; got {num_dialogues}. Give more dialogues"
         )
 
@@ -24,7 +27,7 @@ class DialoguesWithNegatives(Dataset):
     as evaluation wants them.
 
     Args:
-        dialogues: rows with `input_ids`, a list of utterances, each a list of token ids.
+        dialogues: rows with `input_ids`, a list of utterances, each a list of token ids, and perhaps `speaker_ids`.
         num_negatives: negatives a dialogue.
         seed: of the draw.
 
@@ -55,4 +58,4 @@ class DialoguesWithNegatives(Dataset):
             # Every dialogue but this one.
             utterances = self.dialogues[int(other) + int(other >= index)]["input_ids"]
             negatives.append(utterances[generator.integers(len(utterances))])
-        return {"input_ids": self.dialogues[index]["input_ids"], "negative_input_ids": negatives}
+        return {**inputs_of(self.dialogues[index]), "negative_input_ids": negatives}

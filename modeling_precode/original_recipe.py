@@ -12,7 +12,8 @@ from typing import Any
 from torch import nn
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
-from .gru import BiGRU
+from .encoded_dialogues import inputs_of
+from .gru import GRU
 from .negatives import check_enough_dialogues
 
 # From scratch; with --model, the checkpoint says these.
@@ -76,6 +77,16 @@ def finetuning_settings(corpus: str, model: str | None) -> dict[str, Any]:
         # Trainable in the second stage of pre-training only.
         return {**settings, "learning_rate": LEARNING_RATE_OF_PRETRAINED, "freeze_word_vectors": True}
     return {**ENCODER, **settings}
+
+
+def differences(settings: dict[str, Any]) -> Iterator[str]:
+    """What keeps a run with the recipe from being as the original's, by all of its arguments."""
+    if settings["model"] is None and settings["word_vectors"] is None:
+        yield "without --word_vectors they are random at first, and trained; the original has GloVe's, and keeps them"
+    if settings.get("objective") == "in_batch_softmax":
+        yield "with --objective in_batch_softmax, the dialogues do not come in the original's order"
+    if "focused_labels" in settings and settings["focused_labels"] is None:
+        yield f"{settings['corpus']} is none of its corpora, and so all labels are focused; --focused_labels names some"
 
 
 class OriginalOrder(Sampler):
@@ -159,7 +170,7 @@ class DialoguesWithDrawnNegatives(Dataset):
     def __getitem__(self, item: tuple[int, list[tuple[int, int]]]) -> dict[str, Any]:
         dialogue, negatives = item
         return {
-            "input_ids": self.dialogues[dialogue]["input_ids"],
+            **inputs_of(self.dialogues[dialogue]),
             "negative_input_ids": [self.dialogues[other]["input_ids"][utterance] for other, utterance in negatives],
         }
 
@@ -186,5 +197,5 @@ def compute_as_original(model: nn.Module) -> None:
     if embedding.weight.requires_grad and model.config.text_config is None:
         embedding.max_norm = model.config.word_vector_max_norm
     for module in model.modules():
-        if isinstance(module, BiGRU):
+        if isinstance(module, GRU):
             module.plain = True

@@ -8,6 +8,7 @@ import torch
 from transformers import Pipeline
 
 from .data_collator import PreCodeDataCollator
+from .speakers import SpeakerOrder
 from .tokenization_precode import encode_dialogues
 
 TASK = "conversation-emotion"
@@ -70,6 +71,22 @@ class ConversationEmotionPipeline(Pipeline):
             return next(results)
         return list(results) if hasattr(inputs, "__len__") else results
 
+    def stream(self, distribution: bool = False) -> "EmotionStream":
+        """A new dialogue, to be given utterance by utterance; for a model with `causal=True`.
+
+        ```python
+        live = emotions.stream()
+        live(("Ana", "I got the job!"))  # {"speaker": "Ana", "text": "I got the job!", "label": "joy", "score": ...}
+        ```
+
+        Args:
+            distribution: also give the probability of every label.
+
+        Raises:
+            ValueError: the model reads in both directions.
+        """
+        return EmotionStream(self, distribution)
+
     def _label(self, dialogues: Iterator[list[dict]], max_batch_tokens: int, params: dict) -> Iterator[list[dict]]:
         while window := list(islice(dialogues, WINDOW)):
             encoded = self.preprocess(window)
@@ -81,16 +98,19 @@ class ConversationEmotionPipeline(Pipeline):
             yield from results
 
     def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:
-        """Turns with a `text` -> rows of `input_ids`."""
+        """Turns with a `text` and perhaps a `speaker` -> rows of `input_ids` and `speaker_ids`."""
         texts = {
             "utterances": [[turn["text"] for turn in dialogue] for dialogue in dialogues],
-            "speakers": [[turn.get("speaker") for turn in dialogue] for dialogue in dialogues],
+            "speakers": [[str(turn.get("speaker", "")) for turn in dialogue] for dialogue in dialogues],
         }
         encoded = encode_dialogues(texts, self.tokenizer, speaker_prefix=self.model.config.speaker_prefix)
-        return [{"input_ids": input_ids} for input_ids in encoded["input_ids"]]
+        return [dict(zip(encoded, row, strict=True)) for row in zip(*encoded.values(), strict=True)]
 
     def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return self.model(**batch).logits.float().softmax(-1)
+        return self.probabilities(self.model(**batch).logits)
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        return (logits.float() / self.model.config.temperature).softmax(-1)
 
     def postprocess(self, outputs: tuple[list[dict], torch.Tensor], distribution: bool = False) -> list[dict]:
         """A dialogue's turns and their probabilities (U, C) -> the turns with their emotions."""
@@ -105,6 +125,29 @@ class ConversationEmotionPipeline(Pipeline):
                 result["distribution"] = {names[i]: probability for i, probability in enumerate(row)}
             results.append(result)
         return results
+
+
+class EmotionStream:
+    """One dialogue, labelled while it goes on: takes its utterances one at a time, in the pipeline's forms."""
+
+    def __init__(self, emotions: ConversationEmotionPipeline, distribution: bool = False):
+        self.emotions = emotions
+        self.distribution = distribution
+        self.logits = emotions.model.stream()
+        self.speakers = SpeakerOrder()
+
+    def __call__(self, utterance: str | tuple[str, str] | Mapping[str, str]) -> dict:
+        """The next utterance -> the dictionary that the pipeline gives for it, from all that was said before.
+
+        Raises:
+            ValueError: it has none of the forms of an utterance.
+        """
+        turns = _dialogue([utterance])
+        [row] = self.emotions.preprocess([turns])
+        logits = self.logits(row["input_ids"][0], self.speakers(str(turns[0].get("speaker", ""))))
+        probabilities = self.emotions.probabilities(logits)
+        [result] = self.emotions.postprocess((turns, probabilities.unsqueeze(0)), self.distribution)
+        return result
 
 
 def _batches(encoded: list[dict], max_tokens: int) -> list[list[int]]:

@@ -20,24 +20,33 @@ WIDEST_SPEAKER = 20
 
 def as_table(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
     """Label, probability, speaker and text of an utterance a line, text folded to the width of a terminal."""
+    for number, (dialogue, turns) in enumerate(labelled):
+        yield "\n" * bool(number) + f"Dialogue {printable(dialogue.dialogue_id)}\n"
+        speaker_width = max((len(shown_speaker(turn)) for turn in turns), default=0)
+        for turn in turns:
+            yield as_line(turn, labels, speaker_width)
+
+
+def as_line(turn: dict, labels: Sequence[str], speaker_width: int = 0) -> str:
+    """An utterance of the table."""
     is_terminal = sys.stdout.isatty()
     width = max(shutil.get_terminal_size().columns, 60) if is_terminal else None
     label_width = max(map(len, labels), default=0)
-    for number, (dialogue, turns) in enumerate(labelled):
-        yield "\n" * bool(number) + f"Dialogue {printable(dialogue.dialogue_id)}\n"
-        speakers = [printable(turn.get("speaker", ""))[:WIDEST_SPEAKER] for turn in turns]
-        speaker_width = max(map(len, speakers), default=0)
-        for speaker, turn in zip(speakers, turns, strict=True):
-            head = f"  {turn['label']:<{label_width}} {turn['score']:4.0%}  "
-            head += f"{speaker:<{speaker_width}}  " if speaker_width else ""
-            text = printable(turn["text"])
-            folded = textwrap.wrap(text, width - len(head)) if width else [text]
-            head = bold(head, turn["label"]) if is_terminal and "NO_COLOR" not in os.environ else head
-            yield head + ("\n" + " " * (label_width + 9 + (speaker_width + 2) * bool(speaker_width))).join(folded)
-            yield "\n"
-            if "distribution" in turn:
-                likely = sorted(turn["distribution"].items(), key=lambda pair: -pair[1])
-                yield " " * (label_width + 9) + "  ".join(f"{label} {share:.0%}" for label, share in likely) + "\n"
+    head = f"  {turn['label']:<{label_width}} {turn['score']:4.0%}  "
+    speaker = shown_speaker(turn)
+    head += f"{speaker:<{speaker_width}}  " if speaker or speaker_width else ""
+    text, indent = printable(turn["text"]), "\n" + " " * len(head)
+    folded = textwrap.wrap(text, width - len(head)) if width else [text]
+    head = bold(head, turn["label"]) if is_terminal and "NO_COLOR" not in os.environ else head
+    line = head + indent.join(folded) + "\n"
+    if "distribution" in turn:
+        likely = sorted(turn["distribution"].items(), key=lambda pair: -pair[1])
+        line += " " * (label_width + 9) + "  ".join(f"{label} {share:.0%}" for label, share in likely) + "\n"
+    return line
+
+
+def shown_speaker(turn: dict) -> str:
+    return printable(turn.get("speaker", ""))[:WIDEST_SPEAKER]
 
 
 def bold(head: str, label: str) -> str:

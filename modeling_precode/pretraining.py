@@ -32,7 +32,7 @@ from .checkpoints import (
     written_whole,
 )
 from .data_collator import PreCodeDataCollator
-from .encoded_dialogues import EncodedDialogues
+from .encoded_dialogues import INPUTS, EncodedDialogues
 from .interruption import Interruption
 from .memory import memory_use
 from .metrics import ConvComRecall
@@ -64,7 +64,8 @@ class Evaluation:
         accelerator: Accelerator,
     ):
         if "negative_input_ids" in dialogues.column_names:
-            dataset = dialogues.select_columns(["input_ids", "negative_input_ids"])
+            columns = [name for name in INPUTS if name in dialogues.column_names]
+            dataset = dialogues.select_columns([*columns, "negative_input_ids"])
         else:
             dataset = DialoguesWithNegatives(EncodedDialogues(dialogues), EVALUATION_NEGATIVES, negatives_seed)
         batches = WholeBatches(len(dataset), batch_size, accelerator.process_index, accelerator.num_processes)

@@ -9,6 +9,7 @@ from tokenizers.trainers import WordLevelTrainer
 from transformers import PreTrainedTokenizerFast
 
 from .nonspacing_marks import NONSPACING_MARKS
+from .speakers import speaker_ids_of
 
 PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
 MAX_UTTERANCE_TOKENS = 60
@@ -167,7 +168,7 @@ def _backend(vocabulary: dict[str, int], text_mode: str) -> Tokenizer:
 def encode_dialogues(
     examples: dict[str, list], tokenizer: Any, max_utterance_tokens: int | None = None, speaker_prefix: bool = False
 ) -> dict[str, list]:
-    """Add `input_ids` to a batch of dialogues: for `Dataset.map(..., batched=True)`.
+    """Add `input_ids` and `speaker_ids` to a batch of dialogues: for `Dataset.map(..., batched=True)`.
 
     Args:
         examples: a batch of rows with `utterances`, a list of strings a dialogue, and perhaps `speakers`, a name or
@@ -179,9 +180,16 @@ def encode_dialogues(
 
     Returns:
         `{"input_ids": ...}`: for every dialogue a list of utterances, each a list of token ids, unpadded and never
-        empty.
+        empty; and with `speakers` also `speaker_ids`, a number an utterance: 1 for the first who spoke, 2 for the
+        second, and so on, 0 for nobody.
+
+    Raises:
+        ValueError: a dialogue has speakers, but not one an utterance.
     """
-    dialogues = examples["utterances"]
+    dialogues, result = examples["utterances"], {}
+    if "speakers" in examples:
+        given = zip(examples["speakers"], dialogues, strict=True)
+        result["speaker_ids"] = [speaker_ids_of(names, len(texts)) for names, texts in given]
     if speaker_prefix and "speakers" in examples:
         dialogues = [
             [f"{name}: {text}" if name else text for name, text in zip(names, texts, strict=True)] if names else texts
@@ -203,7 +211,7 @@ def encode_dialogues(
     else:
         encoded = []
     rows = iter(encoded)
-    return {"input_ids": [[next(rows) for _ in dialogue] for dialogue in dialogues]}
+    return {"input_ids": [[next(rows) for _ in dialogue] for dialogue in dialogues], **result}
 
 
 def _stand_in(tokenizer: Any) -> int:

@@ -1,12 +1,17 @@
-"""What the tests share: no network but a Hub on loopback, one thread, and a tiny tokenizer and model."""
+"""What the tests share: no network but a Hub on loopback, one thread, a cache of their own, and a tiny tokenizer and
+model."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Each of the processes that run tests side by side has its own, and none has a person's.
+os.environ["HF_HOME"] = CACHE = tempfile.mkdtemp(prefix="precode-tests-")
 # Two processes of two threads each on two cores spend their time waiting for one another.
-os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
 # Large files then go over plain HTTP, which the Hub of the tests speaks.
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 
@@ -22,6 +27,10 @@ LABELS = ["anger", "joy", "neutral"]
 WORDS = ["i", "you", "we", "are", "so", "very", "happy", "angry", "sad", "about", "the", "weather", "what", "!", "?"]
 
 
+def pytest_unconfigure():
+    shutil.rmtree(CACHE, ignore_errors=True)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     torch.set_num_threads(1)
@@ -35,13 +44,23 @@ def no_state_of_another_test() -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
+def beside_the_repository(name: str) -> Path:
+    folder = Path(__file__).resolve().parents[2] / name
+    if not folder.is_dir():
+        pytest.skip(f"needs ../{name}")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     """The folder of what was recorded from the original implementation."""
-    folder = Path(__file__).resolve().parents[2] / "shared" / "fixtures" / "original_a"
-    if not folder.is_dir():
-        pytest.skip("needs the recordings of the original in ../shared/fixtures/original_a")
-    return folder
+    return beside_the_repository("shared/fixtures/original_a")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real corpora and word vectors."""
+    return beside_the_repository("shared/data")
 
 
 @pytest.fixture

@@ -120,8 +120,11 @@ def test_word_vectors_stay_frozen_or_trainable(original, output, frozen):
 
 
 def test_the_length_of_pooling_is_kept(original, output):
-    convert_original_checkpoint(**original.save(original.modules()), output_dir=output, pooling_length=10)
+    vocab = original.save_dictionary(WORDS, "glob_vocab.pt", "__main__")
+    convert_original_checkpoint(**original.save(original.modules()), vocab=vocab, output_dir=output, pooling_length=10)
     assert AutoModelForPreTraining.from_pretrained(output).config.pooling_length == 10
+    [utterance] = AutoTokenizer.from_pretrained(output).encode_utterances(["so " * 30])
+    assert len(utterance) == 10, "the original cuts there"
 
 
 @pytest.mark.parametrize("class_module", ["__main__", "Preprocess"])

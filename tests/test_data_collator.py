@@ -18,6 +18,11 @@ def test_dialogues_of_different_lengths_are_padded_on_the_right():
     assert all(tensor.dtype == torch.int64 for tensor in batch.values())
 
 
+def test_speakers_are_padded_with_nobody():
+    rows = [{"input_ids": [[5], [8], [9]], "speaker_ids": [1, 2, 1]}, {"input_ids": [[9]], "speaker_ids": [1]}]
+    assert PreCodeDataCollator()(rows)["speaker_ids"].tolist() == [[1, 2, 1], [1, 0, 0]]
+
+
 def test_negatives_are_padded_on_their_own():
     rows = [{"input_ids": [[5, 6, 7]], "negative_input_ids": [[1], [2, 4]]}]
     batch = PreCodeDataCollator()(rows)

@@ -25,6 +25,21 @@ def test_rows_are_those_of_the_dataset(dataset):
     assert listed(EncodedDialogues(picked)[i] for i in range(3)) == picked["input_ids"][:]
 
 
+def test_speakers_come_along_where_the_dataset_has_them(dataset):
+    speakers = [[1 + u % 3 for u in range(len(row))] for row in ROWS]
+    parts = [
+        Dataset.from_dict({"speaker_ids": speakers[part], "labels": speakers[part], "input_ids": ROWS[part]})
+        for part in (slice(0, 7), slice(7, 8), slice(8, 30))
+    ]
+    named = concatenate_datasets(parts).select(range(3, 30))
+    dialogues = EncodedDialogues(named)
+    assert listed(dialogues[i] for i in range(27)) == ROWS[3:]
+    assert [dialogues[i]["speaker_ids"].tolist() for i in range(27)] == speakers[3:]
+    assert np.shares_memory(dialogues[3]["speaker_ids"], dialogues[3]["speaker_ids"])
+    assert DialoguesWithNegatives(dialogues, 10, seed=0)[4].keys() == {"input_ids", "speaker_ids", "negative_input_ids"}
+    assert "speaker_ids" not in EncodedDialogues(dataset)[0]
+
+
 def test_sizes_are_counted(dataset):
     utterances, tokens = EncodedDialogues(dataset).sizes()
     assert utterances.tolist() == [len(row) for row in ROWS]

@@ -1,4 +1,4 @@
-"""What `BiGRU` promises: the numbers of `nn.GRU`, forward and backward, for sequences without padding."""
+"""What `GRU` promises: the numbers of `nn.GRU`, forward and backward, for sequences without padding."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
-from modeling_precode.gru import BiGRU, join
+from modeling_precode.gru import GRU, join
 from modeling_precode.kernels import kernels_for
 from modeling_precode.pooling import pool
 from modeling_precode.steps import BLOCK, Steps
@@ -18,12 +18,13 @@ from modeling_precode.steps import BLOCK, Steps
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("lengths", [[1], [1, 1], [4, 4, 4], [3, 1, 9, 9, 4]])
-def test_states_and_gradients_are_those_of_pytorch(lengths):
+def test_states_and_gradients_are_those_of_pytorch(lengths, bidirectional):
     """Inputs that stand at several places have the sum of the places' gradients."""
     torch.manual_seed(0)
-    ours = BiGRU(7, 5).double()
-    theirs = nn.GRU(7, 5, bidirectional=True).double()
+    ours = GRU(7, 5, bidirectional).double()
+    theirs = nn.GRU(7, 5, bidirectional=bidirectional).double()
     theirs.load_state_dict(ours.state_dict())
     inputs = torch.randn(4, 7, dtype=torch.double)
     index = torch.randint(0, 4, (sum(lengths),))
@@ -48,8 +49,16 @@ def test_states_and_gradients_are_those_of_pytorch(lengths):
         torch.testing.assert_close(our, their, rtol=1e-10, atol=1e-12)
 
 
+def test_step_by_step_the_states_are_those_of_the_sequence():
+    gru, steps, inputs = GRU(7, 5, bidirectional=False), Steps.of([4]), torch.randn(4, 7)
+    states = [None]
+    for row in inputs:
+        states.append(gru.step(row.unsqueeze(0), states[-1]))
+    torch.testing.assert_close(torch.cat(states[1:]), join(gru(inputs, steps.items, steps), steps))
+
+
 def test_it_trains_under_bfloat16_autocast():
-    gru, steps = BiGRU(7, 5), Steps.of([3, 2])
+    gru, steps = GRU(7, 5), Steps.of([3, 2])
     with torch.autocast("cpu", dtype=torch.bfloat16):
         states = gru(torch.randn(5, 7), steps.items, steps)
     states.float().sum().backward()
@@ -58,12 +67,13 @@ def test_it_trains_under_bfloat16_autocast():
 
 
 @pytest.mark.skipif(kernels_for(torch.zeros(1)) is None, reason="no C compiler, so no kernels")
+@pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("size", [3, 40])
-def test_the_compiled_kernels_give_the_numbers_of_pytorch(monkeypatch, size):
+def test_the_compiled_kernels_give_the_numbers_of_pytorch(monkeypatch, size, bidirectional):
     """Over several blocks, with and without gradients."""
     torch.manual_seed(0)
     lengths = torch.randint(1, 9, (2 * BLOCK + 50,)).tolist()
-    steps, gru = Steps.of(lengths), BiGRU(7, size)
+    steps, gru = Steps.of(lengths), GRU(7, size, bidirectional)
     inputs, index = torch.randn(30, 7), torch.randint(0, 30, (2, sum(lengths)))
     results = []
     for use in ("1", "0"):
@@ -91,9 +101,9 @@ def test_a_maximum_that_is_reached_twice_passes_its_gradient_once(monkeypatch):
 def test_without_a_compiler_pytorch_does_the_work(tmp_path):
     code = """if True:
         import torch
-        from modeling_precode.gru import BiGRU, Steps
+        from modeling_precode.gru import GRU, Steps
         from modeling_precode.kernels import kernels_for
-        states = BiGRU(2, 2)(torch.zeros(1, 2), torch.zeros(2, 1, dtype=torch.long), Steps.of([1]))
+        states = GRU(2, 2)(torch.zeros(1, 2), torch.zeros(2, 1, dtype=torch.long), Steps.of([1]))
         print(kernels_for(states), states.shape)
     """
     environment = {**os.environ, "CC": "no-such-compiler", "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}

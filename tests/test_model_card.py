@@ -9,7 +9,8 @@ from huggingface_hub import ModelCard
 
 from data_scripts import load_corpus
 from data_scripts.dataset_card import corpus_facts
-from modeling_precode.model_card import hyper_parameters, push_checkpoint, run_summary, write_model_card
+from modeling_precode import PreCodeConfig
+from modeling_precode.model_card import hyper_parameters, model_facts, push_checkpoint, run_summary, write_model_card
 
 
 def facts(**changed) -> dict:
@@ -36,7 +37,7 @@ def summary(**changed) -> dict:
         "facts": facts(),
         "settings": {"learning_rate": 0.002, "dropout": 0.5},
         "leakage": {"The test split against the training split": ["1 of 280 dialogues (0.4%) stand there whole"]},
-        "seeds": {"runs": [1, 3], "mean": {"macro_f1": 0.38}, "deviation": {"macro_f1": 0.0042}},
+        "seeds": {"split": "test", "runs": [1, 3], "mean": {"macro_f1": 0.38}, "deviation": {"macro_f1": 0.0042}},
     }
     return run_summary(**{**known, **changed})
 
@@ -138,6 +139,25 @@ def test_a_corpus_is_counted_split_by_split():
         assert counted["splits"][split]["labels"]["joy"] == joys
 
 
+@pytest.mark.parametrize(("causal", "said"), [(True, "never changes"), (False, "may change"), (None, "may change")])
+def test_it_says_in_which_direction_the_model_reads(tmp_path, causal, said):
+    """A summary of before there was a choice says nothing."""
+    model = None if causal is None else model_facts(PreCodeConfig(causal=causal))
+    for task in ("erc", "convcom"):
+        assert (
+            f"what it makes of an utterance {said} when the dialogue goes on"
+            in card(tmp_path, {"model": model}, task).text
+        )
+
+
+def test_it_says_how_many_speakers_the_model_tells_apart(tmp_path):
+    assert (
+        "it tells 8 of a conversation apart"
+        in card(tmp_path, {"model": model_facts(PreCodeConfig(max_speakers=8))}).text
+    )
+    assert "Name the speakers" not in card(tmp_path, {"model": model_facts(PreCodeConfig())}).text
+
+
 def test_settings_are_those_that_change_a_result():
     @dataclass
     class Base:
@@ -147,9 +167,9 @@ def test_settings_are_those_that_change_a_result():
     class Arguments(Base):
         output_dir: str = "somewhere"
         dropout: float = 0.2
-        size: str | None = None
+        patience: int | None = None
 
-    assert hyper_parameters(Arguments()) == {"dropout": 0.2}
+    assert hyper_parameters({"size": "mid"}, Arguments()) == {"size": "mid", "dropout": 0.2}
 
 
 def test_the_command_can_be_pasted(monkeypatch):

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 import run_finetune
 import run_pretrain
-from modeling_precode import PreCodeForConversationCompletion
+from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 from modeling_precode.batches import DialogueBatches
 from modeling_precode.checkpoints import checkpoints, newest_checkpoint
 from modeling_precode.finetuning import DialogueTrainer
@@ -312,9 +312,34 @@ def test_a_loss_that_is_no_number_stops_finetuning_too(train, tmp_path):
         train(run_finetune, tmp_path / "run", "--seeds 1 --learning_rate 1e38 --num_train_epochs 2")
     [folder] = tmp_path.rglob("nonfinite-*")
     assert len(json.loads((folder / "dialogues.json").read_text())) == 8
+    [[batch]] = torch.load(folder / "batches.pt", weights_only=True)
+    assert not math.isfinite(PreCodeForUtteranceClassification.from_pretrained(folder)(**batch).loss.item())
     assert {"batches.pt", "model.safetensors", "optimizer.pt"} <= {path.name for path in folder.iterdir()}
 
 
+def test_a_gradient_that_is_no_number_stops_finetuning_before_the_step(train, tmp_path, monkeypatch, corpus):
+    train(run_finetune, tmp_path / "start", "--seeds 1 --max_steps 1")
+    model = PreCodeForUtteranceClassification.from_pretrained(tmp_path / "start")
+    with torch.no_grad():
+        model.classifier.output.weight *= 1e25
+    model.save_pretrained(tmp_path / "start")
+    command = f"--model {tmp_path / 'start'} --corpus custom --data_dir {corpus} --output_dir {tmp_path / 'run'}"
+    monkeypatch.setattr(sys, "argv", [run_finetune.__file__, *command.split()])
+    with pytest.raises(ValueError, match=r"step 1: the gradient is inf for the dialogues .*nonfinite-1 has"):
+        run_finetune.main()
+    [folder] = tmp_path.rglob("nonfinite-1")
+    assert_same_weights(tmp_path / "start", folder)
+
+
+@pytest.fixture
+def ctrl_c():
+    """As at a terminal: the processes that run tests side by side ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_second_signal_ends_at_once():
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGINT)

@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from data_scripts import load_corpus
 from modeling_precode import ERCScores, PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 
 ROOT = Path(__file__).resolve().parents[1]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 SMALL = ["--hidden_size", "16", "--word_vector_size", "16", "--dropout", "0.1", "--learning_rate", "0.01"]
 PRETRAIN = [*SMALL, "--max_steps", "60", "--eval_steps", "30", "--batch_size", "16"]
 
@@ -125,6 +128,9 @@ def test_finetuning_reports_seeds_and_leaves_a_checkpoint_that_labels(finetuned)
     assert results["test_standard_deviation"]["macro_f1"] == pytest.approx(abs(tests[0] - tests[1]) / 2**0.5)
     assert f"macro_f1 {sum(tests) / 2:.4f} ± " in printed
     assert min(tests) > 0.9
+    for settings in (results["settings"], results["runs"][0]["settings"]):
+        assert settings["learning_rate"] == 0.01
+        assert not {"size", "pooling_length", "text_mode"} & set(settings), "the checkpoint says these"
 
     emotions = pipeline("conversation-emotion", model=str(folder))
     labels = [turn["label"] for turn in emotions(["cake and dance and song", "a gift, a party!", "laugh, friend"])]
@@ -193,6 +199,43 @@ def test_from_scratch_with_word_vectors_and_class_weights(corpus, tmp_path):
     embedding = load_file(folder / "model.safetensors")["precode.utterance_encoder.word_embedding.weight"]
     torch.testing.assert_close(embedding[2:].norm(dim=1), torch.ones(len(words)))
     assert "micro_f1_without_neutral" in read(folder / "results.json")["scores"]["test"]
+
+
+def test_a_trial_leaves_the_test_split_alone_and_may_train_on_a_part_from_parts(pretrained, corpus, tmp_path):
+    folder = tmp_path / "trial"
+    result = run(
+        *("run_finetune.py", "--model", str(pretrained), "--corpus", "custom", "--data_dir", str(corpus)),
+        *("--output_dir", str(folder), "--num_train_epochs", "1", "--score_test", "false", "--learning_rate", "1e-9"),
+        *("--train_fraction", "0.25", "--transferred_parts", "word_vectors", "conversation_encoder"),
+    )
+    results = read(folder / "finetune_results.json")
+    assert set(results["runs"][0]["scores"]) == {"validation"} and "validation over 1 seed(s)" in result.stdout
+    assert "test not scored" in results["runs"][0]["selection"] and not (folder / "test_predictions.jsonl").exists()
+    assert "Validation split over 1 seed(s)" in (folder / "README.md").read_text()
+    dialogues = results["runs"][0]["facts"]["splits"]["train"]["dialogues"]
+    assert dialogues == round(0.25 * len(load_corpus("custom", str(corpus))["train"]))
+    # At this learning rate, what was taken from the checkpoint is still there, and only that.
+    before, after = (load_file(path / "model.safetensors") for path in (pretrained, folder))
+    same = {name for name, weight in after.items() if torch.allclose(weight, before.get(name, weight + 1), atol=1e-6)}
+    encoders = {name for name in after if name.startswith("precode.")}
+    changed = {name for name in encoders if "utterance_encoder" in name and "word_embedding" not in name}
+    assert same == encoders - changed
+
+
+def test_a_causal_encoder_is_pretrained_and_fine_tuned(corpus, tmp_path):
+    """The checkpoint says its direction to the second script."""
+    data, first, second = ["--corpus", "custom", "--data_dir", str(corpus)], tmp_path / "first", tmp_path / "second"
+    run("run_pretrain.py", *data, "--output_dir", str(first), *PRETRAIN, "--causal")
+    assert read(first / "pretrain_results.json")["scores"]["test"]["R_11@1"] > 0.15
+    run("run_finetune.py", *data, "--model", str(first), "--num_train_epochs", "2", "--output_dir", str(second))
+    assert "never changes when the dialogue goes on" in (second / "README.md").read_text(encoding="utf-8")
+    live = pipeline("conversation-emotion", model=str(second)).stream()
+    assert [live(text)["label"] for text in ("cake and dance and song", "a gift, a party!")] == ["joy"] * 2
+    result = run(
+        *("run_finetune.py", *data, "--model", str(first), "--causal", "--output_dir", str(tmp_path / "third")),
+        check=False,
+    )
+    assert "error: --causal is for a model from scratch" in result.stderr
 
 
 def test_a_failing_push_does_not_cost_the_run(pretrained, corpus, tmp_path):
@@ -341,27 +384,33 @@ BAD_INPUT = {
         lambda tmp: ["run_pretrain.py", "--corpus", str(saved_dataset(tmp / "d"))],
         ["no split validation, test", "train"],
     ),
+    "a schedule of another recipe": (
+        lambda tmp: ["run_finetune.py", "--recipe", "original", "--lr_scheduler_type", "cosine"],
+        ["--lr_scheduler_type reduce_lr_on_plateau; got cosine", '--lr_scheduler_kwargs \'{"factor": 0.9'],
+    ),
     "too few dialogues": (
         lambda tmp: [
             "run_pretrain.py",
             *CUSTOM,
             str(write_corpus(tmp / "c", sizes=(("train", 20), ("validation", 4), ("test", 20)))),
         ],
-        ["10 negatives", "at least 11 dialogues; got 4"],
+        ["split validation: 10 negatives", "at least 11 dialogues; got 4"],
     ),
 }
 
 
+@pytest.mark.usefixtures("no_state_of_another_test")
 @pytest.mark.parametrize("case", BAD_INPUT)
-def test_bad_input_ends_with_one_line_and_leaves_nothing(case, tmp_path):
+def test_bad_input_ends_with_one_line_and_leaves_nothing(case, tmp_path, monkeypatch):
     make_command, expected = BAD_INPUT[case]
+    script, *arguments = make_command(tmp_path)
     output = tmp_path / "output"
-    result = run(*make_command(tmp_path), "--output_dir", str(output), check=False)
-    assert result.returncode != 0
-    [line] = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert "Traceback" not in result.stderr
+    monkeypatch.setattr(sys, "argv", [script, *arguments, "--output_dir", str(output)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+    assert re.fullmatch("error: .*", end.value.code)
     for part in expected:
-        assert part in line
+        assert part in end.value.code
     assert not output.exists()
 
 
@@ -380,22 +429,6 @@ def test_a_missing_tracker_stops_the_run_at_the_start(tmp_path):
     result = run("run_pretrain.py", "--report_to", "wandb", "--output_dir", str(tmp_path / "output"), check=False)
     assert result.stderr.splitlines()[-1] == "error: --report_to wandb: not installed; pip install wandb"
     assert not (tmp_path / "output").exists()
-
-
-def torchrun(*arguments: str) -> str:
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    return run(*launch, *arguments, OMP_NUM_THREADS="1").stdout
-
-
-def test_two_processes_finetune_together(corpus, tmp_path):
-    folder = tmp_path / "two"
-    common = ["--corpus", "custom", "--data_dir", str(corpus), "--per_device_eval_batch_size", "7"]
-    printed = torchrun("run_finetune.py", *common, *SMALL, "--num_train_epochs", "2", "--output_dir", str(folder))
-    assert printed.count("The checkpoint of the seed") == 1
-    assert "2 process(es)" in printed
-    rows = (folder / "test_predictions.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(rows) == 30
-    assert read(folder / "results.json")["scores"]["test"]["macro_f1"] > 0.5
 
 
 def test_the_negatives_of_an_evaluation_are_the_same_every_time(pretrained, corpus, tmp_path):

@@ -11,16 +11,17 @@ import torch
 from accelerate.state import AcceleratorState
 from corpus_of_topics import write_corpus
 from safetensors.torch import load_file
-from test_scripts import run
+from test_scripts import TORCHRUN, run
 
 import run_finetune
 import run_pretrain
+from modeling_precode import PreCodeModel, PreCodeTokenizer
 from modeling_precode.arguments import use_cores
 
 TINY = "--corpus custom --hidden_size 8 --word_vector_size 8 --dropout 0"
 PRETRAIN = "--batch_size 16 --eval_steps 6 --max_steps 12 --logging_steps 1 --learning_rate 0.01"
-LAUNCH = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
-LAUNCH = [*LAUNCH.split(), "--dynamo_backend", "no"]
+LAUNCH = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --main_process_port 0"
+LAUNCH = [*LAUNCH.split(), "--mixed_precision", "no", "--dynamo_backend", "no"]
 
 pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
 
@@ -62,7 +63,7 @@ def test_two_processes_have_the_losses_and_the_evaluations_of_one_in_pretraining
     """Shares are uneven, steps have several batches, and candidates come from the batches of both processes."""
     alone = train(SEVERAL)
     arguments = f"{TINY} {SEVERAL} --data_dir {corpus} --output_dir {tmp_path / 'two'}"
-    printed = run(*LAUNCH, "run_pretrain.py", *arguments.split(), OMP_NUM_THREADS="1").stdout
+    printed = run(*LAUNCH, "run_pretrain.py", *arguments.split()).stdout
     assert "2 process(es) of 1 thread(s)" in printed
     together = json.loads((tmp_path / "two" / "pretrain_results.json").read_text())
     assert len(alone["training_log"]) == 50
@@ -79,7 +80,7 @@ def test_two_processes_have_the_losses_and_the_evaluations_of_one_in_pretraining
 def test_in_batch_candidates_can_be_those_of_a_process(train, corpus, tmp_path):
     """Half the candidates are easier to tell apart; at the start, the loss is the logarithm of their number."""
     arguments = f"{TINY} {PRETRAIN} --batch_size 32 --max_steps 2 --data_dir {corpus} --output_dir {tmp_path / 'two'}"
-    run(*LAUNCH, "run_pretrain.py", *arguments.split(), "--in_batch_candidates", "process", OMP_NUM_THREADS="1")
+    run(*LAUNCH, "run_pretrain.py", *arguments.split(), "--in_batch_candidates", "process")
     together = json.loads((tmp_path / "two" / "pretrain_results.json").read_text())
     alone = train(f"{PRETRAIN} --batch_size 32 --max_steps 2")
     assert column(alone, "loss")[0] - column(together, "loss")[0] == pytest.approx(math.log(2), abs=0.1)
@@ -90,8 +91,9 @@ def test_two_processes_have_the_losses_and_the_scores_of_one_in_finetuning(train
     common += " --per_device_eval_batch_size 6 --gradient_accumulation_steps 2"
     alone = train(f"{common} --per_device_train_batch_size 10", run_finetune)
     arguments = f"{TINY} {common} --per_device_train_batch_size 5 --data_dir {corpus} --output_dir {tmp_path / 'two'}"
-    printed = run(*LAUNCH, "run_finetune.py", *arguments.split(), OMP_NUM_THREADS="1").stdout
+    printed = run(*TORCHRUN, "run_finetune.py", *arguments.split()).stdout
     assert "2 process(es) of 1 thread(s)" in printed
+    assert printed.count("The checkpoint of the seed") == 1
     histories = [
         json.loads((folder / "seed_1" / "results.json").read_text())["history"]
         for folder in (alone["folder"], tmp_path / "two")
@@ -121,6 +123,13 @@ def test_bf16_computes_in_half_precision_and_keeps_whole_weights(train):
     assert column(half, "loss") != column(plain, "loss")
     assert column(half, "loss") == pytest.approx(column(plain, "loss"), rel=0.02)
     assert {weight.dtype for weight in weights(half).values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("script", [run_pretrain, run_finetune])
+def test_no_batch_has_its_places_worked_out_on_the_device(train, monkeypatch, script):
+    """A GPU would wait for that, in every step."""
+    monkeypatch.delattr(PreCodeModel, "layout")
+    train("--max_steps 2", script)
 
 
 def test_a_clipped_gradient_moves_the_weights_less(train):
@@ -177,6 +186,13 @@ def test_a_process_takes_its_share_of_the_cores_unless_told_otherwise(monkeypatc
             assert torch.get_num_threads() == max(cores // processes, 1)
     finally:
         torch.set_num_threads(threads)
+
+
+def test_the_vocabulary_is_counted_once_for_all_seeds(train, monkeypatch):
+    counted, original = [], PreCodeTokenizer.train
+    monkeypatch.setattr(PreCodeTokenizer, "train", lambda *args: counted.append(None) or original(*args))
+    train("--seeds 1 2 --max_steps 1", run_finetune)
+    assert len(counted) == 1
 
 
 def test_a_push_that_fails_while_training_does_not_cost_the_run(train, capfd):

@@ -6,19 +6,9 @@ import pytest
 
 from data_scripts import load_corpus
 
-SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
-
 
 def pytest_configure(config):
     datasets.disable_progress_bars()
-
-
-@pytest.fixture
-def shared_data() -> Path:
-    """The folder of real corpora beside the repository."""
-    if not SHARED_DATA.is_dir():
-        pytest.skip(f"no real corpora: {SHARED_DATA} is not there")
-    return SHARED_DATA
 
 
 @pytest.fixture

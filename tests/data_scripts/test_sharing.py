@@ -12,6 +12,7 @@ from hub_repositories import Repository, StoredFile
 from test_scripts import run
 
 from data_scripts import label_names
+from data_scripts.dataset_card import corpus_facts
 from data_scripts.sharing import export_corpus, push_corpus
 
 REPOSITORY = "someone/corpus"
@@ -50,6 +51,13 @@ def test_rows_and_labels_are_read_back_the_same(corpus, load, tmp_path):
     assert_same(folder, corpus, tmp_path / "read")
     assert label_names(load(str(folder))) == ["anger", "joy"]
     assert sorted(path.name for path in folder.parent.iterdir()) == ["export"]
+
+
+def test_source_and_licence_are_read_back_too(load, tmp_path):
+    corpus = load("sample")
+    export_corpus(corpus, tmp_path / "export", "sample")
+    assert corpus_facts(load(str(tmp_path / "export")), "custom") == corpus_facts(corpus, "sample")
+    assert corpus_facts(corpus, "sample")["licence"] == "CC0-1.0"
 
 
 def test_negatives_are_read_back_too(tmp_path):

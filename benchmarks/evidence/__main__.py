@@ -1,0 +1,89 @@
+"""Run the experiments that have no result yet, and print the tables of all.
+
+python -m benchmarks.evidence --data_dir DATA
+python -m benchmarks.evidence --results benchmarks/evidence/results.jsonl --write RESULTS.md   # runs nothing
+"""
+
+import argparse
+import os
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+from modeling_precode import PreCodeTokenizer
+from modeling_precode.arguments import start_output
+
+from .baselines import add_baselines, completion_baseline
+from .experiments import Experiments, Run, Study
+from .report import write_report
+from .results import Results
+from .runner import Runner
+from .significance import paired_bootstrap
+
+HERE = Path(__file__).resolve().parent
+
+
+def comparison_key(first: Run, second: Run) -> str:
+    seeds = [first.seeds, second.seeds]
+    return sha256(f"{first.key} {second.key} {seeds}".encode()).hexdigest()[:12]
+
+
+def add_comparisons(studies: list[Study], runner: Runner) -> None:
+    """Test the differences that the studies ask for, where all seeds of both are there."""
+    for study in studies:
+        for first, second in study.compared:
+            for (corpus, variant, value), run in study.runs.items():
+                other = study.runs.get((corpus, second, value))
+                if variant != first or other is None or runner.missing(run) or runner.missing(other):
+                    continue
+                key = comparison_key(run, other)
+                folders = [runner.folder(one) for one in (run, other)]
+                files = [
+                    [folder / f"seed_{seed}" / "test_predictions.jsonl" for seed in one.seeds]
+                    for folder, one in zip(folders, (run, other), strict=True)
+                ]
+                if runner.results.get(key) or not all(path.is_file() for paths in files for path in paths):
+                    continue
+                scores = paired_bootstrap(*files, excluded=run.settings.get("excluded_label"))
+                line = {"key": key, "seed": None, "comparison": [run.key, other.key], "seeds": list(run.seeds)}
+                runner.results.add({**line, "scores": scores})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data_dir", type=Path, help="holds the corpora; without it, nothing is run")
+    parser.add_argument("--experiments", type=Path, default=HERE / "experiments.yaml")
+    parser.add_argument("--studies", nargs="*", help="only these, and what they start from (default: all)")
+    parser.add_argument("--pretraining", nargs="*", help="of pre-training, only these and what studies start from")
+    parser.add_argument("--results", type=Path, default=Path("build/evidence/results.jsonl"))
+    parser.add_argument("--output_dir", type=Path, default=Path("build/evidence"), help="of checkpoints and logs")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="fine-tuning runs at once, a thread each")
+    parser.add_argument("--write", type=Path, help="put the tables between the markers of this file")
+    args = parser.parse_args()
+    start_output(main_process=True)
+    experiments, results = Experiments.read(args.experiments), Results(args.results)
+    for given, known in (
+        (args.studies, [study.name for study in experiments.studies]),
+        (args.pretraining, [*experiments.pretraining]),
+    ):
+        if unknown := set(given or ()) - set(known):
+            parser.error(f"{', '.join(sorted(unknown))}: unknown; known are {', '.join(known)}")
+    if args.data_dir:
+        studies = [study for study in experiments.studies if args.studies is None or study.name in args.studies]
+        names = experiments.pretraining if args.pretraining is None else args.pretraining
+        chosen = replace(
+            experiments, pretraining={name: experiments.pretraining[name] for name in names}, studies=studies
+        )
+        runner = Runner(args.data_dir.resolve(), args.output_dir.resolve(), results, args.jobs)
+        runner.run(chosen.runs())
+        add_comparisons(studies, runner)
+        add_baselines(experiments.corpora, experiments.metrics, runner.data_dir, results)
+        first = next(iter(experiments.pretraining.values()))
+        if (runner.folder(first) / "tokenizer_config.json").is_file():
+            tokenizer = PreCodeTokenizer.from_pretrained(runner.folder(first))
+            completion_baseline(experiments.corpora[first.corpus], runner.data_dir, tokenizer, results)
+    write_report(experiments, results, comparison_key, args.write)
+
+
+if __name__ == "__main__":
+    main()

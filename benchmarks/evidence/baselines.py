@@ -1,0 +1,146 @@
+"""What no neural network is needed for: the most frequent label, a bag of words with a linear model, and for
+Conversation Completion the candidate that shares words with its dialogue."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import DatasetDict
+from scipy.sparse import csr_matrix, diags
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from data_scripts import label_names, load_corpus
+from data_scripts.options import parse_options
+from modeling_precode import ConvComRecall, DialoguesWithNegatives, ERCScores, PreCodeTokenizer, encode_dialogues
+
+from .results import Results
+
+INVERSE_PENALTIES = (0.3, 1.0, 3.0, 10.0)
+# Utterances on each side that make up the context of the bag of words.
+WINDOWS = (1, 2, 4, 8, 1000)
+
+
+def key_of(name: str, corpus: dict[str, Any]) -> str:
+    return sha256(json.dumps([name, corpus], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def add_baselines(corpora: dict[str, dict], metrics: dict[str, str], data_dir: Path, results: Results) -> None:
+    """Add the lines of all baselines that are not there yet.
+
+    Args:
+        corpora: name -> the arguments that read it.
+        metrics: labelled corpus -> the dev metric that chooses the penalty.
+    """
+    for name, metric in metrics.items():
+        corpus = corpora[name]
+        keys = {kind: key_of(kind, corpus) for kind in ("majority", "bag of words")}
+        if all(results.get(key) for key in keys.values()) or not (data_dir / corpus["data_dir"]).exists():
+            continue
+        found = load(corpus, data_dir)
+        for kind, scores in emotion_baselines(found, metric).items():
+            results.add({"key": keys[kind], "seed": None, "baseline": kind, "settings": corpus, **scores})
+
+
+def load(corpus: dict[str, Any], data_dir: Path) -> DatasetDict:
+    options = parse_options(corpus.get("corpus_options", []), "corpus_options")
+    return load_corpus(corpus["corpus"], data_dir / corpus["data_dir"], **options)
+
+
+def emotion_baselines(corpus: DatasetDict, metric: str) -> dict[str, dict[str, Any]]:
+    """Scores of the most frequent label, and of the linear model whose penalty does best on the validation split."""
+    names = label_names(corpus)
+    excluded = metric.removeprefix("micro_f1_without_") if metric.startswith("micro_f1_without_") else None
+    texts, labels = {}, {}
+    for split, rows in corpus.items():
+        pairs = [
+            pair
+            for utterances, row in zip(rows["utterances"], rows["labels"], strict=True)
+            for pair in zip(utterances, row, strict=True)
+            if pair[1] >= 0
+        ]
+        texts[split], labels[split] = [text for text, _ in pairs], np.array([label for _, label in pairs])
+
+    def score(predictions: dict[str, np.ndarray]) -> dict[str, dict]:
+        return {
+            split: ERCScores().compute(
+                predictions=found, references=labels[split], label_names=names, excluded_label=excluded
+            )
+            for split, found in predictions.items()
+        }
+
+    most = np.bincount(labels["train"]).argmax()
+    majority = score({split: np.full(len(labels[split]), most) for split in ("validation", "test")})
+    words = TfidfVectorizer(token_pattern=r"[a-z']+|[!?]", ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    counts = {"train": words.fit_transform(texts["train"])}
+    counts |= {split: words.transform(texts[split]) for split in ("validation", "test")}
+    best, chosen = None, None
+    for penalty in INVERSE_PENALTIES:
+        for balance in (None, "balanced"):
+            model = LogisticRegression(C=penalty, class_weight=balance, max_iter=2000)
+            model.fit(counts["train"], labels["train"])
+            dev = score({"validation": model.predict(counts["validation"])})["validation"][metric]
+            if best is None or dev > best:
+                best, chosen, kept = dev, {"C": penalty, "class_weight": balance}, model
+    linear = score({split: kept.predict(counts[split]) for split in ("validation", "test")})
+    return {"majority": {"scores": majority}, "bag of words": {"scores": linear, "chosen": chosen}}
+
+
+def completion_baseline(corpus: dict[str, Any], data_dir: Path, tokenizer: PreCodeTokenizer, results: Results) -> None:
+    """Add the recall of a bag-of-words scorer on the negatives of `run_pretrain.py`'s own evaluation.
+
+    A candidate scores the cosine of its counts, weighted by inverse document frequency, with those of the utterances
+    around the target; how many, is chosen on the validation split.
+    """
+    key = key_of("bag-of-words completion", corpus)
+    if results.get(key):
+        return
+    found = load(corpus, data_dir)
+    frequencies = np.ones(len(tokenizer))
+    for batch in found["train"].iter(1000):
+        for dialogue in encode_dialogues(batch, tokenizer)["input_ids"]:
+            for word in {word for utterance in dialogue for word in utterance}:
+                frequencies[word] += 1
+    weights = np.log(len(found["train"]) / frequencies).clip(min=0)
+    logits = {split: bag_of_words_logits(found[split], tokenizer, weights) for split in ("validation", "test")}
+    dev = {window: recalls(scores) for window, scores in logits["validation"].items()}
+    best = max(dev, key=lambda window: dev[window]["R_11@1"])
+    scores = {"validation": dev[best], "test": recalls(logits["test"][best])}
+    line = {"key": key, "seed": None, "baseline": "bag-of-words completion", "settings": corpus}
+    results.add({**line, "scores": scores, "chosen": {"window": best}})
+
+
+def recalls(logits: np.ndarray) -> dict[str, float]:
+    return ConvComRecall().compute(predictions=logits, references=np.zeros(len(logits), dtype=int))
+
+
+def bag_of_words_logits(rows: Any, tokenizer: PreCodeTokenizer, weights: np.ndarray) -> dict[int, np.ndarray]:
+    """Window -> (targets, 11) cosines, the true utterance first."""
+    encoded = rows.map(encode_dialogues, batched=True, fn_kwargs={"tokenizer": tokenizer})
+    dialogues = encoded.filter(lambda ids: [len(row) >= 3 for row in ids], batched=True, input_columns="input_ids")
+    logits: dict[int, list[np.ndarray]] = {window: [] for window in WINDOWS}
+    for dialogue in DialoguesWithNegatives(dialogues, 10, 0):
+        utterances = _bags(dialogue["input_ids"], weights)
+        candidates, size = _normalised(utterances), utterances.shape[0]
+        negatives = _normalised(_bags(dialogue["negative_input_ids"], weights))
+        for window in WINDOWS:
+            distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
+            around = _normalised(csr_matrix((distance > 0) & (distance <= window)).astype(float) @ utterances)
+            true = np.asarray(around.multiply(candidates).sum(1))
+            logits[window].append(np.hstack([true, (around @ negatives.T).toarray()])[1:-1])
+    return {window: np.concatenate(rows) for window, rows in logits.items()}
+
+
+def _bags(utterances: list[list[int]], weights: np.ndarray) -> csr_matrix:
+    columns = np.concatenate(utterances)
+    bounds = np.cumsum([0, *map(len, utterances)])
+    bags = csr_matrix((weights[columns], columns, bounds), shape=(len(utterances), len(weights)))
+    bags.sum_duplicates()
+    return bags
+
+
+def _normalised(bags: csr_matrix) -> csr_matrix:
+    norms = np.sqrt(np.asarray(bags.multiply(bags).sum(1)).ravel())
+    return diags(1 / np.maximum(norms, 1e-12)) @ bags

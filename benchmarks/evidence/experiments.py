@@ -1,0 +1,165 @@
+"""The experiments of a file: which runs there are, what each starts from, and which belong to a study."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PRETRAIN, FINETUNE = "run_pretrain.py", "run_finetune.py"
+# Arguments that are paths below the data folder.
+PATHS = ("data_dir", "word_vectors")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A call of a training script.
+
+    Args:
+        script: its file.
+        settings: its arguments, as in the file of the experiments: paths are below the data folder, and `history` is
+            none of the script's but the view of the corpus that it gets (`views.py`).
+        seeds: one result each.
+        start: the pre-training whose checkpoint it starts from.
+    """
+
+    script: str
+    settings: dict[str, Any]
+    seeds: tuple[int, ...]
+    start: "Run | None" = None
+
+    @property
+    def key(self) -> str:
+        """Of everything that changes the result but the seed."""
+        start = self.start and [self.start.key, *self.start.seeds]
+        return sha256(json.dumps([self.script, self.settings, start], sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def corpus(self) -> str:
+        return self.settings["corpus"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Runs that answer one question.
+
+    Args:
+        name: of the study.
+        runs: (corpus, variant, value on the axis or `None`) -> run.
+        axis: the argument that varies, for a plot.
+        compared: pairs of variants whose difference, the first less the second, is tested.
+    """
+
+    name: str
+    runs: dict[tuple[str, str, Any], Run]
+    axis: str | None = None
+    compared: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def corpora(self) -> list[str]:
+        return list(dict.fromkeys(corpus for corpus, _, _ in self.runs))
+
+    @property
+    def variants(self) -> list[str]:
+        return list(dict.fromkeys(variant for _, variant, _ in self.runs))
+
+    @property
+    def values(self) -> list[Any]:
+        return list(dict.fromkeys(value for _, _, value in self.runs))
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """Everything in a file.
+
+    Args:
+        corpora: name -> the arguments that read it.
+        metrics: labelled corpus -> the dev metric that chooses the checkpoint.
+        pretraining: name -> run.
+        studies: of fine-tuning.
+    """
+
+    corpora: dict[str, dict[str, Any]]
+    metrics: dict[str, str]
+    pretraining: dict[str, Run]
+    studies: list[Study]
+
+    @classmethod
+    def read(cls, path: Path) -> "Experiments":
+        """From YAML.
+
+        Raises:
+            ValueError: a name that the file does not define, or a key that nothing reads.
+        """
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        corpora = content["corpora"]
+        common = content["pretraining"]["settings"]
+        pretraining = {}
+        for name, settings in content["pretraining"]["runs"].items():
+            settings = {**common, **settings}
+            settings |= _known(corpora, settings["corpus"], path)
+            pretraining[name] = Run(PRETRAIN, settings, (settings.pop("seed", 1),))
+        studies = []
+        for name, study in content["studies"].items():
+            if unknown := study.keys() - {"corpora", "seeds", "variants", "over", "compare", "settings"}:
+                raise ValueError(f"{path}: study {name}: nothing reads {', '.join(sorted(unknown))}")
+            axis, values = next(iter(study["over"].items())) if "over" in study else (None, [None])
+            runs = {
+                (corpus, variant, value): _finetuning(content, study, corpus, settings, axis, value, pretraining, path)
+                for corpus in study["corpora"]
+                for variant, settings in study["variants"].items()
+                for value in values
+            }
+            studies.append(Study(name, runs, axis, [tuple(pair) for pair in study.get("compare", [])]))
+        metrics = {
+            corpus: run.settings["metric_for_best_model"]
+            for study in studies
+            for (corpus, _, _), run in study.runs.items()
+        }
+        return cls(corpora, metrics, pretraining, studies)
+
+    def runs(self) -> Iterator[Run]:
+        """Every run once, with all seeds that a study asks of it; what others start from comes first."""
+        finetuning = [run for study in self.studies for run in study.runs.values()]
+        starts = [run.start for run in finetuning if run.start]
+        merged: dict[str, Run] = {run.key: run for run in (*starts, *self.pretraining.values())}
+        for run in finetuning:
+            known = merged.get(run.key)
+            seeds = tuple(sorted({*run.seeds, *(known.seeds if known else ())}))
+            merged[run.key] = Run(run.script, run.settings, seeds, run.start)
+        yield from merged.values()
+
+
+def _known(names: dict[str, Any], name: str, path: Path) -> Any:
+    if name not in names:
+        raise ValueError(f"{path}: {name} is not defined; known are {', '.join(names)}")
+    return names[name]
+
+
+def _finetuning(
+    content: dict,
+    study: dict,
+    corpus: str,
+    variant: dict,
+    axis: str | None,
+    value: Any,
+    pretraining: dict[str, Run],
+    path: Path,
+) -> Run:
+    """The run of a variant: general settings, then those of the corpus, of the study, and of the variant."""
+    common = content["finetuning"]
+    settings = {
+        **common["settings"],
+        **_known(content["corpora"], corpus, path),
+        **common["corpora"].get(corpus, {}),
+        **study.get("settings", {}),
+        **variant,
+        **({axis: value} if axis else {}),
+    }
+    settings |= settings.pop("by_corpus", {}).get(corpus, {})
+    model = settings.pop("model", None)
+    start = _known(pretraining, model, path) if model else None
+    return Run(FINETUNE, settings, tuple(study["seeds"]), start)

@@ -1,0 +1,83 @@
+"""Plots of the studies and of pre-training, from the lines of the results alone."""
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+from .experiments import Run, Study  # noqa: E402
+from .results import Results  # noqa: E402
+from .tables import lines_of, score_of  # noqa: E402
+
+plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "precode"})
+COLOURS = ["#9a9a9a", "#3b6ea5", "#c8553d", "#6a994e", "#7b5ea7", "#d4a017"]
+
+
+def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f1") -> bool:
+    """A panel a corpus: the score on test over the study's axis, or a bar a variant; deviation over the seeds.
+
+    Returns whether there was anything to draw.
+    """
+    found: dict[str, dict[tuple[str, Any], list[float]]] = {}
+    for (corpus, variant, value), run in study.runs.items():
+        lines = lines_of(run, results)
+        if lines and "test" in lines[0]["scores"]:
+            found.setdefault(corpus, {})[variant, value] = [100 * score_of(line, "test", score) for line in lines]
+    if not found:
+        return False
+    figure, panels = plt.subplots(1, len(found), figsize=(3.3 * len(found), 2.9), squeeze=False, layout="constrained")
+    for panel, (corpus, values) in zip(panels[0], found.items(), strict=True):
+        variants = list(dict.fromkeys(variant for variant, _ in values))
+        if study.axis is None:
+            heights = [statistics.mean(values[variant, None]) for variant in variants]
+            errors = [_deviation(values[variant, None]) for variant in variants]
+            panel.barh(variants, heights, xerr=errors, color=COLOURS[: len(variants)], height=0.6)
+            panel.set_xlim(left=0.9 * min(heights))
+            panel.invert_yaxis()
+            panel.set_xlabel(f"{score.replace('_f1', ' F1')} on test")
+        else:
+            for variant, colour in zip(variants, COLOURS[1:], strict=False):
+                points = {value: scores for (name, value), scores in values.items() if name == variant}
+                places = [str(value) for value in points]
+                means = [statistics.mean(scores) for scores in points.values()]
+                errors = [_deviation(scores) for scores in points.values()]
+                panel.errorbar(places, means, errors, label=variant, color=colour, marker="o", capsize=3, markersize=4)
+            panel.set_xlabel(study.axis.replace("_", " "))
+            panel.set_ylabel(f"{score.replace('_f1', ' F1')} on test")
+        panel.set_title(corpus)
+    if study.axis is not None:
+        panels[0, 0].legend(frameon=False)
+    _save(figure, path)
+    return True
+
+
+def plot_completion(pretraining: dict[str, Run], results: Results, path: Path) -> bool:
+    """Recall on the validation films over the minutes of training."""
+    figure, panel = plt.subplots(figsize=(5.2, 3.1), layout="constrained")
+    drawn = False
+    for name, run in pretraining.items():
+        for line in lines_of(run, results):
+            minutes = [record["seconds"] / 60 for record in line["history"]]
+            panel.plot(minutes, [100 * record["R_11@1"] for record in line["history"]], marker=".", label=name)
+            drawn = True
+    panel.set_xlabel("minutes")
+    panel.set_ylabel("R_11@1 on validation films, %")
+    if drawn:
+        panel.legend(frameon=False)
+        _save(figure, path)
+    plt.close(figure)
+    return drawn
+
+
+def _deviation(values: list[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)

@@ -1,0 +1,47 @@
+"""Tables and plots of all results, printed, or put into a document."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from .experiments import Experiments, Run
+from .plots import plot_completion, plot_study
+from .results import Results
+from .tables import comparison_table, completion_table, label_table, lines_of, study_table
+
+
+def sections(experiments: Experiments, results: Results, key: Callable[[Run, Run], str]) -> dict[str, str]:
+    """Name of a section -> its tables."""
+    corpus = next(iter(experiments.pretraining.values())).corpus
+    found = {"completion": completion_table(experiments.pretraining, results, experiments.corpora[corpus])}
+    for study in experiments.studies:
+        if not any(lines_of(run, results) for run in study.runs.values()):
+            continue
+        found[study.name] = study_table(study, results, experiments.corpora, experiments.metrics)
+        if study.compared:
+            found[f"{study.name}, differences"] = comparison_table(study, results, key)
+        if study.axis is None and study.compared:
+            tables = [label_table(study, results, corpus) for corpus in study.corpora]
+            found[f"{study.name}, labels"] = "\n\n".join(table for table in tables if table.count("\n") > 1)
+    return found
+
+
+def write_report(
+    experiments: Experiments, results: Results, key: Callable[[Run, Run], str], document: Path | None
+) -> None:
+    """Print the tables; or put each between its markers `<!-- NAME -->` and `<!-- /NAME -->` in a document, and the
+    plots into the folder `plots` beside the results."""
+    found = sections(experiments, results, key)
+    if document is None:
+        for name, tables in found.items():
+            print(f"\n{name}\n\n{tables}")
+        return
+    text = document.read_text(encoding="utf-8")
+    for name, tables in found.items():
+        between = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
+        text = between.sub(lambda match, tables=tables: f"{match[1]}{tables}\n{match[2]}", text)
+    document.write_text(text, encoding="utf-8")
+    plots = results.path.parent / "plots"
+    plot_completion(experiments.pretraining, results, plots / "completion.svg")
+    for study in experiments.studies:
+        plot_study(study, results, plots / f"{study.name}.svg")

@@ -1,0 +1,48 @@
+"""Results as JSON Lines: a line for every run and seed, for every baseline, and for every comparison."""
+
+import json
+import os
+import platform
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+
+class Results:
+    """The lines of a file, by `key` and `seed`. A line is appended whole, and never changed."""
+
+    def __init__(self, path: Path):
+        self.path, self.lock = path, Lock()
+        self.lines: dict[tuple[str, int | None], dict[str, Any]] = {}
+        for number, text in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else (), 1):
+            try:
+                line = json.loads(text)
+                self.lines[line["key"], line["seed"]] = line
+            except (ValueError, KeyError) as error:
+                raise ValueError(f"{path}, line {number}: no result: {text[:60]!r}; delete the line") from error
+
+    def get(self, key: str, seed: int | None = None) -> dict[str, Any] | None:
+        return self.lines.get((key, seed))
+
+    def add(self, line: dict[str, Any]) -> None:
+        line = {**line, "machine": machine(), "date": f"{datetime.now(timezone.utc):%Y-%m-%d}"}
+        with self.lock:
+            self.lines[line["key"], line["seed"]] = line
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def machine() -> dict[str, Any]:
+    info = Path("/proc/cpuinfo")
+    names = (
+        [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        if info.exists()
+        else []
+    )
+    versions = {name: version(name) for name in ("precode", "torch", "transformers")}
+    return {"cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), **versions}

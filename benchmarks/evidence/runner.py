@@ -1,0 +1,117 @@
+"""Run what is not among the results yet: pre-training on all cores, then fine-tuning, a core each."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modeling_precode.checkpoints import read_json
+
+from .experiments import FINETUNE, PATHS, PRETRAIN, Run
+from .results import Results
+from .views import arguments as view_arguments
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Runner:
+    """Runs experiments, and keeps their results.
+
+    Args:
+        data_dir: holds the corpora.
+        output_dir: holds checkpoints and logs, which an interrupted run goes on from.
+        results: where a line a run and seed goes.
+        jobs: fine-tuning runs at once, each with one thread.
+    """
+
+    data_dir: Path
+    output_dir: Path
+    results: Results
+    jobs: int
+
+    def run(self, runs: Iterable[Run]) -> None:
+        runs = [run for run in runs if self.has_data(run)]
+        finetuning = [run for run in runs if run.script == FINETUNE and self.missing(run)]
+        needed = {run.start.key for run in finetuning if run.start}
+        for run in runs:
+            if run.script == PRETRAIN and (self.missing(run) or run.key in needed):
+                self.pretrain(run)
+        with ThreadPoolExecutor(self.jobs) as pool:
+            # The long ones first, so that no core is left alone with one at the end.
+            list(pool.map(self.finetune, sorted(finetuning, key=lambda run: run.corpus != "dailydialog")))
+
+    def has_data(self, run: Run) -> bool:
+        if "data_dir" not in run.settings or (self.data_dir / run.settings["data_dir"]).exists():
+            return True
+        print(f"{run.corpus}: left out, as there is no {self.data_dir / run.settings['data_dir']}", flush=True)
+        return False
+
+    def missing(self, run: Run) -> list[int]:
+        return [seed for seed in run.seeds if self.results.get(run.key, seed) is None]
+
+    def folder(self, run: Run) -> Path:
+        return self.output_dir / "runs" / f"{run.corpus}-{run.key}"
+
+    def pretrain(self, run: Run) -> None:
+        [seed] = run.seeds
+        file = self.folder(run) / "pretrain_results.json"
+        cpu_seconds = None
+        if not file.is_file():
+            cpu_seconds = self.call(run, {"seed": seed})
+        if self.missing(run):
+            found = read_json(file)
+            kept = {name: found[name] for name in ("scores", "history", "versions")}
+            self.results.add({**self.line(run, seed), "cpu_seconds": cpu_seconds, **kept})
+
+    def finetune(self, run: Run) -> None:
+        seeds = self.missing(run)
+        cpu_seconds = self.call(run, {"seeds": seeds}, OMP_NUM_THREADS="1")
+        for seed in seeds:
+            found = read_json(self.folder(run) / f"seed_{seed}" / "results.json")
+            epochs = sum("eval_loss" in record for record in found["history"])
+            more = {"cpu_seconds": round(cpu_seconds / len(seeds), 1), "epochs": epochs, "leakage": found["leakage"]}
+            self.results.add({**self.line(run, seed), **more, "scores": found["scores"], "versions": found["versions"]})
+
+    def line(self, run: Run, seed: int) -> dict[str, Any]:
+        start = run.start and {"key": run.start.key, "seed": run.start.seeds[0]}
+        return {"key": run.key, "seed": seed, "script": run.script, "settings": run.settings, "start": start}
+
+    def call(self, run: Run, seeds: dict[str, Any], **environment: str) -> float:
+        """Run a script, with its output in a file of the folder of logs. Returns the seconds of all cores together."""
+        folder = self.folder(run)
+        log = self.output_dir / "logs" / f"{folder.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, str(ROOT / run.script), *self.arguments(run, seeds)]
+        print(f"$ {shlex.join(command)}  # {log}", flush=True)
+        begun = time.perf_counter()
+        with open(log, "a", encoding="utf-8") as output:
+            environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+            _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            last = log.read_text(encoding="utf-8").strip().splitlines()[-1:]
+            raise RuntimeError(f"{folder.name} failed; its last line, of {log}: {''.join(last)}")
+        print(f"{folder.name}: {time.perf_counter() - begun:.0f} s", flush=True)
+        return usage.ru_utime + usage.ru_stime
+
+    def arguments(self, run: Run, seeds: dict[str, Any]) -> list[str]:
+        settings = dict(run.settings)
+        if "history" in settings:
+            settings = view_arguments(settings, self.data_dir, self.output_dir / "views")
+        for name in PATHS:
+            if name in settings:
+                settings[name] = self.data_dir / settings[name]
+        if run.start:
+            settings["model"] = self.folder(run.start)
+        settings |= {**seeds, "output_dir": self.folder(run), "resume_from_checkpoint": "latest"}
+        parts = []
+        for name, value in settings.items():
+            parts += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+        return parts

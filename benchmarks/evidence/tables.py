@@ -1,0 +1,104 @@
+"""Tables in Markdown, from the lines of the results alone."""
+
+import statistics
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .baselines import key_of
+from .experiments import Run, Study
+from .results import Results
+
+SCORES = {"weighted_f1": "weighted F1", "macro_f1": "macro F1", "WA": "WA", "UWA": "UWA"}
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    header = list(header)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *map(list, rows)))
+
+
+def lines_of(run: Run, results: Results) -> list[dict[str, Any]]:
+    return [line for seed in run.seeds if (line := results.get(run.key, seed))]
+
+
+def spread(values: list[float]) -> str:
+    """Mean and standard deviation, in percent."""
+    if not values:
+        return "–"
+    mean = f"{100 * statistics.mean(values):.1f}"
+    return f"{mean} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else mean
+
+
+def score_of(line: dict[str, Any], split: str, name: str) -> float:
+    return line["scores"][split][name]
+
+
+def study_table(study: Study, results: Results, corpora: dict[str, dict], metrics: dict[str, str]) -> str:
+    """A row a corpus and variant (and value): dev metric, scores on test, mean and deviation over the seeds."""
+    rows = []
+    for corpus in study.corpora:
+        metric = metrics[corpus]
+        names = [*SCORES, *([metric] if metric not in SCORES else [])]
+        for kind in ("majority", "bag of words"):
+            if study.axis is None and (line := results.get(key_of(kind, corpora[corpus]))):
+                tests = [f"{100 * score_of(line, 'test', name):.1f}" for name in names]
+                rows.append([corpus, kind, f"{100 * score_of(line, 'validation', metric):.1f}", *tests, ""])
+        for (name, variant, value), run in study.runs.items():
+            lines = lines_of(run, results)
+            if name != corpus or not lines:
+                continue
+            dev = spread([score_of(line, "validation", metric) for line in lines])
+            tested = "test" in lines[0]["scores"]
+            tests = [spread([score_of(line, "test", name) for line in lines] if tested else []) for name in names]
+            label = variant if value is None else f"{variant}, {study.axis} {value}"
+            rows.append([corpus, label, dev, *tests, str(len(lines))])
+    width = max((len(row) for row in rows), default=0)
+    micro = ["micro F1 without neutral"] * (width > 4 + len(SCORES))
+    rows = [[*row[:-1], *["–"] * (width - len(row)), row[-1]] for row in rows]
+    return table(["corpus", "model", "dev", *SCORES.values(), *micro, "seeds"], rows)
+
+
+def label_table(study: Study, results: Results, corpus: str) -> str:
+    """F1 of every label on test, a column a variant."""
+    columns = {variant: lines_of(run, results) for (name, variant, _), run in study.runs.items() if name == corpus}
+    columns = {variant: lines for variant, lines in columns.items() if lines}
+    labels = {} if not columns else next(iter(columns.values()))[0]["scores"]["test"]["per_label"]
+    rows = [
+        [label, str(found["support"])]
+        + [spread([line["scores"]["test"]["per_label"][label]["f1"] for line in lines]) for lines in columns.values()]
+        for label, found in labels.items()
+    ]
+    return table([f"{corpus}: F1 of", "in test", *columns], rows)
+
+
+def comparison_table(study: Study, results: Results, key: Callable[[Run, Run], str]) -> str:
+    """Differences of means over the seeds, with the paired bootstrap over dialogues."""
+    rows = []
+    for first, second in study.compared:
+        for (corpus, variant, value), run in study.runs.items():
+            other = study.runs.get((corpus, second, value))
+            line = results.get(key(run, other)) if variant == first and other else None
+            for name, found in (line["scores"] if line else {}).items():
+                interval = f"{100 * found['low']:+.1f} to {100 * found['high']:+.1f}"
+                what = f"{first} less {second}" + (f", {study.axis} {value}" if study.axis else "")
+                p = f"{found['p']:.4f}" if found["p"] > 0.0002 else "< 0.0002"
+                rows.append([corpus, what, name, f"{100 * found['difference']:+.1f}", interval, p])
+    return table(["corpus", "", "test", "difference", "95% of the draws", "p"], rows)
+
+
+def completion_table(pretraining: dict[str, Run], results: Results, corpus: dict[str, Any]) -> str:
+    """Recall on films never seen in training, a row a pre-training."""
+    rows = [["chance", "", "", "", "20.0", "40.0", "9.1", "18.2"]]
+    if line := results.get(key_of("bag-of-words completion", corpus)):
+        rows.append(["bag of words", "", "", "", *_recalls(line)])
+    for name, run in pretraining.items():
+        for line in lines_of(run, results):
+            last = line["history"][-1]
+            seconds = f"{last['seconds'] / 60:.0f} min"
+            dev = f"{100 * line['scores']['validation']['R_11@1']:.1f}"
+            rows.append([name, f"{last['step']:,}", f"{last['utterances']:,}", seconds, *_recalls(line), dev])
+    rows = [[*row, *[""] * (9 - len(row))] for row in rows]
+    return table(["", "steps", "utterances", "time", "R_5@1", "R_5@2", "R_11@1", "R_11@2", "dev R_11@1"], rows)
+
+
+def _recalls(line: dict[str, Any]) -> list[str]:
+    return [f"{100 * line['scores']['test'][name]:.1f}" for name in ("R_5@1", "R_5@2", "R_11@1", "R_11@2")]

@@ -1,0 +1,120 @@
+"""The harness of the experiments, run as a person runs it, and its statistics."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from corpus_of_topics import write_corpus
+from sklearn.metrics import f1_score
+
+from benchmarks.evidence.significance import confusions, macro_f1, micro_f1_without, paired_bootstrap, weighted_f1
+from benchmarks.evidence.views import utterances_alone
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = {"hidden_size": 16, "word_vector_size": 16, "min_count": 1}
+EXPERIMENTS = {
+    "corpora": {"custom": {"corpus": "custom", "data_dir": "topics"}, "meld": {"corpus": "meld", "data_dir": "meld"}},
+    "pretraining": {"settings": {"corpus": "custom"}, "runs": {"tiny": {**SMALL, "max_steps": 4, "eval_steps": 2}}},
+    "finetuning": {
+        "settings": {"num_train_epochs": 1, "metric_for_best_model": "weighted_f1"},
+        "corpora": {"custom": {"learning_rate": 0.01}},
+    },
+    "studies": {
+        "transfer": {
+            "corpora": ["custom", "meld"],
+            "seeds": [1, 2],
+            "variants": {"without context": {**SMALL, "history": 0}, "pre-trained": {"model": "tiny"}},
+            "compare": [["pre-trained", "without context"]],
+        }
+    },
+}
+
+
+def evidence(*arguments: str) -> str:
+    command = [sys.executable, "-m", "benchmarks.evidence", *arguments]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true"}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_experiments_are_run_once_and_told_in_tables_and_plots(tmp_path):
+    (tmp_path / "data").mkdir()
+    write_corpus(tmp_path / "data" / "topics")
+    experiments, results = tmp_path / "experiments.yaml", tmp_path / "results.jsonl"
+    experiments.write_text(yaml.safe_dump(EXPERIMENTS, sort_keys=False))
+    document = tmp_path / "RESULTS.md"
+    document.write_text("<!-- transfer -->\nold\n<!-- /transfer -->\nmine\n")
+    common = ("--experiments", str(experiments), "--results", str(results), "--output_dir", str(tmp_path / "out"))
+    output = evidence(*common, "--data_dir", str(tmp_path / "data"))
+    assert "meld: left out" in output and output.count("$ ") == 3
+    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    kinds = ["history" in line for line in lines], [line.get("baseline") for line in lines]
+    assert sum(kinds[0]) == 1 and {"majority", "bag of words", "bag-of-words completion"} <= set(kinds[1])
+    [comparison] = [line for line in lines if "comparison" in line]
+    runs = {line["key"]: [] for line in lines if line["seed"] and "history" not in line}
+    for line in lines:
+        if line["key"] in runs:
+            runs[line["key"]].append(line["scores"]["test"]["macro_f1"])
+    ours, theirs = (np.mean(runs[key]) for key in comparison["comparison"])
+    assert comparison["scores"]["macro_f1"]["difference"] == pytest.approx(ours - theirs)
+
+    before = results.read_bytes()
+    assert "$ " not in evidence(*common, "--data_dir", str(tmp_path / "data")) and results.read_bytes() == before
+    evidence(*common, "--write", str(document))
+    written = document.read_text()
+    assert "old" not in written and written.endswith("mine\n") and "| custom | pre-trained | " in written
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {"completion.svg", "transfer.svg"}
+
+
+def predictions(path: Path, gold: np.ndarray, predicted: np.ndarray) -> Path:
+    rows = zip(gold, predicted, strict=True)
+    lines = [
+        {"dialogue_id": f"{i:03}", "labels": g.tolist(), "predictions": p.tolist()} for i, (g, p) in enumerate(rows)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_the_scores_of_the_bootstrap_are_those_of_scikit_learn(tmp_path):
+    generator = np.random.default_rng(3)
+    gold, predicted = generator.choice(["a", "b", "c"], (2, 40, 6))
+    names, counts = confusions(predictions(tmp_path / "one", gold, predicted))
+    confusion = counts.sum(0)
+    flat = gold.ravel(), predicted.ravel()
+    assert macro_f1(confusion) == pytest.approx(f1_score(*flat, average="macro"))
+    assert weighted_f1(confusion) == pytest.approx(f1_score(*flat, average="weighted"))
+    micro = f1_score(*flat, labels=["b", "c"], average="micro")
+    assert micro_f1_without(confusion, names.index("a")) == pytest.approx(micro)
+
+
+def test_the_bootstrap_finds_a_difference_that_is_there_and_none_that_is_not(tmp_path):
+    generator = np.random.default_rng(5)
+    gold = generator.choice(["a", "b", "c"], (80, 8))
+
+    def system(name: str, right: float) -> list[Path]:
+        files = []
+        for seed in range(3):
+            guess = generator.choice(["a", "b", "c"], gold.shape)
+            found = np.where(generator.random(gold.shape) < right, gold, guess)
+            files.append(predictions(tmp_path / f"{name}-{seed}", gold, found))
+        return files
+
+    better, worse, same = system("better", 0.6), system("worse", 0.5), system("same", 0.5)
+    found = paired_bootstrap(better, worse, excluded="a")
+    for score in ("macro_f1", "weighted_f1", "micro_f1_without_a"):
+        assert found[score]["low"] > 0 and found[score]["p"] < 0.01 and 0.03 < found[score]["difference"] < 0.15
+    assert paired_bootstrap(same, worse)["macro_f1"]["p"] > 0.05
+
+
+def test_an_utterance_alone_keeps_the_history_that_is_asked_for():
+    rows = {"dialogue_id": ["7"], "utterances": [["a", "b", "c"]], "speakers": [[]], "labels": [[0, -1, 2]]}
+    alone = utterances_alone(rows, 1)
+    assert alone["utterances"] == [["a"], ["b c"]] and alone["labels"] == [[0], [2]]
+    assert alone["dialogue_id"] == ["7#0", "7#2"]
+    assert utterances_alone(rows, 0)["utterances"] == [["a"], ["c"]]
