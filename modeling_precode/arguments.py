@@ -25,7 +25,7 @@ from data_scripts.options import parse_options
 
 from .checkpoints import FINGERPRINT, start_digest
 from .configuration_precode import GRU_UTTERANCE_ENCODERS, SIZES, TEXT_POOLINGS, PreCodeConfig
-from .parameter_groups import TEXT_ENCODER_LEARNING_RATE
+from .parameter_groups import TEXT_ENCODER_LEARNING_RATE, parameter_groups
 from .tokenization_precode import MAX_UTTERANCE_TOKENS, TEXT_MODES, PreCodeTokenizer
 from .utterance_vectors import VECTOR_TYPES, UtteranceVectors
 from .word_vectors import load_word_vectors
@@ -260,6 +260,8 @@ class EncoderArguments:
                 raise ValueError(f"--{name} {getattr(self, name)}: this is for a {kind} text encoder; leave it out")
         if trained and self.text_encoder_learning_rate is None:
             self.text_encoder_learning_rate = TEXT_ENCODER_LEARNING_RATE
+        # It says what does not fit, and here nothing has been written yet.
+        parameter_groups(model, 0.0, self.text_encoder_learning_rate, self.layer_decay)
 
     def hidden_sizes(self) -> dict[str, int]:
         size = SIZES[self.size] if self.hidden_size is None else self.hidden_size

@@ -106,7 +106,7 @@ def test_they_are_computed_once_and_anew_where_anything_is_another(folder, model
     first = UtteranceVectors(splits, model)
     again = UtteranceVectors(splits, PreCodeForConversationCompletion.from_utterance_encoder(folder, **SMALL))
     assert len(calls) == 1 and np.array_equal(first.rows, again.rows)
-    UtteranceVectors({"train": splits["train"]}, model)
+    UtteranceVectors({"test": splits["test"]}, model)
     half = UtteranceVectors(splits, model, "float16")
     assert half.rows.dtype == np.float16
     np.testing.assert_allclose(half.rows, first.rows, atol=2e-3)

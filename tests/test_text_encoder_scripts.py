@@ -1,0 +1,180 @@
+"""What the scripts, the command line and the Hub promise of a model over a text encoder: the same as of any other."""
+
+import json
+import sys
+from pathlib import Path
+
+import datasets
+import pytest
+import torch
+from corpus_of_topics import write_corpus
+from huggingface_hub.errors import StrictDataclassError
+from safetensors.torch import load_file
+from test_resume import assert_same_weights, losses, results, signalled_at
+from test_scripts import torchrun
+from test_stranger import STRANGER, clean_python, run_python  # noqa: F401
+from text_encoders import write_text_encoder
+from transformers import pipeline
+
+import run_finetune
+import run_pretrain
+from modeling_precode import PreCodeForConversationCompletion
+from modeling_precode.arguments import load_tokenizer
+from modeling_precode.command_line import main
+from modeling_precode.finetuning import DialogueTrainer
+from modeling_precode.pretraining import Pretraining
+
+TINY = "--corpus custom --learning_rate 0.01"
+NEW = "--text_encoder {encoder} --hidden_size 8 --dropout 0.1"
+TRAINED = f"{NEW} --text_encoder_learning_rate 1e-3 --layer_decay 0.5 --speaker_prefix --gradient_checkpointing"
+FROZEN = f"{NEW} --freeze_text_encoder --text_pooling max_mean --vector_type float16"
+PRETRAIN = "--batch_size 12 --eval_steps 6 --max_steps 12 --checkpointing_steps 4 --logging_steps 1"
+README = "---\nlicense: mit\n---\n\n# tiny-encoder\n"
+
+pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus"), sizes=(("train", 72), ("validation", 24), ("test", 24)))
+
+
+@pytest.fixture(scope="module")
+def encoder(corpus, tmp_path_factory) -> Path:
+    lines = (corpus / "train.jsonl").read_text().splitlines()
+    texts = [text for line in lines for text in json.loads(line)["utterances"]]
+    folder = write_text_encoder(tmp_path_factory.mktemp("encoder") / "model", texts, "roberta", pad_token_id=1)
+    (folder / "README.md").write_text(README)
+    return folder
+
+
+@pytest.fixture
+def train(monkeypatch, corpus, encoder, tmp_path):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+
+    def run(script, output: Path, arguments: str) -> Path:
+        command = f"{TINY} --data_dir {corpus} --output_dir {output} {arguments.format(encoder=encoder)}"
+        monkeypatch.setattr(sys, "argv", [script.__file__, *command.split()])
+        script.main()
+        return output
+
+    return run
+
+
+def encoder_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    inside = "precode.utterance_encoder.encoder."
+    weights = load_file(checkpoint / "model.safetensors")
+    return {name.removeprefix(inside): value for name, value in weights.items() if name.startswith(inside)}
+
+
+@pytest.mark.parametrize("settings", [TRAINED, FROZEN], ids=["trained", "frozen"])
+def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp_path, monkeypatch, settings):
+    settings = f"{PRETRAIN} {settings}"
+    whole = train(run_pretrain, tmp_path / "whole", settings)
+    with monkeypatch.context() as context, pytest.raises(SystemExit):
+        signalled_at(context, Pretraining, "update", 7)
+        train(run_pretrain, tmp_path / "stopped", settings)
+    stopped = train(run_pretrain, tmp_path / "stopped", f"{settings} --resume_from_checkpoint latest")
+    assert_same_weights(whole, stopped)
+    assert losses(whole) == losses(stopped) and losses(whole)[-1] < losses(whole)[0]
+    assert {record["learning_rate"] for record in results(whole)["training_log"]} == {0.01}
+    before, after = load_file(encoder / "model.safetensors"), encoder_weights(whole)
+    frozen = "--freeze" in settings
+    assert before.keys() >= after.keys() and len(after) > 20
+    assert all(torch.equal(before[name], after[name]) == frozen for name in after)
+    with pytest.raises(ValueError, match="--text_pooling is 'cls' and was"):
+        train(run_pretrain, stopped, f"{settings} --text_pooling cls --resume_from_checkpoint latest")
+    card = (whole / "README.md").read_text()
+    assert "read by the text encoder **tiny-encoder** (licence: mit)" in card
+    assert "text_encoder_learning_rate" in card or frozen
+
+    settings = f"--model {whole} --num_train_epochs 2 --checkpointing_steps 3"
+    first = train(run_finetune, tmp_path / "finetuned", settings)
+    with monkeypatch.context() as context, pytest.raises(SystemExit):
+        signalled_at(context, DialogueTrainer, "training_step", 14)
+        train(run_finetune, tmp_path / "again", settings)
+    again = train(run_finetune, tmp_path / "again", f"{settings} --resume_from_checkpoint latest")
+    assert_same_weights(first, again)
+    assert results(first)["test_mean"] == results(again)["test_mean"]
+    assert "**tiny-encoder** (licence: mit)" in (first / "README.md").read_text()
+    assert "invisible to the tokenizer" not in (first / "README.md").read_text()
+    after = encoder_weights(first)
+    assert all(torch.equal(encoder_weights(whole)[name], after[name]) == frozen for name in after)
+
+
+def test_a_run_on_vectors_is_one_on_text(train, corpus, tmp_path):
+    """Scored by the pipeline, which reads the text, a checkpoint does what the run wrote of it."""
+    folder = train(run_finetune, tmp_path / "frozen", f"{FROZEN} --speaker_prefix --num_train_epochs 2")
+    rows = [json.loads(line) for line in (folder / "test_predictions.jsonl").read_text().splitlines()]
+    emotions = pipeline("conversation-emotion", model=str(folder))
+    dialogues = [list(zip(row["speakers"], row["utterances"], strict=True)) for row in rows]
+    found = [[turn["label"] for turn in turns] for turns in emotions(dialogues)]
+    assert found == [row["predictions"] for row in rows]
+    assert load_tokenizer(str(folder)).model_max_length == 60
+
+
+def test_the_command_line_reads_speakers_as_the_training_did(train, tmp_path, capsys):
+    folder = train(run_finetune, tmp_path / "trained", f"{TRAINED} --num_train_epochs 1")
+    capsys.readouterr()
+    scores = []
+    for text in ("A: party cake\nB: so late\n", "party cake\nso late\n"):
+        (tmp_path / "dialogue.txt").write_text(text)
+        main(["predict", str(tmp_path / "dialogue.txt"), "--model", str(folder), "--format", "jsonl"])
+        scores.append(json.loads(capsys.readouterr().out)["scores"])
+    emotions = pipeline("conversation-emotion", model=str(folder))
+    prefixed = emotions(["A: party cake", "B: so late"])
+    assert scores[0] == pytest.approx([turn["score"] for turn in prefixed], abs=1e-6)
+    assert scores[1] == pytest.approx([turn["score"] for turn in emotions(["party cake", "so late"])], abs=1e-6)
+    assert scores[0] != pytest.approx(scores[1], abs=1e-4)
+
+
+def test_a_stranger_loads_it_from_the_hub(train, hub, clean_python, tmp_path, monkeypatch):  # noqa: F811
+    folder = train(run_finetune, tmp_path / "trained", f"{TRAINED} --num_train_epochs 1")
+    settings = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_secret"}
+    push = f"""
+from huggingface_hub import HfApi
+from modeling_precode.model_card import push_checkpoint
+
+assert push_checkpoint({str(folder)!r}, "someone/emotions")
+HfApi().create_tag("someone/emotions", tag="v1")
+"""
+    run_python(sys.executable, push, PYTHONPATH=str(Path(__file__).resolve().parents[1]), **settings)
+    dialogue = ["party cake", "so late"]
+    # The tokenizer is one of transformers.
+    stranger = STRANGER.replace("for kind in loaded)", "for kind in loaded[:-1])")
+    printed = run_python(clean_python, stranger, "someone/emotions", json.dumps(dialogue), **settings)
+    found = json.loads(printed.splitlines()[-1])
+    assert found["classes"][:2] == ["PreCodeConfig", "PreCodeModel"]
+    expected = pipeline("conversation-emotion", model=str(folder))(dialogue)
+    assert [turn["score"] for turn in found["results"][0]] == pytest.approx(
+        [turn["score"] for turn in expected], abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("settings", [TRAINED, pytest.param(FROZEN, marks=pytest.mark.slow)])
+def test_two_processes_learn_together(corpus, encoder, tmp_path, settings):
+    """Without unused parameters, and with one file of vectors."""
+    arguments = f"{TINY} {settings} --data_dir {corpus} --output_dir {tmp_path / 'two'}".format(encoder=encoder)
+    printed = torchrun(
+        "run_pretrain.py", *arguments.split(), "--batch_size", "12", "--max_steps", "4", "--eval_steps", "2"
+    )
+    assert "2 process(es)" in printed
+    PreCodeForConversationCompletion.from_pretrained(tmp_path / "two")
+
+
+BAD = {
+    "--text_encoder {encoder} --min_count 3": "--min_count is for a vocabulary; leave it out with --text_encoder",
+    "--text_encoder {encoder} --max_utterance_tokens 300": "reads 128 at most; give less",
+    "--text_encoder {encoder} --layer_decay 2": "--layer_decay must be more than 0 and at most 1; got 2.0",
+    "--text_encoder {encoder} --vector_type float16": "--vector_type float16: this is for a frozen text encoder",
+    "--layer_decay 0.9": "--layer_decay 0.9: this is for a trained text encoder",
+    "--freeze_text_encoder": "`freeze_text_encoder` is for `utterance_encoder` 'text_encoder'; got 'gru2'",
+    "--text_encoder nowhere/at/all": "nowhere/at/all",
+}
+
+
+@pytest.mark.parametrize("arguments", BAD)
+def test_a_wrong_argument_is_named_before_anything_is_written(train, tmp_path, arguments):
+    with pytest.raises((ValueError, OSError, StrictDataclassError), match=BAD[arguments]):
+        train(run_pretrain, tmp_path / "output", arguments)
+    assert not (tmp_path / "output").exists()
