@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 import time
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,8 @@ from modeling_precode import (  # noqa: E402
 from modeling_precode.batches import DialogueBatches, DialogueLoader  # noqa: E402
 from modeling_precode.encoded_dialogues import EncodedDialogues  # noqa: E402
 from modeling_precode.memory import keep_freed_memory  # noqa: E402
+
+WARM_UP = 5
 
 
 def anonymous_megabytes() -> float:
@@ -59,8 +62,12 @@ def one_pass(args: argparse.Namespace, utterances: int, size: int) -> dict[str, 
     torch.manual_seed(0)
     model = PreCodeForConversationCompletion(config).train()
     optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=1e-3, fused=True)
-    memory, start = 0.0, time.perf_counter()
-    for batch in loader:
+    # The first steps take memory from the system, however long the pass is, and are not counted.
+    warm_up = list(islice(loader, WARM_UP))
+    memory, start = 0.0, 0.0
+    for step, batch in enumerate(chain(warm_up, loader)):
+        if step == WARM_UP:
+            start = time.perf_counter()
         model(**batch).loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()

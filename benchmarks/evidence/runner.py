@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,9 @@ class Runner:
         for name in PATHS:
             if name in settings:
                 settings[name] = self.data_dir / settings[name]
+        if str(settings.get("text_encoder", "")).startswith("package:"):
+            package, _, path = settings["text_encoder"].removeprefix("package:").partition("/")
+            settings["text_encoder"] = Path(find_spec(package).submodule_search_locations[0], path)
         if run.start:
             settings["model"] = self.folder(run.start)
         settings |= {**seeds, "output_dir": self.folder(run), "resume_from_checkpoint": "latest"}
