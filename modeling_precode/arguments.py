@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -172,7 +172,7 @@ class EncoderArguments:
             self.refuse_all_but(self.WITH_MODEL, "is for a model from scratch; leave it out with --model")
             return load_tokenizer(self.model)
         if self.text_encoder is not None:
-            self.refuse_all_but(self.FROM_TEXT_ENCODER, "is for a vocabulary; leave it out with --text_encoder")
+            self.refuse_all_but(self.FROM_TEXT_ENCODER, "does not go with --text_encoder; leave one of them out")
             return self.load_text_tokenizer()
         if self.tokenizer is not None:
             return load_tokenizer(self.tokenizer)
@@ -269,7 +269,8 @@ class EncoderArguments:
 
     def refuse_all_but(self, names: tuple[str, ...], reason: str) -> None:
         for option in fields(self):
-            if option.name not in names and getattr(self, option.name) != option.default:
+            default = option.default if option.default_factory is MISSING else option.default_factory()
+            if option.name not in names and getattr(self, option.name) != default:
                 raise ValueError(f"--{option.name} {reason}")
 
     def fingerprint(self) -> dict[str, Any]:

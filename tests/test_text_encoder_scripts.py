@@ -11,7 +11,7 @@ from corpus_of_topics import write_corpus
 from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file
 from test_resume import assert_same_weights, losses, results, signalled_at
-from test_scripts import torchrun
+from test_scripts import TORCHRUN, run
 from test_stranger import STRANGER, clean_python, run_python  # noqa: F401
 from text_encoders import write_text_encoder
 from transformers import pipeline
@@ -27,7 +27,7 @@ from modeling_precode.pretraining import Pretraining
 TINY = "--corpus custom --learning_rate 0.01"
 NEW = "--text_encoder {encoder} --hidden_size 8 --dropout 0.1"
 TRAINED = f"{NEW} --text_encoder_learning_rate 1e-3 --layer_decay 0.5 --speaker_prefix --gradient_checkpointing"
-FROZEN = f"{NEW} --freeze_text_encoder --text_pooling max_mean --vector_type float16"
+FROZEN = f"{NEW} --freeze_text_encoder --text_pooling max_mean --vector_type float16 --max_speakers 2"
 PRETRAIN = "--batch_size 12 --eval_steps 6 --max_steps 12 --checkpointing_steps 4 --logging_steps 1"
 README = "---\nlicense: mit\n---\n\n# tiny-encoder\n"
 
@@ -155,15 +155,14 @@ HfApi().create_tag("someone/emotions", tag="v1")
 def test_two_processes_learn_together(corpus, encoder, tmp_path, settings):
     """Without unused parameters, and with one file of vectors."""
     arguments = f"{TINY} {settings} --data_dir {corpus} --output_dir {tmp_path / 'two'}".format(encoder=encoder)
-    printed = torchrun(
-        "run_pretrain.py", *arguments.split(), "--batch_size", "12", "--max_steps", "4", "--eval_steps", "2"
-    )
+    arguments += " --batch_size 12 --max_steps 4 --eval_steps 2"
+    printed = run(*TORCHRUN, "run_pretrain.py", *arguments.split()).stdout
     assert "2 process(es)" in printed
     PreCodeForConversationCompletion.from_pretrained(tmp_path / "two")
 
 
 BAD = {
-    "--text_encoder {encoder} --min_count 3": "--min_count is for a vocabulary; leave it out with --text_encoder",
+    "--text_encoder {encoder} --min_count 3": "--min_count does not go with --text_encoder",
     "--text_encoder {encoder} --max_utterance_tokens 300": "reads 128 at most; give less",
     "--text_encoder {encoder} --layer_decay 2": "--layer_decay must be more than 0 and at most 1; got 2.0",
     "--text_encoder {encoder} --vector_type float16": "--vector_type float16: this is for a frozen text encoder",
