@@ -28,6 +28,7 @@ class Results:
 
     def add(self, line: dict[str, Any]) -> None:
         line = {**line, "machine": machine(), "date": f"{datetime.now(timezone.utc):%Y-%m-%d}"}
+        line = json.loads(json.dumps(line), parse_float=lambda number: round(float(number), 6))
         with self.lock:
             self.lines[line["key"], line["seed"]] = line
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -77,8 +77,9 @@ class Runner:
         for seed in seeds:
             found = read_json(self.folder(run) / f"seed_{seed}" / "results.json")
             epochs = sum("eval_loss" in record for record in found["history"])
-            more = {"cpu_seconds": round(cpu_seconds / len(seeds), 1), "epochs": epochs, "leakage": found["leakage"]}
-            self.results.add({**self.line(run, seed), **more, "scores": found["scores"], "versions": found["versions"]})
+            more = {"cpu_seconds": round(cpu_seconds / len(seeds), 1), "epochs": epochs}
+            kept = {name: found[name] for name in ("scores", "calibration", "leakage", "versions")}
+            self.results.add({**self.line(run, seed), **more, **kept})
 
     def line(self, run: Run, seed: int) -> dict[str, Any]:
         start = run.start and {"key": run.start.key, "seed": run.start.seeds[0]}
