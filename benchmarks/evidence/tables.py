@@ -33,28 +33,33 @@ def score_of(line: dict[str, Any], split: str, name: str) -> float:
 
 
 def study_table(study: Study, results: Results, corpora: dict[str, dict], metrics: dict[str, str]) -> str:
-    """A row a corpus and variant (and value): dev metric, scores on test, mean and deviation over the seeds."""
+    """A row a corpus and variant (and value): dev metric and, where test was scored, the scores on it; mean and
+    deviation over the seeds. The baselines stand beside what is compared."""
+    found = {place: lines for place, run in study.runs.items() if (lines := lines_of(run, results))}
+    tested = any("test" in line["scores"] for lines in found.values() for line in lines)
+    names = list(SCORES) if tested else []
+    if tested and (others := [metrics[corpus] for corpus, _, _ in found if metrics[corpus] not in SCORES]):
+        names.append(others[0])
     rows = []
-    for corpus in study.corpora:
-        metric = metrics[corpus]
-        names = [*SCORES, *([metric] if metric not in SCORES else [])]
-        for kind in ("majority", "bag of words"):
-            if study.axis is None and (line := results.get(key_of(kind, corpora[corpus]))):
-                tests = [f"{100 * score_of(line, 'test', name):.1f}" for name in names]
-                rows.append([corpus, kind, f"{100 * score_of(line, 'validation', metric):.1f}", *tests, ""])
-        for (name, variant, value), run in study.runs.items():
-            lines = lines_of(run, results)
-            if name != corpus or not lines:
-                continue
-            dev = spread([score_of(line, "validation", metric) for line in lines])
-            tested = "test" in lines[0]["scores"]
-            tests = [spread([score_of(line, "test", name) for line in lines] if tested else []) for name in names]
-            label = variant if value is None else f"{variant}, {study.axis} {value}"
-            rows.append([corpus, label, dev, *tests, str(len(lines))])
-    width = max((len(row) for row in rows), default=0)
-    micro = ["micro F1 without neutral"] * (width > 4 + len(SCORES))
-    rows = [[*row[:-1], *["–"] * (width - len(row)), row[-1]] for row in rows]
-    return table(["corpus", "model", "dev", *SCORES.values(), *micro, "seeds"], rows)
+    for corpus in dict.fromkeys(corpus for corpus, _, _ in found):
+        systems = {
+            kind: [line]
+            for kind in ("majority", "bag of words")
+            if (line := results.get(key_of(kind, corpora[corpus])))
+        }
+        systems = systems if study.compared else {}
+        for (name, variant, value), lines in found.items():
+            if name == corpus:
+                systems[variant if value is None else f"{variant}, {study.axis} {value}"] = lines
+        for label, lines in systems.items():
+            dev = spread([score_of(line, "validation", metrics[corpus]) for line in lines])
+            tests = [
+                spread([score for line in lines if (score := line["scores"]["test"].get(name)) is not None])
+                for name in names
+            ]
+            rows.append([corpus, label, dev, *tests, str(len(lines)) if lines[0]["seed"] else ""])
+    titles = [SCORES.get(name, "micro F1 without neutral") for name in names]
+    return table(["corpus", "model", "dev", *titles, "seeds"], rows)
 
 
 def label_table(study: Study, results: Results, corpus: str) -> str:
