@@ -3,7 +3,7 @@
 
     python benchmarks/growth.py --corpus opsub --data_dir subtitles.zip
 
-A corpus of so many utterances is the first dialogues that have them, from the start again where there are not enough.
+A corpus of so many utterances is as many dialogues, drawn at random, as have them; all again where there are not enough.
 Every line is a process of its own; the memory is its largest anonymous resident memory in training, without the pages
 of the corpus's file, which the system keeps as long as it has room for them.
 """
@@ -52,7 +52,8 @@ def one_pass(args: argparse.Namespace, utterances: int, size: int) -> dict[str, 
     )
     dialogues = EncodedDialogues(encoded)
     counts, tokens = dialogues.sizes()
-    repeated = np.tile(np.arange(len(counts)), -(-utterances // int(counts.sum())))
+    order = np.random.default_rng(0).permutation(len(counts))
+    repeated = np.tile(order, -(-utterances // int(counts.sum())))
     picked = repeated[: np.searchsorted(counts[repeated].cumsum(), utterances) + 1]
     batches = DialogueBatches(tokens[picked], seed=0, batch_tokens=args.batch_tokens)
     loader = DialogueLoader(Subset(dialogues, picked), batches, collate_fn=PreCodeDataCollator())
