@@ -3,9 +3,9 @@
 
     python benchmarks/growth.py --corpus opsub --data_dir subtitles.zip
 
-A corpus of so many utterances is as many dialogues, drawn at random, as have them; all again where there are not enough.
-Every line is a process of its own; the memory is its largest anonymous resident memory in training, without the pages
-of the corpus's file, which the system keeps as long as it has room for them.
+A corpus of so many utterances is as many dialogues, drawn at random, as have them; all again where there are not
+enough. Every line is a process of its own; the memory is its largest anonymous resident memory in training, without the
+pages of the corpus's file, which the system keeps as long as it has room for them.
 """
 
 import argparse
