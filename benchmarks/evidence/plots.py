@@ -18,7 +18,7 @@ COLOURS = ["#9a9a9a", "#3b6ea5", "#c8553d", "#6a994e", "#7b5ea7", "#d4a017"]
 
 
 def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f1") -> bool:
-    """A panel a corpus: the score on test over the study's axis, or a bar a variant; deviation over the seeds.
+    """A panel a corpus: the score on test over the study's axis, or a point a variant; deviation over the seeds.
 
     Returns whether there was anything to draw.
     """
@@ -35,8 +35,9 @@ def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f
         if study.axis is None:
             heights = [statistics.mean(values[variant, None]) for variant in variants]
             errors = [_deviation(values[variant, None]) for variant in variants]
-            panel.barh(variants, heights, xerr=errors, color=COLOURS[: len(variants)], height=0.6)
-            panel.set_xlim(left=0.9 * min(heights))
+            for mean, variant, error, colour in zip(heights, variants, errors, COLOURS, strict=False):
+                panel.errorbar(mean, variant, xerr=error, color=colour, marker="o", capsize=3)
+            panel.margins(y=0.3)
             panel.invert_yaxis()
             panel.set_xlabel(f"{score.replace('_f1', ' F1')} on test")
         else:

@@ -4,19 +4,26 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from .experiments import Experiments, Run
+from .experiments import Experiments, Run, Study
 from .plots import plot_completion, plot_study
 from .results import Results
 from .tables import comparison_table, completion_table, label_table, lines_of, study_table
+
+
+def told(studies: list[Study], results: Results) -> list[Study]:
+    """The studies of which no variant is without a result."""
+    return [
+        study
+        for study in studies
+        if {variant for (_, variant, _), run in study.runs.items() if lines_of(run, results)} == set(study.variants)
+    ]
 
 
 def sections(experiments: Experiments, results: Results, key: Callable[[Run, Run], str]) -> dict[str, str]:
     """Name of a section -> its tables."""
     corpus = next(iter(experiments.pretraining.values())).corpus
     found = {"completion": completion_table(experiments.pretraining, results, experiments.corpora[corpus])}
-    for study in experiments.studies:
-        if not any(lines_of(run, results) for run in study.runs.values()):
-            continue
+    for study in told(experiments.studies, results):
         found[study.name] = study_table(study, results, experiments.corpora, experiments.metrics)
         if study.compared:
             found[f"{study.name}, differences"] = comparison_table(study, results, key)
@@ -43,5 +50,5 @@ def write_report(
     document.write_text(text, encoding="utf-8")
     plots = results.path.parent / "plots"
     plot_completion(experiments.pretraining, results, plots / "completion.svg")
-    for study in experiments.studies:
+    for study in told(experiments.studies, results):
         plot_study(study, results, plots / f"{study.name}.svg")
