@@ -28,7 +28,7 @@ faults: $(VENV)/test
 evidence: $(VENV)/test
 	$(BIN)/python -m benchmarks.evidence --data_dir $(DATA)
 
-# A part of them, in 15 minutes on two cores.
+# A part of them, in 8 minutes on two cores.
 evidence-quick: $(VENV)/test
 	$(BIN)/python -m benchmarks.evidence --data_dir $(DATA) --experiments benchmarks/evidence/quick.yaml \
 		--results build/evidence-quick/results.jsonl --output_dir build/evidence-quick
