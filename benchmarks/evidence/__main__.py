@@ -7,25 +7,19 @@ python -m benchmarks.evidence --results benchmarks/evidence/results.jsonl --writ
 import argparse
 import os
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 from modeling_precode import PreCodeTokenizer
 from modeling_precode.arguments import start_output
 
 from .baselines import add_baselines, completion_baseline
-from .experiments import Experiments, Run, Study
+from .experiments import Experiments, Study, comparison_key
 from .report import write_report
 from .results import Results
 from .runner import Runner
 from .significance import paired_bootstrap
 
 HERE = Path(__file__).resolve().parent
-
-
-def comparison_key(first: Run, second: Run) -> str:
-    seeds = [first.seeds, second.seeds]
-    return sha256(f"{first.key} {second.key} {seeds}".encode()).hexdigest()[:12]
 
 
 def add_comparisons(studies: list[Study], runner: Runner) -> None:
@@ -82,7 +76,7 @@ def main() -> None:
         if (runner.folder(first) / "tokenizer_config.json").is_file():
             tokenizer = PreCodeTokenizer.from_pretrained(runner.folder(first))
             completion_baseline(experiments.corpora[first.corpus], runner.data_dir, tokenizer, results)
-    write_report(experiments, results, comparison_key, args.write)
+    write_report(experiments, results, args.write)
 
 
 if __name__ == "__main__":

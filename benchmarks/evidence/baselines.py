@@ -1,8 +1,6 @@
 """What no neural network is needed for: the most frequent label, a bag of words with a linear model, and for
 Conversation Completion the candidate that shares words with its dialogue."""
 
-import json
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +10,15 @@ from scipy.sparse import csr_matrix, diags
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from data_scripts import label_names, load_corpus
-from data_scripts.options import parse_options
+from data_scripts import label_names
 from modeling_precode import ConvComRecall, DialoguesWithNegatives, ERCScores, PreCodeTokenizer, encode_dialogues
 
-from .results import Results
+from .results import Results, key_of
+from .views import load
 
 INVERSE_PENALTIES = (0.3, 1.0, 3.0, 10.0)
 # Utterances on each side that make up the context of the bag of words.
 WINDOWS = (1, 2, 4, 8, 1000)
-
-
-def key_of(name: str, corpus: dict[str, Any]) -> str:
-    return sha256(json.dumps([name, corpus], sort_keys=True).encode()).hexdigest()[:12]
 
 
 def add_baselines(corpora: dict[str, dict], metrics: dict[str, str], data_dir: Path, results: Results) -> None:
@@ -42,11 +36,6 @@ def add_baselines(corpora: dict[str, dict], metrics: dict[str, str], data_dir: P
         found = load(corpus, data_dir)
         for kind, scores in emotion_baselines(found, metric).items():
             results.add({"key": keys[kind], "seed": None, "baseline": kind, "settings": corpus, **scores})
-
-
-def load(corpus: dict[str, Any], data_dir: Path) -> DatasetDict:
-    options = parse_options(corpus.get("corpus_options", []), "corpus_options")
-    return load_corpus(corpus["corpus"], data_dir / corpus["data_dir"], **options)
 
 
 def emotion_baselines(corpus: DatasetDict, metric: str) -> dict[str, dict[str, Any]]:

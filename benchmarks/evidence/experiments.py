@@ -1,13 +1,13 @@
 """The experiments of a file: which runs there are, what each starts from, and which belong to a study."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from .results import key_of
 
 PRETRAIN, FINETUNE = "run_pretrain.py", "run_finetune.py"
 # Arguments that are paths below the data folder.
@@ -35,11 +35,15 @@ class Run:
     def key(self) -> str:
         """Of everything that changes the result but the seed."""
         start = self.start and [self.start.key, *self.start.seeds]
-        return sha256(json.dumps([self.script, self.settings, start], sort_keys=True).encode()).hexdigest()[:12]
+        return key_of(self.script, self.settings, start)
 
     @property
     def corpus(self) -> str:
         return self.settings["corpus"]
+
+
+def comparison_key(first: Run, second: Run) -> str:
+    return key_of(first.key, second.key, first.seeds, second.seeds)
 
 
 @dataclass(frozen=True)

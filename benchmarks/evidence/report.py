@@ -1,10 +1,9 @@
 """Tables and plots of all results, printed, or put into a document."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
-from .experiments import Experiments, Run, Study
+from .experiments import Experiments, Study
 from .plots import plot_completion, plot_study
 from .results import Results
 from .tables import comparison_table, completion_table, label_table, lines_of, study_table
@@ -19,26 +18,24 @@ def told(studies: list[Study], results: Results) -> list[Study]:
     ]
 
 
-def sections(experiments: Experiments, results: Results, key: Callable[[Run, Run], str]) -> dict[str, str]:
+def sections(experiments: Experiments, results: Results) -> dict[str, str]:
     """Name of a section -> its tables."""
     corpus = next(iter(experiments.pretraining.values())).corpus
     found = {"completion": completion_table(experiments.pretraining, results, experiments.corpora[corpus])}
     for study in told(experiments.studies, results):
         found[study.name] = study_table(study, results, experiments.corpora, experiments.metrics)
         if study.compared:
-            found[f"{study.name}, differences"] = comparison_table(study, results, key)
+            found[f"{study.name}, differences"] = comparison_table(study, results)
         if study.axis is None and study.compared:
             tables = [label_table(study, results, corpus) for corpus in study.corpora]
             found[f"{study.name}, labels"] = "\n\n".join(table for table in tables if table.count("\n") > 1)
     return found
 
 
-def write_report(
-    experiments: Experiments, results: Results, key: Callable[[Run, Run], str], document: Path | None
-) -> None:
+def write_report(experiments: Experiments, results: Results, document: Path | None) -> None:
     """Print the tables; or put each between its markers `<!-- NAME -->` and `<!-- /NAME -->` in a document, and the
     plots into the folder `plots` beside the results."""
-    found = sections(experiments, results, key)
+    found = sections(experiments, results)
     if document is None:
         for name, tables in found.items():
             print(f"\n{name}\n\n{tables}")

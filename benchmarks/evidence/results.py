@@ -4,10 +4,16 @@ import json
 import os
 import platform
 from datetime import datetime, timezone
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from typing import Any
+
+
+def key_of(*parts: Any) -> str:
+    """What a line is found by: a digest of everything that changes its result but the seed."""
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 class Results:

@@ -1,12 +1,11 @@
 """Tables in Markdown, from the lines of the results alone."""
 
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from .baselines import key_of
-from .experiments import Run, Study
-from .results import Results
+from .experiments import Run, Study, comparison_key
+from .results import Results, key_of
 
 SCORES = {"weighted_f1": "weighted F1", "macro_f1": "macro F1", "WA": "WA", "UWA": "UWA"}
 
@@ -75,13 +74,13 @@ def label_table(study: Study, results: Results, corpus: str) -> str:
     return table([f"{corpus}: F1 of", "in test", *columns], rows)
 
 
-def comparison_table(study: Study, results: Results, key: Callable[[Run, Run], str]) -> str:
+def comparison_table(study: Study, results: Results) -> str:
     """Differences of means over the seeds, with the paired bootstrap over dialogues."""
     rows = []
     for first, second in study.compared:
         for (corpus, variant, value), run in study.runs.items():
             other = study.runs.get((corpus, second, value))
-            line = results.get(key(run, other)) if variant == first and other else None
+            line = results.get(comparison_key(run, other)) if variant == first and other else None
             for name, found in (line["scores"] if line else {}).items():
                 interval = f"{100 * found['low']:+.1f} to {100 * found['high']:+.1f}"
                 what = f"{first} less {second}" + (f", {study.axis} {value}" if study.axis else "")

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from datasets import DatasetDict
+
 from data_scripts import load_corpus
 from data_scripts.options import parse_options
 from data_scripts.sharing import export_corpus
@@ -21,20 +23,21 @@ def utterances_alone(rows: dict[str, list], history: int) -> dict[str, list]:
     return alone
 
 
-def write_view(folder: Path, corpus: str, data_dir: Path, options: list[str], history: int) -> None:
-    """Write the view of a corpus as a folder that `--corpus` takes, if it is not there yet."""
-    if folder.exists():
-        return
-    whole = load_corpus(corpus, data_dir, **parse_options(options, "corpus_options"))
-    view = whole.map(utterances_alone, batched=True, fn_kwargs={"history": history}, features=whole["train"].features)
-    export_corpus(view, folder, corpus)
+def load(settings: dict[str, Any], data_dir: Path) -> DatasetDict:
+    """The corpus of a run's settings."""
+    options = parse_options(settings.get("corpus_options", []), "corpus_options")
+    return load_corpus(settings["corpus"], data_dir / settings["data_dir"], **options)
 
 
 def arguments(settings: dict[str, Any], data_dir: Path, folder: Path) -> dict[str, Any]:
-    """The arguments of a run with `history`: the view in place of the corpus."""
-    settings = dict(settings)
-    history, options = settings.pop("history"), settings.pop("corpus_options", [])
-    corpus, source = settings["corpus"], data_dir / settings.pop("data_dir")
+    """The arguments of a run with `history`: a folder with the view, written if it is not there yet, in place of the
+    corpus."""
+    history, corpus = settings["history"], settings["corpus"]
     view = folder / f"{corpus}-history-{history}"
-    write_view(view, corpus, source, options, history)
-    return {**settings, "corpus": str(view)}
+    if not view.exists():
+        whole = load(settings, data_dir)
+        features = whole["train"].features
+        alone = whole.map(utterances_alone, batched=True, fn_kwargs={"history": history}, features=features)
+        export_corpus(alone, view, corpus)
+    others = {name: value for name, value in settings.items() if name not in ("history", "data_dir", "corpus_options")}
+    return {**others, "corpus": str(view)}
