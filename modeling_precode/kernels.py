@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 SOURCE = Path(__file__).with_name("kernels.c")
 COMPILE = ["-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC", "-c"]
 # Without `-fopenmp`, for PyTorch's own OpenMP is loaded already, and a second one's threads would wait for its.
-LINK = ["-shared", "-lmvec", "-lm"]
+LINK = ["-shared", "-lm"]
 # Numbers and addresses that each function takes.
 FUNCTIONS = {"gru_forward": (6, 8), "gru_backward": (8, 9), "pool_forward": (4, 6), "pool_backward": (4, 6)}
 

@@ -24,8 +24,8 @@ from .configuration_precode import PreCodeConfig
 from .dropout import Dropout
 from .gathering import gather_counts, gather_rows
 from .gru import GRU, join
+from .gru_encoder import GRUUtteranceEncoder
 from .layout import BatchLayout
-from .pooling import pool
 from .speakers import SpeakerEmbedding
 from .steps import Steps
 from .streaming import DialogueStream
@@ -80,67 +80,6 @@ class UtteranceClassificationOutput(ModelOutput):
     loss: Tensor | None = None
     logits: Tensor | None = None
     hidden_states: tuple[Tensor, ...] | None = None
-
-
-class GRUUtteranceEncoder(nn.Module):
-    """Token ids of N utterances -> one vector an utterance (N, d_u). Paper, section 3.2.1."""
-
-    def __init__(self, config: PreCodeConfig):
-        super().__init__()
-        size = config.utterance_hidden_size
-        self.kind = config.utterance_encoder
-        self.max_norm = config.word_vector_max_norm
-        self.pooling_length = config.pooling_length
-        self.frozen = config.freeze_word_vectors
-        self.word_embedding = nn.Embedding(config.vocab_size, config.word_vector_size, padding_idx=config.pad_token_id)
-        self.gru = GRU(config.word_vector_size, size)
-        if self.kind == "stacked_gru":
-            self.second_gru = GRU(2 * size, size)
-        self.projection = nn.Linear(2 * size, size)
-        self.dropout = Dropout(config.dropout)
-        self.freeze()
-
-    def freeze(self) -> None:
-        self.word_embedding.weight.requires_grad_(not self.frozen)
-
-    def get_input_embeddings(self) -> nn.Embedding:
-        return self.word_embedding
-
-    def set_input_embeddings(self, embedding: nn.Embedding) -> None:
-        self.word_embedding = embedding
-
-    def forward(self, tokens: Tensor, steps: Steps) -> Tensor:
-        """The ids of all tokens (I,), utterance after utterance, and the utterances' steps -> vectors (N, d_u)."""
-        if tokens.device.type == "cpu":
-            # A word is looked up and multiplied once, however often it stands in the batch.
-            words, word_of_token = torch.unique(tokens, return_inverse=True)
-            states = self.gru(self.embed(words), word_of_token[steps.items], steps)
-        else:
-            states = self.gru(self.embed(tokens), steps.items, steps)
-        if self.kind == "gru2":
-            # Pooling does not ask for the order of the tokens, so that each direction keeps its own.
-            forward_pool, backward_pool = pool(states, steps, self.pooling_length)
-            vectors = self.project(torch.cat([forward_pool, backward_pool], dim=-1))
-        else:
-            if self.kind == "stacked_gru":
-                states = self.second_gru(self.dropout(join(states, steps)), steps.items, steps)
-            projected = self.project(join(states, steps)).index_select(0, steps.items[0]).unsqueeze(0)
-            vectors = pool(projected, steps, self.pooling_length, torch.tanh(self.projection.bias))[0]
-        return self.dropout(vectors.index_select(0, steps.ranks))
-
-    def embed(self, input_ids: Tensor) -> Tensor:
-        """Word vectors, none longer than `word_vector_max_norm`."""
-        vectors = self.word_embedding(input_ids)
-        if self.max_norm is None:
-            return vectors
-        with torch.no_grad():
-            norms = vectors.norm(dim=-1, keepdim=True)
-            # The scale of `nn.Embedding(max_norm=...)`, which would change the weights in every forward pass.
-            scale = torch.where(norms > self.max_norm, self.max_norm / (norms + 1e-7), 1.0)
-        return vectors * scale
-
-    def project(self, states: Tensor) -> Tensor:
-        return torch.tanh(self.projection(states))
 
 
 class ConversationEncoder(nn.Module):

@@ -111,8 +111,11 @@ class Experiments:
             if unknown := study.keys() - {"corpora", "seeds", "variants", "over", "compare", "settings"}:
                 raise ValueError(f"{path}: study {name}: nothing reads {', '.join(sorted(unknown))}")
             axis, values = next(iter(study["over"].items())) if "over" in study else (None, [None])
+            default = study.get("over", {}).get("default")
             runs = {
-                (corpus, variant, value): _finetuning(content, study, corpus, settings, axis, value, pretraining, path)
+                (corpus, variant, value): _finetuning(
+                    content, study, corpus, settings, {axis: value} if value != default else {}, pretraining, path
+                )
                 for corpus in study["corpora"]
                 for variant, settings in study["variants"].items()
                 for value in values
@@ -148,12 +151,12 @@ def _finetuning(
     study: dict,
     corpus: str,
     variant: dict,
-    axis: str | None,
-    value: Any,
+    value: dict[str, Any],
     pretraining: dict[str, Run],
     path: Path,
 ) -> Run:
-    """The run of a variant: general settings, then those of the corpus, of the study, and of the variant."""
+    """The run of a variant: general settings, then those of the corpus, of the study, of the variant, and of its place
+    on the axis."""
     common = content["finetuning"]
     settings = {
         **common["settings"],
@@ -161,7 +164,7 @@ def _finetuning(
         **common["corpora"].get(corpus, {}),
         **study.get("settings", {}),
         **variant,
-        **({axis: value} if axis else {}),
+        **value,
     }
     settings |= settings.pop("by_corpus", {}).get(corpus, {})
     model = settings.pop("model", None)
