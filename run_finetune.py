@@ -87,6 +87,7 @@ from modeling_precode.original_recipe import compute_as_original, differences, f
 
 logger = logging.getLogger("run_finetune")
 RESULTS = "results.json"
+DROPOUT = 0.5
 
 
 @dataclass
@@ -99,8 +100,8 @@ class FinetuneArguments(TrainingArguments):
         choices=list(RECIPES),
     )
     seeds: list[int] = argument("One run each; mean and standard deviation are reported.", [1])
-    metric_for_best_model: str = argument("The dev metric that chooses the checkpoint.", "macro_f1")
-    patience: int = argument("Stop after this many epochs without improvement of that metric.", 6)
+    metric_for_best_model: str = argument("The dev metric that chooses the checkpoint.", "weighted_f1")
+    patience: int = argument("Stop after this many epochs without improvement of that metric.", 4)
     class_weight_rate: float | None = argument(
         "Weigh a class by (n_min / n)^rate in the loss, as the original with 0.5 (default: no weights)."
     )
@@ -110,8 +111,8 @@ class FinetuneArguments(TrainingArguments):
     calibrate: bool = argument(
         "Fit a temperature for the probabilities on the validation split; no label changes.", True
     )
-    learning_rate: float = argument("The initial learning rate.", 1e-3)
-    num_train_epochs: float = argument("Epochs at most.", 40)
+    learning_rate: float = argument("The initial learning rate.", 2e-3)
+    num_train_epochs: float = argument("Epochs at most.", 12)
     per_device_train_batch_size: int = argument("Dialogues a step and device.", 8)
     per_device_eval_batch_size: int = argument("Dialogues a step and device in evaluation.", 32)
     max_grad_norm: float = argument("The gradient's norm is clipped to this.", 5.0)
@@ -393,7 +394,7 @@ def write_predictions(path: Path, rows: Dataset, logits: np.ndarray, names: list
 
 def main() -> None:
     corpus_args, encoder_args, args = parse_arguments(
-        (CorpusArguments, EncoderArguments, FinetuneArguments), __doc__, finetuning_settings
+        (CorpusArguments, EncoderArguments, FinetuneArguments), __doc__, finetuning_settings, dropout=DROPOUT
     )
     check_output_dir(args.output_dir, args.overwrite_output_dir, args.resume_from_checkpoint)
     output_dir = Path(args.output_dir)

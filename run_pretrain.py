@@ -71,6 +71,7 @@ from modeling_precode.pretraining import EVALUATION_NEGATIVES, SELECTION_METRIC,
 from modeling_precode.schedules import SCHEDULES, Schedule
 
 logger = logging.getLogger("run_pretrain")
+DROPOUT, WARMUP_STEPS = 0.1, 300
 
 
 @dataclass
@@ -92,19 +93,22 @@ class PretrainArguments:
     check_overlap: list[str] = argument("Print what of train stands in the test split of these, as NAME=DATA_DIR.", [])
     negatives_seed: int = argument("Seed of the evaluation's negatives.", 0)
     seed: int = argument("Seed of weights, order, dropout and training negatives.", 1)
-    batch_size: int = argument("Dialogues a batch, over all processes.", 32)
+    batch_size: int = argument("Dialogues a batch, over all processes.", 64)
     batch_tokens: int | None = argument("Tokens a batch, over all processes, about; in place of --batch_size.")
     gradient_accumulation_steps: int = argument("Batches a step.", 1)
     mixed_precision: str | None = argument("no or bf16 (default: as `accelerate launch` says).", choices=["no", "bf16"])
     gradient_checkpointing: bool = argument("Compute a text encoder twice and keep less of it in memory.", False)
     eval_batch_size: int = argument("Dialogues a batch in evaluation.", 64)
-    learning_rate: float = argument("Adam's learning rate.", 1e-3)
+    learning_rate: float = argument("Adam's learning rate.", 2e-3)
     lr_scheduler_type: str = argument(
-        "plateau: --lr_factor where the dev metric does not improve.", "plateau", choices=list(SCHEDULES)
+        "plateau: --lr_factor where the dev metric does not improve.", "cosine", choices=list(SCHEDULES)
     )
-    warmup_steps: int = argument("The learning rate rises during so many steps.", 0)
+    warmup_steps: int | None = argument(
+        "The learning rate rises during so many steps (default: before linear and cosine 300, or a tenth of all steps "
+        "where that is less)."
+    )
     max_grad_norm: float = argument("The gradient's norm is clipped to this.", 5.0)
-    max_epochs: int = argument("Epochs at most.", 20)
+    max_epochs: int = argument("Epochs at most.", 6)
     max_steps: int | None = argument("Steps at most.")
     eval_steps: int | None = argument("Evaluate every so many steps (default: after every epoch).")
     logging_steps: int = argument("Log loss, learning rate, speed and more every so many steps.", 100)
@@ -134,7 +138,7 @@ class PretrainArguments:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"--{name} must be at least 1; got {value}")
-        if self.warmup_steps < 0:
+        if self.warmup_steps is not None and self.warmup_steps < 0:
             raise ValueError(f"--warmup_steps must be at least 0; got {self.warmup_steps}")
         if self.max_grad_norm <= 0:
             raise ValueError(f"--max_grad_norm must be more than 0; got {self.max_grad_norm}")
@@ -181,7 +185,7 @@ def load_dialogues(corpus, tokenizer, speaker_prefix: bool, split: str):
 
 def main() -> None:
     corpus_args, encoder_args, args = parse_arguments(
-        (CorpusArguments, EncoderArguments, PretrainArguments), __doc__, pretraining_settings
+        (CorpusArguments, EncoderArguments, PretrainArguments), __doc__, pretraining_settings, dropout=DROPOUT
     )
     original = args.recipe == "original"
     output_dir = Path(args.output_dir)
@@ -249,6 +253,11 @@ def main() -> None:
             train = DialoguesWithNegatives(train, args.num_negatives, args.seed)
     loader = DialogueLoader(train, batches, collate_fn=collator)
 
+    steps_an_epoch = -(-len(batches) // args.gradient_accumulation_steps)
+    total_steps = min(args.max_epochs * steps_an_epoch, args.max_steps or sys.maxsize)
+    if args.warmup_steps is None:
+        by_step = args.lr_scheduler_type in ("linear", "cosine")
+        args.warmup_steps = min(WARMUP_STEPS, total_steps // 10) if by_step else 0
     settings = {**asdict(corpus_args), **encoder_args.settings(), **asdict(args)}
     fingerprint = {
         **encoder_args.fingerprint(),
@@ -273,8 +282,6 @@ def main() -> None:
     rates = (args.learning_rate, encoder_args.text_encoder_learning_rate, encoder_args.layer_decay)
     optimizer = torch.optim.Adam(parameter_groups(model, *rates), fused=True)
     model, optimizer = accelerator.prepare(model, optimizer)
-    steps_an_epoch = -(-len(batches) // args.gradient_accumulation_steps)
-    total_steps = min(args.max_epochs * steps_an_epoch, args.max_steps or sys.maxsize)
     schedule = Schedule(
         args.lr_scheduler_type,
         optimizer.optimizer,

@@ -20,11 +20,11 @@ PRETRAINED, FINETUNED = CHECKPOINTS / "pretrained", CHECKPOINTS / "finetuned"
 
 PRETRAIN = (
     f"run_pretrain.py --corpus chitchat --output_dir {PRETRAINED} --overwrite_output_dir "
-    "--hidden_size 128 --word_vector_size 128 --learning_rate 2e-3 --max_steps 450 --eval_steps 75"
+    "--hidden_size 128 --word_vector_size 128 --batch_size 32 --max_steps 450 --eval_steps 75"
 )
 FINETUNE = (
     f"run_finetune.py --model {PRETRAINED} --corpus sample --output_dir {FINETUNED} --overwrite_output_dir "
-    "--class_weight_rate 0.5"
+    "--class_weight_rate 0.5 --metric_for_best_model macro_f1 --learning_rate 1e-3 --num_train_epochs 40 --patience 6"
 )
 DIALOGUE = [
     ("Ana", "Did you open the letter yet?"),

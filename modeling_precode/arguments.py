@@ -47,9 +47,12 @@ def argument(help: str, default: Any = None, **metadata: Any) -> Any:
 
 
 def parse_arguments(
-    classes: tuple[type, ...], description: str | None, original: Callable[[str, str | None], dict[str, Any]]
+    classes: tuple[type, ...],
+    description: str | None,
+    original: Callable[[str, str | None], dict[str, Any]],
+    **defaults: Any,
 ) -> tuple[Any, ...]:
-    """The command line as one object a class.
+    """The command line as one object a class; `defaults` go before those of the classes.
 
     With `--recipe original`, what is not given on the command line is `original(corpus, model)`, and so is what is
     not given of an argument of several settings.
@@ -57,7 +60,7 @@ def parse_arguments(
     parser = HfArgumentParser(classes, description=description)
     given, _ = parser.parse_known_args()
     settings = original(given.corpus, given.model) if given.recipe == "original" else {}
-    parser.set_defaults(**settings)
+    parser.set_defaults(**{**defaults, **settings})
     parsed = parser.parse_args_into_dataclasses()
     for name in (name for name, value in settings.items() if isinstance(value, dict)):
         [arguments] = [arguments for arguments in parsed if hasattr(arguments, name)]
@@ -160,7 +163,7 @@ class EncoderArguments:
     freeze_word_vectors: bool | None = argument(
         "Keep the word vectors as they are (default: as in the checkpoint; from scratch, if they come from a file)."
     )
-    dropout: float | None = argument("Dropout (default: as in the checkpoint; from scratch 0.5).")
+    dropout: float | None = argument("Dropout.")
 
     def settings(self) -> dict[str, Any]:
         """What had a part in a run: with a checkpoint, not the options of a model from scratch."""

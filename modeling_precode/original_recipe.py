@@ -22,7 +22,10 @@ PRETRAINING = {
     "objective": "sampled_bce",
     "num_negatives": 10,
     "batch_size": 1,
+    "dropout": 0.5,
     "learning_rate": 2e-4,
+    "lr_scheduler_type": "plateau",
+    "warmup_steps": 0,
     "lr_factor": 0.75,
     "min_learning_rate": 0.0,
     "patience": 3,
@@ -33,6 +36,7 @@ FINETUNING = {
     "seeds": [1, 2, 3, 4, 5],
     "metric_for_best_model": "focused_macro_f1",
     "class_weight_rate": 0.5,
+    "dropout": 0.5,
     "per_device_train_batch_size": 1,
     "learning_rate": 2e-4,
     "optim": "adamw_torch",  # Adam, as the weight decay is 0

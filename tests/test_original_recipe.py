@@ -240,10 +240,11 @@ def test_pretraining_has_the_settings_of_the_original_unless_told_otherwise(monk
     encoder, args = parsed(monkeypatch, run_pretrain, "--recipe", "original", "--patience", "7", "--size", "large")
     assert (args.objective, args.batch_size, args.num_negatives, args.max_grad_norm) == ("sampled_bce", 1, 10, 5)
     assert (args.learning_rate, args.lr_factor, args.min_learning_rate, args.max_epochs) == (2e-4, 0.75, 0, 20)
+    assert (args.lr_scheduler_type, args.warmup_steps, encoder.dropout) == ("plateau", 0, 0.5)
     assert (encoder.pooling_length, encoder.text_mode, encoder.utterance_encoder) == (60, "original", "gru2")
     assert (args.patience, encoder.size) == (7, "large")
     encoder, args = parsed(monkeypatch, run_pretrain)
-    assert (args.batch_size, args.objective, encoder.text_mode) == (32, "in_batch_softmax", "clean")
+    assert (args.batch_size, args.objective, encoder.text_mode) == (64, "in_batch_softmax", "clean")
 
 
 def test_of_several_settings_in_one_argument_those_not_given_are_the_originals(monkeypatch):

@@ -204,7 +204,7 @@ def test_latest_begins_where_there_is_nothing_yet(train, tmp_path):
 
 CHANGES = {
     "--learning_rate 0.02": "--learning_rate is 0.02 and was 0.01",
-    "--dropout 0.1": "--dropout is 0.1 and was None",
+    "--dropout 0.2": "--dropout is 0.2 and was 0.1",
     "--seed 5": "--seed is 5 and was 1",
     "--batch_size 13": "--batch_size is 13 and was 12",
     "--mixed_precision bf16": "--mixed_precision is 'bf16' and was 'no'",
@@ -214,7 +214,8 @@ CHANGES = {
 
 
 def test_a_run_with_another_corpus_vocabulary_or_setting_is_refused_with_what_differs(train, tmp_path, corpus):
-    first = f"{PRETRAIN} --max_steps 4"
+    common = f"{PRETRAIN} --lr_scheduler_type plateau"
+    first = f"{common} --max_steps 4"
     train(run_pretrain, tmp_path / "run", first)
     for change, named in CHANGES.items():
         AcceleratorState._reset_state(reset_partial_state=True)
@@ -230,8 +231,8 @@ def test_a_run_with_another_corpus_vocabulary_or_setting_is_refused_with_what_di
     assert "the train split's digest is" in str(error.value)
     # What does not change the result may change, and a run may go on for longer.
     free = "--max_steps 8 --logging_steps 2 --save_total_limit 3 --checkpointing_steps 1 --eval_batch_size 5"
-    train(run_pretrain, tmp_path / "run", f"{PRETRAIN} {free} --resume_from_checkpoint latest")
-    train(run_pretrain, tmp_path / "whole", f"{PRETRAIN} --max_steps 8")
+    train(run_pretrain, tmp_path / "run", f"{common} {free} --resume_from_checkpoint latest")
+    train(run_pretrain, tmp_path / "whole", f"{common} --max_steps 8")
     assert_same_weights(tmp_path / "run", tmp_path / "whole")
 
 
@@ -295,7 +296,8 @@ def test_a_loss_that_is_no_number_stops_the_run_with_everything_to_look_into(tra
     with pytest.raises(
         ValueError, match=r"step \d+: the loss is (nan|inf) for the dialogues .*nonfinite-\d+ has"
     ) as error:
-        train(run_pretrain, output, f"{PRETRAIN} --learning_rate 2e37 --checkpointing_steps 1")
+        settings = "--lr_scheduler_type constant --dropout 0.5 --learning_rate 1e38 --checkpointing_steps 1"
+        train(run_pretrain, output, f"{PRETRAIN} {settings}")
     [folder] = output.glob("nonfinite-*")
     names = json.loads((folder / "dialogues.json").read_text())
     assert len(names) == 12 and all(name in str(error.value) for name in names[:5])

@@ -227,7 +227,7 @@ def test_a_causal_encoder_is_pretrained_and_fine_tuned(corpus, tmp_path):
     data, first, second = ["--corpus", "custom", "--data_dir", str(corpus)], tmp_path / "first", tmp_path / "second"
     run("run_pretrain.py", *data, "--output_dir", str(first), *PRETRAIN, "--causal")
     assert read(first / "pretrain_results.json")["scores"]["test"]["R_11@1"] > 0.15
-    run("run_finetune.py", *data, "--model", str(first), "--num_train_epochs", "2", "--output_dir", str(second))
+    run("run_finetune.py", *data, "--model", str(first), "--num_train_epochs", "3", "--output_dir", str(second))
     assert "never changes when the dialogue goes on" in (second / "README.md").read_text(encoding="utf-8")
     live = pipeline("conversation-emotion", model=str(second)).stream()
     assert [live(text)["label"] for text in ("cake and dance and song", "a gift, a party!")] == ["joy"] * 2

@@ -69,7 +69,7 @@ def encoder_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("settings", [TRAINED, FROZEN], ids=["trained", "frozen"])
 def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp_path, monkeypatch, settings):
-    settings = f"{PRETRAIN} {settings}"
+    settings = f"{PRETRAIN} --lr_scheduler_type constant {settings}"
     whole = train(run_pretrain, tmp_path / "whole", settings)
     with monkeypatch.context() as context, pytest.raises(SystemExit):
         signalled_at(context, Pretraining, "update", 7)

@@ -162,7 +162,7 @@ def test_the_learning_rate_warms_up_and_follows_its_schedule(train, schedule, ex
 
 def test_the_learning_rate_decays_and_training_stops_where_the_dev_metric_does_not_improve(train):
     settings = "--batch_size 16 --eval_steps 1 --max_steps 9 --logging_steps 1 --learning_rate 1e-6 --patience 3"
-    results = train(f"{settings} --lr_factor 0.5 --min_learning_rate 3e-7")
+    results = train(f"{settings} --lr_scheduler_type plateau --lr_factor 0.5 --min_learning_rate 3e-7")
     assert len(results["history"]) == 4, "the first one, and three that are no better"
     assert column(results, "learning_rate") == pytest.approx([1e-6, 1e-6, 5e-7, 3e-7])
 
