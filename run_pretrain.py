@@ -108,7 +108,7 @@ class PretrainArguments:
         "where that is less)."
     )
     max_grad_norm: float = argument("The gradient's norm is clipped to this.", 5.0)
-    max_epochs: int = argument("Epochs at most.", 6)
+    max_epochs: int = argument("Epochs at most.", 20)
     max_steps: int | None = argument("Steps at most.")
     eval_steps: int | None = argument("Evaluate every so many steps (default: after every epoch).")
     logging_steps: int = argument("Log loss, learning rate, speed and more every so many steps.", 100)
