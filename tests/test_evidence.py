@@ -12,6 +12,7 @@ import yaml
 from corpus_of_topics import write_corpus
 from sklearn.metrics import f1_score
 
+from benchmarks.evidence.experiments import Experiments
 from benchmarks.evidence.significance import confusions, macro_f1, micro_f1_without, paired_bootstrap, weighted_f1
 from benchmarks.evidence.views import utterances_alone
 
@@ -70,6 +71,19 @@ def test_experiments_are_run_once_and_told_in_tables_and_plots(tmp_path):
     written = document.read_text()
     assert "old" not in written and written.endswith("mine\n") and "| custom | pre-trained | " in written
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {"completion.svg", "transfer.svg"}
+
+
+def test_the_default_of_an_axis_is_the_run_without_it(tmp_path):
+    study = EXPERIMENTS["studies"]["transfer"]
+    over = {"train_fraction": [0.5, 1.0], "default": 1.0}
+    path = tmp_path / "experiments.yaml"
+    studies = {"a": study, "b": {**study, "over": over}}
+    path.write_text(yaml.safe_dump({**EXPERIMENTS, "studies": studies}))
+    plain, parts = Experiments.read(path).studies
+    assert (parts.axis, parts.values) == ("train_fraction", [0.5, 1.0])
+    half, whole = (parts.runs["custom", "pre-trained", value] for value in parts.values)
+    assert whole == plain.runs["custom", "pre-trained", None]
+    assert half.settings == {**whole.settings, "train_fraction": 0.5}
 
 
 def predictions(path: Path, gold: np.ndarray, predicted: np.ndarray) -> Path:

@@ -160,6 +160,12 @@ def test_the_learning_rate_warms_up_and_follows_its_schedule(train, schedule, ex
     assert column(results, "learning_rate") == pytest.approx([0.01 * factor for factor in expected], abs=1e-9)
 
 
+def test_a_short_run_warms_up_for_a_tenth_of_its_steps(train):
+    results = train("--batch_size 16 --eval_steps 24 --max_steps 24 --logging_steps 1 --learning_rate 0.01")
+    assert results["settings"]["warmup_steps"] == 2
+    assert column(results, "learning_rate")[:4] == pytest.approx([0, 0.005, 0.01, 0.0099490], rel=1e-4)
+
+
 def test_the_learning_rate_decays_and_training_stops_where_the_dev_metric_does_not_improve(train):
     settings = "--batch_size 16 --eval_steps 1 --max_steps 9 --logging_steps 1 --learning_rate 1e-6 --patience 3"
     results = train(f"{settings} --lr_scheduler_type plateau --lr_factor 0.5 --min_learning_rate 3e-7")

@@ -110,8 +110,9 @@ class Experiments:
         for name, study in content["studies"].items():
             if unknown := study.keys() - {"corpora", "seeds", "variants", "over", "compare", "settings"}:
                 raise ValueError(f"{path}: study {name}: nothing reads {', '.join(sorted(unknown))}")
-            axis, values = next(iter(study["over"].items())) if "over" in study else (None, [None])
-            default = study.get("over", {}).get("default")
+            over = dict(study.get("over", {}))
+            default = over.pop("default", None)
+            axis, values = next(iter(over.items()), (None, [None]))
             runs = {
                 (corpus, variant, value): _finetuning(
                     content, study, corpus, settings, {axis: value} if value != default else {}, pretraining, path

@@ -43,10 +43,11 @@ def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f
         else:
             for variant, colour in zip(variants, COLOURS[1:], strict=False):
                 points = {value: scores for (name, value), scores in values.items() if name == variant}
-                places = [str(value) for value in points]
+                places = range(len(points))
                 means = [statistics.mean(scores) for scores in points.values()]
                 errors = [_deviation(scores) for scores in points.values()]
                 panel.errorbar(places, means, errors, label=variant, color=colour, marker="o", capsize=3, markersize=4)
+                panel.set_xticks(places, [str(value) for value in points])
             panel.set_xlabel(study.axis.replace("_", " "))
             panel.set_ylabel(f"{score.replace('_f1', ' F1')} on test")
         panel.set_title(corpus)

@@ -48,4 +48,4 @@ def write_report(experiments: Experiments, results: Results, document: Path | No
     plots = results.path.parent / "plots"
     plot_completion(experiments.pretraining, results, plots / "completion.svg")
     for study in told(experiments.studies, results):
-        plot_study(study, results, plots / f"{study.name}.svg")
+        plot_study(study, results, plots / f"{study.name.replace(' ', '_')}.svg")
