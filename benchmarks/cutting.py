@@ -35,7 +35,7 @@ CORPORA = ("dailydialog", "emorynlp", "meld")
 PRETRAIN = (
     "run_pretrain.py --corpus opsub --data_dir {data}/subtitles_srt.zip --corpus_options max_silence={silence} "
     "--word_vectors {data}/glove.6B.100d.subset.txt.gz --size small --dropout 0.2 --learning_rate 3e-3 --max_epochs 1 "
-    "--num_proc 2 --output_dir {output}"
+    "--batch_size 32 --lr_scheduler_type plateau --num_proc 2 --output_dir {output}"
 )
 
 
