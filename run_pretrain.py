@@ -68,7 +68,7 @@ from modeling_precode.original_recipe import (
 )
 from modeling_precode.parameter_groups import parameter_groups
 from modeling_precode.pretraining import EVALUATION_NEGATIVES, SELECTION_METRIC, Evaluation, Pretraining, log_line
-from modeling_precode.schedules import SCHEDULES, Schedule
+from modeling_precode.schedules import ENDLESS, SCHEDULES, Schedule
 
 logger = logging.getLogger("run_pretrain")
 DROPOUT, WARMUP_STEPS = 0.1, 300
@@ -156,8 +156,8 @@ class PretrainArguments:
             "mixed_precision",
         }
         free |= {name for name in asdict(self) if name.startswith(("push_", "hub_"))}
-        if self.lr_scheduler_type in ("plateau", "constant"):
-            # These may go on for longer than was planned: no step depends on how many there are.
+        if self.lr_scheduler_type in ENDLESS:
+            # These may go on for longer than was planned.
             free |= {"max_steps", "max_epochs", "patience"}
         return {name: value for name, value in asdict(self).items() if name not in free}
 
@@ -256,8 +256,7 @@ def main() -> None:
     steps_an_epoch = -(-len(batches) // args.gradient_accumulation_steps)
     total_steps = min(args.max_epochs * steps_an_epoch, args.max_steps or sys.maxsize)
     if args.warmup_steps is None:
-        by_step = args.lr_scheduler_type in ("linear", "cosine")
-        args.warmup_steps = min(WARMUP_STEPS, total_steps // 10) if by_step else 0
+        args.warmup_steps = 0 if args.lr_scheduler_type in ENDLESS else min(WARMUP_STEPS, total_steps // 10)
     settings = {**asdict(corpus_args), **encoder_args.settings(), **asdict(args)}
     fingerprint = {
         **encoder_args.fingerprint(),

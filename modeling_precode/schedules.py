@@ -6,7 +6,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LinearLR, ReduceLROnPlateau
 from transformers import get_scheduler
 
-SCHEDULES = ("plateau", "constant", "linear", "cosine")
+# Of these no step depends on how many there are.
+ENDLESS = ("plateau", "constant")
+SCHEDULES = (*ENDLESS, "linear", "cosine")
 
 
 class Schedule:
