@@ -87,12 +87,12 @@ def test_no_result_depends_on_chunks_or_padding(folder, monkeypatch):
         alone = model(**batch_of(folder, [dialogue])).logits[0]
         torch.testing.assert_close(alone, logits[: len(dialogue)], atol=1e-5, rtol=1e-4)
     for tokens in (1, 16, 40):
-        monkeypatch.setattr(text_encoder, "MAX_CHUNK_TOKENS", tokens)
+        monkeypatch.setattr(text_encoder, "CPU_CHUNK_TOKENS", tokens)
         torch.testing.assert_close(model(**batch_of(folder)).logits, whole, atol=1e-5, rtol=1e-4)
 
 
 def test_no_chunk_is_larger_than_allowed(folders, make, monkeypatch):
-    monkeypatch.setattr(text_encoder, "MAX_CHUNK_TOKENS", 24)
+    monkeypatch.setattr(text_encoder, "CPU_CHUNK_TOKENS", 24)
     model, sizes = make(), []
     encoder = model.base_model.utterance_encoder.encoder
     encoder.register_forward_pre_hook(

@@ -105,6 +105,7 @@ class Experiments:
         for name, settings in content["pretraining"]["runs"].items():
             settings = {**common, **settings}
             settings |= _known(corpora, settings["corpus"], path)
+            settings = {name: value for name, value in settings.items() if value is not None}
             pretraining[name] = Run(PRETRAIN, settings, (settings.pop("seed", 1),))
         studies = []
         for name, study in content["studies"].items():
