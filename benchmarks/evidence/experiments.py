@@ -103,9 +103,8 @@ class Experiments:
         common = content["pretraining"]["settings"]
         pretraining = {}
         for name, settings in content["pretraining"]["runs"].items():
-            settings = {**common, **settings}
+            settings = _merged(common, settings)
             settings |= _known(corpora, settings["corpus"], path)
-            settings = {name: value for name, value in settings.items() if value is not None}
             pretraining[name] = Run(PRETRAIN, settings, (settings.pop("seed", 1),))
         studies = []
         for name, study in content["studies"].items():
@@ -148,6 +147,12 @@ def _known(names: dict[str, Any], name: str, path: Path) -> Any:
     return names[name]
 
 
+def _merged(*settings: dict[str, Any]) -> dict[str, Any]:
+    """Later ones go before earlier ones; `None` takes a setting away."""
+    merged = {name: value for part in settings for name, value in part.items()}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
 def _finetuning(
     content: dict,
     study: dict,
@@ -160,14 +165,14 @@ def _finetuning(
     """The run of a variant: general settings, then those of the corpus, of the study, of the variant, and of its place
     on the axis."""
     common = content["finetuning"]
-    settings = {
-        **common["settings"],
-        **_known(content["corpora"], corpus, path),
-        **common["corpora"].get(corpus, {}),
-        **study.get("settings", {}),
-        **variant,
-        **value,
-    }
+    settings = _merged(
+        common["settings"],
+        _known(content["corpora"], corpus, path),
+        common["corpora"].get(corpus, {}),
+        study.get("settings", {}),
+        variant,
+        value,
+    )
     settings |= settings.pop("by_corpus", {}).get(corpus, {})
     model = settings.pop("model", None)
     start = _known(pretraining, model, path) if model else None
