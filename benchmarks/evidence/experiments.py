@@ -105,7 +105,9 @@ class Experiments:
         for name, settings in content["pretraining"]["runs"].items():
             settings = _merged(common, settings)
             settings |= _known(corpora, settings["corpus"], path)
-            pretraining[name] = Run(PRETRAIN, settings, (settings.pop("seed", 1),))
+            start = settings.pop("model", None)
+            start = _known(pretraining, start, path) if start else None
+            pretraining[name] = Run(PRETRAIN, settings, (settings.pop("seed", 1),), start)
         studies = []
         for name, study in content["studies"].items():
             if unknown := study.keys() - {"corpora", "seeds", "variants", "over", "compare", "settings"}:

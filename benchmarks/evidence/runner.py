@@ -65,6 +65,8 @@ class Runner:
         file = self.folder(run) / "pretrain_results.json"
         cpu_seconds = None
         if not file.is_file():
+            if run.start:
+                self.pretrain(run.start)
             cpu_seconds = self.call(run, {"seed": seed})
         if self.missing(run):
             found = read_json(file)
