@@ -20,7 +20,13 @@ ROOT = Path(__file__).resolve().parents[1]
 SMALL = {"hidden_size": 16, "word_vector_size": 16, "min_count": 1}
 EXPERIMENTS = {
     "corpora": {"custom": {"corpus": "custom", "data_dir": "topics"}, "meld": {"corpus": "meld", "data_dir": "meld"}},
-    "pretraining": {"settings": {"corpus": "custom"}, "runs": {"tiny": {**SMALL, "max_steps": 4, "eval_steps": 2}}},
+    "pretraining": {
+        "settings": {"corpus": "custom", **SMALL, "eval_steps": 2},
+        "runs": {
+            "tiny": {"max_steps": 4},
+            "longer": {"model": "tiny", **dict.fromkeys(SMALL), "max_steps": 2},
+        },
+    },
     "finetuning": {
         "settings": {"num_train_epochs": 1, "metric_for_best_model": "weighted_f1"},
         "corpora": {"custom": {"learning_rate": 0.01}},
@@ -29,7 +35,7 @@ EXPERIMENTS = {
         "transfer": {
             "corpora": ["custom", "meld"],
             "seeds": [1, 2],
-            "variants": {"without context": {**SMALL, "history": 0}, "pre-trained": {"model": "tiny"}},
+            "variants": {"without context": {**SMALL, "history": 0}, "pre-trained": {"model": "longer"}},
             "compare": [["pre-trained", "without context"]],
         }
     },
@@ -52,11 +58,12 @@ def test_experiments_are_run_once_and_told_in_tables_and_plots(tmp_path):
     document = tmp_path / "RESULTS.md"
     document.write_text("<!-- transfer -->\nold\n<!-- /transfer -->\nmine\n")
     common = ("--experiments", str(experiments), "--results", str(results), "--output_dir", str(tmp_path / "out"))
-    output = evidence(*common, "--data_dir", str(tmp_path / "data"))
-    assert "meld: left out" in output and output.count("$ ") == 3
+    # Of pre-training, what the study starts from, and what that starts from.
+    output = evidence(*common, "--data_dir", str(tmp_path / "data"), "--pretraining")
+    assert "meld: left out" in output and output.count("$ ") == 4
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     kinds = ["history" in line for line in lines], [line.get("baseline") for line in lines]
-    assert sum(kinds[0]) == 1 and {"majority", "bag of words", "bag-of-words completion"} <= set(kinds[1])
+    assert sum(kinds[0]) == 2 and {"majority", "bag of words", "bag-of-words completion"} <= set(kinds[1])
     [comparison] = [line for line in lines if "comparison" in line]
     runs = {line["key"]: [] for line in lines if line["seed"] and "history" not in line}
     for line in lines:
@@ -78,7 +85,7 @@ def test_the_default_of_an_axis_is_the_run_without_it(tmp_path):
     over = {"train_fraction": [0.5, 1.0], "default": 1.0}
     path = tmp_path / "experiments.yaml"
     studies = {"a": study, "b": {**study, "over": over}}
-    path.write_text(yaml.safe_dump({**EXPERIMENTS, "studies": studies}))
+    path.write_text(yaml.safe_dump({**EXPERIMENTS, "studies": studies}, sort_keys=False))
     plain, parts = Experiments.read(path).studies
     assert (parts.axis, parts.values) == ("train_fraction", [0.5, 1.0])
     half, whole = (parts.runs["custom", "pre-trained", value] for value in parts.values)
