@@ -142,6 +142,8 @@ class FinetuneArguments(TrainingArguments):
             raise ValueError(f"--hub_strategy {self.hub_strategy}: unknown; known are end, best")
         # `Trainer` knows no `best`, and pushes nothing here.
         self.push_best, self.hub_strategy = self.push_to_hub and self.hub_strategy == "best", "end"
+        # Or `TrainingArguments` looks for a GPU that can.
+        self.use_cpu |= self.bf16 and not torch.accelerator.is_available()
         super().__post_init__()
 
     def fingerprint(self) -> dict:

@@ -125,6 +125,15 @@ def test_bf16_computes_in_half_precision_and_keeps_whole_weights(train):
     assert {weight.dtype for weight in weights(half).values()} == {torch.float32}
 
 
+def test_fine_tuning_in_bf16_needs_no_gpu(train):
+    settings = "--num_train_epochs 2 --learning_rate 0.01"
+    plain, half = train(settings, run_finetune), train(f"{settings} --bf16", run_finetune)
+    assert weights(half).keys() == weights(plain).keys()
+    differences = {name: (weights(half)[name] - weight).abs().max() for name, weight in weights(plain).items()}
+    assert 0 < max(differences.values()) < 0.05, "it rounds, and no more"
+    assert {weight.dtype for weight in weights(half).values()} == {torch.float32}
+
+
 @pytest.mark.parametrize("script", [run_pretrain, run_finetune])
 def test_no_batch_has_its_places_worked_out_on_the_device(train, monkeypatch, script):
     """A GPU would wait for that, in every step."""
