@@ -35,7 +35,8 @@ def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f
         if study.axis is None:
             heights = [statistics.mean(values[variant, None]) for variant in variants]
             errors = [_deviation(values[variant, None]) for variant in variants]
-            for mean, variant, error, colour in zip(heights, variants, errors, COLOURS, strict=False):
+            for mean, variant, error in zip(heights, variants, errors, strict=True):
+                colour = COLOURS[study.variants.index(variant) % len(COLOURS)]
                 panel.errorbar(mean, variant, xerr=error, color=colour, marker="o", capsize=3)
             panel.margins(y=0.3)
             panel.invert_yaxis()
@@ -59,7 +60,8 @@ def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f
 
 def plot_completion(pretraining: dict[str, Run], results: Results, path: Path) -> bool:
     """Recall on the validation films over the minutes of training."""
-    figure, panel = plt.subplots(figsize=(5.2, 3.1), layout="constrained")
+    figure, panel = plt.subplots(figsize=(7, 3.1), layout="constrained")
+    panel.set_prop_cycle(color=plt.get_cmap("tab20").colors)
     drawn = False
     for name, run in pretraining.items():
         for line in lines_of(run, results):
@@ -69,7 +71,7 @@ def plot_completion(pretraining: dict[str, Run], results: Results, path: Path) -
     panel.set_xlabel("minutes")
     panel.set_ylabel("R_11@1 on validation films, %")
     if drawn:
-        panel.legend(frameon=False)
+        figure.legend(frameon=False, loc="outside right center")
         _save(figure, path)
     plt.close(figure)
     return drawn
