@@ -105,8 +105,7 @@ class Experiments:
         for name, settings in content["pretraining"]["runs"].items():
             settings = _merged(common, settings)
             settings |= _known(corpora, settings["corpus"], path)
-            start = settings.pop("model", None)
-            start = _known(pretraining, start, path) if start else None
+            start = _start(settings, pretraining, path)
             pretraining[name] = Run(PRETRAIN, settings, (settings.pop("seed", 1),), start)
         studies = []
         for name, study in content["studies"].items():
@@ -155,6 +154,12 @@ def _merged(*settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in merged.items() if value is not None}
 
 
+def _start(settings: dict[str, Any], pretraining: dict[str, Run], path: Path) -> Run | None:
+    """The run that the settings name as their `model`, which is taken out of them."""
+    model = settings.pop("model", None)
+    return _known(pretraining, model, path) if model else None
+
+
 def _finetuning(
     content: dict,
     study: dict,
@@ -176,6 +181,5 @@ def _finetuning(
         value,
     )
     settings |= settings.pop("by_corpus", {}).get(corpus, {})
-    model = settings.pop("model", None)
-    start = _known(pretraining, model, path) if model else None
+    start = _start(settings, pretraining, path)
     return Run(FINETUNE, settings, tuple(study["seeds"]), start)
