@@ -180,6 +180,5 @@ def _finetuning(
         variant,
         value,
     )
-    settings |= settings.pop("by_corpus", {}).get(corpus, {})
     start = _start(settings, pretraining, path)
     return Run(FINETUNE, settings, tuple(study["seeds"]), start)
