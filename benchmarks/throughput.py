@@ -5,12 +5,12 @@
     python benchmarks/throughput.py --corpus opsub --data_dir subtitles.zip \\
         --labelled_corpus meld --labelled_data_dir MELD
 
-The original takes one dialogue a step, every utterance padded to 60 tokens, in plain PyTorch (`benchmarks/plain.py`):
-that is 1.0 x. Then the same model in this library: one dialogue a step, and as many as have `--batch_tokens` tokens.
-Utterances and tokens are those of the dialogues: no padding, and no negatives, is counted. The arithmetic is that of
-the matrix products that the formulas need for these, were every word multiplied anew and every first step a product;
-it is set against this machine's own product of two large matrices. All take turns for some rounds, and the best round
-of each counts, as another process can only slow one down.
+The original takes one dialogue a step, every utterance padded to 60 tokens, in plain PyTorch (`benchmarks/plain.py`)
+and float32: that is 1.0 x. Then the same model in this library: one dialogue a step, and as many as have
+`--batch_tokens` tokens. Utterances and tokens are those of the dialogues: no padding, and no negatives, is counted. The
+arithmetic is that of the matrix products that the formulas need for these, were every word multiplied anew and every
+first step a product; it is set against this machine's own product of two large matrices. All take turns for some
+rounds, and the best round of each counts, as another process can only slow one down.
 """
 
 import argparse
@@ -159,7 +159,7 @@ class Bench:
             optimizers, modules = [torch.optim.Adam(parameters, lr=2e-4, fused=True)], [parameters]
 
         def step(batch):
-            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32 and not original):
                 value = loss(batch)
             value.backward()
             for module in modules:
@@ -280,6 +280,7 @@ def classifier_head(config: PreCodeConfig) -> int:
 
 
 def prediction_rows(bench: Bench, texts: list[list[str]], dialogues: Dialogues, tokenizer) -> Iterator[Row]:
+    plain_model = bench.model(PreCodeForUtteranceClassification, num_labels=LABELS).eval()
     model = bench.model(PreCodeForUtteranceClassification, num_labels=LABELS).to(bench.dtype).eval()
     sizes = [size_of([dialogue])[1] for dialogue in dialogues]
     emotions = ConversationEmotionPipeline(model=model, tokenizer=tokenizer, device=bench.device)
@@ -297,7 +298,7 @@ def prediction_rows(bench: Bench, texts: list[list[str]], dialogues: Dialogues, 
 
     @torch.no_grad()
     def plain_logits(batch: Dialogues):
-        return plain.erc_logits(model, batch[0]).softmax(-1).tolist()
+        return plain.erc_logits(plain_model, batch[0]).softmax(-1).tolist()
 
     @torch.no_grad()
     def library_logits(batch: Dialogues):

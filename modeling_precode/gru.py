@@ -172,7 +172,8 @@ class _Recurrence(torch.autograd.Function):
                 torch.mul((h - n).mul_(to_before), 1 - z, out=by_z)
             if before is not None:
                 later[:, sequences] = to_before.baddbmm_(by_product[:, block], weight)
-        grad_weight = by_product[:, rows:].mT @ previous[:, rows:]
+        # One direction after the other, and turned afterwards: a product of slices is copied less so.
+        grad_weight = torch.stack([h[rows:].T @ by[rows:] for h, by in zip(previous, by_product, strict=True)]).mT
         grad_bias = by_all[..., 3 * size :].sum(1)
         grad_gates = _sum_by(index.view(-1), by_all.flatten(0, 1), directions * ctx.inputs)[:, : 3 * size]
         return grad_gates.unflatten(0, (directions, -1)), grad_weight, grad_bias, None, None

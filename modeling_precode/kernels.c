@@ -1,4 +1,5 @@
-/* The element-wise parts of a recurrence and of pooling, each in one pass over memory, for float32 on a CPU.
+/* The element-wise parts of a recurrence and of pooling, each in one pass over memory, for numbers of float32 or, with
+   BFLOAT16 defined, bfloat16 on a CPU; every number is read once, and what is computed of it is float32.
 
    D directions of I places and H numbers a place; a block is `count` places of every direction, from `start` on.
    The meaning of each array is that of `gru.py` and `pooling.py`, which do the same in PyTorch. Threads are those of
@@ -7,6 +8,26 @@
 #include <math.h>
 
 #define FEW 4096 /* numbers that are not worth a second thread */
+
+#ifdef BFLOAT16
+/* The upper half of a float32, rounded to the nearest, of two to the even one. */
+typedef unsigned short number;
+typedef union { unsigned bits; float number; } word;
+
+static inline float get(number x) { return ((word){(unsigned)x << 16}).number; }
+
+static inline number put(float x)
+{
+    const unsigned bits = ((word){.number = x}).bits;
+    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+#else
+typedef float number;
+
+static inline float get(number x) { return x; }
+
+static inline number put(float x) { return x; }
+#endif
 
 /* e^x within two units of the last place, in line, so that a loop over it becomes vectors: 2^n e^r with |r| <= ln 2 / 2,
    the latter from its series. Beyond +-87, where a gate is open or shut to the last digit, that of +-87. */
@@ -35,40 +56,40 @@ static inline float hyperbolic_tangent(float x)
 /* gates (R, 3 H): n, r, z. index (D, I). recurrent (D, count, 3 H): r, z, n; null at the first step. bias (D, H).
    reset_update (D, I, 2 H), memory, candidate (D, I, H) are null where nothing is to be kept. states (D, I, H);
    `before` is the place of the states a step before. */
-void gru_forward(long directions, long places, long size, long start, long before, long count, const float *gates,
-                 const long *index, const float *recurrent, const float *bias, float *reset_update, float *memory,
-                 float *candidate, float *states)
+void gru_forward(long directions, long places, long size, long start, long before, long count, const number *gates,
+                 const long *index, const number *recurrent, const number *bias, number *reset_update, number *memory,
+                 number *candidate, number *states)
 {
 #pragma omp parallel for collapse(2) if (directions * count * size > FEW)
     for (long d = 0; d < directions; d++)
         for (long i = 0; i < count; i++) {
             const long place = d * places + start + i;
-            const float *x = gates + index[place] * 3 * size;
-            const float *product = recurrent ? recurrent + (d * count + i) * 3 * size : 0;
-            const float *h = recurrent ? states + (d * places + before + i) * size : 0;
-            const float *b = bias + d * size;
-            float *state = states + place * size;
-            float *kept_r = reset_update ? reset_update + place * 2 * size : 0;
-            float *kept_z = kept_r ? kept_r + size : 0;
-            float *kept_m = memory ? memory + place * size : 0, *kept_n = candidate ? candidate + place * size : 0;
+            const number *x = gates + index[place] * 3 * size;
+            const number *product = recurrent ? recurrent + (d * count + i) * 3 * size : 0;
+            const number *h = recurrent ? states + (d * places + before + i) * size : 0;
+            const number *b = bias + d * size;
+            number *state = states + place * size;
+            number *kept_r = reset_update ? reset_update + place * 2 * size : 0;
+            number *kept_z = kept_r ? kept_r + size : 0;
+            number *kept_m = memory ? memory + place * size : 0, *kept_n = candidate ? candidate + place * size : 0;
 #pragma omp simd
             for (long j = 0; j < size; j++) {
-                float r = x[size + j], z = x[2 * size + j], m = b[j], old = 0;
+                float r = get(x[size + j]), z = get(x[2 * size + j]), m = get(b[j]), old = 0;
                 if (product) {
-                    r += product[j];
-                    z += product[size + j];
-                    m += product[2 * size + j];
-                    old = h[j];
+                    r += get(product[j]);
+                    z += get(product[size + j]);
+                    m += get(product[2 * size + j]);
+                    old = get(h[j]);
                 }
                 r = sigmoid(r);
                 z = sigmoid(z);
-                const float n = hyperbolic_tangent(x[j] + r * m);
-                state[j] = n + z * (old - n);
+                const float n = hyperbolic_tangent(get(x[j]) + r * m);
+                state[j] = put(n + z * (old - n));
                 if (kept_r) {
-                    kept_r[j] = r;
-                    kept_z[j] = z;
-                    kept_m[j] = m;
-                    kept_n[j] = n;
+                    kept_r[j] = put(r);
+                    kept_z[j] = put(z);
+                    kept_m[j] = put(m);
+                    kept_n[j] = put(n);
                 }
             }
         }
@@ -78,32 +99,33 @@ void gru_forward(long directions, long places, long size, long start, long befor
    by_all (D, I, 4 H): n, r, z, m. to_before (D, count, H), what goes to the state before but for the product.
    previous (D, I, H) receives the state before each place. */
 void gru_backward(long directions, long places, long size, long start, long before, long count, long rows, long row,
-                  const float *grad_states, const float *later, const float *reset_update, const float *memory,
-                  const float *candidate, const float *states, float *previous, float *by_all, float *to_before)
+                  const number *grad_states, const number *later, const number *reset_update, const number *memory,
+                  const number *candidate, const number *states, number *previous, number *by_all, number *to_before)
 {
 #pragma omp parallel for collapse(2) if (directions * count * size > FEW)
     for (long d = 0; d < directions; d++)
         for (long i = 0; i < count; i++) {
             const long place = d * places + start + i;
-            const float *from_state = grad_states + place * size, *from_later = later + (d * rows + row + i) * size;
-            const float *r = reset_update + place * 2 * size, *z = r + size;
-            const float *m = memory + place * size, *n = candidate + place * size;
-            const float *h = before < 0 ? 0 : states + (d * places + before + i) * size;
-            float *kept = previous + place * size, *passed = to_before + (d * count + i) * size;
-            float *by_n = by_all + place * 4 * size;
-            float *by_r = by_n + size, *by_z = by_n + 2 * size, *by_m = by_n + 3 * size;
+            const number *from_state = grad_states + place * size, *from_later = later + (d * rows + row + i) * size;
+            const number *resets = reset_update + place * 2 * size, *updates = resets + size;
+            const number *memories = memory + place * size, *candidates = candidate + place * size;
+            const number *h = before < 0 ? 0 : states + (d * places + before + i) * size;
+            number *kept = previous + place * size, *passed = to_before + (d * count + i) * size;
+            number *by_n = by_all + place * 4 * size;
+            number *by_r = by_n + size, *by_z = by_n + 2 * size, *by_m = by_n + 3 * size;
 #pragma omp simd
             for (long j = 0; j < size; j++) {
-                const float grad = from_state[j] + from_later[j], old = h ? h[j] : 0;
-                const float through = grad * z[j];
+                const float grad = get(from_state[j]) + get(from_later[j]), old = h ? get(h[j]) : 0;
+                const float z = get(updates[j]), r = get(resets[j]), n = get(candidates[j]);
+                const float through = grad * z;
                 /* Factors such as 1 - z keep their digits where a gate is nearly open or shut. */
-                const float to_n = grad * (1 - z[j]) * (1 - n[j]) * (1 + n[j]), to_m = to_n * r[j];
-                by_n[j] = to_n;
-                by_m[j] = to_m;
-                by_r[j] = to_m * m[j] * (1 - r[j]);
-                by_z[j] = (old - n[j]) * through * (1 - z[j]);
-                passed[j] = through;
-                kept[j] = old;
+                const float to_n = grad * (1 - z) * (1 - n) * (1 + n), to_m = to_n * r;
+                by_n[j] = put(to_n);
+                by_m[j] = put(to_m);
+                by_r[j] = put(to_m * get(memories[j]) * (1 - r));
+                by_z[j] = put((old - n) * through * (1 - z));
+                passed[j] = put(through);
+                kept[j] = put(old);
             }
         }
 }
@@ -111,7 +133,7 @@ void gru_backward(long directions, long places, long size, long start, long befo
 /* states (D, I, H) of `rows` sequences, whose steps begin at the places `starts` (steps,) -> maximum, total and the
    step of the maximum (D, rows, H). lengths (rows,). */
 void pool_forward(long directions, long places, long size, long rows, const long *starts, const long *lengths,
-                  const float *states, float *maximum, float *total, int *step_of_maximum)
+                  const number *states, float *maximum, float *total, int *step_of_maximum)
 {
 #pragma omp parallel for collapse(2) schedule(dynamic, 64)
     for (long d = 0; d < directions; d++)
@@ -119,30 +141,31 @@ void pool_forward(long directions, long places, long size, long rows, const long
             float *highest = maximum + (d * rows + i) * size, *sum = total + (d * rows + i) * size;
             int *at = step_of_maximum + (d * rows + i) * size;
             for (long step = 0; step < lengths[i]; step++) {
-                const float *state = states + (d * places + starts[step] + i) * size;
+                const number *state = states + (d * places + starts[step] + i) * size;
 #pragma omp simd
                 for (long j = 0; j < size; j++) {
-                    const int higher = step == 0 || state[j] > highest[j];
-                    highest[j] = higher ? state[j] : highest[j];
+                    const float value = get(state[j]);
+                    const int higher = step == 0 || value > highest[j];
+                    highest[j] = higher ? value : highest[j];
                     at[j] = higher ? (int)step : at[j];
-                    sum[j] = step == 0 ? state[j] : sum[j] + state[j];
+                    sum[j] = step == 0 ? value : sum[j] + value;
                 }
             }
         }
 }
 
 void pool_backward(long directions, long places, long size, long rows, const long *starts, const long *lengths,
-                   const float *grad_maximum, const float *grad_total, const int *step_of_maximum, float *grad)
+                   const float *grad_maximum, const float *grad_total, const int *step_of_maximum, number *grad)
 {
 #pragma omp parallel for collapse(2) schedule(dynamic, 64)
     for (long d = 0; d < directions; d++)
         for (long i = 0; i < rows; i++) {
             const long row = (d * rows + i) * size;
             for (long step = 0; step < lengths[i]; step++) {
-                float *out = grad + (d * places + starts[step] + i) * size;
+                number *out = grad + (d * places + starts[step] + i) * size;
 #pragma omp simd
                 for (long j = 0; j < size; j++)
-                    out[j] = grad_total[row + j] + (step_of_maximum[row + j] == step ? grad_maximum[row + j] : 0);
+                    out[j] = put(grad_total[row + j] + (step_of_maximum[row + j] == step ? grad_maximum[row + j] : 0));
             }
         }
 }

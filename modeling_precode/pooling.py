@@ -21,13 +21,13 @@ def pool(states: Tensor, steps: Steps, pooling_length: int | None = None, paddin
         (S, N, d), in the order of the rows of `steps`.
     """
     maximum, total = _MaximumAndSum.apply(states, steps)
-    lengths = torch.tensor(steps.lengths(), dtype=states.dtype, device=states.device).unsqueeze(1)
+    lengths = torch.tensor(steps.lengths(), dtype=total.dtype, device=states.device).unsqueeze(1)
     if pooling_length is None:
-        return maximum + total / lengths
+        return (maximum + total / lengths).to(states.dtype)
     missing = (pooling_length - lengths).clamp(min=0)
     padding = states.new_zeros(states.shape[-1]) if padding is None else padding
     maximum = torch.where(missing > 0, torch.maximum(maximum, padding), maximum)
-    return maximum + (total + missing * padding) / (lengths + missing)
+    return (maximum + (total + missing * padding) / (lengths + missing)).to(states.dtype)
 
 
 class _MaximumAndSum(torch.autograd.Function):
@@ -36,10 +36,12 @@ class _MaximumAndSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx, states: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
         kernels = kernels_for(states)
-        maximum = states[:, : steps.sizes[0]].clone()
+        # A sum of many numbers of few digits would lose the last ones.
+        exact = torch.promote_types(states.dtype, torch.float32)
+        maximum = states[:, : steps.sizes[0]].to(exact, copy=True)
         total = maximum.clone()
         step_of_maximum = torch.zeros_like(maximum, dtype=torch.int32)
-        ctx.steps, ctx.shape = steps, states.shape
+        ctx.steps, ctx.shape, ctx.dtype = steps, states.shape, states.dtype
         if kernels:
             states = states.contiguous()
             ctx.numbers, ctx.places = _places(states, steps)
@@ -61,8 +63,8 @@ class _MaximumAndSum(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_maximum: Tensor, grad_total: Tensor):
         (step_of_maximum,) = ctx.saved_tensors
-        kernels = kernels_for(grad_total)
-        grad = grad_total.new_empty(ctx.shape)
+        grad = grad_total.new_empty(ctx.shape, dtype=ctx.dtype)
+        kernels = kernels_for(grad)
         if kernels:
             tensors = (*ctx.places, grad_maximum.contiguous(), grad_total.contiguous(), step_of_maximum, grad)
             kernels.pool_backward(*ctx.numbers, *(tensor.data_ptr() for tensor in tensors))

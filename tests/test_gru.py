@@ -71,23 +71,35 @@ def test_it_trains_under_bfloat16_autocast():
 @pytest.mark.parametrize("size", [3, 40])
 def test_the_compiled_kernels_give_the_numbers_of_pytorch(monkeypatch, size, bidirectional):
     """Over several blocks, with and without gradients."""
+    results = [states_pools_and_gradients(monkeypatch, use, size, bidirectional) for use in ("1", "0")]
+    for compiled, plain in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, plain, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.skipif(kernels_for(torch.zeros(1, dtype=torch.bfloat16)) is None, reason="no C compiler, so no kernels")
+def test_in_bfloat16_the_compiled_kernels_are_as_near_to_float32_as_pytorch(monkeypatch):
+    exact = states_pools_and_gradients(monkeypatch, "0", 40, True)
+    compiled, plain = (states_pools_and_gradients(monkeypatch, use, 40, True, torch.bfloat16) for use in ("1", "0"))
+    assert compiled[0].dtype == compiled[1].dtype == torch.bfloat16
+    for number, by_kernels, by_pytorch in zip(exact, compiled, plain, strict=True):
+        error, reference = ((result.float() - number).norm() / number.norm() for result in (by_kernels, by_pytorch))
+        assert error < 1.1 * reference and error < 0.05
+
+
+def states_pools_and_gradients(monkeypatch, use: str, size: int, bidirectional: bool, dtype=torch.float32):
+    monkeypatch.setenv("PRECODE_KERNELS", use)
     torch.manual_seed(0)
     lengths = torch.randint(1, 9, (2 * BLOCK + 50,)).tolist()
     steps, gru = Steps.of(lengths), GRU(7, size, bidirectional)
     inputs, index = torch.randn(30, 7), torch.randint(0, 30, (2, sum(lengths)))
-    results = []
-    for use in ("1", "0"):
-        monkeypatch.setenv("PRECODE_KERNELS", use)
-        gru.zero_grad()
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
         states = gru(inputs, index, steps)
         pooled = pool(states, steps)
-        torch.manual_seed(1)
-        (pooled * torch.randn_like(pooled)).sum().backward()
         with torch.no_grad():
             torch.testing.assert_close(gru(inputs, index, steps), states)
-        results.append([states.detach(), pooled.detach(), *(parameter.grad.clone() for parameter in gru.parameters())])
-    for compiled, plain in zip(*results, strict=True):
-        torch.testing.assert_close(compiled, plain, rtol=1e-5, atol=1e-4)
+    torch.manual_seed(1)
+    (pooled * torch.randn_like(pooled, dtype=torch.float32)).sum().backward()
+    return [states.detach(), pooled.detach(), *(parameter.grad for parameter in gru.parameters())]
 
 
 def test_a_maximum_that_is_reached_twice_passes_its_gradient_once(monkeypatch):
