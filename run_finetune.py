@@ -297,7 +297,7 @@ def run_seed(
     settings = {"tokenizer": tokenizer, "speaker_prefix": model.config.speaker_prefix}
     encoded = corpus.map(encode_dialogues, batched=True, fn_kwargs=settings, desc="tokenizing")
     with args.main_process_first():
-        dialogues, vectors = encoder_args.with_vectors(encoded, model.to(args.device))
+        dialogues, vectors = encoder_args.with_vectors(encoded, model.to(args.device), args.bf16)
     trainer_args = copy(args)
     trainer_args.output_dir, trainer_args.seed, trainer_args.push_to_hub = str(folder), seed, False
     trainer_args.hub_token = None  # or `Trainer` pickles it with the other arguments, into every checkpoint

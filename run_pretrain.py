@@ -228,7 +228,8 @@ def main() -> None:
         )
         prefix = model.config.speaker_prefix
         splits = {split: load_dialogues(corpus, tokenizer, prefix, split) for split in ("train", "validation", "test")}
-        dialogues, vectors = encoder_args.with_vectors(splits, model.to(accelerator.device))
+        bf16 = accelerator.mixed_precision == "bf16"
+        dialogues, vectors = encoder_args.with_vectors(splits, model.to(accelerator.device), bf16)
     for split, rows in splits.items():
         if split == "train":
             drawn = args.num_negatives if args.objective == "sampled_bce" else 0

@@ -282,12 +282,12 @@ class EncoderArguments:
         return settings | ({"the text encoder's digest": start_digest(self.text_encoder)} if self.text_encoder else {})
 
     def with_vectors(
-        self, splits: dict[str, datasets.Dataset], model: PreTrainedModel
+        self, splits: dict[str, datasets.Dataset], model: PreTrainedModel, bf16: bool
     ) -> tuple[dict[str, datasets.Dataset], UtteranceVectors | None]:
         """Dialogues for training: where the model's text encoder is frozen, with rows of its vectors, and these."""
         if not model.config.freeze_text_encoder:
             return splits, None
-        vectors = UtteranceVectors(splits, model, self.vector_type or VECTOR_TYPES[0])
+        vectors = UtteranceVectors(splits, model, self.vector_type or VECTOR_TYPES[0], bf16)
         return {name: vectors.dialogues(split) for name, split in splits.items()}, vectors
 
 

@@ -33,7 +33,7 @@ class UtteranceVectors:
     """A row (h,) for every distinct utterance of a corpus: the text encoder's pooled states.
 
     The rows are a memory-mapped file in the cache of `datasets`, named by a digest of the encoder's weights and
-    settings, of the pooling, of the type of the numbers, and of the utterances' token ids. It is computed where there
+    settings, of the pooling, of the types of numbers, and of the utterances' token ids. It is computed where there
     is none, and appears when it is whole; of two processes that compute the same one, the later replaces it by its
     equal.
 
@@ -42,12 +42,19 @@ class UtteranceVectors:
             publishes negatives, `negative_input_ids`.
         model: with a frozen text encoder, on the device that is to compute.
         dtype: of the numbers, `"float32"` or `"float16"`.
+        bf16: compute them with the matrix products of bfloat16, as a model that is trained so would.
 
     Raises:
         ValueError: the model's text encoder is not frozen.
     """
 
-    def __init__(self, splits: Mapping[str, datasets.Dataset], model: PreCodePreTrainedModel, dtype: str = "float32"):
+    def __init__(
+        self,
+        splits: Mapping[str, datasets.Dataset],
+        model: PreCodePreTrainedModel,
+        dtype: str = "float32",
+        bf16: bool = False,
+    ):
         if not model.config.freeze_text_encoder:
             raise ValueError("`freeze_text_encoder` is False: the vectors of an encoder that is trained do not last")
         encoder = model.base_model.utterance_encoder
@@ -58,12 +65,13 @@ class UtteranceVectors:
             if key not in self.row_of_utterance:
                 self.row_of_utterance[key] = len(utterances)
                 utterances.append(ids)
-        name = _digest(encoder, dtype, utterances)
+        name = _digest(encoder, [dtype, "bf16"] if bf16 else [dtype], utterances)
         path = Path(datasets.config.HF_DATASETS_CACHE) / "precode_utterance_vectors" / f"{name}.npy"
         if path.is_file():
             logger.info(f"{len(utterances):,} vectors of utterances from {path}")
         else:
-            _write(path, encoder, dtype, utterances)
+            with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+                _write(path, encoder, dtype, utterances)
         self.rows = np.load(path, mmap_mode="r")
 
     def dialogues(self, split: datasets.Dataset) -> datasets.Dataset:
@@ -96,10 +104,10 @@ def _key(ids: np.ndarray) -> bytes:
     return ids.astype("<i4").tobytes()
 
 
-def _digest(encoder: TextUtteranceEncoder, dtype: str, utterances: list[np.ndarray]) -> str:
+def _digest(encoder: TextUtteranceEncoder, types: list[str], utterances: list[np.ndarray]) -> str:
     total = blake2b(digest_size=16)
     settings = {name: value for name, value in encoder.encoder.config.to_dict().items() if name not in NO_SETTINGS}
-    total.update(json.dumps([settings, encoder.pooling, dtype], sort_keys=True, default=str).encode())
+    total.update(json.dumps([settings, encoder.pooling, *types], sort_keys=True, default=str).encode())
     for name, weight in encoder.encoder.state_dict().items():
         total.update(name.encode())
         total.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

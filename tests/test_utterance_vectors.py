@@ -110,11 +110,14 @@ def test_they_are_computed_once_and_anew_where_anything_is_another(folder, model
     half = UtteranceVectors(splits, model, "float16")
     assert half.rows.dtype == np.float16
     np.testing.assert_allclose(half.rows, first.rows, atol=2e-3)
+    products = UtteranceVectors(splits, model, bf16=True)
+    assert products.rows.dtype == np.float32 and not np.array_equal(products.rows, first.rows)
+    np.testing.assert_allclose(products.rows, first.rows, atol=5e-2)
     UtteranceVectors(splits, PreCodeForUtteranceClassification.from_utterance_encoder(folder, "cls", **SMALL))
     with torch.no_grad():
         model.get_input_embeddings().weight[5] += 1
     UtteranceVectors(splits, model)
-    assert len(calls) == len(list(cache.iterdir())) == 5
+    assert len(calls) == len(list(cache.iterdir())) == 6
 
 
 def test_what_is_cut_short_leaves_nothing(model, splits, cache, monkeypatch):
