@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
 
@@ -22,6 +23,9 @@ class TextUtteranceEncoder(nn.Module):
 
     Its states are pooled over the tokens of each utterance, (N, h), and then go through Linear, tanh and dropout, as
     those of the GRU kind `gru2`. A frozen encoder computes as in evaluation, without dropout of its own.
+
+    Raises:
+        ValueError: a model that does not take the vectors of tokens.
     """
 
     def __init__(self, config: PreCodeConfig):
@@ -29,6 +33,10 @@ class TextUtteranceEncoder(nn.Module):
         self.pooling = config.text_pooling
         self.frozen = config.freeze_text_encoder
         self.encoder = without_pooler(AutoModel.from_config(config.text_config))
+        if "inputs_embeds" not in inspect.signature(self.encoder.forward).parameters:
+            raise ValueError(
+                f"`text_config`: a {config.text_config.model_type!r} takes no `inputs_embeds`; give an encoder of text"
+            )
         self.projection = nn.Linear(config.text_config.hidden_size, config.utterance_hidden_size)
         self.dropout = Dropout(config.dropout)
         self.freeze()
@@ -60,14 +68,18 @@ class TextUtteranceEncoder(nn.Module):
         """The ids of all tokens (I,), utterance after utterance, and the utterances' steps -> pooled states (N, h)."""
         lengths = steps.lengths()  # longest first, so that a chunk has little padding
         starts = steps.items[0, : len(lengths)]
-        padding = self.encoder.config.pad_token_id or 0
         pools = []
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            # Looked up once, as each look-up has a gradient of the size of the whole vocabulary.
+            words, word_of_token = tokens, torch.arange(len(tokens), device=tokens.device)
+            if tokens.device.type == "cpu":
+                words, word_of_token = tokens.unique(return_inverse=True)
+            word_vectors = self.get_input_embeddings()(words)
             for rows in _chunks(lengths, CPU_CHUNK_TOKENS if tokens.device.type == "cpu" else CHUNK_TOKENS):
                 places = torch.arange(lengths[rows.start], device=tokens.device)
                 mask = places < torch.from_numpy(lengths[rows]).to(tokens.device).unsqueeze(1)
-                input_ids = tokens[(starts[rows].unsqueeze(1) + places) * mask].masked_fill(~mask, padding)
-                states = self.encoder(input_ids=input_ids, attention_mask=mask.long()).last_hidden_state
+                inputs = F.embedding(word_of_token[(starts[rows].unsqueeze(1) + places) * mask], word_vectors)
+                states = self.encoder(inputs_embeds=inputs, attention_mask=mask.long()).last_hidden_state
                 pools.append(_pool(states, mask.unsqueeze(-1), self.pooling))
         return torch.cat(pools).index_select(0, steps.ranks)
 

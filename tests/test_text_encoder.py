@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 from text_encoders import KINDS, write_text_encoder
-from transformers import AutoModel, AutoTokenizer, BertConfig, T5Config, pipeline
+from transformers import AutoModel, AutoTokenizer, BertConfig, CLIPTextConfig, T5Config, pipeline
 
 from modeling_precode import (
     ConversationEmotionPipeline,
@@ -96,7 +96,7 @@ def test_no_chunk_is_larger_than_allowed(folders, make, monkeypatch):
     model, sizes = make(), []
     encoder = model.base_model.utterance_encoder.encoder
     encoder.register_forward_pre_hook(
-        lambda module, args, kwargs: sizes.append(kwargs["input_ids"].shape), with_kwargs=True
+        lambda module, args, kwargs: sizes.append(kwargs["inputs_embeds"].shape[:2]), with_kwargs=True
     )
     model(**batch_of(folders["bert"]))
     assert len(sizes) > 1 and sum(rows for rows, _ in sizes) == len(TEXTS)
@@ -275,6 +275,9 @@ def test_what_is_no_text_encoder_is_refused(folders, make, tmp_path):
     torch.save({}, tmp_path / "empty" / "pytorch_model.bin")
     with pytest.raises(OSError, match="no model.safetensors there; weights are read from safetensors only"):
         PreCodeModel.from_utterance_encoder(tmp_path / "empty")
+    config = CLIPTextConfig(hidden_size=4, num_hidden_layers=1, num_attention_heads=1)
+    with pytest.raises(ValueError, match="a 'clip_text_model' takes no `inputs_embeds`; give an encoder of text"):
+        PreCodeModel(PreCodeConfig(utterance_encoder="text_encoder", text_config=config))
 
 
 def test_an_utterance_has_a_token_and_what_a_person_types_is_text(folders):
