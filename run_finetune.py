@@ -50,6 +50,7 @@ from modeling_precode.arguments import (
     CorpusArguments,
     EncoderArguments,
     argument,
+    check_gradient_checkpointing,
     check_output_dir,
     check_tracker,
     load_config,
@@ -138,6 +139,8 @@ class FinetuneArguments(TrainingArguments):
     def __post_init__(self):
         if self.checkpointing_steps is not None and self.checkpointing_steps < 1:
             raise ValueError(f"--checkpointing_steps must be at least 1; got {self.checkpointing_steps}")
+        if self.learning_rate <= 0:
+            raise ValueError(f"--learning_rate must be more than 0; got {self.learning_rate}")
         if self.hub_strategy not in ("end", "best"):
             raise ValueError(f"--hub_strategy {self.hub_strategy}: unknown; known are end, best")
         # `Trainer` knows no `best`, and pushes nothing here.
@@ -200,7 +203,7 @@ class OriginalProcedure(TrainerCallback):
 
 
 class PushBest(TrainerCallback):
-    """Pushes every checkpoint that is better than those before."""
+    """Pushes every checkpoint that is better than those before, of the seeds before too."""
 
     def __init__(self, save_model: Callable[..., dict], folder: Path, args: FinetuneArguments):
         self.save_model, self.folder, self.args = save_model, folder, args
@@ -210,9 +213,13 @@ class PushBest(TrainerCallback):
         self.scores = {name.removeprefix("eval_"): value for name, value in metrics.items() if "_f1" in name}
 
     def on_save(self, args, state, control, **kwargs):
-        if state.is_world_process_zero and state.best_global_step == state.global_step:
+        if not state.is_world_process_zero or state.best_global_step != state.global_step:
+            return
+        metric, output_dir = self.args.metric_for_best_model, Path(self.args.output_dir)
+        done = [path for seed in self.args.seeds if (path := output_dir / f"seed_{seed}" / RESULTS).is_file()]
+        if self.scores[metric] > max((read_json(path)["scores"]["validation"][metric] for path in done), default=-1):
             self.save_model(validation=self.scores)
-            name = self.args.hub_model_id or Path(self.args.output_dir).resolve().name
+            name = self.args.hub_model_id or output_dir.resolve().name
             push_checkpoint(self.folder, name, bool(self.args.hub_private_repo), self.args.hub_token)
 
 
@@ -290,6 +297,7 @@ def run_seed(
         class_weights=class_weights(corpus, names, args),
         temperature=1.0,  # not that of a head before
     )
+    check_gradient_checkpointing(model, args.gradient_checkpointing)
     begin()
     if encoder_args.model and load_config(encoder_args.model).label2id != model.config.label2id:
         # A head of the same shape would have been loaded, for other labels.
@@ -426,7 +434,6 @@ def main() -> None:
     use_cores(args.device)
     keep_freed_memory()
     args.disable_tqdm = not sys.stderr.isatty()
-    args.dataloader_pin_memory = args.device.type == "cuda"
     with args.main_process_first():
         corpus = corpus_args.load()
     check_labels(corpus, label_names(corpus), args)

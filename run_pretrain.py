@@ -27,6 +27,7 @@ from modeling_precode.arguments import (
     CorpusArguments,
     EncoderArguments,
     argument,
+    check_gradient_checkpointing,
     check_output_dir,
     check_tracker,
     load_config,
@@ -140,8 +141,13 @@ class PretrainArguments:
                 raise ValueError(f"--{name} must be at least 1; got {value}")
         if self.warmup_steps is not None and self.warmup_steps < 0:
             raise ValueError(f"--warmup_steps must be at least 0; got {self.warmup_steps}")
-        if self.max_grad_norm <= 0:
-            raise ValueError(f"--max_grad_norm must be more than 0; got {self.max_grad_norm}")
+        for name in ("learning_rate", "max_grad_norm"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"--{name} must be more than 0; got {getattr(self, name)}")
+        if not 0 < self.lr_factor < 1:
+            raise ValueError(f"--lr_factor must be more than 0 and less than 1; got {self.lr_factor}")
+        if self.min_learning_rate < 0:
+            raise ValueError(f"--min_learning_rate must be at least 0; got {self.min_learning_rate}")
         if self.objective == "in_batch_softmax" and self.batch_size == 1 and self.batch_tokens is None:
             raise ValueError("--batch_size 1: in_batch_softmax takes its candidates from the batch's other dialogues")
 
@@ -226,6 +232,7 @@ def main() -> None:
         model = encoder_args.build_model(
             PreCodeForConversationCompletion, tokenizer, args.seed, convcom_objective=args.objective
         )
+        check_gradient_checkpointing(model, args.gradient_checkpointing)
         prefix = model.config.speaker_prefix
         splits = {split: load_dialogues(corpus, tokenizer, prefix, split) for split in ("train", "validation", "test")}
         bf16 = accelerator.mixed_precision == "bf16"
@@ -252,7 +259,7 @@ def main() -> None:
         batches = DialogueBatches(num_tokens, args.seed, **budget, process_index=place[0], num_processes=place[1])
         if args.objective == "sampled_bce":
             train = DialoguesWithNegatives(train, args.num_negatives, args.seed)
-    loader = DialogueLoader(train, batches, collate_fn=collator)
+    loader = DialogueLoader(train, batches, collate_fn=collator, pin_memory=accelerator.device.type == "cuda")
 
     steps_an_epoch = -(-len(batches) // args.gradient_accumulation_steps)
     total_steps = min(args.max_epochs * steps_an_epoch, args.max_steps or sys.maxsize)

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
+from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import DatasetCard
 
 from .chitchat import ChitChat
@@ -80,7 +82,10 @@ def load_prepared(name: str, **options) -> datasets.DatasetDict:
     if Path(name, "dataset_dict.json").is_file():
         dataset = datasets.load_from_disk(name)
     else:
-        dataset = datasets.load_dataset(name, **options)
+        try:
+            dataset = datasets.load_dataset(name, **options)
+        except (DatasetGenerationError, pa.ArrowInvalid) as error:
+            raise ValueError(f"{name}: a file that cannot be read: {error.__cause__ or error}") from error
     card = Path(name, "README.md")
     info = (DatasetCard.load(card).data.get(INFO) if card.is_file() else None) or {}
     for split, rows in dataset.items():

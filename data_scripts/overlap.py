@@ -95,18 +95,12 @@ def load_other(given: str, split: str, argument: str, num_proc: int | None = Non
     return name, data_dir, corpus[split]
 
 
-def drop_overlap(
-    dataset: Dataset, other: Dataset, level: str = "dialogue", share: float = 0.5, min_words: int = 5
-) -> Dataset:
-    """The dataset without its dialogues that stand in `other`.
-
-    At the level `dialogue` those that stand there whole go, at the level `utterance` also those of which at least
-    `share` of the long utterances stand there.
-    """
-    return without(dataset, find_overlap(dataset, other, min_words, share), level)
-
-
 def without(dataset: Dataset, overlap: Overlap, level: str) -> Dataset:
+    """The dataset without its dialogues that were found elsewhere.
+
+    At the level `dialogue` those that stand there whole go, at the level `utterance` also those of which at least the
+    share of the long utterances stand there.
+    """
     found = overlap.indices(level)
     logger.info("%s dropped, as they stand in the other corpus", share_of(len(found), len(dataset), "dialogues"))
     return dataset.select(np.delete(np.arange(len(dataset)), found)) if found else dataset

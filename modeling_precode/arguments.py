@@ -4,7 +4,7 @@ tokenizer and a model."""
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields
 from importlib.util import find_spec
@@ -15,6 +15,7 @@ import datasets
 import numpy as np
 import torch
 from datasets import DatasetDict
+from datasets.exceptions import DatasetsError
 from huggingface_hub.errors import StrictDataclassError
 from tqdm import tqdm
 from transformers import AutoConfig, AutoTokenizer, HfArgumentParser, PreTrainedModel, PreTrainedTokenizerBase
@@ -59,6 +60,8 @@ def parse_arguments(
     """
     parser = HfArgumentParser(classes, description=description)
     given, _ = parser.parse_known_args()
+    if given.recipe == "original" and given.text_encoder:
+        raise ValueError(f"--text_encoder {given.text_encoder}: --recipe original has none; leave one of them out")
     settings = original(given.corpus, given.model) if given.recipe == "original" else {}
     parser.set_defaults(**{**defaults, **settings})
     parsed = parser.parse_args_into_dataclasses()
@@ -178,6 +181,10 @@ class EncoderArguments:
             self.refuse_all_but(self.FROM_TEXT_ENCODER, "does not go with --text_encoder; leave one of them out")
             return self.load_text_tokenizer()
         if self.tokenizer is not None:
+            others = [
+                option.name for option in fields(self) if option.name not in ("min_count", "max_utterance_tokens")
+            ]
+            self.refuse_all_but(others, "is for a new vocabulary; leave it out with --tokenizer")
             return load_tokenizer(self.tokenizer)
         counted = tqdm(utterances, "counting words", unit=" dialogues", leave=False, disable=None)
         tokenizer = PreCodeTokenizer.train(counted, self.min_count, self.text_mode)
@@ -218,6 +225,9 @@ class EncoderArguments:
             if getattr(self, name) is not None:
                 config[name] = getattr(self, name)
         if self.model is not None:
+            speakers = load_config(self.model).max_speakers
+            if speakers and self.max_speakers not in (None, 0, speakers):
+                raise ValueError(f"--max_speakers {self.max_speakers}: {self.model} knows {speakers}; leave it out")
             model = load_pretrained(model_class, self.model, **config)
             if model.config.utterance_encoder == "text_encoder" and set(PARTS[:2]) - set(self.transferred_parts):
                 raise ValueError(
@@ -254,6 +264,8 @@ class EncoderArguments:
 
     def settle(self, model: PreTrainedModel) -> None:
         """Refuse what has no meaning for a model, and write down what holds where nothing was given."""
+        if self.freeze_word_vectors is not None and model.config.text_config is not None:
+            raise ValueError("--freeze_word_vectors: the model reads with a text encoder; give --freeze_text_encoder")
         frozen = model.config.freeze_text_encoder
         trained = model.config.text_config is not None and not frozen
         fitting = {"text_encoder_learning_rate": trained, "layer_decay": trained, "vector_type": frozen}
@@ -270,7 +282,7 @@ class EncoderArguments:
         size = SIZES[self.size] if self.hidden_size is None else self.hidden_size
         return {"utterance_hidden_size": size, "conversation_hidden_size": size}
 
-    def refuse_all_but(self, names: tuple[str, ...], reason: str) -> None:
+    def refuse_all_but(self, names: Sequence[str], reason: str) -> None:
         for option in fields(self):
             default = option.default if option.default_factory is MISSING else option.default_factory()
             if option.name not in names and getattr(self, option.name) != default:
@@ -289,6 +301,11 @@ class EncoderArguments:
             return splits, None
         vectors = UtteranceVectors(splits, model, self.vector_type or VECTOR_TYPES[0], bf16)
         return {name: vectors.dialogues(split) for name, split in splits.items()}, vectors
+
+
+def check_gradient_checkpointing(model: PreTrainedModel, wanted: bool) -> None:
+    if wanted and model.config.text_config is None:
+        raise ValueError("--gradient_checkpointing: this is for a text encoder; leave it out")
 
 
 @torch.no_grad()
@@ -397,7 +414,7 @@ def one_line_errors() -> Iterator[None]:
     """What is wrong with a person's input ends the program with one line; PRECODE_TRACEBACK=1 shows where."""
     try:
         yield
-    except (ValueError, OSError, ImportError, StrictDataclassError) as error:
+    except (ValueError, OSError, ImportError, StrictDataclassError, DatasetsError) as error:
         if os.environ.get("PRECODE_TRACEBACK"):
             raise
         sys.exit(f"error: {' '.join(str(error).split())}")

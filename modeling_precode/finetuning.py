@@ -85,7 +85,7 @@ class DialogueTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader:
         columns = [name for name in (*INPUTS, "labels") if name in self.train_dataset.column_names]
-        return DialogueLoader(self.train_dataset.select_columns(columns), self.batches, collate_fn=self.data_collator)
+        return DialogueLoader(self.train_dataset.select_columns(columns), self.batches, **self.loading())
 
     def get_eval_dataloader(self, eval_dataset=None) -> DataLoader:
         return self.get_test_dataloader(self.eval_dataset if eval_dataset is None else eval_dataset)
@@ -95,7 +95,13 @@ class DialogueTrainer(Trainer):
         place = (self.args.process_index, self.args.world_size)
         batches = WholeBatches(len(test_dataset), self.args.per_device_eval_batch_size, *place)
         dialogues = test_dataset.select_columns(columns)
-        return DataLoader(dialogues, batch_sampler=batches, collate_fn=self.data_collator, generator=torch.Generator())
+        return DataLoader(dialogues, batch_sampler=batches, generator=torch.Generator(), **self.loading())
+
+    def loading(self) -> dict[str, Any]:
+        """The settings of the loaders."""
+        workers = self.args.dataloader_num_workers
+        pinned = self.args.dataloader_pin_memory and self.args.device.type == "cuda"
+        return {"collate_fn": self.data_collator, "num_workers": workers, "pin_memory": pinned}
 
     def evaluation_loop(
         self, dataloader, description, prediction_loss_only=None, ignore_keys=None, metric_key_prefix="eval"

@@ -315,6 +315,9 @@ def push_checkpoint(
     try:
         api = HfApi(token=token)
         repository = api.create_repo(name, private=private, exist_ok=True).repo_id
+        # One that was there before stays as public as it was.
+        if private and not api.repo_info(repository).private:
+            raise ValueError(f"{repository} is public; make it private, or give another name")
         return str(
             api.upload_folder(
                 folder_path=folder,
@@ -332,7 +335,8 @@ def push_checkpoint(
         print(
             f"The push to the Hub failed ({type(error).__name__}: {reason}){advice}.\nThe checkpoint is safe in "
             f"{folder}; push it later with: hf upload {shlex.quote(name)} {shlex.quote(str(folder))} "
-            + " ".join(f"--exclude {shlex.quote(pattern)}" for pattern in NOT_PUSHED),
+            + " ".join(f"--exclude {shlex.quote(pattern)}" for pattern in NOT_PUSHED)
+            + " --private" * private,
             file=sys.stderr,
         )
         return None

@@ -69,7 +69,10 @@ class Evaluation:
         else:
             dataset = DialoguesWithNegatives(EncodedDialogues(dialogues), EVALUATION_NEGATIVES, negatives_seed)
         batches = WholeBatches(len(dataset), batch_size, accelerator.process_index, accelerator.num_processes)
-        self.loader = DataLoader(dataset, batch_sampler=batches, collate_fn=collator, generator=torch.Generator())
+        pinned = accelerator.device.type == "cuda"
+        self.loader = DataLoader(
+            dataset, batch_sampler=batches, collate_fn=collator, generator=torch.Generator(), pin_memory=pinned
+        )
         self.accelerator = accelerator
         self.metric = ConvComRecall()
 

@@ -87,8 +87,8 @@ def test_the_default_of_an_axis_is_the_run_without_it(tmp_path):
     studies = {"a": study, "b": {**study, "over": over}}
     path.write_text(yaml.safe_dump({**EXPERIMENTS, "studies": studies}, sort_keys=False))
     plain, parts = Experiments.read(path).studies
-    assert (parts.axis, parts.values) == ("train_fraction", [0.5, 1.0])
-    half, whole = (parts.runs["custom", "pre-trained", value] for value in parts.values)
+    assert parts.axis == "train_fraction"
+    half, whole = (parts.runs["custom", "pre-trained", value] for value in (0.5, 1.0))
     assert whole == plain.runs["custom", "pre-trained", None]
     assert half.settings == {**whole.settings, "train_fraction": 0.5}
 

@@ -105,6 +105,20 @@ def test_a_push_that_fails_says_what_to_do_and_leaves_the_checkpoint_and_the_com
     assert hub.files("someone/broken")["config.json"] == (checkpoint / "config.json").read_bytes()
 
 
+def test_what_is_to_be_private_goes_nowhere_else(hub, checkpoint):
+    """A repository that was there stays as public as it was, and the command for later asks for a private one."""
+    hub.add("someone/public", checkpoint)
+    files = hub.files("someone/public")
+    (checkpoint / "more.txt").write_text("more", encoding="utf-8")
+    script = PUSH.replace("token=token", "private=True, token=token")
+    names = json.dumps([("someone/public", "hf_secret"), ("someone/private", "hf_secret")])
+    said = run("-c", script, str(checkpoint), names, HF_ENDPOINT=hub.address, HF_HUB_OFFLINE="0").stderr
+    assert "someone/public is public; make it private, or give another name" in said
+    assert re.search("push it later with: hf upload someone/public .* --private$", said, re.MULTILINE)
+    assert hub.files("someone/public") == files
+    assert hub.repositories["model", "someone/private"].is_private and "more.txt" in hub.files("someone/private")
+
+
 def test_what_passes_is_tried_again(hub, checkpoint):
     """The Hub is busy, or broken for a moment; a connection ends in the middle of the weights."""
     hub.fail("POST", "/preupload/", 429, **{"Retry-After": "0"})

@@ -299,6 +299,12 @@ def broken_corpus(folder: Path, line: str | bytes, split: str = "train") -> Path
     return folder
 
 
+def broken_table(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "train.parquet").write_bytes(b"no table")
+    return folder
+
+
 CUSTOM = ["--corpus", "custom", "--data_dir"]
 BAD_INPUT = {
     "a missing file": (
@@ -387,6 +393,38 @@ BAD_INPUT = {
     "a schedule of another recipe": (
         lambda tmp: ["run_finetune.py", "--recipe", "original", "--lr_scheduler_type", "cosine"],
         ["--lr_scheduler_type reduce_lr_on_plateau; got cosine", '--lr_scheduler_kwargs \'{"factor": 0.9'],
+    ),
+    "a factor that raises": (
+        lambda tmp: ["run_pretrain.py", "--lr_factor", "1.5"],
+        ["--lr_factor must be more than 0 and less than 1; got 1.5"],
+    ),
+    "a learning rate below zero": (
+        lambda tmp: ["run_pretrain.py", "--learning_rate", "-1"],
+        ["--learning_rate must be more than 0; got -1.0"],
+    ),
+    "no learning rate": (
+        lambda tmp: ["run_finetune.py", "--learning_rate", "0"],
+        ["--learning_rate must be more than 0; got 0.0"],
+    ),
+    "gradient checkpointing of a GRU": (
+        lambda tmp: ["run_pretrain.py", *CUSTOM, str(write_corpus(tmp / "c")), "--gradient_checkpointing", "true"],
+        ["--gradient_checkpointing: this is for a text encoder"],
+    ),
+    "gradient checkpointing of a GRU in fine-tuning": (
+        lambda tmp: ["run_finetune.py", *CUSTOM, str(write_corpus(tmp / "c")), "--gradient_checkpointing", "true"],
+        ["--gradient_checkpointing: this is for a text encoder"],
+    ),
+    "the original with a text encoder": (
+        lambda tmp: ["run_finetune.py", "--recipe", "original", "--text_encoder", "bert"],
+        ["--text_encoder bert: --recipe original has none"],
+    ),
+    "a count of words for a vocabulary that is there": (
+        lambda tmp: ["run_pretrain.py", *CUSTOM, str(write_corpus(tmp / "c")), "--tokenizer", "t", "--min_count", "3"],
+        ["--min_count is for a new vocabulary", "--tokenizer"],
+    ),
+    "a broken table": (
+        lambda tmp: ["run_pretrain.py", "--corpus", str(broken_table(tmp / "tables"))],
+        ["tables", "cannot be read"],
     ),
     "too few dialogues": (
         lambda tmp: [

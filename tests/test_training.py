@@ -219,6 +219,29 @@ def test_a_push_that_fails_while_training_does_not_cost_the_run(train, capfd):
     assert capfd.readouterr().err.count("push it later with: hf upload someone/model") >= 2
 
 
+def test_only_what_is_better_than_every_checkpoint_before_is_pushed(train, monkeypatch):
+    """Of the seeds before, too."""
+    pushed = []
+
+    def push(folder, *args):
+        summary = json.loads((folder / "config.json").read_text())["training_summary"]
+        pushed.append((folder.name, summary["scores"]["validation"]["weighted_f1"]))
+
+    monkeypatch.setattr(run_finetune, "push_checkpoint", push)
+    train("--seeds 1 2 3 --num_train_epochs 3 --push_to_hub --hub_strategy best --learning_rate 0.01", run_finetune)
+    *pushed, (_, last) = pushed
+    scores = [score for _, score in pushed]
+    assert scores == sorted(set(scores)) and last == scores[-1]
+
+
+def test_workers_that_load_change_nothing(train):
+    alone, loaded = (
+        train(f"--num_train_epochs 1 --dataloader_num_workers {workers}", run_finetune) for workers in (0, 1)
+    )
+    assert all(torch.equal(weight, weights(loaded)[name]) for name, weight in weights(alone).items())
+    assert alone["test_mean"] == loaded["test_mean"]
+
+
 @pytest.mark.parametrize(("tracker", "left"), [("wandb", "*.wandb"), ("trackio", "precode-pretrain.db")])
 def test_trackers_work_without_a_network(train, tmp_path, monkeypatch, tracker, left):
     pytest.importorskip(tracker)

@@ -70,10 +70,6 @@ class Study:
     def variants(self) -> list[str]:
         return list(dict.fromkeys(variant for _, variant, _ in self.runs))
 
-    @property
-    def values(self) -> list[Any]:
-        return list(dict.fromkeys(value for _, _, value in self.runs))
-
 
 @dataclass(frozen=True)
 class Experiments:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from modeling_precode.checkpoints import read_json
@@ -19,6 +20,8 @@ from .results import Results
 from .views import arguments as view_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
+# Runs at once may want the same view.
+VIEWS = Lock()
 
 
 @dataclass
@@ -49,10 +52,10 @@ class Runner:
             list(pool.map(self.finetune, sorted(finetuning, key=lambda run: run.corpus != "dailydialog")))
 
     def has_data(self, run: Run) -> bool:
-        if "data_dir" not in run.settings or (self.data_dir / run.settings["data_dir"]).exists():
-            return True
-        print(f"{run.corpus}: left out, as there is no {self.data_dir / run.settings['data_dir']}", flush=True)
-        return False
+        needed = [self.data_dir / run.settings[name] for name in PATHS if name in run.settings]
+        if missing := [str(path) for path in needed if not path.exists()]:
+            print(f"{run.corpus}: left out, as there is no {', '.join(missing)}", flush=True)
+        return not missing
 
     def missing(self, run: Run) -> list[int]:
         return [seed for seed in run.seeds if self.results.get(run.key, seed) is None]
@@ -108,7 +111,8 @@ class Runner:
     def arguments(self, run: Run, seeds: dict[str, Any]) -> list[str]:
         settings = dict(run.settings)
         if "history" in settings:
-            settings = view_arguments(settings, self.data_dir, self.output_dir / "views")
+            with VIEWS:
+                settings = view_arguments(settings, self.data_dir, self.output_dir / "views")
         for name in PATHS:
             if name in settings:
                 settings[name] = self.data_dir / settings[name]

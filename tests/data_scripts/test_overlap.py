@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 from datasets import Dataset
 
-from data_scripts.overlap import drop_overlap, find_overlap
+from data_scripts.overlap import find_overlap, without
 
 LONG = "I would never have guessed that."
 OTHER_LONG = "Nobody told me about the party."
@@ -90,7 +90,7 @@ def test_what_is_found_is_dropped_and_counted(level, kept, caplog):
     mine = dialogues(["Hi.", "Hi."], [LONG, "Hm."], ["We shall see about that, my friend."])
     mine = mine.add_column("dialogue_id", ["whole", "part", "new"])
     with caplog.at_level("INFO", logger="data_scripts"):
-        dropped = drop_overlap(mine, dialogues(["Hi!", "Hi!"], [LONG]), level)
+        dropped = without(mine, find_overlap(mine, dialogues(["Hi!", "Hi!"], [LONG])), level)
     assert dropped["dialogue_id"] == kept
     assert f"{3 - len(kept)} of 3 dialogues" in caplog.text
 
@@ -109,7 +109,7 @@ def test_what_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="share must be over 0 and at most 1; got 50"):
         find_overlap(one, one, share=50)
     with pytest.raises(ValueError, match="level must be dialogue or utterance; got 'word'"):
-        drop_overlap(one, one, level="word")
+        without(one, find_overlap(one, one), level="word")
 
 
 def test_real_test_dialogues_of_meld_are_in_emorynlp(load, shared_data):
@@ -132,4 +132,5 @@ def test_real_dialogues_of_dailydialog_stand_in_train(load, shared_data, split, 
     assert len(same) == verbatim
     assert same <= set(overlap.whole)
     assert len(overlap.whole) == found  # in train some differ in spaces and punctuation only
-    assert find_overlap(drop_overlap(corpus["train"], corpus[split]), corpus[split]).whole == []
+    rest = without(corpus["train"], find_overlap(corpus["train"], corpus[split]), "dialogue")
+    assert find_overlap(rest, corpus[split]).whole == []
