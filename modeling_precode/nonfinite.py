@@ -27,6 +27,6 @@ def raise_nonfinite(folder: Path, step: int, what: str, dialogue_ids: list[str],
     names = ", ".join(dialogue_ids[:5]) + (f" and {more} more" if more > 0 else "")
     raise ValueError(
         f"step {step}: {what} for the dialogues {names}; {folder} has all of them (dialogues.json), the batch of every "
-        "process (batches.pt), and the model, the optimizer and the random state before the step. A lower "
-        "--learning_rate or --max_grad_norm may help"
+        "process (batches.pt), and the model and the optimizer before the step. A lower --learning_rate or "
+        "--max_grad_norm may help"
     )
