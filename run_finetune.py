@@ -217,7 +217,7 @@ class PushBest(TrainerCallback):
             return
         metric, output_dir = self.args.metric_for_best_model, Path(self.args.output_dir)
         done = [path for seed in self.args.seeds if (path := output_dir / f"seed_{seed}" / RESULTS).is_file()]
-        if self.scores[metric] > max((read_json(path)["scores"]["validation"][metric] for path in done), default=-1):
+        if state.best_metric > max((read_json(path)["scores"]["validation"][metric] for path in done), default=-1):
             self.save_model(validation=self.scores)
             name = self.args.hub_model_id or output_dir.resolve().name
             push_checkpoint(self.folder, name, bool(self.args.hub_private_repo), self.args.hub_token)

@@ -232,6 +232,9 @@ def test_only_what_is_better_than_every_checkpoint_before_is_pushed(train, monke
     *pushed, (_, last) = pushed
     scores = [score for _, score in pushed]
     assert scores == sorted(set(scores)) and last == scores[-1]
+    pushed.clear()
+    train("--num_train_epochs 1 --push_to_hub --hub_strategy best --metric_for_best_model accuracy", run_finetune)
+    assert len(pushed) == 2
 
 
 def test_workers_that_load_change_nothing(train):
