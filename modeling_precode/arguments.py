@@ -264,8 +264,11 @@ class EncoderArguments:
 
     def settle(self, model: PreTrainedModel) -> None:
         """Refuse what has no meaning for a model, and write down what holds where nothing was given."""
-        if self.freeze_word_vectors is not None and model.config.text_config is not None:
-            raise ValueError("--freeze_word_vectors: the model reads with a text encoder; give --freeze_text_encoder")
+        # `--recipe original` gives true to every checkpoint.
+        if self.freeze_word_vectors is False and model.config.text_config is not None:
+            raise ValueError(
+                "--freeze_word_vectors false: the model reads with a text encoder; give --freeze_text_encoder false"
+            )
         frozen = model.config.freeze_text_encoder
         trained = model.config.text_config is not None and not frozen
         fitting = {"text_encoder_learning_rate": trained, "layer_decay": trained, "vector_type": frozen}
