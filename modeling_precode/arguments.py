@@ -121,7 +121,7 @@ class EncoderArguments:
     transferred_parts: list[str] = argument(
         "With --model: what is taken from the checkpoint; the other parts start anew.", list(PARTS), choices=list(PARTS)
     )
-    tokenizer: str | None = argument("From scratch: take the vocabulary of this checkpoint.")
+    tokenizer: str | None = argument("From scratch: take the tokenizer of this checkpoint, its vocabulary and how it normalises text.")
     size: str = argument("From scratch: hidden sizes 150, 300 or 450.", "small", choices=list(SIZES))
     hidden_size: int | None = argument("From scratch: hidden sizes other than the three.")
     utterance_encoder: str = argument(

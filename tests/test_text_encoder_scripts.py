@@ -102,6 +102,15 @@ def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp
     assert all(torch.equal(encoder_weights(whole)[name], after[name]) == frozen for name in after)
 
 
+def test_the_recipe_of_the_original_starts_from_a_text_encoder(train, tmp_path):
+    """Though it trains word vectors, which there are none of."""
+    start = train(run_finetune, tmp_path / "start", f"{FROZEN} --num_train_epochs 1")
+    folder = train(run_finetune, tmp_path / "original", f"--recipe original --model {start} --num_train_epochs 1")
+    before, after = encoder_weights(start), encoder_weights(folder)
+    assert all(torch.equal(before[name], after[name]) for name in after)
+    assert results(folder)["settings"]["recipe"] == "original"
+
+
 def test_a_run_on_vectors_is_one_on_text(train, corpus, tmp_path):
     """Scored by the pipeline, which reads the text, a checkpoint does what the run wrote of it."""
     folder = train(run_finetune, tmp_path / "frozen", f"{FROZEN} --speaker_prefix --num_train_epochs 2")
