@@ -73,7 +73,9 @@ class PreCodeDataCollator:
             max(len(dialogue) for dialogue in dialogues),
             max(len(utterance) for dialogue in dialogues for utterance in dialogue),
         )
-        input_ids = np.full(shape, self.pad_token_id, dtype=np.int64)
+        # Where a vector is taken for padding too, it is the first.
+        padding = self.pad_token_id if self.vectors is None else 0
+        input_ids = np.full(shape, padding, dtype=np.int64)
         attention_mask = np.zeros(shape, dtype=np.int64)
         for i, dialogue in enumerate(dialogues):
             for j, utterance in enumerate(dialogue):

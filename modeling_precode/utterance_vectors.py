@@ -2,22 +2,24 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from uuid import uuid4
 
 import datasets
 import numpy as np
 import pyarrow as pa
 import torch
+import transformers
+from filelock import FileLock
 from tqdm import tqdm
 
-from .checkpoints import sync
 from .encoded_dialogues import EncodedDialogues
 from .modeling_precode import PreCodePreTrainedModel
 from .steps import Steps
 from .text_encoder import TextUtteranceEncoder
+from .version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ COLUMNS = ("input_ids", "negative_input_ids")
 VECTOR_TYPES = ("float32", "float16")
 # What a text encoder's configuration says of where it came from, and not of what it computes.
 NO_SETTINGS = ("_name_or_path", "architectures", "dtype", "transformers_version", "id2label", "label2id")
-# Utterances that are sorted into chunks of like length together.
+# Utterances that are computed and written together.
 WINDOW = 4096
 
 
@@ -33,9 +35,9 @@ class UtteranceVectors:
     """A row (h,) for every distinct utterance of a corpus: the text encoder's pooled states.
 
     The rows are a memory-mapped file in the cache of `datasets`, named by a digest of the encoder's weights and
-    settings, of the pooling, of the types of numbers, and of the utterances' token ids. It is computed where there
-    is none, and appears when it is whole; of two processes that compute the same one, the later replaces it by its
-    equal.
+    settings, of the pooling, of the types of numbers, of the utterances' token ids, and of the versions of the code.
+    It is computed where there is none, and appears when it is whole. What was cut short is gone on with, and of two
+    processes that want the same file one computes it and the other waits.
 
     Args:
         splits: encoded dialogues by the name of the split, with the columns `input_ids` and, where the corpus
@@ -58,21 +60,19 @@ class UtteranceVectors:
         if not model.config.freeze_text_encoder:
             raise ValueError("`freeze_text_encoder` is False: the vectors of an encoder that is trained do not last")
         encoder = model.base_model.utterance_encoder
-        self.row_of_utterance: dict[bytes, int] = {}
-        utterances = []
-        for ids in _utterances(splits):
-            key = _key(ids)
-            if key not in self.row_of_utterance:
-                self.row_of_utterance[key] = len(utterances)
-                utterances.append(ids)
+        # Sorted, so that those which are computed together are of like length.
+        utterances = sorted({_key(ids): ids for ids in _utterances(splits)}.values(), key=len)
+        self.row_of_utterance = {_key(ids): row for row, ids in enumerate(utterances)}
         name = _digest(encoder, [dtype, "bf16"] if bf16 else [dtype], utterances)
-        path = Path(datasets.config.HF_DATASETS_CACHE) / "precode_utterance_vectors" / f"{name}.npy"
-        if path.is_file():
-            logger.info(f"{len(utterances):,} vectors of utterances from {path}")
-        else:
-            with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-                _write(path, encoder, dtype, utterances)
-        self.rows = np.load(path, mmap_mode="r")
+        path = Path(datasets.config.HF_DATASETS_CACHE) / "precode_utterance_vectors" / f"{name}.{dtype}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if path.is_file():
+                logger.info(f"{len(utterances):,} vectors of utterances from {path}")
+            else:
+                with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+                    _write(path, encoder, dtype, utterances)
+        self.rows = np.memmap(path, dtype, "r", shape=(len(utterances), encoder.projection.in_features))
 
     def dialogues(self, split: datasets.Dataset) -> datasets.Dataset:
         """The same dialogues with an utterance's row in place of its token ids, as if it were the only one."""
@@ -107,7 +107,8 @@ def _key(ids: np.ndarray) -> bytes:
 def _digest(encoder: TextUtteranceEncoder, types: list[str], utterances: list[np.ndarray]) -> str:
     total = blake2b(digest_size=16)
     settings = {name: value for name, value in encoder.encoder.config.to_dict().items() if name not in NO_SETTINGS}
-    total.update(json.dumps([settings, encoder.pooling, *types], sort_keys=True, default=str).encode())
+    about = [settings, encoder.pooling, *types, transformers.__version__, __version__]
+    total.update(json.dumps(about, sort_keys=True, default=str).encode())
     for name, weight in encoder.encoder.state_dict().items():
         total.update(name.encode())
         total.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
@@ -119,25 +120,24 @@ def _digest(encoder: TextUtteranceEncoder, types: list[str], utterances: list[np
 
 @torch.no_grad()
 def _write(path: Path, encoder: TextUtteranceEncoder, dtype: str, utterances: list[np.ndarray]) -> None:
-    """Compute the vectors into a file that appears when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
+    """Compute the vectors into a file that appears when it is whole, on from where one was cut short."""
+    partial = path.with_name(f"{path.name}.partial")
+    window_size = WINDOW * encoder.projection.in_features * np.dtype(dtype).itemsize
     training = encoder.training
     encoder.eval()
     try:
-        shape = (len(utterances), encoder.projection.in_features)
-        rows = np.lib.format.open_memmap(partial, mode="w+", dtype=dtype, shape=shape)
-        order = np.argsort([len(ids) for ids in utterances], kind="stable")
-        for start in tqdm(range(0, len(order), WINDOW), "encoding utterances", leave=False, disable=None):
-            window = order[start : start + WINDOW]
-            rows[window] = _pooled(encoder, [utterances[i] for i in window])
-        rows.flush()
-        del rows
-        sync(partial)
+        with open(partial, "ab") as file:
+            # The last window may not have come to the disk.
+            done = max(file.tell() // window_size - 1, 0)
+            file.truncate(done * window_size)
+            for start in tqdm(range(done * WINDOW, len(utterances), WINDOW), "encoding", leave=False, disable=None):
+                vectors = _pooled(encoder, utterances[start : start + WINDOW])
+                file.write(vectors.astype(dtype).tobytes())
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(path)
     finally:
         encoder.train(training)
-        partial.unlink(missing_ok=True)
     logger.info(f"{len(utterances):,} vectors of utterances computed into {path}")
 
 

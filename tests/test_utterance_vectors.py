@@ -1,6 +1,7 @@
 """What the vectors of a frozen text encoder promise: one for every distinct utterance, computed once, whole or not
 there, and the same results as the encoder itself gives."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from modeling_precode import (
     PreCodeForConversationCompletion,
     PreCodeForUtteranceClassification,
     encode_dialogues,
+    utterance_vectors,
 )
 from modeling_precode.text_encoder import TextUtteranceEncoder
 from modeling_precode.utterance_vectors import UtteranceVectors
@@ -28,6 +30,10 @@ DIALOGUES = [
     ["Is it the sun that you are so happy about?", "Yes.", "No way."],
 ]
 SMALL = {"utterance_hidden_size": 8, "conversation_hidden_size": 6, "freeze_text_encoder": True}
+
+
+def files(cache: Path) -> list[Path]:
+    return [path for path in cache.iterdir() if path.suffix != ".lock"]
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +76,7 @@ def test_a_vector_for_every_distinct_utterance(model, splits):
 @pytest.mark.parametrize("objective", ["in_batch_softmax", "sampled_bce"])
 @torch.no_grad()
 def test_batches_of_vectors_give_what_batches_of_tokens_give(folder, model, splits, objective):
+    """Whatever the tokenizer pads with: there are fewer vectors than words."""
     torch.manual_seed(0)
     completion = PreCodeForConversationCompletion.from_utterance_encoder(folder, convcom_objective=objective, **SMALL)
     vectors = UtteranceVectors(splits, model)
@@ -78,7 +85,7 @@ def test_batches_of_vectors_give_what_batches_of_tokens_give(folder, model, spli
         rows, numbers = (list(dialogues) for dialogues in (split, vectors.dialogues(split)))
         batches = [
             PreCodeDataCollator(pad, with_layout=True)(rows),
-            PreCodeDataCollator(pad, with_layout=True, vectors=vectors)(numbers),
+            PreCodeDataCollator(50_283, with_layout=True, vectors=vectors)(numbers),
         ]
         assert "input_ids" not in batches[1] and batches[1]["utterance_embeds"].shape[-1] == 16
         if objective == "in_batch_softmax":
@@ -86,7 +93,7 @@ def test_batches_of_vectors_give_what_batches_of_tokens_give(folder, model, spli
                 collate([{"input_ids": row["input_ids"]} for row in given])
                 for collate, given in (
                     (PreCodeDataCollator(pad), rows),
-                    (PreCodeDataCollator(pad, vectors=vectors), numbers),
+                    (PreCodeDataCollator(50_283, vectors=vectors), numbers),
                 )
             ]
         tokens, pooled = (completion.eval()(**batch) for batch in batches)
@@ -117,29 +124,63 @@ def test_they_are_computed_once_and_anew_where_anything_is_another(folder, model
     with torch.no_grad():
         model.get_input_embeddings().weight[5] += 1
     UtteranceVectors(splits, model)
-    assert len(calls) == len(list(cache.iterdir())) == 6
+    assert len(calls) == len(files(cache)) == 6
 
 
-def test_what_is_cut_short_leaves_nothing(model, splits, cache, monkeypatch):
-    def fail(*args):
-        raise OSError("the disk is full")
+def test_what_is_cut_short_is_gone_on_with(model, splits, cache, monkeypatch):
+    monkeypatch.setattr(utterance_vectors, "WINDOW", 1)
+    whole = np.array(UtteranceVectors(splits, model).rows)
+    [path] = files(cache)
+    path.unlink()
+    calls = []
+    pooled = TextUtteranceEncoder.pooled
 
-    with monkeypatch.context() as context, pytest.raises(OSError, match="the disk is full"):
-        context.setattr(TextUtteranceEncoder, "pooled", fail)
+    def cut_short(self, *args):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return pooled(self, *args)
+
+    monkeypatch.setattr(TextUtteranceEncoder, "pooled", cut_short)
+    with pytest.raises(KeyboardInterrupt):
         UtteranceVectors(splits, model.train())
-    assert list(cache.iterdir()) == []
     assert model.base_model.utterance_encoder.training
+    with open(f"{path}.partial", "ab") as file:
+        file.write(b"a part of a window")
+    assert not path.exists()
+    assert np.array_equal(UtteranceVectors(splits, model).rows, whole)
+    # Of four windows the last one is not trusted.
+    assert len(calls) == 5 + 3 and files(cache) == [path]
+
+
+def test_a_full_disk_is_an_error_and_costs_nothing(model, splits, cache, monkeypatch):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    pooled = TextUtteranceEncoder.pooled
+
+    def fill_the_disk(self, *args):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        return pooled(self, *args)
+
+    with monkeypatch.context() as context, pytest.raises(OSError, match="File too large"):
+        context.setattr(TextUtteranceEncoder, "pooled", fill_the_disk)
+        try:
+            UtteranceVectors(splits, model)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.suffix for path in files(cache)] == [".partial"]
     UtteranceVectors(splits, model)
-    assert [path.suffix for path in cache.iterdir()] == [".npy"]
+    assert [path.suffix for path in files(cache)] == [".float32"]
 
 
 PROCESS = """
+import logging
 import sys
 import datasets
 from transformers import AutoTokenizer
 from modeling_precode import PreCodeModel, encode_dialogues
 from modeling_precode.utterance_vectors import UtteranceVectors
 
+logging.basicConfig(level=logging.INFO)
 texts = {"utterances": [[f"happy sun {i} {j}" for i in range(20)] for j in range(40)]}
 rows = datasets.Dataset.from_dict(encode_dialogues(texts, AutoTokenizer.from_pretrained(sys.argv[1])))
 model = PreCodeModel.from_utterance_encoder(sys.argv[1], freeze_text_encoder=True)
@@ -147,15 +188,17 @@ print(float(UtteranceVectors({"train": rows}, model).rows.sum()))
 """
 
 
-def test_two_processes_may_compute_the_same(folder, tmp_path, monkeypatch):
+def test_of_two_processes_that_want_the_same_one_computes_it(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "shared"))
     command = [sys.executable, "-c", PROCESS, str(folder)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    sums = {process.communicate(timeout=120)[0] for process in running}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    running = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    sums, errors = zip(*(process.communicate(timeout=120) for process in running), strict=True)
     assert [process.returncode for process in running] == [0, 0]
-    assert len(sums) == 1
-    assert [path.suffix for path in (tmp_path / "shared" / "precode_utterance_vectors").iterdir()] == [".npy"]
+    assert sums[0] == sums[1]
+    assert sum("computed into" in printed for printed in errors) == 1
+    assert [path.suffix for path in files(tmp_path / "shared" / "precode_utterance_vectors")] == [".float32"]
 
 
 def test_a_trained_encoder_has_none(folder, splits):
