@@ -46,6 +46,7 @@ from modeling_precode import (
     focused_class_weights,
 )
 from modeling_precode.arguments import (
+    DDP_TIMEOUT,
     RECIPES,
     CorpusArguments,
     EncoderArguments,
@@ -133,7 +134,7 @@ class FinetuneArguments(TrainingArguments):
     )
     load_best_model_at_end: bool = argument("End with the checkpoint that the dev metric chose.", True)
     greater_is_better: bool = argument("A higher dev metric is better.", True)
-
+    ddp_timeout: int = argument("Seconds that a process waits for another.", DDP_TIMEOUT)
     ddp_find_unused_parameters: bool | None = argument("Whether a parameter may take no part in the loss.", False)
 
     def __post_init__(self):
@@ -363,7 +364,8 @@ def run_seed(
 
     if args.push_best:
         trainer.add_callback(PushBest(save_model, folder, args))
-    trainer.train_from(checkpoint)
+    with interruption:
+        trainer.train_from(checkpoint)
 
     # The test split is looked at once, with the checkpoint that the dev split chose.
     splits = ("validation", "test") if args.score_test else ("validation",)
@@ -453,20 +455,17 @@ def main() -> None:
             begin_run(output_dir, fingerprint, resuming=bool(args.resume_from_checkpoint))
 
     tokenizer = encoder_args.build_tokenizer(corpus["train"]["utterances"])
-    runs = []
+    runs, interruption = [], Interruption()
     scored = "test" if args.score_test else "validation"
     leakage = {"The test split against the training split": find_overlap(corpus["test"], corpus["train"]).figures()}
-    with Interruption() as interruption:
-        for seed in args.seeds:
-            start = encoder_args.model or "from scratch"
-            logger.info(
-                f"{corpus_args.corpus}, seed {seed}, start: {start}, {args.world_size} process(es) of "
-                f"{torch.get_num_threads()} thread(s) on {args.device.type}"
-            )
-            runs.append(
-                run_seed(seed, corpus, tokenizer, corpus_args, encoder_args, args, leakage, interruption, begin)
-            )
-            logger.info(f"  {scored}  {score_line(numbers(runs[-1]['scores'][scored]))}")
+    for seed in args.seeds:
+        start = encoder_args.model or "from scratch"
+        logger.info(
+            f"{corpus_args.corpus}, seed {seed}, start: {start}, {args.world_size} process(es) of "
+            f"{torch.get_num_threads()} thread(s) on {args.device.type}"
+        )
+        runs.append(run_seed(seed, corpus, tokenizer, corpus_args, encoder_args, args, leakage, interruption, begin))
+        logger.info(f"  {scored}  {score_line(numbers(runs[-1]['scores'][scored]))}")
     if not main_process:
         return
     best = max(runs, key=lambda run: run["scores"]["validation"][args.metric_for_best_model])

@@ -8,11 +8,12 @@ accelerate launch run_pretrain.py --corpus opsub --data_dir subtitles.zip --outp
 import logging
 import sys
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import InitProcessGroupKwargs, set_seed
 
 from data_scripts.dataset_card import corpus_facts
 from data_scripts.overlap import find_overlap, load_other
@@ -23,6 +24,7 @@ from modeling_precode import (
     encode_dialogues,
 )
 from modeling_precode.arguments import (
+    DDP_TIMEOUT,
     RECIPES,
     CorpusArguments,
     EncoderArguments,
@@ -43,6 +45,7 @@ from modeling_precode.checkpoints import (
     dataset_digest,
     find_checkpoint,
     replaced_files,
+    start_digest,
     vocabulary_digest,
     write_json,
 )
@@ -168,8 +171,8 @@ class PretrainArguments:
         return {name: value for name, value in asdict(self).items() if name not in free}
 
 
-def encode(examples: dict, tokenizer, speaker_prefix: bool) -> dict:
-    encoded = encode_dialogues(examples, tokenizer, speaker_prefix=speaker_prefix)
+def encode(examples: dict, tokenizer) -> dict:
+    encoded = encode_dialogues(examples, tokenizer)
     if "negatives" in examples:
         negatives = encode_dialogues({"utterances": examples["negatives"]}, tokenizer)["input_ids"]
         if wrong := [len(row) for row in negatives if len(row) != EVALUATION_NEGATIVES]:
@@ -178,10 +181,10 @@ def encode(examples: dict, tokenizer, speaker_prefix: bool) -> dict:
     return encoded
 
 
-def load_dialogues(corpus, tokenizer, speaker_prefix: bool, split: str):
+def load_dialogues(corpus, tokenizer, split: str):
     """The dialogues of a split that have a target: three utterances or more."""
     columns = [name for name in corpus[split].column_names if name != "dialogue_id"]
-    settings = {"tokenizer": tokenizer, "speaker_prefix": speaker_prefix}
+    settings = {"tokenizer": tokenizer}
     encoded = corpus[split].map(encode, batched=True, fn_kwargs=settings, remove_columns=columns, desc="tokenizing")
     dialogues = encoded.filter(lambda ids: [len(d) >= 3 for d in ids], batched=True, input_columns="input_ids")
     if len(dialogues) < len(encoded):
@@ -193,6 +196,8 @@ def main() -> None:
     corpus_args, encoder_args, args = parse_arguments(
         (CorpusArguments, EncoderArguments, PretrainArguments), __doc__, pretraining_settings, dropout=DROPOUT
     )
+    if encoder_args.speaker_prefix:
+        raise ValueError("--speaker_prefix: names would tell which utterance was hidden; give it to run_finetune.py")
     original = args.recipe == "original"
     output_dir = Path(args.output_dir)
     check_output_dir(args.output_dir, args.overwrite_output_dir, resume=args.resume_from_checkpoint)
@@ -204,6 +209,7 @@ def main() -> None:
         project_dir=str(output_dir),
         mixed_precision=args.mixed_precision,
         step_scheduler_with_optimizer=False,
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(seconds=DDP_TIMEOUT))],
     )
     if accelerator.mixed_precision not in ("no", "bf16"):
         raise ValueError(f"--mixed_precision {accelerator.mixed_precision}: give no or bf16")
@@ -230,11 +236,14 @@ def main() -> None:
             row for batch in corpus["train"].iter(1000) for row in batch["utterances"]
         )
         model = encoder_args.build_model(
-            PreCodeForConversationCompletion, tokenizer, args.seed, convcom_objective=args.objective
+            PreCodeForConversationCompletion,
+            tokenizer,
+            args.seed,
+            convcom_objective=args.objective,
+            speaker_prefix=False,  # of a fine-tuned checkpoint
         )
         check_gradient_checkpointing(model, args.gradient_checkpointing)
-        prefix = model.config.speaker_prefix
-        splits = {split: load_dialogues(corpus, tokenizer, prefix, split) for split in ("train", "validation", "test")}
+        splits = {split: load_dialogues(corpus, tokenizer, split) for split in ("train", "validation", "test")}
         bf16 = accelerator.mixed_precision == "bf16"
         dialogues, vectors = encoder_args.with_vectors(splits, model.to(accelerator.device), bf16)
     for split, rows in splits.items():
@@ -270,6 +279,7 @@ def main() -> None:
         **encoder_args.fingerprint(),
         **{f"--{name}": value for name, value in args.fingerprint().items()},
         "--mixed_precision": accelerator.mixed_precision,
+        **({"the start's digest": start_digest(encoder_args.model)} if encoder_args.model else {}),
         "the vocabulary's digest": vocabulary_digest(tokenizer),
         **{
             f"the {split} split's digest": dataset_digest(rows.remove_columns("dialogue_id"))

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 TRACKERS = ("tensorboard", "trackio", "wandb")
 RECIPES = ("default", "original")
 PARTS = ("word_vectors", "utterance_encoder", "conversation_encoder")
+# Seconds that a process waits for another: the first one may have a corpus to build, and its utterances to encode.
+DDP_TIMEOUT = 24 * 60 * 60
 # Of an argument that is true where it is given without a value.
 BARE = {"nargs": "?", "const": True}
 
@@ -121,7 +123,9 @@ class EncoderArguments:
     transferred_parts: list[str] = argument(
         "With --model: what is taken from the checkpoint; the other parts start anew.", list(PARTS), choices=list(PARTS)
     )
-    tokenizer: str | None = argument("From scratch: take the tokenizer of this checkpoint, its vocabulary and how it normalises text.")
+    tokenizer: str | None = argument(
+        "From scratch: take the tokenizer of this checkpoint, its vocabulary and how it normalises text."
+    )
     size: str = argument("From scratch: hidden sizes 150, 300 or 450.", "small", choices=list(SIZES))
     hidden_size: int | None = argument("From scratch: hidden sizes other than the three.")
     utterance_encoder: str = argument(
@@ -143,8 +147,8 @@ class EncoderArguments:
         "Of the vectors of a frozen text encoder: float32 (the default) or float16.", choices=list(VECTOR_TYPES)
     )
     speaker_prefix: bool | None = argument(
-        "The text encoder reads the speaker before the text, `Ross: Hi.` (default: as in the checkpoint; from scratch, "
-        "no).",
+        "In fine-tuning: the text encoder reads the speaker before the text, `Ross: Hi.` (default: as in the "
+        "checkpoint; from scratch, no).",
         **BARE,
     )
     text_encoder_learning_rate: float | None = argument(
@@ -169,8 +173,11 @@ class EncoderArguments:
     dropout: float | None = argument("Dropout.")
 
     def settings(self) -> dict[str, Any]:
-        """What had a part in a run: with a checkpoint, not the options of a model from scratch."""
-        return {name: value for name, value in vars(self).items() if self.model is None or name in self.WITH_MODEL}
+        """What had a part in a run: with a checkpoint or a text encoder, not the options of other models."""
+        names = vars(self) if self.text_encoder is None else self.FROM_TEXT_ENCODER
+        if self.model is not None:
+            names = self.WITH_MODEL
+        return {name: getattr(self, name) for name in names}
 
     def build_tokenizer(self, utterances: Iterator[list[str]]) -> PreTrainedTokenizerBase:
         """The tokenizer to start from; from scratch, its vocabulary is that of the training split's dialogues."""
@@ -307,8 +314,8 @@ class EncoderArguments:
 
 
 def check_gradient_checkpointing(model: PreTrainedModel, wanted: bool) -> None:
-    if wanted and model.config.text_config is None:
-        raise ValueError("--gradient_checkpointing: this is for a text encoder; leave it out")
+    if wanted and (model.config.text_config is None or model.config.freeze_text_encoder):
+        raise ValueError("--gradient_checkpointing: this is for a trained text encoder; leave it out")
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.utils import gather_object
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainerCallback
 from transformers.trainer_callback import TrainerState
@@ -24,6 +25,7 @@ from .memory import memory_use
 from .nonfinite import raise_nonfinite
 from .original_recipe import OriginalBatches, OriginalOrder
 from .parameter_groups import parameter_groups
+from .schedules import floors
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +84,13 @@ class DialogueTrainer(Trainer):
         for group in parameter_groups(self.model, self.args.learning_rate, *self.rates, groups):
             optimizer.add_param_group(group)
         return optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None):
+        """`Trainer`'s, of which `reduce_lr_on_plateau` has one lowest learning rate for all."""
+        scheduler = super().create_scheduler(num_training_steps, optimizer)
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.min_lrs = floors(scheduler.optimizer, scheduler.min_lrs[0])
+        return scheduler
 
     def get_train_dataloader(self) -> DataLoader:
         columns = [name for name in (*INPUTS, "labels") if name in self.train_dataset.column_names]

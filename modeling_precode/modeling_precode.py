@@ -125,6 +125,11 @@ class PreCodePreTrainedModel(PreTrainedModel):
     main_input_name = "input_ids"
     supports_gradient_checkpointing = True
 
+    def __init__(self, config: PreCodeConfig, *args: Any, **kwargs: Any):
+        # What is given to `from_pretrained` is set one by one, and may not go together.
+        config.validate()
+        super().__init__(config, *args, **kwargs)
+
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *args, use_safetensors: bool | None = None, **kwargs):
         """As in transformers, but weights come from safetensors only: a pickle could run code."""

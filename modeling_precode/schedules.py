@@ -11,6 +11,12 @@ ENDLESS = ("plateau", "constant")
 SCHEDULES = (*ENDLESS, "linear", "cosine")
 
 
+def floors(optimizer: Optimizer, lowest: float) -> list[float]:
+    """The lowest learning rate of every group of parameters: that of the first one, and the others in proportion."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    return [lowest * (rate / rates[0]) for rate in rates]
+
+
 class Schedule:
     """Sets an optimiser's learning rate.
 
@@ -34,14 +40,13 @@ class Schedule:
     ):
         self.by_metric = self.by_step = None
         if kind == "plateau":
-            rates = [group["lr"] for group in optimizer.param_groups]
             self.by_metric = ReduceLROnPlateau(
                 optimizer,
                 mode="max",
                 factor=factor,
                 patience=0,
                 threshold=0,
-                min_lr=[min_learning_rate * (rate / rates[0]) for rate in rates],
+                min_lr=floors(optimizer, min_learning_rate),
             )
             self.by_metric.best = 0.0  # a recall of 0 is no improvement
             if warmup_steps:

@@ -1,6 +1,7 @@
 """What the scripts, the command line and the Hub promise of a model over a text encoder: the same as of any other."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,15 +19,14 @@ from transformers import pipeline
 
 import run_finetune
 import run_pretrain
-from modeling_precode import PreCodeForConversationCompletion
-from modeling_precode.arguments import load_tokenizer
+from modeling_precode.arguments import load_config, load_tokenizer
 from modeling_precode.command_line import main
 from modeling_precode.finetuning import DialogueTrainer
 from modeling_precode.pretraining import Pretraining
 
 TINY = "--corpus custom --learning_rate 0.01"
 NEW = "--text_encoder {encoder} --hidden_size 8 --dropout 0.1"
-TRAINED = f"{NEW} --text_encoder_learning_rate 1e-3 --layer_decay 0.5 --speaker_prefix --gradient_checkpointing"
+TRAINED = f"{NEW} --text_encoder_learning_rate 1e-3 --layer_decay 0.5 --gradient_checkpointing"
 FROZEN = f"{NEW} --freeze_text_encoder --text_pooling max_mean --vector_type float16 --max_speakers 2"
 PRETRAIN = "--batch_size 12 --eval_steps 6 --max_steps 12 --checkpointing_steps 4 --logging_steps 1"
 README = "---\nlicense: mit\n---\n\n# tiny-encoder\n"
@@ -88,7 +88,7 @@ def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp
     assert "read by the text encoder **tiny-encoder** (licence: mit)" in card
     assert "text_encoder_learning_rate" in card or frozen
 
-    settings = f"--model {whole} --num_train_epochs 2 --checkpointing_steps 3"
+    settings = f"--model {whole} --num_train_epochs 2 --checkpointing_steps 3 --speaker_prefix"
     first = train(run_finetune, tmp_path / "finetuned", settings)
     with monkeypatch.context() as context, pytest.raises(SystemExit):
         signalled_at(context, DialogueTrainer, "training_step", 14)
@@ -97,18 +97,32 @@ def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp
     assert_same_weights(first, again)
     assert results(first)["test_mean"] == results(again)["test_mean"]
     assert "**tiny-encoder** (licence: mit)" in (first / "README.md").read_text()
-    assert "invisible to the tokenizer" not in (first / "README.md").read_text()
+    card = (first / "README.md").read_text()
+    assert "Name the speakers: it reads the name before every utterance" in card
+    assert f"{'not ' if frozen else ''}trained along; its states over the tokens are pooled by" in card
+    assert not any(other in card for other in ("invisible to the tokenizer", "gru2", "min_count"))
     after = encoder_weights(first)
     assert all(torch.equal(encoder_weights(whole)[name], after[name]) == frozen for name in after)
 
 
-def test_the_recipe_of_the_original_starts_from_a_text_encoder(train, tmp_path):
-    """Though it trains word vectors, which there are none of."""
+def test_the_recipe_of_the_original_starts_from_a_text_encoder(train, tmp_path, monkeypatch):
+    """Though it trains word vectors, which there are none of; and its lowest learning rate is below every rate."""
+    schedulers = []
+    create = DialogueTrainer.create_scheduler
+    monkeypatch.setattr(
+        DialogueTrainer,
+        "create_scheduler",
+        lambda *args, **named: schedulers.append(create(*args, **named)) or schedulers[-1],
+    )
     start = train(run_finetune, tmp_path / "start", f"{FROZEN} --num_train_epochs 1")
-    folder = train(run_finetune, tmp_path / "original", f"--recipe original --model {start} --num_train_epochs 1")
+    recipe = f"--recipe original --model {start} --num_train_epochs 1"
+    folder = train(run_finetune, tmp_path / "frozen", recipe)
     before, after = encoder_weights(start), encoder_weights(folder)
     assert all(torch.equal(before[name], after[name]) for name in after)
     assert results(folder)["settings"]["recipe"] == "original"
+    train(run_finetune, tmp_path / "trained", f"{recipe} --freeze_text_encoder false --layer_decay 0.5")
+    rates, lowest = schedulers[-1]._last_lr, schedulers[-1].min_lrs
+    assert len(set(rates)) > 2 and all(low < rate for low, rate in zip(lowest, rates, strict=True))
 
 
 def test_a_run_on_vectors_is_one_on_text(train, corpus, tmp_path):
@@ -123,7 +137,7 @@ def test_a_run_on_vectors_is_one_on_text(train, corpus, tmp_path):
 
 
 def test_the_command_line_reads_speakers_as_the_training_did(train, tmp_path, capsys):
-    folder = train(run_finetune, tmp_path / "trained", f"{TRAINED} --num_train_epochs 1")
+    folder = train(run_finetune, tmp_path / "trained", f"{TRAINED} --speaker_prefix --num_train_epochs 1")
     capsys.readouterr()
     scores = []
     for text in ("A: party cake\nB: so late\n", "party cake\nso late\n"):
@@ -161,13 +175,25 @@ HfApi().create_tag("someone/emotions", tag="v1")
 
 
 @pytest.mark.parametrize("settings", [TRAINED, pytest.param(FROZEN, marks=pytest.mark.slow)])
-def test_two_processes_learn_together(corpus, encoder, tmp_path, settings):
-    """Without unused parameters, and with one file of vectors."""
-    arguments = f"{TINY} {settings} --data_dir {corpus} --output_dir {tmp_path / 'two'}".format(encoder=encoder)
-    arguments += " --batch_size 12 --max_steps 4 --eval_steps 2"
-    printed = run(*TORCHRUN, "run_pretrain.py", *arguments.split()).stdout
+def test_two_processes_learn_what_one_does(corpus, encoder, tmp_path, settings):
+    """Without unused parameters, and with one file of vectors for both."""
+    calm = Path(shutil.copytree(encoder, tmp_path / "calm"))  # the dropout of two processes is not that of one
+    config = json.loads((calm / "config.json").read_text())
+    calm_config = {**config, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (calm / "config.json").write_text(json.dumps(calm_config))
+    arguments = f"{TINY} {settings} --dropout 0 --data_dir {corpus} --batch_size 12 --max_steps 4 --eval_steps 2"
+    weights = []
+    for launcher, output in (([], tmp_path / "one"), (TORCHRUN, tmp_path / "two")):
+        command = f"{arguments} --output_dir {output}".format(encoder=calm).split()
+        printed = run(
+            *launcher, "run_pretrain.py", *command, HF_DATASETS_CACHE=str(output.with_suffix(".cache"))
+        ).stdout
+        weights.append(load_file(output / "model.safetensors"))
     assert "2 process(es)" in printed
-    PreCodeForConversationCompletion.from_pretrained(tmp_path / "two")
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, atol=2e-4, rtol=1e-3)
+    vectors = list((tmp_path / "two.cache" / "precode_utterance_vectors").glob("*.float16"))
+    assert len(vectors) == ("--freeze" in settings)
 
 
 BAD = {
@@ -178,6 +204,8 @@ BAD = {
     "--layer_decay 0.9": "--layer_decay 0.9: this is for a trained text encoder",
     "--freeze_text_encoder": "`freeze_text_encoder` is for `utterance_encoder` 'text_encoder'; got 'gru2'",
     "--text_encoder nowhere/at/all": "nowhere/at/all",
+    "--text_encoder {encoder} --speaker_prefix": "--speaker_prefix: names would tell which utterance was hidden",
+    "--text_encoder {encoder} --freeze_text_encoder --gradient_checkpointing": "this is for a trained text encoder",
 }
 
 
@@ -186,3 +214,19 @@ def test_a_wrong_argument_is_named_before_anything_is_written(train, tmp_path, a
     with pytest.raises((ValueError, OSError, StrictDataclassError), match=BAD[arguments]):
         train(run_pretrain, tmp_path / "output", arguments)
     assert not (tmp_path / "output").exists()
+
+
+def test_what_is_for_a_text_encoder_is_refused_for_a_checkpoint_over_words(train, tmp_path):
+    words = train(run_pretrain, tmp_path / "words", "--hidden_size 8 --max_steps 1 --eval_steps 1 --batch_size 12")
+    for argument in ("freeze_text_encoder", "speaker_prefix"):
+        with pytest.raises(StrictDataclassError, match=f"`{argument}` is for `utterance_encoder` 'text_encoder'"):
+            train(run_finetune, tmp_path / "output", f"--model {words} --{argument}")
+    assert not (tmp_path / "output").exists()
+
+
+def test_pretraining_goes_on_from_a_model_of_speakers_without_their_names(train, tmp_path):
+    """The name before the hidden utterance would tell which it is."""
+    folder = train(run_finetune, tmp_path / "named", f"{NEW} --speaker_prefix --num_train_epochs 1")
+    assert load_config(str(folder)).speaker_prefix
+    again = train(run_pretrain, tmp_path / "again", f"--model {folder} {PRETRAIN}")
+    assert not load_config(str(again)).speaker_prefix
