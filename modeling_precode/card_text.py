@@ -8,6 +8,12 @@ DIRECTION = {
     "goes on.",
 }
 SPEAKERS = "Name the speakers: it tells {max_speakers} of a conversation apart, by the order in which they first speak."
+SPEAKER_PREFIX = "Name the speakers: it reads the name before every utterance."
+# By whether it was frozen.
+TEXT_ENCODER = {
+    False: " It was trained along; its states over the tokens are pooled by `{text_pooling}`.",
+    True: " It was not trained along; its states over the tokens are pooled by `{text_pooling}`.",
+}
 TASKS = {
     "convcom": {
         "task": ("feature-extraction", "Conversation Completion"),

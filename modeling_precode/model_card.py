@@ -14,7 +14,7 @@ from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
 
 from data_scripts.dataset_card import bullets, licence_of
 
-from .card_text import DIRECTION, SPEAKERS, TASKS
+from .card_text import DIRECTION, SPEAKER_PREFIX, SPEAKERS, TASKS, TEXT_ENCODER
 from .citation import CITATION
 from .configuration_precode import PreCodeConfig
 
@@ -24,7 +24,8 @@ NO_SETTINGS = {
     *("output_dir", "overwrite_output_dir", "report_to", "push_to_hub", "hub_model_id", "hub_private_repo", "model"),
     "text_encoder",
     *("num_proc", "check_overlap", "logging_steps", "logging_strategy", "save_strategy", "save_total_limit", "seed"),
-    *("causal", "max_speakers"),  # said by `model_facts`: a checkpoint may bring its own
+    # Said by `model_facts`: a checkpoint may bring its own.
+    *("causal", "max_speakers", "text_pooling", "freeze_text_encoder", "speaker_prefix"),
 }
 # How the Hub calls the metrics that go into the metadata; the others are in the text.
 HUB_METRICS = {
@@ -79,7 +80,11 @@ def hyper_parameters(encoder: dict[str, Any], arguments: Any) -> dict[str, Any]:
 
 def model_facts(config: PreCodeConfig) -> dict[str, Any]:
     """What the reader of a card wants to know of a configuration, however the model came by it."""
-    return {"causal": config.causal, "max_speakers": config.max_speakers}
+    facts = {"causal": config.causal, "max_speakers": config.max_speakers}
+    if config.text_config is not None:
+        facts["text_encoder"] = config.text_config.model_type
+        facts |= {name: getattr(config, name) for name in ("text_pooling", "freeze_text_encoder", "speaker_prefix")}
+    return facts
 
 
 def text_encoder_facts(name_or_folder: str | None) -> dict[str, str] | None:
@@ -161,8 +166,11 @@ def lineage(summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _text_encoder(summary: dict[str, Any]) -> dict[str, str] | None:
-    """That of the run, or of the one with which it all began."""
-    return next((run["text_encoder"] for run in lineage(summary) if run.get("text_encoder")), None)
+    """That of the run, or of the one with which it all began; its kind alone where that began without a script."""
+    if encoder := next((run["text_encoder"] for run in lineage(summary) if run.get("text_encoder")), None):
+        return encoder
+    kind = (summary.get("model") or {}).get("text_encoder")
+    return kind and {"name": kind, "licence": ""}
 
 
 def _facts(run: dict[str, Any]) -> dict[str, Any]:
@@ -190,6 +198,8 @@ def _sections(name: str, task: str, summary: dict[str, Any]) -> Iterator[str]:
     yield DIRECTION[model.get("causal", False)]
     if model.get("max_speakers"):
         yield SPEAKERS.format(**model)
+    if model.get("speaker_prefix"):
+        yield SPEAKER_PREFIX
     yield "## Corpora"
     yield from _corpora(summary)
     yield "## Training"
@@ -230,10 +240,12 @@ def _corpora(summary: dict[str, Any]) -> Iterator[str]:
             ]
             yield _table(counts)
 
+    model = summary.get("model") or {}
     if encoder := _text_encoder(summary):
         yield (
             f"Utterances are read by the text encoder **{encoder['name']}** (licence: "
             f"{encoder['licence'] or 'unknown'}), whose weights are in this checkpoint."
+            + (TEXT_ENCODER[model["freeze_text_encoder"]].format(**model) if "text_pooling" in model else "")
         )
 
 

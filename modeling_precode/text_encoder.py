@@ -43,6 +43,7 @@ class TextUtteranceEncoder(nn.Module):
 
     def freeze(self) -> None:
         self.encoder.requires_grad_(not self.frozen)
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> "TextUtteranceEncoder":
         super().train(mode)

@@ -299,8 +299,8 @@ def test_speakers_stand_before_the_text_where_there_are_any(folders, make):
 
     texts = ["so happy!", "what?"]
     plain = encoded(utterances=[["Sun: so happy!", "what?"]])
-    assert encoded(utterances=[texts], speakers=[["Sun", ""]]) == encoded(utterances=[texts], speakers=[["Sun", None]])
-    assert encoded(utterances=[texts], speakers=[["Sun", ""]]) == plain
+    for names in (["Sun", ""], ["Sun", None], [" Sun ", " "]):
+        assert encoded(utterances=[texts], speakers=[names]) == plain
     without = encode_dialogues({"utterances": [texts], "speakers": [["Sun", ""]]}, tokenizer)["input_ids"]
     assert encoded(utterances=[texts]) == encoded(utterances=[texts], speakers=[[]]) == without != plain
 
@@ -311,6 +311,24 @@ def test_speakers_stand_before_the_text_where_there_are_any(folders, make):
     named, prefixed = [("Sun", "so happy!"), ("Way", "what?")], ["Sun: so happy!", "Way: what?"]
     assert scores(True, named) == scores(True, prefixed) == scores(False, prefixed)
     assert scores(False, named) == scores(False, texts) == scores(True, texts) != scores(True, named)
+
+
+def test_a_stream_reads_as_the_whole_dialogue_does(folders, make):
+    model = make(causal=True, speaker_prefix=True, max_speakers=2)
+    torch.nn.init.normal_(model.base_model.conversation_encoder.speaker_embedding.weight)
+    emotions = ConversationEmotionPipeline(model, AutoTokenizer.from_pretrained(folders["bert"]))
+    dialogue = [("Sun", "so happy!"), ("Way", "what?"), "no", ("Sun", "the sun is so happy")]
+    live = emotions.stream()
+    streamed, whole = [live(turn)["score"] for turn in dialogue], [turn["score"] for turn in emotions(dialogue)]
+    assert streamed == pytest.approx(whole, abs=1e-6)
+    assert len(set(whole)) == 4
+
+
+@torch.no_grad()
+def test_a_frozen_encoder_computes_as_in_evaluation_from_the_start(folder):
+    model = PreCodeModel.from_utterance_encoder(folder, freeze_text_encoder=True, **SMALL)
+    encoder = model.base_model.utterance_encoder
+    assert encoder.training and not encoder.encoder.training
 
 
 @pytest.fixture(scope="module")
