@@ -7,6 +7,7 @@ import datasets
 import pyarrow as pa
 from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import DatasetCard
+from huggingface_hub.errors import EntryNotFoundError
 
 from .chitchat import ChitChat
 from .custom import Custom
@@ -72,22 +73,24 @@ def load_corpus(
         builder.download_and_prepare(num_proc=num_proc, on_ray=on_ray)
         return builder.as_dataset()
     if Path(name).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        return load_prepared(name, data_dir=data_dir, cache_dir=cache_dir, num_proc=num_proc, **options)
+        given = {"data_dir": data_dir, "on_ray": on_ray or None, **options}
+        if without_effect := [option for option, value in given.items() if value is not None]:
+            raise ValueError(f"{name}: a dataset that is built already; got {without_effect[0]}; leave it out")
+        return load_prepared(name, cache_dir=cache_dir, num_proc=num_proc)
     known = ", ".join(CORPORA)
     raise ValueError(f"unknown corpus; got {name!r}; known: {known}, a saved dataset's folder, or user/name on the Hub")
 
 
-def load_prepared(name: str, **options) -> datasets.DatasetDict:
+def load_prepared(name: str, cache_dir: str | Path | None, num_proc: int | None) -> datasets.DatasetDict:
     """A dataset that already has the columns of a corpus, from a folder or from the Hub."""
     if Path(name, "dataset_dict.json").is_file():
         dataset = datasets.load_from_disk(name)
     else:
         try:
-            dataset = datasets.load_dataset(name, **options)
+            dataset = datasets.load_dataset(name, cache_dir=cache_dir and str(cache_dir), num_proc=num_proc)
         except (DatasetGenerationError, pa.ArrowInvalid) as error:
             raise ValueError(f"{name}: a file that cannot be read: {error.__cause__ or error}") from error
-    card = Path(name, "README.md")
-    info = (DatasetCard.load(card).data.get(INFO) if card.is_file() else None) or {}
+    info = read_info(name)
     for split, rows in dataset.items():
         vars(rows.info).update({field: info[field] for field in INFO_FIELDS if field in info})
         if missing := [column for column in COLUMNS if column not in rows.column_names]:
@@ -102,6 +105,17 @@ def load_prepared(name: str, **options) -> datasets.DatasetDict:
         if labels and not isinstance(getattr(labels, "feature", None), datasets.ClassLabel):
             raise ValueError(f"{name}, split {split}: labels must be List(ClassLabel); got {labels}; cast the column")
     return dataset
+
+
+def read_info(name: str) -> dict[str, str]:
+    """What the card of a folder or of a dataset on the Hub says that `datasets` does not keep."""
+    card = Path(name, "README.md")
+    if Path(name).is_dir() and not card.is_file():
+        return {}
+    try:
+        return DatasetCard.load(card if card.is_file() else name).data.get(INFO) or {}
+    except EntryNotFoundError:
+        return {}
 
 
 def label_names(dataset: datasets.Dataset | datasets.DatasetDict) -> list[str] | None:

@@ -33,7 +33,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,10 @@ class Custom(DialogueBuilder):
 
 def matches(pattern: str) -> list[Path]:
     """The files that a pattern stands for."""
+    # What a person in this folder gave was no pattern before it was made absolute.
+    here = f"{os.getcwd()}{os.sep}"
+    if pattern.startswith(here):
+        pattern = escape(here) + pattern.removeprefix(here)
     paths = sorted(path for path in map(Path, glob(pattern, recursive=True)) if path.is_file())
     if len({suffix(path) for path in paths}) > 1:
         names = ", ".join(path.name for path in paths[:10])

@@ -43,15 +43,12 @@ def dataset_card(corpus: datasets.DatasetDict, name: str, options: dict[str, Any
     """
     rows = next(iter(corpus.values()))
     title, info = Path(name).name, rows.info
-    # A corpus that was saved and loaded under another name still says its licence.
-    restricted = is_restricted(name) or info.license in {
-        builder.LICENSE for builder in CORPORA.values() if not builder.REDISTRIBUTABLE
-    }
+    restricted = is_restricted(name, info.license)
     settings = built_with(name, options)
     made = [*(f"`{option}={value!r}`" for option, value in settings.items()), *notes]
     licence = info.license or "Not stated."
     parts = [
-        f"---\n{header(corpus, title, settings.get('language', 'en'), restricted)}\n---",
+        f"---\n{header(corpus, title, language_of(name, settings), restricted)}\n---",
         f"# {title}",
         info.description.strip(),
         f"Home page: {info.homepage}" if info.homepage else "",
@@ -70,7 +67,7 @@ def dataset_card(corpus: datasets.DatasetDict, name: str, options: dict[str, Any
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def header(corpus: datasets.DatasetDict, title: str, language: str, restricted: bool) -> DatasetCardData:
+def header(corpus: datasets.DatasetDict, title: str, language: str | None, restricted: bool) -> DatasetCardData:
     rows = next(iter(corpus.values()))
     labelled = "labels" in rows.column_names
     size = sum(map(len, corpus.values()))
@@ -89,6 +86,11 @@ def header(corpus: datasets.DatasetDict, title: str, language: str, restricted: 
     )
     DatasetInfosDict(default=datasets.DatasetInfo(features=rows.features)).to_dataset_card_data(data)
     return data
+
+
+def language_of(name: str, settings: dict[str, Any]) -> str | None:
+    """That of a published corpus; one's own may be in any."""
+    return settings.get("language", "en") if name in CORPORA.keys() - {"custom"} else None
 
 
 def licence_of(licence: str, homepage: str = "") -> dict[str, str]:
@@ -119,16 +121,18 @@ def corpus_facts(corpus: datasets.DatasetDict, name: str) -> dict[str, Any]:
         "licence": info.license or "",
         "homepage": info.homepage or "",
         "citation": (info.citation or "").strip(),
-        "may_be_passed_on": not is_restricted(name),
+        "may_be_passed_on": not is_restricted(name, info.license),
         "splits": splits,
     }
 
 
-def is_restricted(corpus: str | Path) -> bool:
-    """Whether a corpus, by its name or by the folder that it was exported to, may not be passed on."""
+def is_restricted(corpus: str | Path, licence: str = "") -> bool:
+    """Whether a corpus, by its name, by the folder that it was exported to, or by its licence, which it keeps where it
+    is saved and loaded under another name, may not be passed on."""
     card = Path(corpus, "README.md")
     tagged = card.is_file() and NO_REDISTRIBUTION in (DatasetCard.load(card).data.tags or [])
-    return tagged or (str(corpus) in CORPORA and not CORPORA[str(corpus)].REDISTRIBUTABLE)
+    restricted = {name: builder.LICENSE for name, builder in CORPORA.items() if not builder.REDISTRIBUTABLE}
+    return tagged or str(corpus) in restricted or licence in restricted.values()
 
 
 def built_with(name: str, options: dict[str, Any]) -> dict[str, Any]:

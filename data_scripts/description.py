@@ -18,6 +18,13 @@ PICTURES = (".png", ".svg")
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 
 
+def markdown_table(rows: list[list[str]]) -> str:
+    """Rows of cells, the first of them the header, for a document; what is in a cell cannot break it."""
+    cells = ([" ".join(cell.split()).replace("|", r"\|") for cell in row] for row in rows)
+    header, *body = [f"| {' | '.join(row)} |" for row in cells]
+    return "\n".join([header, f"|---{'|---:' * (len(rows[0]) - 1)}|", *body])
+
+
 @dataclass
 class SplitDescription:
     """What is counted in one split; a histogram maps a length to how often it occurs."""
@@ -81,8 +88,7 @@ class Description:
         )
 
     def markdown(self) -> str:
-        header, *rows = [f"| {' | '.join(row)} |" for row in self.rows()]
-        return "\n".join([header, f"|---{'|---:' * len(self.splits)}|", *rows])
+        return markdown_table(self.rows())
 
     def plot(self, path: str | Path, title: str = "") -> None:
         """Save label distribution and lengths as a picture, `.png` or `.svg`."""

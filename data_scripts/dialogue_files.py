@@ -16,6 +16,10 @@ WORD = r"""[^\s:：,;!?"“”]+"""
 SPEAKER = re.compile(rf"(?=\w)(?=[^:：]{{1,30}}[:：])({WORD}(?:\s{WORD}){{0,2}})\s?(?::(?!\S)|：)\s*")
 
 
+# The option for a file with an utterance a row, and that for one with a dialogue a row.
+PAIRS = {"text_column": "utterances_column", "speaker_column": "speakers_column", "label_column": "labels_column"}
+
+
 @dataclass
 class Columns:
     """What a file calls its columns. One left at its default need not be there; one that an option names must."""
@@ -28,13 +32,22 @@ class Columns:
     speakers_column: str = "speakers"
     labels_column: str = "labels"
 
-    def of_utterances(self) -> list[str]:
+    def of_utterances(self, path: Path) -> list[str]:
         """What a table with an utterance a row must have."""
+        self.refuse(path, {other: own for own, other in PAIRS.items()})
         return [self.dialogue_column, self.text_column, *self.named("speaker_column", "label_column")]
 
-    def of_dialogues(self) -> list[str]:
+    def of_dialogues(self, path: Path) -> list[str]:
         """What a table with a dialogue a row must have."""
+        self.refuse(path, PAIRS)
         return [self.utterances_column, *self.named("dialogue_column", "speakers_column", "labels_column")]
+
+    def refuse(self, path: Path, others: dict[str, str | None]) -> None:
+        """Refuse options for other forms of files, each with that for this form, where only the other one is given."""
+        for other, own in others.items():
+            if self.named(other) and not (own and self.named(own)):
+                advice = f"give {own}" if own else "leave it out"
+                raise ValueError(f"{path}: {other} is for another form of file; got {getattr(self, other)!r}; {advice}")
 
     def named(self, *options: str) -> list[str]:
         defaults = {field.name: field.default for field in fields(Columns)}
@@ -44,7 +57,7 @@ class Columns:
 def read_json_lines(path: Path, columns: Columns | None = None) -> Iterator[Dialogue]:
     """A dialogue that gives itself no id gets the number of its line."""
     columns = columns or Columns()
-    needed = columns.of_dialogues()
+    needed = columns.of_dialogues(path)
     for number, line in enumerate(map(str.strip, read_lines(path)), start=1):
         if line:
             where = f"{path}:{number}"
@@ -69,6 +82,7 @@ def check_characters(dialogue: Dialogue, where: str) -> None:
 
 def read_plain_text(path: Path, columns: Columns) -> Iterator[Dialogue]:
     """The id of a dialogue is the number of its first line."""
+    columns.refuse(path, dict.fromkeys(field.name for field in fields(Columns)))
     lines = enumerate(map(str.strip, read_lines(path)), start=1)
     for is_dialogue, numbered in groupby(lines, key=lambda pair: bool(pair[1])):
         if is_dialogue:
@@ -83,11 +97,11 @@ def speaker_and_text(line: str) -> tuple[str, str]:
 
 
 def read_commas(path: Path, columns: Columns) -> Iterator[Dialogue]:
-    return from_rows(read_csv(path, columns.of_utterances(), strict=True), columns)
+    return from_rows(read_csv(path, columns.of_utterances(path), strict=True), columns)
 
 
 def read_tabs(path: Path, columns: Columns) -> Iterator[Dialogue]:
-    return from_rows(read_csv(path, columns.of_utterances(), strict=True, delimiter="\t"), columns)
+    return from_rows(read_csv(path, columns.of_utterances(path), strict=True, delimiter="\t"), columns)
 
 
 def read_parquet_dialogues(path: Path, columns: Columns) -> Iterator[Dialogue]:
@@ -98,11 +112,11 @@ def read_parquet_dialogues(path: Path, columns: Columns) -> Iterator[Dialogue]:
     )
     allowed = {columns.dialogue_column: {"strings", "integers"}}
     if has_lists:
-        needed, labels = columns.of_dialogues(), columns.labels_column
+        needed, labels = columns.of_dialogues(path), columns.labels_column
         allowed |= dict.fromkeys([columns.utterances_column, columns.speakers_column], {"lists of strings"})
         allowed[labels] = {"lists of strings", "lists of integers"}
     else:
-        needed, labels = columns.of_utterances(), columns.label_column
+        needed, labels = columns.of_utterances(path), columns.label_column
         allowed |= dict.fromkeys([columns.text_column, columns.speaker_column], {"strings"})
         allowed[labels] = {"strings", "integers"}
     allowed = {column: kinds for column, kinds in allowed.items() if column in [*schema.names, *needed]}

@@ -16,6 +16,7 @@ from typing import Any
 import datasets
 from huggingface_hub import HfApi
 
+from . import CORPORA
 from .dataset_card import dataset_card, is_restricted
 
 ROWS_A_FILE = 100_000
@@ -104,6 +105,8 @@ def push_corpus(
 
 
 def check_new_folder(folder: str | Path) -> None:
+    if str(folder) in CORPORA:
+        raise ValueError(f"{folder}: the name of a corpus, which --corpus would build instead; give another folder")
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder}: a file; give a folder to export to")

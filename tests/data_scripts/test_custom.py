@@ -149,6 +149,11 @@ def test_a_bad_line_names_file_line_value_and_fix(load, write, line, message):
             r"train.csv:1: missing column emotion; got dialogue_id, sp",
         ),
         (
+            HEADER + "1,a,Hi.,\n",
+            {"labels_column": "emotion"},
+            r"train.csv: labels_column is for another form of file; got 'emotion'; give label_column",
+        ),
+        (
             HEADER + "1,a,Hi, you.,joy\n",
             {},
             r"train.csv:2: row does not fit the header; .*put text with commas in quot",
@@ -241,6 +246,12 @@ def test_an_added_file_is_read(load, write):
 def test_a_file_whose_name_has_a_star_is_that_file(load, write):
     folder = write({"[a].csv": ROWS + "3,c\n", "a.csv": ROWS})
     assert sum(map(len, load("custom", folder / "[a].csv").values())) == 3
+
+
+def test_a_pattern_is_read_in_a_folder_whose_name_has_brackets(load, write, monkeypatch):
+    folder = write({"calls [2024]/a.csv": ROWS, "calls [2024]/b.csv": ROWS})
+    monkeypatch.chdir(folder / "calls [2024]")
+    assert sum(map(len, load("custom", "*.csv").values())) == 4
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import yaml
 from hub_repositories import Repository, StoredFile
 from test_scripts import run
 
-from data_scripts import label_names
+from data_scripts import label_names, load_corpus
 from data_scripts.dataset_card import corpus_facts
 from data_scripts.sharing import export_corpus, push_corpus
 
@@ -191,6 +191,31 @@ def test_what_may_not_be_passed_on_needs_a_flag_and_a_private_repository(hub, em
     assert result.returncode == 0, result.stderr
     assert hub.repositories["dataset", REPOSITORY].is_private
     assert "README.md" in hub.files(REPOSITORY, kind="dataset")
+
+
+def test_what_may_not_be_passed_on_stays_so_under_another_name(hub, emotionpush, load, tmp_path):
+    """Saved and loaded, or pushed and loaded from the Hub."""
+    emotionpush.save_to_disk(str(tmp_path / "saved"))
+    assert not corpus_facts(load(str(tmp_path / "saved")), str(tmp_path / "saved"))["may_be_passed_on"]
+    export_corpus(emotionpush, tmp_path / "export", "emotionpush")
+    assert push(hub, tmp_path / "export", "--allow_restricted").returncode == 0
+    command = ("-m", "data_scripts", REPOSITORY, "--export", str(tmp_path / "again"), "--push_to_hub", "someone/open")
+    settings = {"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0", "HF_TOKEN": "hf_secret"}
+    result = run(*command, check=False, **settings, HF_HOME=str(tmp_path / "home"))
+    assert result.returncode == 1 and "its licence forbids passing it on" in result.stderr
+    assert ("dataset", "someone/open") not in hub.repositories
+
+
+def test_an_export_cannot_be_named_as_a_corpus():
+    result = run("-m", "data_scripts", "sample", "--export", "opsub", check=False)
+    assert result.returncode == 1 and "opsub: the name of a corpus" in result.stderr
+
+
+def test_what_is_built_already_takes_no_options(corpus, load, tmp_path):
+    corpus.save_to_disk(str(tmp_path / "saved"))
+    for given in ({"max_utterances": 30}, {"data_dir": "elsewhere"}):
+        with pytest.raises(ValueError, match=f"saved: a dataset that is built already; got {next(iter(given))}"):
+            load_corpus(str(tmp_path / "saved"), **given)
 
 
 def test_a_push_that_fails_leaves_the_export_and_the_command_for_later(corpus, tmp_path, capsys):
