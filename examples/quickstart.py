@@ -40,6 +40,12 @@ DIALOGUE = [
 PYTHON = os.path.relpath(sys.executable, ROOT) if Path(sys.executable).is_relative_to(ROOT) else "python"
 
 
+SHARE = (
+    f'{PYTHON} -c "from modeling_precode.model_card import push_checkpoint; '
+    f"print(push_checkpoint('{FINETUNED}', 'YOUR_NAME/precode'))\""
+)
+
+
 def run(command: str) -> None:
     print(f"\n$ {PYTHON} {command}", flush=True)
     subprocess.run([sys.executable, *command.split()], cwd=ROOT, check=True)
@@ -66,7 +72,7 @@ def main() -> None:
         f"The checkpoint is in {FINETUNED}. Next:\n"
         f"  label your own dialogue\n    {Path(PYTHON).with_name('precode')} predict DIALOGUE.txt --output page.html\n"
         f"  fine-tune on your own\n    {PYTHON} run_finetune.py --model {PRETRAINED} --corpus custom --data_dir FILE\n"
-        f"  share it\n    {Path(PYTHON).with_name('hf')} upload YOUR_NAME/precode {FINETUNED} --exclude 'seed_*'"
+        f"  share it, after {Path(PYTHON).with_name('hf')} auth login\n    {SHARE}"
     )
 
 

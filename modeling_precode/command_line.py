@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -15,7 +16,7 @@ from data_scripts.options import parse_options
 from data_scripts.reading import read_lines
 
 from .arguments import load_config, one_line_errors
-from .predictions import WRITERS, as_line
+from .predictions import WRITERS, as_line, as_table
 
 QUICKSTART = "checkpoints/quickstart/finetuned"
 STANDARD_INPUT = "/dev/stdin"
@@ -70,6 +71,7 @@ def predict(args: argparse.Namespace) -> None:
     kind = output_format(args)
     path = file_to_read(args)
     dialogues = None if args.live else read(args, path)
+    check_device(args.device)
     checkpoint = model_to_use(args)
 
     from transformers import pipeline
@@ -95,8 +97,10 @@ def predict(args: argparse.Namespace) -> None:
     name = "standard input" if args.file == "-" else Path(args.file).name
     # A page is for others, too: they need not know where a folder lies here.
     model = Path(checkpoint).resolve().name if Path(checkpoint).is_dir() else checkpoint
+    on_terminal = kind == "table" and not args.output and sys.stdout.isatty()
+    write = partial(as_table, is_terminal=True) if on_terminal else WRITERS[kind]
     with opened(args.output) as file:
-        for part in WRITERS[kind](labelled, labels, name, model):
+        for part in write(labelled, labels, name, model):
             file.write(part)
             if not args.output:
                 file.flush()
@@ -114,13 +118,23 @@ def file_to_read(args: argparse.Namespace) -> Path:
     return path
 
 
+def check_device(device: str | None) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"--device {device}: {reason}; give cpu, cuda, cuda:1 or mps, as there is") from None
+
+
 def label_live(emotions, path: Path, labels: list[str], distribution: bool) -> Iterator[str]:
     """A line `Speaker: utterance` or `utterance` in, a line of the table out; a blank one begins a new dialogue."""
     stream = emotions.stream(distribution)
     for line in map(str.strip, read_lines(path)):
         if line:
             speaker, text = speaker_and_text(line)
-            yield as_line(stream({"speaker": speaker or None, "text": text}), labels)
+            yield as_line(stream({"speaker": speaker or None, "text": text}), labels, is_terminal=sys.stdout.isatty())
         else:
             stream = emotions.stream(distribution)
 

@@ -113,10 +113,11 @@ def utterances(number: int, turns: list[dict], labels: Sequence[str]) -> str:
     """One list item an utterance; a speaker is named where another one begins."""
     items = []
     index = 0
+    named = any(turn.get("speaker") for turn in turns)
     for speaker, said in groupby(turns, key=lambda turn: turn.get("speaker", "")):
         for first, turn in zip([True, *[False] * len(turns)], said, strict=False):
             index += 1
-            name = f'<p class="speaker">{escape(speaker)}</p>\n' if speaker and first else ""
+            name = f'<p class="speaker">{escape(speaker) or "–"}</p>\n' if named and first else ""
             items.append(
                 f'<li id="d{number}u{index}" class="e{labels.index(turn["label"])}" value="{index}">\n{name}'
                 f'<p class="text" dir="auto">{escape(turn["text"]) or "<i>nothing said</i>"}</p>\n'

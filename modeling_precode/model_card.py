@@ -1,6 +1,8 @@
 """The card that a checkpoint carries, written from the summary of its run, and the push of both to the Hub."""
 
+import os
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -12,7 +14,9 @@ from typing import Any
 
 from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
 
+from data_scripts import CORPORA
 from data_scripts.dataset_card import bullets, licence_of
+from data_scripts.description import markdown_table
 
 from .card_text import DIRECTION, SPEAKER_PREFIX, SPEAKERS, TASKS, TEXT_ENCODER
 from .citation import CITATION
@@ -51,19 +55,21 @@ ADVICE = {
 
 def run_summary(**facts: Any) -> dict[str, Any]:
     """What a checkpoint keeps about its run: the given facts, the command and the versions."""
-    command = " ".join(["python", Path(sys.argv[0]).name, *map(shlex.quote, _without_token(sys.argv[1:]))])
+    command = " ".join(["python", Path(sys.argv[0]).name, *map(shlex.quote, _for_others(sys.argv[1:]))])
     versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     return {**facts, "command": command, "versions": versions}
 
 
-def _without_token(arguments: list[str]) -> list[str]:
-    """A token is never written down."""
+def _for_others(arguments: list[str]) -> list[str]:
+    """Where a folder lies is nobody's business, and a token is never written down."""
     kept = []
     for before, argument in zip(["", *arguments], arguments, strict=False):
-        if before.startswith("--") and before.endswith("token"):
-            argument = "..."
-        name, equals, _ = argument.partition("=")
-        kept.append(f"{name}=..." if equals and name.startswith("--") and name.endswith("token") else argument)
+        name, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+        if (name or before).startswith("--") and (name or before).endswith("token"):
+            value = "..." if equals or not name else ""
+        elif os.path.isabs(value):
+            value = Path(value).name
+        kept.append(f"{name}{equals}{value}")
     return kept
 
 
@@ -72,7 +78,7 @@ def hyper_parameters(encoder: dict[str, Any], arguments: Any) -> dict[str, Any]:
     declared = [field.name for field in fields(arguments) if field.name in type(arguments).__annotations__]
     settings = {**encoder, **{name: getattr(arguments, name) for name in declared}}
     return {
-        name: value.value if isinstance(value, Enum) else value
+        name: value.value if isinstance(value, Enum) else _for_others([value])[0] if isinstance(value, str) else value
         for name, value in settings.items()
         if name not in NO_SETTINGS and value is not None
     }
@@ -181,7 +187,7 @@ def _facts(run: dict[str, Any]) -> dict[str, Any]:
 
 def _dataset_id(corpus: str) -> str | None:
     """A corpus as the Hub names it; one's own files and folders have no name there."""
-    return None if corpus == "custom" or Path(corpus).exists() else corpus
+    return corpus if corpus in CORPORA.keys() - {"custom"} or not Path(corpus).exists() and corpus != "custom" else None
 
 
 def _sections(name: str, task: str, summary: dict[str, Any]) -> Iterator[str]:
@@ -238,7 +244,7 @@ def _corpora(summary: dict[str, Any]) -> Iterator[str]:
                     for label in next(iter(splits.values())).get("labels", {})
                 ),
             ]
-            yield _table(counts)
+            yield markdown_table(counts)
 
     model = summary.get("model") or {}
     if encoder := _text_encoder(summary):
@@ -259,20 +265,20 @@ def _training(summary: dict[str, Any]) -> Iterator[str]:
     }
     yield bullets(f"{what}: {value}" for what, value in told.items() if value is not None)
     if settings := summary.get("settings"):
-        yield _table([["setting", "value"], *([f"`{name}`", f"`{value}`"] for name, value in settings.items())])
+        yield markdown_table([["setting", "value"], *([f"`{name}`", f"`{value}`"] for name, value in settings.items())])
 
 
 def _scores(summary: dict[str, Any]) -> Iterator[str]:
     scores = summary["scores"]
     metrics = [metric for metric, value in next(iter(scores.values()), {}).items() if isinstance(value, int | float)]
-    yield _table(
+    yield markdown_table(
         [["", *scores], *([metric, *(_number(scores[split].get(metric)) for split in scores)] for metric in metrics)]
     )
     if seeds := summary.get("seeds"):
         split, runs = seeds["split"].capitalize(), ", ".join(map(str, seeds["runs"]))
         yield f"{split} split over {len(seeds['runs'])} seed(s) ({runs}), mean and standard deviation:"
         rows = ([metric, _number(mean), _number(seeds["deviation"][metric])] for metric, mean in seeds["mean"].items())
-        yield _table([["", "mean", "deviation"], *rows])
+        yield markdown_table([["", "mean", "deviation"], *rows])
     if calibration := summary.get("calibration"):
         yield (
             f"For its probabilities, logits are divided by a temperature of {calibration['temperature']:.4f}. It was "
@@ -291,25 +297,34 @@ def _scores(summary: dict[str, Any]) -> Iterator[str]:
             for split in calibration
             if split != "temperature"
         )
-        yield _table([["", "ECE without", "ECE with", "NLL without", "NLL with"], *rows])
+        yield markdown_table([["", "ECE without", "ECE with", "NLL without", "NLL with"], *rows])
     for split, found in scores.items():
         if labels := found.get("per_label"):
             # `focused_f1` is there for a focused label only.
             columns = list(dict.fromkeys(column for values in labels.values() for column in values))
             rows = ([label, *(_number(values.get(column)) for column in columns)] for label, values in labels.items())
             yield f"By label, {split} split:"
-            yield _table([["", *columns], *rows])
-
-
-def _table(rows: list[list[str]]) -> str:
-    header, *body = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
-    return "\n".join([header, "|---" + "|---:" * (len(rows[0]) - 1) + "|", *body])
+            yield markdown_table([["", *columns], *rows])
 
 
 def _number(value: float | int | None) -> str:
     if value is None:
         return ""
     return f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
+
+
+def name_card(path: Path, name: str) -> None:
+    """Have a card load its checkpoint by its name on the Hub, and not by the path that it has here."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if loaded := re.search(r'(?:model=|from_pretrained\()"([^"]+)"', text):
+        title, new_title = (Path(one).name for one in (loaded[1], name))
+        for old, new in {
+            f'"{loaded[1]}"': f'"{name}"',
+            f"\n# {title}\n": f"\n# {new_title}\n",
+            f"\n- name: {title}\n": f"\n- name: {new_title}\n",
+        }.items():
+            text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8")
 
 
 def push_checkpoint(
@@ -330,6 +345,7 @@ def push_checkpoint(
         # One that was there before stays as public as it was.
         if private and not api.repo_info(repository).private:
             raise ValueError(f"{repository} is public; make it private, or give another name")
+        name_card(Path(folder, "README.md"), repository)
         return str(
             api.upload_folder(
                 folder_path=folder,

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -18,30 +17,30 @@ Labelled = Iterable[tuple[Dialogue, list[dict]]]
 WIDEST_SPEAKER = 20
 
 
-def as_table(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+def as_table(
+    labelled: Labelled, labels: Sequence[str], name: str, model: str, is_terminal: bool = False
+) -> Iterator[str]:
     """Label, probability, speaker and text of an utterance a line, text folded to the width of a terminal."""
     for number, (dialogue, turns) in enumerate(labelled):
         yield "\n" * bool(number) + f"Dialogue {printable(dialogue.dialogue_id)}\n"
         speaker_width = max((len(shown_speaker(turn)) for turn in turns), default=0)
         for turn in turns:
-            yield as_line(turn, labels, speaker_width)
+            yield as_line(turn, labels, speaker_width, is_terminal)
 
 
-def as_line(turn: dict, labels: Sequence[str], speaker_width: int = 0) -> str:
+def as_line(turn: dict, labels: Sequence[str], speaker_width: int = 0, is_terminal: bool = False) -> str:
     """An utterance of the table."""
-    is_terminal = sys.stdout.isatty()
-    width = max(shutil.get_terminal_size().columns, 60) if is_terminal else None
-    label_width = max(map(len, labels), default=0)
-    head = f"  {turn['label']:<{label_width}} {turn['score']:4.0%}  "
+    label, label_width = printable(turn["label"]), max(map(len, labels), default=0)
+    head = f"  {label:<{label_width}} {turn['score']:4.0%}  "
     speaker = shown_speaker(turn)
     head += f"{speaker:<{speaker_width}}  " if speaker or speaker_width else ""
     text, indent = printable(turn["text"]), "\n" + " " * len(head)
-    folded = textwrap.wrap(text, width - len(head)) if width else [text]
-    head = bold(head, turn["label"]) if is_terminal and "NO_COLOR" not in os.environ else head
+    folded = textwrap.wrap(text, max(shutil.get_terminal_size().columns - len(head), 20)) if is_terminal else [text]
+    head = bold(head, label) if is_terminal and "NO_COLOR" not in os.environ else head
     line = head + indent.join(folded) + "\n"
     if "distribution" in turn:
         likely = sorted(turn["distribution"].items(), key=lambda pair: -pair[1])
-        line += " " * (label_width + 9) + "  ".join(f"{label} {share:.0%}" for label, share in likely) + "\n"
+        line += " " * (label_width + 9) + "  ".join(f"{printable(name)} {share:.0%}" for name, share in likely) + "\n"
     return line
 
 
@@ -77,7 +76,8 @@ def as_json_lines(labelled: Labelled, labels: Sequence[str], name: str, model: s
 def as_csv(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
     """An utterance a row under a header; with distributions, a column for each label."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    # Text is quoted, as Python leaves out quotes that a lone carriage return needs.
+    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     for number, (dialogue, turns) in enumerate(labelled):
         if not number:
             more = labels if turns and "distribution" in turns[0] else ()
@@ -86,7 +86,7 @@ def as_csv(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> 
         for utterance, turn in zip(dialogue.utterances, turns, strict=True):
             said = [dialogue.dialogue_id, turn.get("speaker", ""), turn["text"], utterance.label or ""]
             shares = turn.get("distribution", {}).values()
-            writer.writerow([*said, turn["label"], *(f"{share:.6f}" for share in (turn["score"], *shares))])
+            writer.writerow([*said, turn["label"], *(round(share, 6) for share in (turn["score"], *shares))])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()

@@ -173,8 +173,8 @@ def test_settings_are_those_that_change_a_result():
 
 
 def test_the_command_can_be_pasted(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["/somewhere/run_finetune.py", "--data_dir", "my data"])
-    assert run_summary()["command"] == "python run_finetune.py --data_dir 'my data'"
+    monkeypatch.setattr("sys.argv", ["/somewhere/run_finetune.py", "--data_dir", "my data", "--model=/home/me/start"])
+    assert run_summary()["command"] == "python run_finetune.py --data_dir 'my data' --model=start"
 
 
 def test_a_token_is_never_written_down(monkeypatch):

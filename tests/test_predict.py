@@ -4,6 +4,7 @@ all, and a word about what is wrong."""
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -20,6 +21,7 @@ from test_scripts import ROOT, run
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 from modeling_precode.command_line import main
 from modeling_precode.html_page import page
+from modeling_precode.predictions import as_line
 
 TEXT = "Ann: I am so happy!\nBo: About what?\n\nThe weather ...\n"
 TRAPS = ['<script>document.title = "trap"</script>', '<img src="http://trap.test/x" onerror="alert(1)">', "a" * 400]
@@ -68,6 +70,20 @@ def test_a_table_cannot_steer_the_terminal(predict, tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("Ann: so \033]0;trap\007 \033[2J happy\n")
     assert "\033" not in predict(path) and "happy" in predict(path)
+    turn = {"text": "so", "label": "joy\033[2J", "score": 0.9, "distribution": {"joy\033[2J": 0.9}}
+    assert "\033" not in as_line(turn, ["joy\033[2J"])
+
+
+def test_a_table_is_folded_on_a_terminal_alone(predict, tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    path.write_text("A person of quality: " + "so happy " * 30 + "\n")
+    plain = predict(path)
+    assert len(plain.splitlines()) == 2
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "30")
+    assert len(predict(path).splitlines()) > 5
+    predict(path, "--format", "table", "--output", tmp_path / "out.txt")
+    assert (tmp_path / "out.txt").read_text() == plain
 
 
 def test_all_formats_in_give_the_same_predictions(predict, dialogue, tmp_path):
@@ -99,6 +115,16 @@ def test_csv_has_an_utterance_a_row_and_a_column_a_label(predict, dialogue):
         assert row["prediction"] == max(shares, key=shares.__getitem__)
         assert float(row["score"]) == pytest.approx(max(shares.values()))
     assert "probability of joy" not in predict(dialogue, "--format", "csv")
+
+
+def test_csv_holds_every_text(predict, tmp_path):
+    texts = ["so\rhappy", 'a "sun", so', "so\nhappy", "1"]
+    (tmp_path / "a.jsonl").write_text(json.dumps({"utterances": texts}) + "\n")
+    predict(tmp_path / "a.jsonl", "--output", tmp_path / "a.csv")
+    again = predict(tmp_path / "a.csv", "--format", "jsonl")
+    assert [text.replace("\r", "\n") for text in texts] == [
+        text.replace("\r", "\n") for text in json.loads(again)["utterances"]
+    ]
 
 
 def test_predictions_are_a_corpus_again(predict, dialogue, tmp_path):
@@ -172,6 +198,11 @@ def test_without_a_model_it_takes_the_quick_starts_or_says_how_to_get_one(
         (["dialogue.txt", "--max_batch_tokens", "0"], "max_batch_tokens must be at least 1; got 0"),
         (["dialogue.txt", "--live"], "labels an utterance from what comes after it too. Give it the whole dialogue"),
         (["dialogue.txt", "--live", "--output", "o.csv"], "--output with --live: it reads text and prints a line at"),
+        (
+            ["dialogue.txt", "--columns", "text_column=a"],
+            "dialogue.txt: text_column is for another form of file; got 'a'",
+        ),
+        (["dialogue.txt", "--device", "gpu"], "--device gpu: "),
         (["dialogue.txt", "--frmat", "csv"], "unrecognized arguments: --frmat csv; see precode"),
         ([], "the following arguments are required: FILE; see precode predict --help"),
     ],
@@ -225,6 +256,13 @@ class Elements(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.found.append((tag, dict(attributes)))
+
+
+def test_a_page_names_nobody_for_an_utterance_without_a_speaker(predict, tmp_path):
+    (tmp_path / "a.txt").write_text("Ann: so happy\n12:30 we left\n")
+    predict(tmp_path / "a.txt", "--output", tmp_path / "a.html")
+    names = re.findall('<p class="speaker">(.*?)</p>', (tmp_path / "a.html").read_text(encoding="utf-8"))
+    assert names == ["Ann", "–"]
 
 
 @pytest.fixture

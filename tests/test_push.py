@@ -12,6 +12,7 @@ from huggingface_hub import ModelCard
 from test_scripts import CUSTOM, SMALL, run, write_corpus
 
 from modeling_precode import PreCodeForUtteranceClassification
+from modeling_precode.model_card import run_summary, write_model_card
 
 PUSH = """
 import json, sys
@@ -69,6 +70,17 @@ def test_finetuning_pushes_the_checkpoint_and_nothing_else(hub, tmp_path):
     for path in folder.rglob("*"):
         assert not path.is_file() or b"hf_secret" not in path.read_bytes()
     assert "hf_secret" not in result.stdout + result.stderr
+
+
+def test_a_card_on_the_hub_does_not_say_where_the_checkpoint_lay(hub, checkpoint):
+    write_model_card(
+        checkpoint, str(checkpoint), "erc", run_summary(corpus="custom", licence="", selection="", scores={})
+    )
+    assert f'model="{checkpoint}"' in (checkpoint / "README.md").read_text(encoding="utf-8")
+    push(hub, checkpoint, ("someone/model", "hf_secret"))
+    card = hub.files("someone/model")["README.md"].decode()
+    assert card.count('model="someone/model"') == 2 and "\n# model\n" in card
+    assert str(checkpoint.parent) not in card.replace("--basetemp", "")
 
 
 def test_a_push_that_fails_says_what_to_do_and_leaves_the_checkpoint_and_the_command_for_later(hub, checkpoint):
