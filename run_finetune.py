@@ -9,19 +9,22 @@ The arguments of `transformers.TrainingArguments` work here too, but for `--seed
 
 import json
 import logging
+import os
 import shutil
 import statistics
 import sys
 from collections import Counter
 from collections.abc import Callable
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 from datasets import Dataset, DatasetDict
 from torch.nn.utils import clip_grad_norm_
 from transformers import (
@@ -90,6 +93,12 @@ from modeling_precode.original_recipe import compute_as_original, differences, f
 logger = logging.getLogger("run_finetune")
 RESULTS = "results.json"
 DROPOUT = 0.5
+# Arguments of `TrainingArguments` that would do nothing, or harm: batches and the choice of the checkpoint are fixed.
+NOT_HERE = (
+    *("load_best_model_at_end", "save_only_model", "auto_find_batch_size", "neftune_noise_alpha"),
+    *("dataloader_drop_last", "dataloader_prefetch_factor", "dataloader_persistent_workers", "data_seed"),
+    *("dataloader_multiprocessing_context", "train_sampling_strategy", "bf16_full_eval", "fp16_full_eval"),
+)
 
 
 @dataclass
@@ -144,11 +153,28 @@ class FinetuneArguments(TrainingArguments):
             raise ValueError(f"--learning_rate must be more than 0; got {self.learning_rate}")
         if self.hub_strategy not in ("end", "best"):
             raise ValueError(f"--hub_strategy {self.hub_strategy}: unknown; known are end, best")
+        defaults = {field.name: field.default for field in fields(self)}
+        for name in (name for name in NOT_HERE if getattr(self, name, defaults.get(name)) != defaults.get(name)):
+            raise ValueError(f"--{name} {getattr(self, name)}: this does not work here; leave it out")
+        if self.label_smoothing_factor and self.class_weight_rate is not None:
+            raise ValueError("--label_smoothing_factor does not go with --class_weight_rate; leave one of them out")
         # `Trainer` knows no `best`, and pushes nothing here.
         self.push_best, self.hub_strategy = self.push_to_hub and self.hub_strategy == "best", "end"
         # Or `TrainingArguments` looks for a GPU that can.
         self.use_cpu |= self.bf16 and not torch.accelerator.is_available()
+        on_cpu = self.use_cpu or parse_flag_from_env("ACCELERATE_USE_CPU")
+        if on_cpu and int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
+            # `TrainingArguments` leaves processes on a CPU PyTorch's half an hour.
+            torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=self.ddp_timeout))
         super().__post_init__()
+        if self.n_gpu > 1:
+            # Or `Trainer` splits a batch over all GPUs that one process sees, but not where everything stands in it.
+            self._n_gpu = 1
+        if self.eval_strategy == self.save_strategy == "steps" and self.eval_steps != self.save_steps:
+            raise ValueError(
+                f"--save_steps {self.save_steps}: not every evaluation would have a checkpoint; give "
+                f"{self.eval_steps:.0f}, as --eval_steps"
+            )
 
     def fingerprint(self) -> dict:
         """The settings that a resumed run must share with the run that it goes on. Each seed is by itself."""

@@ -60,7 +60,7 @@ def parse_arguments(
     With `--recipe original`, what is not given on the command line is `original(corpus, model)`, and so is what is
     not given of an argument of several settings.
     """
-    parser = HfArgumentParser(classes, description=description)
+    parser = HfArgumentParser(classes, description=description, allow_abbrev=False)
     given, _ = parser.parse_known_args()
     if given.recipe == "original" and given.text_encoder:
         raise ValueError(f"--text_encoder {given.text_encoder}: --recipe original has none; leave one of them out")

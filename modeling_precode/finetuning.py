@@ -86,7 +86,11 @@ class DialogueTrainer(Trainer):
         return optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None):
-        """`Trainer`'s, of which `reduce_lr_on_plateau` has one lowest learning rate for all."""
+        """`Trainer`'s, of which `reduce_lr_on_plateau` takes a lower metric for a better one, and has one lowest
+        learning rate for all."""
+        if self.args.lr_scheduler_type == "reduce_lr_on_plateau":
+            mode = "max" if self.args.greater_is_better else "min"
+            self.args.lr_scheduler_kwargs = {"mode": mode, **(self.args.lr_scheduler_kwargs or {})}
         scheduler = super().create_scheduler(num_training_steps, optimizer)
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.min_lrs = floors(scheduler.optimizer, scheduler.min_lrs[0])
@@ -218,8 +222,8 @@ class DialogueTrainer(Trainer):
         # It was the last one: only the scores are missing.
         self.state = state
         self.find_best()
-        self.model = self.accelerator.prepare_model(self.model, evaluation_mode=True)
         self._load_best_model()
+        self.model = self.accelerator.prepare_model(self.model, evaluation_mode=True)
 
     def stop_at_nonfinite(self, what: str) -> None:
         step, accumulated = self.state.global_step, self.args.gradient_accumulation_steps

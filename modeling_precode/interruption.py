@@ -46,6 +46,7 @@ class Interruption:
         name = self.signal.name if self.signal else "a signal to another process"
         logger.info(f"Stopped by {name} after step {step:,}; to go on from there, {RESUME}")
         finish_exchanges(accelerator)
+        accelerator.end_training()
         sys.exit(128 + (self.signal or signal.SIGTERM))
 
 

@@ -422,6 +422,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             all_scores = pad(contexts, places, shape) @ pad(negatives, layout.negatives, negative_shape).mT
             given = pad(torch.ones_like(layout.negatives), layout.negatives, negative_shape).bool()
             negative_scores = all_scores.flatten(0, 1)[places]
+            lowest = torch.finfo(negative_scores.dtype).min  # a sum may be of another type than a product
             negative_scores = negative_scores.masked_fill(~given[layout.dialogues[targets]], lowest)
             scores = torch.cat([scores.to(negative_scores.dtype), negative_scores], dim=-1)
             losses = self._candidate_losses(scores)
@@ -518,8 +519,8 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             weights = self.config.class_weights
             weights = None if weights is None else torch.tensor(weights, device=logits.device)
             total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), weight=weights, reduction="sum")
-            count = (labels != -100).sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
-            loss = total / count
+            count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
+            loss = total / torch.as_tensor(count, device=total.device).clamp(min=1)
         hidden_states = self.precode.hidden_states(vectors, states, layout, shape, output_hidden_states)
         return UtteranceClassificationOutput(loss, logits, hidden_states)
 

@@ -361,7 +361,9 @@ class Pretraining:
         """Go on from a checkpoint, with its best weights in the output folder."""
         state = torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
         self.progress = Progress(**state["progress"])
-        self.first_step, self.saved = self.progress.step, self.output_dir / checkpoint.name
+        self.first_step = self.progress.step
+        if checkpoint.resolve().parent == self.output_dir.resolve():
+            self.saved = self.output_dir / checkpoint.name
         self.unwrapped.load_state_dict(load_file(checkpoint / WEIGHTS))
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
@@ -382,7 +384,6 @@ class Pretraining:
 
     def stop(self, interruption: Interruption) -> None:
         self.save_checkpoint()
-        self.accelerator.end_training()
         interruption.end(self.progress.step, self.accelerator)
 
     def stop_at_nonfinite(self, loss: float, norm: float, batches: list, dialogues: np.ndarray) -> None:

@@ -197,7 +197,8 @@ def test_the_classification_loss_is_weighted_and_divided_by_the_number_of_labels
     total = sum(-weights[label] * log_probabilities[(*place, label)] for place, label in given.items())
     torch.testing.assert_close(output.loss, total / len(given))
     torch.testing.assert_close(model(**inputs, labels=labels, num_items_in_batch=8).loss, total / 8)
-    assert model(**inputs, labels=torch.full((4, 5), -100)).loss == 0
+    for count in (None, 0, torch.tensor(0)):
+        assert model(**inputs, labels=torch.full((4, 5), -100), num_items_in_batch=count).loss == 0
 
 
 def test_long_word_vectors_are_scaled_down_on_look_up_and_stay_as_they_are(make):

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,13 @@ import torch
 from accelerate.state import AcceleratorState
 from corpus_of_topics import write_corpus
 from safetensors.torch import load_file
+from test_scripts import TORCHRUN
 
 import run_finetune
 import run_pretrain
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 from modeling_precode.batches import DialogueBatches
-from modeling_precode.checkpoints import checkpoints, newest_checkpoint
+from modeling_precode.checkpoints import check_whole, checkpoints, newest_checkpoint
 from modeling_precode.finetuning import DialogueTrainer
 from modeling_precode.interruption import Interruption
 from modeling_precode.pretraining import STATE, Pretraining
@@ -192,6 +194,39 @@ def test_a_given_checkpoint_is_gone_on_from_in_a_new_folder_too(train, tmp_path)
     train(run_pretrain, tmp_path / "new", f"{PRETRAIN} --resume_from_checkpoint {tmp_path / 'moved'}")
     assert_same_weights(tmp_path / "whole", tmp_path / "new")
     assert [step for step, _ in checkpoints(tmp_path / "new")] == [16]
+
+
+def test_a_signal_before_the_first_step_in_a_new_folder_leaves_a_checkpoint_there(train, tmp_path, monkeypatch):
+    train(run_pretrain, tmp_path / "whole", f"{PRETRAIN} --save_total_limit 2")
+    with monkeypatch.context() as context, pytest.raises(SystemExit):
+        signalled_at(context, Pretraining, "evaluate", 1)
+        train(run_pretrain, tmp_path / "new", f"{PRETRAIN} --resume_from_checkpoint {tmp_path}/whole/checkpoint-12")
+    assert newest_checkpoint(tmp_path / "new").name == "checkpoint-12"
+    train(run_pretrain, tmp_path / "new", f"{PRETRAIN} --resume_from_checkpoint latest")
+    assert_same_weights(tmp_path / "whole", tmp_path / "new")
+
+
+@pytest.mark.parametrize("script", ["run_pretrain.py", "run_finetune.py"])
+def test_a_signal_to_two_processes_saves_one_checkpoint(corpus, tmp_path, script):
+    settings = f"{TINY} --data_dir {corpus} --output_dir {tmp_path / 'run'} --checkpointing_steps 100000"
+    length = (
+        "--max_steps 100000 --max_epochs 100000"
+        if script == "run_pretrain.py"
+        else "--num_train_epochs 10000 --patience 10000"
+    )
+    command = [sys.executable, *TORCHRUN, str(ROOT / script), *settings.split(), *length.split()]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    with open(tmp_path / "printed", "w") as printed:
+        process = subprocess.Popen(command, env=environment, stdout=printed, stderr=subprocess.STDOUT)
+        for _ in range(600):
+            time.sleep(0.1)
+            if "validation" in (tmp_path / "printed").read_text():
+                break
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+    said = (tmp_path / "printed").read_text()
+    assert "Stopped by SIGTERM after step" in said and "error:" not in said, said
+    check_whole(newest_checkpoint(tmp_path / "run" if script == "run_pretrain.py" else tmp_path / "run" / "seed_1"))
 
 
 def test_latest_begins_where_there_is_nothing_yet(train, tmp_path):

@@ -408,11 +408,34 @@ BAD_INPUT = {
     ),
     "gradient checkpointing of a GRU": (
         lambda tmp: ["run_pretrain.py", *CUSTOM, str(write_corpus(tmp / "c")), "--gradient_checkpointing", "true"],
-        ["--gradient_checkpointing: this is for a text encoder"],
+        ["--gradient_checkpointing: this is for a trained text encoder"],
     ),
     "gradient checkpointing of a GRU in fine-tuning": (
         lambda tmp: ["run_finetune.py", *CUSTOM, str(write_corpus(tmp / "c")), "--gradient_checkpointing", "true"],
-        ["--gradient_checkpointing: this is for a text encoder"],
+        ["--gradient_checkpointing: this is for a trained text encoder"],
+    ),
+    "an argument of Trainer that does nothing": (
+        lambda tmp: ["run_finetune.py", "--dataloader_drop_last", "true"],
+        ["--dataloader_drop_last True: this does not work here; leave it out"],
+    ),
+    "the last checkpoint in place of the best": (
+        lambda tmp: ["run_finetune.py", "--load_best_model_at_end", "false"],
+        ["--load_best_model_at_end False: this does not work here"],
+    ),
+    "evaluations without a checkpoint": (
+        lambda tmp: [
+            *("run_finetune.py", "--eval_strategy", "steps", "--eval_steps", "5"),
+            *("--save_strategy", "steps", "--save_steps", "10"),
+        ],
+        ["--save_steps 10: not every evaluation would have a checkpoint; give 5"],
+    ),
+    "weights that smoothing forgets": (
+        lambda tmp: ["run_finetune.py", "--class_weight_rate", "0.5", "--label_smoothing_factor", "0.1"],
+        ["--label_smoothing_factor does not go with --class_weight_rate"],
+    ),
+    "an argument cut short": (
+        lambda tmp: ["run_finetune.py", "--hub_tok", "hf_x"],
+        ["--hub_tok"],
     ),
     "the original with a text encoder": (
         lambda tmp: ["run_finetune.py", "--recipe", "original", "--text_encoder", "bert"],

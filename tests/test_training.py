@@ -237,6 +237,17 @@ def test_only_what_is_better_than_every_checkpoint_before_is_pushed(train, monke
     assert len(pushed) == 2
 
 
+def test_a_plateau_of_fine_tuning_is_one_of_the_metric_that_chooses(train):
+    schedule = '--lr_scheduler_type reduce_lr_on_plateau --lr_scheduler_kwargs {"patience":0,"factor":0.5}'
+    results = train(f"--num_train_epochs 6 {schedule}", run_finetune)
+    [run] = [json.loads(path.read_text()) for path in results["folder"].glob("seed_*/results.json")]
+    scores = [record["eval_weighted_f1"] for record in run["history"] if "eval_weighted_f1" in record]
+    rates = [record["learning_rate"] for record in run["history"] if "learning_rate" in record]
+    best = [max(scores[:end], default=-1) for end in range(len(scores))]
+    expected = [rate * (1 if score > before else 0.5) for rate, score, before in zip(rates, scores, best, strict=True)]
+    assert rates[1:] == pytest.approx(expected[:-1]) and len(set(rates)) < len(rates)
+
+
 def test_workers_that_load_change_nothing(train):
     alone, loaded = (
         train(f"--num_train_epochs 1 --dataloader_num_workers {workers}", run_finetune) for workers in (0, 1)
