@@ -26,7 +26,8 @@ PACKAGES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "hu
 # Arguments that say where a run happens and what it prints, and change no number.
 NO_SETTINGS = {
     *("output_dir", "overwrite_output_dir", "report_to", "push_to_hub", "hub_model_id", "hub_private_repo", "model"),
-    "text_encoder",
+    *("text_encoder", "hub_strategy", "ddp_timeout", "ddp_find_unused_parameters", "load_best_model_at_end"),
+    *("greater_is_better", "restore_callback_states_from_checkpoint"),
     *("num_proc", "check_overlap", "logging_steps", "logging_strategy", "save_strategy", "save_total_limit", "seed"),
     # Said by `model_facts`: a checkpoint may bring its own.
     *("causal", "max_speakers", "text_pooling", "freeze_text_encoder", "speaker_prefix"),
