@@ -56,7 +56,7 @@ def test_experiments_are_run_once_and_told_in_tables_and_plots(tmp_path):
     experiments, results = tmp_path / "experiments.yaml", tmp_path / "results.jsonl"
     experiments.write_text(yaml.safe_dump(EXPERIMENTS, sort_keys=False))
     document = tmp_path / "RESULTS.md"
-    document.write_text("<!-- transfer -->\nold\n<!-- /transfer -->\nmine\n")
+    document.write_text("<!-- transfer -->\nold\n<!-- /transfer -->\n![](plots/transfer.svg)\nmine\n")
     common = ("--experiments", str(experiments), "--results", str(results), "--output_dir", str(tmp_path / "out"))
     # Of pre-training, what the study starts from, and what that starts from.
     output = evidence(*common, "--data_dir", str(tmp_path / "data"), "--pretraining")
@@ -77,6 +77,9 @@ def test_experiments_are_run_once_and_told_in_tables_and_plots(tmp_path):
     evidence(*common, "--write", str(document))
     written = document.read_text()
     assert "old" not in written and written.endswith("mine\n") and "| custom | pre-trained | " in written
+    assert [path.name for path in (tmp_path / "plots").iterdir()] == ["transfer.svg"]
+    document.write_text("![](plots/completion.svg)")
+    evidence(*common, "--write", str(document))
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {"completion.svg", "transfer.svg"}
 
 

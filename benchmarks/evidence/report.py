@@ -34,7 +34,7 @@ def sections(experiments: Experiments, results: Results) -> dict[str, str]:
 
 def write_report(experiments: Experiments, results: Results, document: Path | None) -> None:
     """Print the tables; or put each between its markers `<!-- NAME -->` and `<!-- /NAME -->` in a document, and the
-    plots into the folder `plots` beside the results."""
+    plots that it shows, by the name of the file, into the folder `plots` beside the results."""
     found = sections(experiments, results)
     if document is None:
         for name, tables in found.items():
@@ -46,6 +46,9 @@ def write_report(experiments: Experiments, results: Results, document: Path | No
         text = between.sub(lambda match, tables=tables: f"{match[1]}{tables}\n{match[2]}", text)
     document.write_text(text, encoding="utf-8")
     plots = results.path.parent / "plots"
-    plot_completion(experiments.pretraining, results, plots / "completion.svg")
+    if "plots/completion.svg" in text:
+        plot_completion(experiments.pretraining, results, plots / "completion.svg")
     for study in told(experiments.studies, results):
-        plot_study(study, results, plots / f"{study.name.replace(' ', '_')}.svg")
+        name = f"{study.name.replace(' ', '_')}.svg"
+        if f"plots/{name}" in text:
+            plot_study(study, results, plots / name)
