@@ -72,7 +72,6 @@ from modeling_precode.checkpoints import (
     read_json,
     remove_checkpoints,
     replaced_files,
-    start_digest,
     write_json,
 )
 from modeling_precode.data_collator import IGNORED_LABEL
@@ -468,7 +467,6 @@ def main() -> None:
     fingerprint = {
         **encoder_args.fingerprint(),
         **{f"--{name}": value for name, value in args.fingerprint().items()},
-        **({"the start's digest": start_digest(encoder_args.model)} if encoder_args.model else {}),
         **{f"the {split} split's digest": dataset_digest(rows) for split, rows in corpus.items()},
     }
     if args.resume_from_checkpoint:

@@ -45,7 +45,6 @@ from modeling_precode.checkpoints import (
     dataset_digest,
     find_checkpoint,
     replaced_files,
-    start_digest,
     vocabulary_digest,
     write_json,
 )
@@ -279,7 +278,6 @@ def main() -> None:
         **encoder_args.fingerprint(),
         **{f"--{name}": value for name, value in args.fingerprint().items()},
         "--mixed_precision": accelerator.mixed_precision,
-        **({"the start's digest": start_digest(encoder_args.model)} if encoder_args.model else {}),
         "the vocabulary's digest": vocabulary_digest(tokenizer),
         **{
             f"the {split} split's digest": dataset_digest(rows.remove_columns("dialogue_id"))

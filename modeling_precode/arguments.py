@@ -301,7 +301,8 @@ class EncoderArguments:
     def fingerprint(self) -> dict[str, Any]:
         """What a resumed run must share with the run that it goes on, by its name for a person."""
         settings = {f"--{name}": value for name, value in vars(self).items()}
-        return settings | ({"the text encoder's digest": start_digest(self.text_encoder)} if self.text_encoder else {})
+        starts = {"the start's digest": self.model, "the text encoder's digest": self.text_encoder}
+        return settings | {what: start_digest(start) for what, start in starts.items() if start}
 
     def with_vectors(
         self, splits: dict[str, datasets.Dataset], model: PreTrainedModel, bf16: bool

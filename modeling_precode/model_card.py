@@ -61,16 +61,19 @@ def run_summary(**facts: Any) -> dict[str, Any]:
     return {**facts, "command": command, "versions": versions}
 
 
+def _without_folder(value: str) -> str:
+    """Where a folder lies is nobody's business."""
+    return Path(value).name if os.path.isabs(value) else value
+
+
 def _for_others(arguments: list[str]) -> list[str]:
-    """Where a folder lies is nobody's business, and a token is never written down."""
+    """Without where folders lie; and a token is never written down."""
     kept = []
     for before, argument in zip(["", *arguments], arguments, strict=False):
         name, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
         if (name or before).startswith("--") and (name or before).endswith("token"):
             value = "..." if equals or not name else ""
-        elif os.path.isabs(value):
-            value = Path(value).name
-        kept.append(f"{name}{equals}{value}")
+        kept.append(f"{name}{equals}{_without_folder(value)}")
     return kept
 
 
@@ -79,7 +82,7 @@ def hyper_parameters(encoder: dict[str, Any], arguments: Any) -> dict[str, Any]:
     declared = [field.name for field in fields(arguments) if field.name in type(arguments).__annotations__]
     settings = {**encoder, **{name: getattr(arguments, name) for name in declared}}
     return {
-        name: value.value if isinstance(value, Enum) else _for_others([value])[0] if isinstance(value, str) else value
+        name: value.value if isinstance(value, Enum) else _without_folder(value) if isinstance(value, str) else value
         for name, value in settings.items()
         if name not in NO_SETTINGS and value is not None
     }

@@ -61,8 +61,9 @@ class UtteranceVectors:
             raise ValueError("`freeze_text_encoder` is False: the vectors of an encoder that is trained do not last")
         encoder = model.base_model.utterance_encoder
         # Sorted, so that those which are computed together are of like length.
-        utterances = sorted({_key(ids): ids for ids in _utterances(splits)}.values(), key=len)
-        self.row_of_utterance = {_key(ids): row for row, ids in enumerate(utterances)}
+        distinct = sorted({_key(ids): ids for ids in _utterances(splits)}.items(), key=lambda pair: len(pair[1]))
+        self.row_of_utterance = {key: row for row, (key, _) in enumerate(distinct)}
+        utterances = [ids for _, ids in distinct]
         name = _digest(encoder, [dtype, "bf16"] if bf16 else [dtype], utterances)
         path = Path(datasets.config.HF_DATASETS_CACHE) / "precode_utterance_vectors" / f"{name}.{dtype}"
         path.parent.mkdir(parents=True, exist_ok=True)
