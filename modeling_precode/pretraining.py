@@ -205,6 +205,7 @@ class Pretraining:
     def run(self, interruption: Interruption) -> None:
         """Train to the end, with the best checkpoint in the output folder; or until an interruption, and exit."""
         progress, args = self.progress, self.args
+        self.model.train()  # a loaded one is not
         bar = progress_bar(None, "pre-training", self.accelerator, total=self.total_steps, initial=progress.step)
         while True:
             due = progress.step % self.eval_steps == 0 or progress.step == self.total_steps

@@ -38,7 +38,8 @@ def train(monkeypatch, corpus, tmp_path):
     def run_one(arguments: str, script=run_pretrain) -> dict:
         AcceleratorState._reset_state(reset_partial_state=True)
         output = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
-        command = f"{TINY} --data_dir {corpus} --output_dir {output} {arguments}"
+        new = "--corpus custom" if "--model" in arguments else TINY
+        command = f"{new} --data_dir {corpus} --output_dir {output} {arguments}"
         monkeypatch.setattr(sys, "argv", [script.__file__, *command.split()])
         script.main()
         [path] = output.glob("*train_results.json") if script is run_pretrain else output.glob("finetune_results.json")
@@ -116,6 +117,12 @@ def test_a_step_of_two_batches_is_a_step_of_one_twice_as_large(train):
     assert column(small, "loss") == pytest.approx(column(large, "loss"), abs=1e-5)
     for name, weight in weights(large).items():
         torch.testing.assert_close(weights(small)[name], weight, atol=1e-4, rtol=1e-4)
+
+
+def test_dropout_begins_with_the_first_step_after_a_checkpoint_too(train):
+    start = train(PRETRAIN)["folder"]
+    first = [column(train(f"{PRETRAIN} --model {start} --dropout {dropout}"), "loss")[0] for dropout in ("0", "0.9")]
+    assert first[1] != pytest.approx(first[0], abs=0.01)
 
 
 def test_bf16_computes_in_half_precision_and_keeps_whole_weights(train):
