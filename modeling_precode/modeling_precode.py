@@ -459,7 +459,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             vectors, texts = gather_rows(vectors, counts), gather_rows(texts, counts)
             targets = targets + sum(counts[:process])
         barred = (dialogues[targets].unsqueeze(1) == dialogues) | (texts[targets].unsqueeze(1) == texts)
-        barred[torch.arange(len(targets), device=targets.device), targets] = False
+        barred.scatter_(1, targets.unsqueeze(1), False)
         scores = (contexts @ vectors.T).float().masked_fill(barred, float("-inf"))
         return F.cross_entropy(scores, targets, reduction="none")
 
@@ -517,10 +517,10 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         loss = None
         if labels is not None:
             weights = self.config.class_weights
-            weights = None if weights is None else torch.tensor(weights, device=logits.device)
+            weights = None if weights is None else torch.tensor(weights).to(logits.device, non_blocking=True)
             total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), weight=weights, reduction="sum")
             count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
-            loss = total / torch.as_tensor(count, device=total.device).clamp(min=1)
+            loss = total / torch.as_tensor(count).to(total.device, non_blocking=True).clamp(min=1)
         hidden_states = self.precode.hidden_states(vectors, states, layout, shape, output_hidden_states)
         return UtteranceClassificationOutput(loss, logits, hidden_states)
 

@@ -21,7 +21,7 @@ def pool(states: Tensor, steps: Steps, pooling_length: int | None = None, paddin
         (S, N, d), in the order of the rows of `steps`.
     """
     maximum, total = _MaximumAndSum.apply(states, steps)
-    lengths = torch.tensor(steps.lengths(), dtype=total.dtype, device=states.device).unsqueeze(1)
+    lengths = torch.from_numpy(steps.lengths()).to(states.device, total.dtype, non_blocking=True).unsqueeze(1)
     if pooling_length is None:
         return (maximum + total / lengths).to(states.dtype)
     missing = (pooling_length - lengths).clamp(min=0)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AutoModel, PreTrainedModel
 
 from .configuration_precode import PreCodeConfig
@@ -16,6 +17,8 @@ from .steps import Steps
 # Tokens and padding that go through the encoder at once, so that memory does not grow with the dialogues. On a CPU few
 # are faster: what is computed of them stays near the core, and there is less padding.
 CHUNK_TOKENS, CPU_CHUNK_TOKENS = 2**14, 2**9
+# Not cuDNN's, which plans anew for every shape, and every chunk has its own.
+ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 class TextUtteranceEncoder(nn.Module):
@@ -78,9 +81,10 @@ class TextUtteranceEncoder(nn.Module):
             word_vectors = self.get_input_embeddings()(words)
             for rows in _chunks(lengths, CPU_CHUNK_TOKENS if tokens.device.type == "cpu" else CHUNK_TOKENS):
                 places = torch.arange(lengths[rows.start], device=tokens.device)
-                mask = places < torch.from_numpy(lengths[rows]).to(tokens.device).unsqueeze(1)
+                mask = places < torch.from_numpy(lengths[rows]).to(tokens.device, non_blocking=True).unsqueeze(1)
                 inputs = F.embedding(word_of_token[(starts[rows].unsqueeze(1) + places) * mask], word_vectors)
-                states = self.encoder(inputs_embeds=inputs, attention_mask=mask.long()).last_hidden_state
+                with sdpa_kernel(ATTENTION):
+                    states = self.encoder(inputs_embeds=inputs, attention_mask=mask.long()).last_hidden_state
                 pools.append(_pool(states, mask.unsqueeze(-1), self.pooling))
         return torch.cat(pools).index_select(0, steps.ranks)
 
