@@ -192,7 +192,7 @@ def encode_dialogues(
         result["speaker_ids"] = [speaker_ids_of(names, len(texts)) for names, texts in given]
     if speaker_prefix and "speakers" in examples:
         dialogues = [
-            [_said_by(name, text) for name, text in zip(names, texts, strict=True)] if names else texts
+            [said_by(name, text) for name, text in zip(names, texts, strict=True)] if names else texts
             for names, texts in zip(examples["speakers"], dialogues, strict=True)
         ]
     utterances = [utterance for dialogue in dialogues for utterance in dialogue]
@@ -214,7 +214,7 @@ def encode_dialogues(
     return {"input_ids": [[next(rows) for _ in dialogue] for dialogue in dialogues], **result}
 
 
-def _said_by(name: str | None, text: str) -> str:
+def said_by(name: str | None, text: str) -> str:
     name = (name or "").strip()
     return f"{name}: {text}" if name else text
 

@@ -139,6 +139,10 @@ def test_the_bootstrap_finds_a_difference_that_is_there_and_none_that_is_not(tmp
 def test_an_utterance_alone_keeps_the_history_that_is_asked_for():
     rows = {"dialogue_id": ["7"], "utterances": [["a", "b", "c"]], "speakers": [[]], "labels": [[0, -1, 2]]}
     alone = utterances_alone(rows, 1)
-    assert alone["utterances"] == [["a"], ["b c"]] and alone["labels"] == [[0], [2]]
+    assert alone["utterances"] == [["a"], ["c | b"]] and alone["labels"] == [[0], [2]]
     assert alone["dialogue_id"] == ["7#0", "7#2"]
     assert utterances_alone(rows, 0)["utterances"] == [["a"], ["c"]]
+    assert utterances_alone({**rows, "speakers": [["A", "B", "A"]]}, 2, named=True)["utterances"] == [
+        ["a"],
+        ["c | B: b | A: a"],
+    ]

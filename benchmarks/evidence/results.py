@@ -10,6 +10,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import torch
+
 
 def key_of(*parts: Any) -> str:
     """What a line is found by: a digest of everything that changes its result but the seed."""
@@ -52,4 +54,5 @@ def machine() -> dict[str, Any]:
         else []
     )
     versions = {name: version(name) for name in ("precode", "torch", "transformers")}
-    return {"cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), **versions}
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    return {"cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), **gpu, **versions}

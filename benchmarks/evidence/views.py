@@ -8,16 +8,24 @@ from datasets import DatasetDict
 from data_scripts import load_corpus
 from data_scripts.options import parse_options
 from data_scripts.sharing import export_corpus
+from modeling_precode.tokenization_precode import said_by
+
+# A special token that stands in a text is taken for text.
+SEPARATOR = " | "
 
 
-def utterances_alone(rows: dict[str, list], history: int) -> dict[str, list]:
-    """Every labelled utterance as a dialogue of its own, one text with the `history` utterances before it."""
+def utterances_alone(rows: dict[str, list], history: int, named: bool = False) -> dict[str, list]:
+    """Every labelled utterance as a dialogue of its own, one text with the `history` utterances before it: the labelled
+    one stands first, as a long text is cut at its end, then the latest of the others, with their speakers if `named`.
+    """
     alone: dict[str, list] = {"dialogue_id": [], "utterances": [], "speakers": [], "labels": []}
     for name, utterances, speakers, labels in zip(*(rows[column] for column in alone), strict=True):
+        told = list(map(said_by, speakers, utterances)) if named and speakers else utterances
         for i, label in enumerate(labels):
             if label >= 0:
                 alone["dialogue_id"].append(f"{name}#{i}")
-                alone["utterances"].append([" ".join(utterances[max(i - history, 0) : i + 1])])
+                before = told[max(i - history, 0) : i][::-1]
+                alone["utterances"].append([SEPARATOR.join([utterances[i], *before])])
                 alone["speakers"].append(speakers[i : i + 1])
                 alone["labels"].append([label])
     return alone
@@ -33,11 +41,14 @@ def arguments(settings: dict[str, Any], data_dir: Path, folder: Path) -> dict[st
     """The arguments of a run with `history`: a folder with the view, written if it is not there yet, in place of the
     corpus."""
     history, corpus = settings["history"], settings["corpus"]
-    view = folder / f"{corpus}-history-{history}"
+    # The name of the labelled one's speaker is the script's to give.
+    named = bool(settings.get("speaker_prefix"))
+    view = folder / f"{corpus}-history-{history}{'-named' if named else ''}"
     if not view.exists():
         whole = load(settings, data_dir)
         features = whole["train"].features
-        alone = whole.map(utterances_alone, batched=True, fn_kwargs={"history": history}, features=features)
+        how = {"history": history, "named": named}
+        alone = whole.map(utterances_alone, batched=True, fn_kwargs=how, features=features)
         export_corpus(alone, view, corpus)
     others = {name: value for name, value in settings.items() if name not in ("history", "data_dir", "corpus_options")}
     return {**others, "corpus": str(view)}
