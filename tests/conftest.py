@@ -12,6 +12,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = CACHE = tempfile.mkdtemp(prefix="precode-tests-")
 # Two processes of two threads each on two cores spend their time waiting for one another.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
+# On a machine with a GPU too: what is the same bit for bit is so on a CPU.
+os.environ["ACCELERATE_USE_CPU"] = "true"
 # Large files then go over plain HTTP, which the Hub of the tests speaks.
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 

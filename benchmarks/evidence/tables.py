@@ -97,7 +97,7 @@ def completion_table(pretraining: dict[str, Run], results: Results, corpus: dict
     for name, run in pretraining.items():
         for line in lines_of(run, results):
             last = line["history"][-1]
-            seconds = f"{last['seconds'] / 60:.0f} min"
+            seconds = f"{last['seconds'] / 60:.0f} min" + (", GPU" if "gpu" in line["machine"] else "")
             dev = f"{100 * line['scores']['validation']['R_11@1']:.1f}"
             rows.append([name, f"{last['step']:,}", f"{last['utterances']:,}", seconds, *_recalls(line), dev])
     rows = [[*row, *[""] * (9 - len(row))] for row in rows]
