@@ -159,10 +159,14 @@ class FinetuneArguments(TrainingArguments):
             raise ValueError("--label_smoothing_factor does not go with --class_weight_rate; leave one of them out")
         # `Trainer` knows no `best`, and pushes nothing here.
         self.push_best, self.hub_strategy = self.push_to_hub and self.hub_strategy == "best", "end"
-        # Or `TrainingArguments` looks for a GPU that can.
+        if not (self.bf16 or self.fp16):
+            # What the launcher was told, which `Trainer` follows, is saved with the result too.
+            precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+            self.bf16, self.fp16 = precision == "bf16", precision == "fp16"
+        # Or `TrainingArguments` looks for a GPU that can, or takes one in spite of the launcher.
         self.use_cpu |= self.bf16 and not torch.accelerator.is_available()
-        on_cpu = self.use_cpu or parse_flag_from_env("ACCELERATE_USE_CPU")
-        if on_cpu and int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
+        self.use_cpu |= parse_flag_from_env("ACCELERATE_USE_CPU")
+        if self.use_cpu and int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
             # `TrainingArguments` leaves processes on a CPU PyTorch's half an hour.
             torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=self.ddp_timeout))
         super().__post_init__()

@@ -55,8 +55,11 @@ class GRU(nn.GRU):
 
     def packed_states(self, inputs: Tensor, index: Tensor, steps: Steps) -> Tensor:
         """The same through `nn.GRU`, which on a GPU is cuDNN's."""
-        sizes = torch.tensor(steps.sizes)
+        sizes, training = torch.tensor(steps.sizes), self.training
+        # Without dropout the mode changes nothing but that in evaluation cuDNN keeps nothing for a backward pass.
+        self.training = training or torch.is_grad_enabled()
         states = super().forward(PackedSequence(inputs.index_select(0, index[0]), sizes))[0].data
+        self.training = training
         if not self.bidirectional:
             return states.unsqueeze(0)
         forward_states, backward_states = states.chunk(2, dim=-1)

@@ -37,6 +37,8 @@ class Interruption:
 
     def anywhere(self, accelerator: Accelerator) -> bool:
         """Whether any process was told to stop; all processes call this together."""
+        if accelerator.num_processes == 1:
+            return self.signal is not None  # which does not wait for a GPU
         told = torch.tensor(int(self.signal is not None), device=accelerator.device)
         return bool(accelerator.reduce(told, "sum"))
 

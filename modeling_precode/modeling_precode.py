@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ from .layout import BatchLayout
 from .speakers import SpeakerEmbedding
 from .steps import Steps
 from .streaming import DialogueStream
-from .text_encoder import TextUtteranceEncoder, without_pooler
+from .text_encoder import TextUtteranceEncoder, checkpointing_contexts, without_pooler
 
 _SAFETENSORS_ONLY = "weights are read from safetensors only; save those of a pickle that you trust with save_pretrained"
 
@@ -176,6 +177,11 @@ class PreCodePreTrainedModel(PreTrainedModel):
         model = cls(settings)
         model.base_model.utterance_encoder.encoder.load_state_dict(without_pooler(encoder).state_dict())
         return model
+
+    def _set_gradient_checkpointing(self, enable: bool = True, gradient_checkpointing_func: Any = None, **kwargs: Any):
+        if getattr(gradient_checkpointing_func, "keywords", {}).get("use_reentrant") is False:
+            gradient_checkpointing_func = partial(gradient_checkpointing_func, context_fn=checkpointing_contexts)
+        super()._set_gradient_checkpointing(enable, gradient_checkpointing_func, **kwargs)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):

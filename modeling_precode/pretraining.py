@@ -84,7 +84,7 @@ class Evaluation:
         for batch in progress_bar(self.loader, "evaluating", self.accelerator):
             if interruption is not None and interruption.signal is not None:
                 break
-            batch = send_to_device(batch, self.accelerator.device)
+            batch = send_to_device(batch, self.accelerator.device, non_blocking=True)
             logits = model(**batch).logits.float()
             has_utterance = batch["attention_mask"].any(-1)
             is_target = torch.zeros_like(has_utterance)
@@ -234,7 +234,7 @@ class Pretraining:
         for _, batch in batches:
             last = batch is batches[-1][1]
             with nullcontext() if last else accelerator.no_sync(self.model):
-                batch = send_to_device(batch, accelerator.device)
+                batch = send_to_device(batch, accelerator.device, non_blocking=True)
                 part = self.model(**batch, num_items_in_batch=num_items, gather_candidates=self.gather_candidates).loss
                 part.backward()
             loss += part.detach()

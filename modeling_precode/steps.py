@@ -69,14 +69,15 @@ class Steps:
         """The places of a block of sequences at one step after the other, then those of the next block.
 
         Yields the places, the rows that they are of, and the places of the same rows a step before, if there is one.
-        What is computed on a block stays in a core's cache.
+        What is computed on a block stays in a core's cache; on a GPU all rows are one block.
         """
+        size = BLOCK if self.items.device.type == "cpu" else self.sizes[0]
         starts = np.cumsum([0, *self.sizes]).tolist()
-        for first in range(0, self.sizes[0], BLOCK):
-            for step, size in enumerate(self.sizes):
-                if size <= first:
+        for first in range(0, self.sizes[0], size):
+            for step, count in enumerate(self.sizes):
+                if count <= first:
                     break
-                rows = slice(first, min(first + BLOCK, size))
+                rows = slice(first, min(first + size, count))
                 places = slice(starts[step] + rows.start, starts[step] + rows.stop)
                 before = slice(starts[step - 1] + rows.start, starts[step - 1] + rows.stop) if step else None
                 yield places, rows, before

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -87,6 +88,11 @@ class TextUtteranceEncoder(nn.Module):
                     states = self.encoder(inputs_embeds=inputs, attention_mask=mask.long()).last_hidden_state
                 pools.append(_pool(states, mask.unsqueeze(-1), self.pooling))
         return torch.cat(pools).index_select(0, steps.ranks)
+
+
+def checkpointing_contexts() -> tuple[AbstractContextManager, AbstractContextManager]:
+    """Of what is computed, and of what gradient checkpointing computes again in the backward pass."""
+    return nullcontext(), sdpa_kernel(ATTENTION)
 
 
 def without_pooler(encoder: PreTrainedModel) -> PreTrainedModel:

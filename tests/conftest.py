@@ -3,6 +3,7 @@ model."""
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = CACHE = tempfile.mkdtemp(prefix="precode-tests-")
 # Two processes of two threads each on two cores spend their time waiting for one another.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
-# On a machine with a GPU too: what is the same bit for bit is so on a CPU.
-os.environ["ACCELERATE_USE_CPU"] = "true"
+# What is the same bit for bit is so on a CPU; `pytest tests/test_gpu.py` is for the rest.
+if not any("test_gpu" in argument for argument in sys.argv):
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 # Large files then go over plain HTTP, which the Hub of the tests speaks.
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 

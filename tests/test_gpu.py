@@ -126,6 +126,22 @@ def test_a_training_step_does_not_wait(make, model_class, objective, kind, half)
     assert loss.isfinite()
 
 
+@pytest.mark.parametrize("kind", GRU_UTTERANCE_ENCODERS)
+def test_gradients_can_be_had_in_evaluation_mode(make, kind):
+    _, model = make(PreCodeForUtteranceClassification, kind)
+    model.eval()(**on_gpu(batch_of(PreCodeForUtteranceClassification, None))).loss.backward()
+    assert all(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
+
+
+def test_what_is_computed_again_in_half_precision_is_computed_alike(make):
+    _, model = make(PreCodeForUtteranceClassification, "text_encoder")
+    model.gradient_checkpointing_enable()
+    with torch.autocast("cuda", torch.bfloat16):
+        loss = model(**on_gpu(batch_of(PreCodeForUtteranceClassification, None))).loss
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
 @pytest.mark.parametrize("kind", ["gru2", "text_encoder"])
 def test_the_scripts_train_in_half_precision_and_the_pipeline_labels(corpus, encoder, tmp_path, kind):
     """With evaluations, in which negatives are scored under autocast."""

@@ -129,8 +129,13 @@ def test_gradient_checkpointing_reaches_the_encoder_and_changes_no_gradient(fold
     checkpointed.gradient_checkpointing_enable()
     layers = checkpointed.base_model.utterance_encoder.encoder.encoder.layer
     assert all(layer.gradient_checkpointing for layer in layers)
+    attentions = []
+    for layer in layers:
+        layer.attention.register_forward_hook(lambda *_: attentions.append(torch.backends.cuda.cudnn_sdp_enabled()))
     for model in (plain, checkpointed):
         model(**batch).loss.backward()
+    # What is computed again in the backward pass has the same kinds of attention, or shapes would differ on a GPU.
+    assert len(attentions) > len(layers) and not any(attentions)
     for one, other in zip(plain.parameters(), checkpointed.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
 

@@ -141,6 +141,11 @@ def test_fine_tuning_in_bf16_needs_no_gpu(train):
     assert {weight.dtype for weight in weights(half).values()} == {torch.float32}
 
 
+def test_fine_tuning_in_the_precision_of_the_launcher_says_so(train, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    assert train("--num_train_epochs 1", run_finetune)["settings"]["bf16"] is True
+
+
 @pytest.mark.parametrize("script", [run_pretrain, run_finetune])
 def test_no_batch_has_its_places_worked_out_on_the_device(train, monkeypatch, script):
     """A GPU would wait for that, in every step."""
