@@ -163,9 +163,9 @@ class FinetuneArguments(TrainingArguments):
             # What the launcher was told, which `Trainer` follows, is saved with the result too.
             precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
             self.bf16, self.fp16 = precision == "bf16", precision == "fp16"
-        # Or `TrainingArguments` looks for a GPU that can, or takes one in spite of the launcher.
-        self.use_cpu |= self.bf16 and not torch.accelerator.is_available()
+        # Or `TrainingArguments` takes a GPU in spite of the launcher, or looks for one that can.
         self.use_cpu |= parse_flag_from_env("ACCELERATE_USE_CPU")
+        self.use_cpu |= self.bf16 and not torch.accelerator.is_available()
         if self.use_cpu and int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
             # `TrainingArguments` leaves processes on a CPU PyTorch's half an hour.
             torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=self.ddp_timeout))
