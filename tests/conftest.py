@@ -13,9 +13,6 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = CACHE = tempfile.mkdtemp(prefix="precode-tests-")
 # Two processes of two threads each on two cores spend their time waiting for one another.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
-# What is the same bit for bit is so on a CPU; `pytest tests/test_gpu.py` is for the rest.
-if not any("test_gpu" in argument for argument in sys.argv):
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 # Large files then go over plain HTTP, which the Hub of the tests speaks.
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 
@@ -29,6 +26,13 @@ from modeling_precode import PreCodeConfig, PreCodeTokenizer
 
 LABELS = ["anger", "joy", "neutral"]
 WORDS = ["i", "you", "we", "are", "so", "very", "happy", "angry", "sad", "about", "the", "weather", "what", "!", "?"]
+
+
+def pytest_configure(config):
+    """Hide GPUs: what is the same bit for bit is so on a CPU. `pytest tests/test_gpu.py` is for the rest."""
+    arguments = config.workerinput["mainargv"] if hasattr(config, "workerinput") else sys.argv
+    if not any("test_gpu" in argument for argument in arguments):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def pytest_unconfigure():

@@ -27,3 +27,9 @@ def write_corpus(folder: Path, sizes=(("train", 200), ("validation", 30), ("test
             lines.append(json.dumps(line))
         (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
+
+
+def texts_of(corpus: Path) -> list[str]:
+    """Every training utterance."""
+    lines = (corpus / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    return [text for line in lines for text in json.loads(line)["utterances"]]

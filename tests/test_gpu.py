@@ -2,13 +2,11 @@
 
 import copy
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
-from corpus_of_topics import write_corpus
+from corpus_of_topics import texts_of, write_corpus
 from test_scripts import run
 from text_encoders import write_text_encoder
 from transformers import pipeline
@@ -37,9 +35,7 @@ def corpus(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def encoder(corpus, tmp_path_factory) -> Path:
-    lines = (corpus / "train.jsonl").read_text().splitlines()
-    texts = [text for line in lines for text in json.loads(line)["utterances"]]
-    return write_text_encoder(tmp_path_factory.mktemp("encoder") / "model", texts)
+    return write_text_encoder(tmp_path_factory.mktemp("encoder") / "model", texts_of(corpus))
 
 
 @pytest.fixture
@@ -82,25 +78,18 @@ def on_gpu(batch: dict) -> dict:
     return {name: value.to("cuda") for name, value in batch.items()}
 
 
-@contextmanager
-def float32_products() -> Iterator[None]:
-    """cuDNN may round to TF32, which keeps three digits."""
-    with torch.backends.cudnn.flags(allow_tf32=False):
-        yield
-
-
 @pytest.mark.parametrize(("model_class", "objective"), TASKS)
 @pytest.mark.parametrize("kind", UTTERANCE_ENCODERS)
 @pytest.mark.parametrize("causal", [False, True])
-def test_loss_logits_and_gradients_are_those_of_a_cpu(make, model_class, objective, kind, causal):
+def test_loss_logits_and_gradients_are_those_of_a_cpu(make, monkeypatch, model_class, objective, kind, causal):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # which keeps three digits
     settings = {"convcom_objective": objective} if objective else {}
     cpu, gpu = make(model_class, kind, causal=causal, max_speakers=2, **settings)
     batch = batch_of(model_class, objective)
     expected = cpu(**batch)
     expected.loss.backward()
-    with float32_products():
-        found = gpu(**on_gpu(batch))
-        found.loss.backward()
+    found = gpu(**on_gpu(batch))
+    found.loss.backward()
     torch.testing.assert_close(found.loss.cpu(), expected.loss, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found.logits.cpu(), expected.logits, atol=1e-4, rtol=1e-3)
     for (name, one), other in zip(cpu.named_parameters(), gpu.parameters(), strict=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 import datasets
 import pytest
 import torch
-from corpus_of_topics import write_corpus
+from corpus_of_topics import texts_of, write_corpus
 from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file
 from test_resume import assert_same_weights, losses, results, signalled_at
@@ -41,9 +41,8 @@ def corpus(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def encoder(corpus, tmp_path_factory) -> Path:
-    lines = (corpus / "train.jsonl").read_text().splitlines()
-    texts = [text for line in lines for text in json.loads(line)["utterances"]]
-    folder = write_text_encoder(tmp_path_factory.mktemp("encoder") / "model", texts, "roberta", pad_token_id=1)
+    folder = tmp_path_factory.mktemp("encoder") / "model"
+    write_text_encoder(folder, texts_of(corpus), "roberta", pad_token_id=1)
     (folder / "README.md").write_text(README)
     return folder
 
