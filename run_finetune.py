@@ -39,8 +39,10 @@ from transformers import (
 )
 
 from data_scripts import label_names
-from data_scripts.dataset_card import corpus_facts
-from data_scripts.overlap import find_overlap
+from data_scripts.inspection.overlap import find_overlap
+from data_scripts.sharing.dataset_card import corpus_facts
+from data_scripts.tools.console import one_line_errors
+from data_scripts.tools.whole_files import read_json, replaced_files, write_json
 from modeling_precode import (
     ERCScores,
     PreCodeDataCollator,
@@ -48,7 +50,18 @@ from modeling_precode import (
     encode_dialogues,
     focused_class_weights,
 )
-from modeling_precode.arguments import (
+from modeling_precode.data_collator import IGNORED_LABEL
+from modeling_precode.evaluation.calibration import calibrate
+from modeling_precode.modeling_precode import ClassificationHead
+from modeling_precode.sharing.model_card import (
+    hyper_parameters,
+    model_facts,
+    run_summary,
+    text_encoder_facts,
+    write_model_card,
+)
+from modeling_precode.sharing.push import push_checkpoint
+from modeling_precode.training.arguments import (
     DDP_TIMEOUT,
     RECIPES,
     CorpusArguments,
@@ -58,36 +71,21 @@ from modeling_precode.arguments import (
     check_output_dir,
     check_tracker,
     load_config,
-    one_line_errors,
     parse_arguments,
     start_output,
     use_cores,
 )
-from modeling_precode.calibration import calibrate
-from modeling_precode.checkpoints import (
-    begin_run,
-    check_fingerprint,
-    dataset_digest,
-    find_checkpoint,
-    read_json,
-    remove_checkpoints,
-    replaced_files,
-    write_json,
+from modeling_precode.training.checkpoints import begin_run, find_checkpoint, remove_checkpoints
+from modeling_precode.training.finetuning import DialogueTrainer
+from modeling_precode.training.fingerprint import check_fingerprint, dataset_digest
+from modeling_precode.training.interruption import Interruption, finish_exchanges
+from modeling_precode.training.memory import keep_freed_memory
+from modeling_precode.training.original_recipe import (
+    compute_as_original,
+    differences,
+    finetuning_settings,
+    original_modules,
 )
-from modeling_precode.data_collator import IGNORED_LABEL
-from modeling_precode.finetuning import DialogueTrainer
-from modeling_precode.interruption import Interruption, finish_exchanges
-from modeling_precode.memory import keep_freed_memory
-from modeling_precode.model_card import (
-    hyper_parameters,
-    model_facts,
-    push_checkpoint,
-    run_summary,
-    text_encoder_facts,
-    write_model_card,
-)
-from modeling_precode.modeling_precode import ClassificationHead
-from modeling_precode.original_recipe import compute_as_original, differences, finetuning_settings, original_modules
 
 logger = logging.getLogger("run_finetune")
 RESULTS = "results.json"

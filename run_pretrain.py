@@ -15,15 +15,26 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, set_seed
 
-from data_scripts.dataset_card import corpus_facts
-from data_scripts.overlap import find_overlap, load_other
+from data_scripts.inspection.overlap import find_overlap, load_other
+from data_scripts.sharing.dataset_card import corpus_facts
+from data_scripts.tools.console import one_line_errors
+from data_scripts.tools.whole_files import replaced_files, write_json
 from modeling_precode import (
     DialoguesWithNegatives,
     PreCodeDataCollator,
     PreCodeForConversationCompletion,
     encode_dialogues,
 )
-from modeling_precode.arguments import (
+from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES
+from modeling_precode.sharing.model_card import (
+    hyper_parameters,
+    model_facts,
+    run_summary,
+    text_encoder_facts,
+    write_model_card,
+)
+from modeling_precode.sharing.push import push_checkpoint
+from modeling_precode.training.arguments import (
     DDP_TIMEOUT,
     RECIPES,
     CorpusArguments,
@@ -33,35 +44,19 @@ from modeling_precode.arguments import (
     check_output_dir,
     check_tracker,
     load_config,
-    one_line_errors,
     parse_arguments,
     start_output,
     use_cores,
 )
-from modeling_precode.batches import DialogueBatches, DialogueLoader
-from modeling_precode.checkpoints import (
-    begin_run,
-    check_fingerprint,
-    dataset_digest,
-    find_checkpoint,
-    replaced_files,
-    vocabulary_digest,
-    write_json,
-)
-from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES
-from modeling_precode.encoded_dialogues import EncodedDialogues
-from modeling_precode.interruption import Interruption, finish_exchanges
-from modeling_precode.memory import keep_freed_memory
-from modeling_precode.model_card import (
-    hyper_parameters,
-    model_facts,
-    push_checkpoint,
-    run_summary,
-    text_encoder_facts,
-    write_model_card,
-)
-from modeling_precode.negatives import check_enough_dialogues
-from modeling_precode.original_recipe import (
+from modeling_precode.training.batches import DialogueBatches, DialogueLoader
+from modeling_precode.training.checkpoints import begin_run, find_checkpoint
+from modeling_precode.training.encoded_dialogues import EncodedDialogues
+from modeling_precode.training.fingerprint import check_fingerprint, dataset_digest, vocabulary_digest
+from modeling_precode.training.interruption import Interruption, finish_exchanges
+from modeling_precode.training.memory import keep_freed_memory
+from modeling_precode.training.negatives import check_enough_dialogues
+from modeling_precode.training.optimization import ENDLESS, SCHEDULES, Schedule, parameter_groups
+from modeling_precode.training.original_recipe import (
     DialoguesWithDrawnNegatives,
     OriginalBatches,
     OriginalOrder,
@@ -69,9 +64,13 @@ from modeling_precode.original_recipe import (
     differences,
     pretraining_settings,
 )
-from modeling_precode.parameter_groups import parameter_groups
-from modeling_precode.pretraining import EVALUATION_NEGATIVES, SELECTION_METRIC, Evaluation, Pretraining, log_line
-from modeling_precode.schedules import ENDLESS, SCHEDULES, Schedule
+from modeling_precode.training.pretraining import (
+    EVALUATION_NEGATIVES,
+    SELECTION_METRIC,
+    Evaluation,
+    Pretraining,
+    log_line,
+)
 
 logger = logging.getLogger("run_pretrain")
 DROPOUT, WARMUP_STEPS = 0.1, 300

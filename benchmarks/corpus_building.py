@@ -55,7 +55,7 @@ def parse_alone(path: Path) -> tuple[int, float]:
     import srt
 
     sys.path.insert(0, str(ROOT))
-    from data_scripts.subtitles import decode_subtitles
+    from data_scripts.formats.subtitles import decode_subtitles
 
     logging.getLogger("srt").setLevel(logging.ERROR)
     cues, seconds = 0, 0.0

@@ -31,9 +31,9 @@ from modeling_precode import (  # noqa: E402
     PreCodeTokenizer,
     encode_dialogues,
 )
-from modeling_precode.batches import DialogueBatches, DialogueLoader  # noqa: E402
-from modeling_precode.encoded_dialogues import EncodedDialogues  # noqa: E402
-from modeling_precode.memory import keep_freed_memory  # noqa: E402
+from modeling_precode.training.batches import DialogueBatches, DialogueLoader  # noqa: E402
+from modeling_precode.training.encoded_dialogues import EncodedDialogues  # noqa: E402
+from modeling_precode.training.memory import keep_freed_memory  # noqa: E402
 
 WARM_UP = 5
 

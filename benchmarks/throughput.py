@@ -43,8 +43,8 @@ from modeling_precode import (  # noqa: E402
     PreCodeTokenizer,
     encode_dialogues,
 )
-from modeling_precode.memory import keep_freed_memory  # noqa: E402
-from modeling_precode.original_recipe import original_modules  # noqa: E402
+from modeling_precode.training.memory import keep_freed_memory  # noqa: E402
+from modeling_precode.training.original_recipe import original_modules  # noqa: E402
 
 Dialogues = list[list[list[int]]]
 LABELS = 7

@@ -9,10 +9,10 @@ from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import DatasetCard
 from huggingface_hub.errors import EntryNotFoundError
 
+from .building.dialogues import DialogueBuilder
 from .chitchat import ChitChat
 from .custom import Custom
 from .dailydialog import DailyDialog
-from .dialogues import DialogueBuilder
 from .emorynlp import EmoryNLP
 from .emotionpush import EmotionPush
 from .friends import Friends

@@ -5,23 +5,17 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 import datasets
-from datasets.exceptions import DatasetsError
 
 from . import CORPORA, load_corpus
-from .description import check_picture, describe
-from .options import parse_options
-from .overlap import LEVELS, find_overlap, load_other, without
-from .sharing import check_may_push, check_new_folder, export_corpus, push_corpus
+from .building.options import parse_options
+from .inspection.description import check_picture, describe
+from .inspection.overlap import LEVELS, find_overlap, load_other, without
+from .sharing.export import check_may_push, check_new_folder, export_corpus, push_corpus
+from .tools.console import Parser, one_line_errors
 
 PUSHING = {"export", "push_to_hub", "private", "allow_restricted"}  # what an earlier export needs
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}; see python -m data_scripts --help")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -127,9 +121,5 @@ def compare(corpus: datasets.DatasetDict, args: argparse.Namespace) -> tuple[dat
 
 
 if __name__ == "__main__":
-    try:
+    with one_line_errors():
         main()
-    except (ValueError, OSError, ImportError, DatasetsError) as error:
-        if os.environ.get("PRECODE_TRACEBACK"):
-            raise
-        sys.exit(f"error: {' '.join(str(error).split())}")

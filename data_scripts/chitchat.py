@@ -14,9 +14,9 @@ from pathlib import Path
 
 import datasets
 
-from .dialogues import Dialogue, DialogueBuilder, Utterance
-from .reading import existing, parse_json, read_text
-from .splitting import in_parts, split_by_hash
+from .building.dialogues import Dialogue, DialogueBuilder, Utterance
+from .building.splitting import in_parts, split_by_hash
+from .formats.reading import existing, parse_json, read_text
 
 
 @dataclass

@@ -39,9 +39,9 @@ from typing import Any
 
 import datasets
 
-from .dialogue_files import READERS, Columns, read_dialogues, suffix
-from .dialogues import Dialogue, DialogueBuilder
-from .splitting import split_by_hash
+from .building.dialogues import Dialogue, DialogueBuilder
+from .building.splitting import split_by_hash
+from .formats.dialogue_files import READERS, Columns, read_dialogues, suffix
 
 STEMS = {"train": ["train"], "validation": ["validation", "valid", "dev"], "test": ["test"]}
 # As people number files, and as `datasets` does: train_2, train-00000-of-00003, and formerly with a hash at the end.

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import datasets
 
-from .dialogues import Dialogue, Utterance
-from .original import OriginalCorpus
-from .reading import existing, folder_or_zip, read_text
+from .building.dialogues import Dialogue, Utterance
+from .formats.original import OriginalCorpus
+from .formats.reading import existing, folder_or_zip, read_text
 
 TURN_END = "__eou__"
 NUMBERS = {

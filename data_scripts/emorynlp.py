@@ -11,9 +11,9 @@ independent.
 from collections.abc import Iterator
 from pathlib import Path
 
-from .dialogues import Dialogue, Utterance
-from .original import OriginalCorpus
-from .reading import parse_json, read_text
+from .building.dialogues import Dialogue, Utterance
+from .formats.original import OriginalCorpus
+from .formats.reading import parse_json, read_text
 
 
 class EmoryNLP(OriginalCorpus):

@@ -6,7 +6,7 @@ Paper to cite: Hsu et al., LREC 2018. `data_dir` holds `friends_train.json`, `fr
 same show as EmoryNLP's: results on them are not independent.
 """
 
-from .original import OriginalCorpus
+from .formats.original import OriginalCorpus
 
 
 class Friends(OriginalCorpus):

@@ -29,10 +29,10 @@ from pathlib import Path
 
 import datasets
 
-from .dialogues import Dialogue, Utterance
-from .original import OriginalCorpus
-from .reading import existing
-from .splitting import split_by_hash
+from .building.dialogues import Dialogue, Utterance
+from .building.splitting import split_by_hash
+from .formats.original import OriginalCorpus
+from .formats.reading import existing
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from .dialogues import Dialogue, Utterance
-from .original import OriginalCorpus
-from .reading import read_csv
+from .building.dialogues import Dialogue, Utterance
+from .formats.original import OriginalCorpus
+from .formats.reading import read_csv
 
 COLUMNS = ["Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID"]
 

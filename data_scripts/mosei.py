@@ -29,10 +29,10 @@ from statistics import fmean
 
 import datasets
 
-from .dialogues import Dialogue, Utterance
-from .original import NAMES, OriginalCorpus
-from .reading import existing, read_csv, read_text
-from .splitting import split_by_hash
+from .building.dialogues import Dialogue, Utterance
+from .building.splitting import split_by_hash
+from .formats.original import NAMES, OriginalCorpus
+from .formats.reading import existing, read_csv, read_text
 
 EMOTIONS = ["anger", "disgust", "fear", "happiness", "sadness", "surprise"]
 # The columns of the forms that the annotators filled in.

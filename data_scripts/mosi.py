@@ -21,8 +21,8 @@ and 20 % of the videos by their names. Files in the authors' own format, `.csd`,
 from collections.abc import Iterator
 from pathlib import Path
 
+from .formats.reading import read_csv, read_text
 from .mosei import Mosei
-from .reading import read_csv, read_text
 
 PUBLISHED = ["start", "end", "video", "segment", "score"]
 

@@ -32,13 +32,14 @@ from xml.etree.ElementTree import ParseError
 import datasets
 import pyarrow as pa
 
-from .dialogues import Dialogue, DialogueBuilder, Utterance
-from .opus import xml_lines
-from .original import original_files, read_original
-from .parts import read_part, read_report, write_tables
-from .sources import DAMAGED, fingerprint_of, is_tar, source, unpacked
-from .splitting import in_parts, split_by_hash
-from .subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
+from .building.dialogues import Dialogue, DialogueBuilder, Utterance
+from .building.parts import read_part, report_path, write_tables
+from .building.splitting import in_parts, split_by_hash
+from .formats.opus import xml_lines
+from .formats.original import original_files, read_original
+from .formats.sources import DAMAGED, fingerprint_of, is_tar, source, unpacked
+from .formats.subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
+from .tools.whole_files import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -256,7 +257,7 @@ class OpSub(DialogueBuilder):
         """The rows of each part, and which of them are which film's."""
         for path in sorted(self.parts_folder.glob("films-*.arrow")):
             films, start = [], 0
-            for name, count, *_ in read_report(path)["films"]:
+            for name, count, *_ in read_json(report_path(path))["films"]:
                 films.append((name, range(start, start + count)))
                 start += count
             yield read_part(path), films

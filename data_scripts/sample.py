@@ -9,8 +9,8 @@ from pathlib import Path
 
 import datasets
 
-from .dialogue_files import read_json_lines
-from .dialogues import Dialogue, DialogueBuilder
+from .building.dialogues import Dialogue, DialogueBuilder
+from .formats.dialogue_files import read_json_lines
 
 
 class Sample(DialogueBuilder):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from transformers import pipeline
 
-from modeling_precode.arguments import start_output
+from modeling_precode.training.arguments import start_output
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINTS = Path("checkpoints/quickstart")
@@ -41,7 +41,7 @@ PYTHON = os.path.relpath(sys.executable, ROOT) if Path(sys.executable).is_relati
 
 
 SHARE = (
-    f'{PYTHON} -c "from modeling_precode.model_card import push_checkpoint; '
+    f'{PYTHON} -c "from modeling_precode.sharing.push import push_checkpoint; '
     f"print(push_checkpoint('{FINETUNED}', 'YOUR_NAME/precode'))\""
 )
 

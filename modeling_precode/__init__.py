@@ -12,22 +12,22 @@ from transformers import (
 )
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from .calibration import expected_calibration_error, fit_temperature
-from .class_weights import focused_class_weights
 from .configuration_precode import SIZES, PreCodeConfig
 from .data_collator import PreCodeDataCollator
-from .metrics import ConvComRecall, ERCScores
+from .evaluation.calibration import expected_calibration_error, fit_temperature
+from .evaluation.metrics import ConvComRecall, ERCScores
 from .modeling_precode import (
     PreCodeForConversationCompletion,
     PreCodeForUtteranceClassification,
     PreCodeModel,
     PreCodePreTrainedModel,
 )
-from .negatives import DialoguesWithNegatives
 from .pipeline_precode import TASK, ConversationEmotionPipeline
 from .tokenization_precode import PreCodeTokenizer, encode_dialogues
+from .training.class_weights import focused_class_weights
+from .training.negatives import DialoguesWithNegatives
+from .training.word_vectors import load_word_vectors
 from .version import __version__
-from .word_vectors import load_word_vectors
 
 AutoConfig.register(PreCodeConfig.model_type, PreCodeConfig)
 AutoTokenizer.register(PreCodeConfig, fast_tokenizer_class=PreCodeTokenizer)

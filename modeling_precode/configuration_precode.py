@@ -1,18 +1,15 @@
 """The configuration of a Pre-CODE model: every number that shapes it."""
 
+import shutil
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
+from transformers.utils import cached_file
 
 from .version import __version__
-
-if TYPE_CHECKING:
-    # Never imported: transformers saves, with this file, those that it names, so every checkpoint has all of the code.
-    from .modeling_precode import PreCodeModel  # noqa: F401
-    from .pipeline_precode import ConversationEmotionPipeline  # noqa: F401
-    from .tokenization_precode import PreCodeTokenizer  # noqa: F401
 
 # The paper's sizes (section 4.1): the hidden size of the utterance encoder and of the conversation encoder.
 SIZES = {"small": 150, "mid": 300, "large": 450}
@@ -24,6 +21,12 @@ WORD_SETTINGS = ("vocab_size", "word_vector_size", "word_vector_max_norm", "free
 TEXT_SETTINGS = ("text_config", "text_pooling", "freeze_text_encoder", "speaker_prefix")
 CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
 
+# The modules that every checkpoint carries, so that it loads without this package.
+CODE = (
+    *("configuration_precode", "modeling_precode", "tokenization_precode", "data_collator", "pipeline_precode"),
+    *("gru_encoder", "text_encoder", "gru", "kernels", "pooling", "dropout", "layout", "steps", "gathering"),
+    *("speakers", "streaming", "nonspacing_marks", "version"),
+)
 # Where in the code that a checkpoint carries transformers finds what, for one who loads it without this package.
 AUTO_MAP = {
     "AutoConfig": "configuration_precode.PreCodeConfig",
@@ -131,6 +134,20 @@ class PreCodeConfig(PreTrainedConfig):
         # Copies, as transformers writes into both. What began with an older format may have settings of this one.
         code = {"auto_map": dict(AUTO_MAP), "custom_pipelines": deepcopy(CUSTOM_PIPELINES)}
         return {**settings, **code, "format_version": FORMAT_VERSION}
+
+    def save_pretrained(self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any) -> None:
+        """Save `config.json` as transformers does, and beside it the code that a checkpoint carries."""
+        super().save_pretrained(save_directory, **kwargs)
+        for name in CODE:
+            source = Path(__file__).with_name(f"{name}.py")
+            if not source.is_file():
+                # This is a checkpoint's code, of which transformers has copied only the modules in use.
+                source = Path(cached_file(self.name_or_path, source.name, revision=self._commit_hash))
+            target = Path(save_directory, source.name)
+            if not (target.exists() and target.samefile(source)):
+                shutil.copyfile(source, target)
+        if push_to_hub:
+            self.push_to_hub(kwargs.pop("repo_id", Path(save_directory).name), **kwargs)
 
     def validate_format(self):
         if self.format_version > FORMAT_VERSION:

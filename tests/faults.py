@@ -34,10 +34,10 @@ from corpus_of_topics import write_corpus  # noqa: E402
 
 import run_finetune  # noqa: E402
 import run_pretrain  # noqa: E402
-from modeling_precode.arguments import one_line_errors  # noqa: E402
-from modeling_precode.checkpoints import checkpoints  # noqa: E402
-from modeling_precode.finetuning import DialogueTrainer  # noqa: E402
-from modeling_precode.pretraining import STATE, Evaluation, Pretraining  # noqa: E402
+from data_scripts.tools.console import one_line_errors  # noqa: E402
+from modeling_precode.training.checkpoints import checkpoints  # noqa: E402
+from modeling_precode.training.finetuning import DialogueTrainer  # noqa: E402
+from modeling_precode.training.pretraining import STATE, Evaluation, Pretraining  # noqa: E402
 
 PHASES = ("step", "evaluation", "checkpoint")
 SMALL = "--corpus custom --hidden_size 8 --word_vector_size 8 --dropout 0.2 --learning_rate 0.01"

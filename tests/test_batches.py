@@ -6,7 +6,7 @@ from accelerate import skip_first_batches
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeling_precode.batches import DialogueBatches, DialogueLoader, WholeBatches
+from modeling_precode.training.batches import DialogueBatches, DialogueLoader, WholeBatches
 
 TOKENS = np.random.default_rng(0).integers(9, 200, size=103)
 BUDGETS = [{"batch_size": 16}, {"batch_tokens": 1700}]

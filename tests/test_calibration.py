@@ -17,7 +17,7 @@ from modeling_precode import (
     expected_calibration_error,
     fit_temperature,
 )
-from modeling_precode.calibration import COLDEST, HOTTEST, calibrate, negative_log_likelihood
+from modeling_precode.evaluation.calibration import COLDEST, HOTTEST, calibrate, negative_log_likelihood
 
 
 def calibrated(count=20_000, classes=5, seed=0) -> tuple[np.ndarray, np.ndarray]:

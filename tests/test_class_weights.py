@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from modeling_precode.class_weights import focused_class_weights
+from modeling_precode.training.class_weights import focused_class_weights
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from torch import nn
 from transformers import AutoModelForPreTraining, AutoModelForSequenceClassification, AutoTokenizer
 
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification, PreCodeTokenizer
-from modeling_precode.convert_original_checkpoint import convert_original_checkpoint, main
+from modeling_precode.conversion.original_checkpoint import convert_original_checkpoint, main
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -306,7 +306,7 @@ def test_the_command_line_converts(original, output):
     arguments["vocab"] = original.save_dictionary(WORDS, "glob_vocab.pt")
     arguments["emotions"] = original.save_dictionary(EMOTIONS, "Friends_emodict.pt")
     options = [part for name, path in arguments.items() for part in (f"--{name}", str(path))]
-    command = [sys.executable, "-m", "modeling_precode.convert_original_checkpoint", *options]
+    command = [sys.executable, "-m", "modeling_precode.conversion.original_checkpoint", *options]
     done = subprocess.run(
         [*command, "--pooling_length", "10", "--output_dir", str(output)], cwd=ROOT, capture_output=True, text=True
     )

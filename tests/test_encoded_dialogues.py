@@ -5,7 +5,7 @@ import pytest
 from datasets import Dataset, concatenate_datasets
 
 from modeling_precode import DialoguesWithNegatives
-from modeling_precode.encoded_dialogues import EncodedDialogues
+from modeling_precode.training.encoded_dialogues import EncodedDialogues
 
 ROWS = [[[d, 1, 2][: 1 + v % 3] for v in range(1 + d % 4)] for d in range(30)]
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from sklearn import metrics as sklearn_metrics
 
-from modeling_precode.metrics import ConvComRecall, ERCScores
+from modeling_precode.evaluation.metrics import ConvComRecall, ERCScores
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["neutral", "joy", "anger", "fear", "disgust"]
@@ -291,7 +291,7 @@ def test_a_metric_describes_itself(metric_class):
 def test_processes_can_score_at_once_offline_and_quietly(tmp_path):
     program = (
         "import sys\n"
-        "from modeling_precode.metrics import ERCScores\n"
+        "from modeling_precode.evaluation.metrics import ERCScores\n"
         "metric = ERCScores()\n"
         "for _ in range(200): metric.add_batch(predictions=[int(sys.argv[1])] * 5, references=[0] * 5)\n"
         "print(metric.compute(label_names=['no', 'yes'])['accuracy'])\n"

@@ -8,9 +8,15 @@ from hub_metadata import problems
 from huggingface_hub import ModelCard
 
 from data_scripts import load_corpus
-from data_scripts.dataset_card import corpus_facts
+from data_scripts.sharing.dataset_card import corpus_facts
 from modeling_precode import PreCodeConfig
-from modeling_precode.model_card import hyper_parameters, model_facts, push_checkpoint, run_summary, write_model_card
+from modeling_precode.sharing.model_card import (
+    hyper_parameters,
+    model_facts,
+    run_summary,
+    write_model_card,
+)
+from modeling_precode.sharing.push import push_checkpoint
 
 
 def facts(**changed) -> dict:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from modeling_precode.convert_original_checkpoint import TENSOR_NAMES, convert_original_checkpoint
+from modeling_precode.conversion.original_checkpoint import TENSOR_NAMES, convert_original_checkpoint
 from modeling_precode.modeling_precode import (
     PreCodeForConversationCompletion,
     PreCodeForUtteranceClassification,

@@ -23,9 +23,9 @@ from modeling_precode import (
     PreCodeTokenizer,
     focused_class_weights,
 )
-from modeling_precode.arguments import CorpusArguments, EncoderArguments, parse_arguments
-from modeling_precode.convert_original_checkpoint import TENSOR_NAMES, convert_original_checkpoint
-from modeling_precode.original_recipe import (
+from modeling_precode.conversion.original_checkpoint import TENSOR_NAMES, convert_original_checkpoint
+from modeling_precode.training.arguments import CorpusArguments, EncoderArguments, parse_arguments
+from modeling_precode.training.original_recipe import (
     OriginalOrder,
     compute_as_original,
     finetuning_settings,

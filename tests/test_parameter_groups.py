@@ -6,8 +6,7 @@ from text_encoders import KINDS, write_text_encoder
 from transformers import AlbertConfig, AutoModel
 
 from modeling_precode import PreCodeForUtteranceClassification
-from modeling_precode.parameter_groups import parameter_groups
-from modeling_precode.schedules import Schedule
+from modeling_precode.training.optimization import Schedule, parameter_groups
 
 SMALL = {"utterance_hidden_size": 8, "conversation_hidden_size": 6}
 

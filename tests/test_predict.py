@@ -19,9 +19,9 @@ from hub_repositories import StoredFile
 from test_scripts import ROOT, run
 
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
-from modeling_precode.command_line import main
-from modeling_precode.html_page import page
-from modeling_precode.predictions import as_line
+from modeling_precode.cli.command import main
+from modeling_precode.cli.page import page
+from modeling_precode.cli.predictions import as_line
 
 TEXT = "Ann: I am so happy!\nBo: About what?\n\nThe weather ...\n"
 TRAPS = ['<script>document.title = "trap"</script>', '<img src="http://trap.test/x" onerror="alert(1)">', "a" * 400]
@@ -142,7 +142,7 @@ def test_the_command_is_installed_under_its_name():
 
 
 def test_standard_input_is_read_in_a_real_process(checkpoint, tmp_path):
-    command = [sys.executable, "-m", "modeling_precode.command_line", "predict", "-", "--model", str(checkpoint)]
+    command = [sys.executable, "-m", "modeling_precode.cli.command", "predict", "-", "--model", str(checkpoint)]
 
     def run(arguments: list[str], text: str) -> subprocess.CompletedProcess:
         return subprocess.run([*command, *arguments], input=text, cwd=ROOT, capture_output=True, text=True, timeout=120)
@@ -231,7 +231,7 @@ def test_a_model_on_the_hub_labels_by_its_name_and_revision_and_its_token_stays_
     settings = {"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "HF_TOKEN": "hf_secret"}
 
     def on_the_hub(*arguments: str, **changed: str) -> subprocess.CompletedProcess:
-        command = ("-m", "modeling_precode.command_line", "predict", str(dialogue), "--model", *arguments)
+        command = ("-m", "modeling_precode.cli.command", "predict", str(dialogue), "--model", *arguments)
         result = run(*command, check=False, **{**settings, **changed})
         assert "hf_secret" not in result.stdout + result.stderr and "Traceback" not in result.stderr
         return result

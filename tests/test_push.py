@@ -12,11 +12,11 @@ from huggingface_hub import ModelCard
 from test_scripts import CUSTOM, SMALL, run, write_corpus
 
 from modeling_precode import PreCodeForUtteranceClassification
-from modeling_precode.model_card import run_summary, write_model_card
+from modeling_precode.sharing.model_card import run_summary, write_model_card
 
 PUSH = """
 import json, sys
-from modeling_precode.model_card import push_checkpoint
+from modeling_precode.sharing.push import push_checkpoint
 
 for name, token in json.loads(sys.argv[2]):
     print(name, push_checkpoint(sys.argv[1], name, token=token), file=sys.stderr)

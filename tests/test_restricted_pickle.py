@@ -11,8 +11,8 @@ import pytest
 import torch
 from original_files import ARGUMENTS, CONTAINERS, EMOTIONS, TORCH_CONTAINERS
 
-from modeling_precode.convert_original_checkpoint import convert_original_checkpoint, main
-from modeling_precode.restricted_pickle import Record, read_pickle, rebuild_tensor
+from modeling_precode.conversion.original_checkpoint import convert_original_checkpoint, main
+from modeling_precode.conversion.restricted_pickle import Record, read_pickle, rebuild_tensor
 
 
 def contained(pickled: bytes, container: str, header: bytes | None = None, keys: bytes | None = None) -> bytes:

@@ -21,11 +21,11 @@ from test_scripts import TORCHRUN
 import run_finetune
 import run_pretrain
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
-from modeling_precode.batches import DialogueBatches
-from modeling_precode.checkpoints import check_whole, checkpoints, newest_checkpoint
-from modeling_precode.finetuning import DialogueTrainer
-from modeling_precode.interruption import Interruption
-from modeling_precode.pretraining import STATE, Pretraining
+from modeling_precode.training.batches import DialogueBatches
+from modeling_precode.training.checkpoints import check_whole, checkpoints, newest_checkpoint
+from modeling_precode.training.finetuning import DialogueTrainer
+from modeling_precode.training.interruption import Interruption
+from modeling_precode.training.pretraining import STATE, Pretraining
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "--corpus custom --hidden_size 8 --word_vector_size 8 --learning_rate 0.01"
@@ -301,7 +301,7 @@ def small_disk(tmp_path):
 @pytest.mark.parametrize("script", [run_pretrain, run_finetune])
 def test_a_full_disk_is_an_error_that_leaves_the_last_checkpoint(train, tmp_path, small_disk, script):
     settings = {run_pretrain: PRETRAIN, run_finetune: "--seeds 1 --num_train_epochs 3 --checkpointing_steps 3"}[script]
-    settings += " --save_total_limit 9"
+    settings += " --save_total_limit 2"
     train(script, tmp_path / "whole", settings)
     output, filler = small_disk / "run", small_disk / "filler"
     written = []

@@ -19,10 +19,10 @@ from transformers import pipeline
 
 import run_finetune
 import run_pretrain
-from modeling_precode.arguments import load_config, load_tokenizer
-from modeling_precode.command_line import main
-from modeling_precode.finetuning import DialogueTrainer
-from modeling_precode.pretraining import Pretraining
+from modeling_precode.cli.command import main
+from modeling_precode.training.arguments import load_config, load_tokenizer
+from modeling_precode.training.finetuning import DialogueTrainer
+from modeling_precode.training.pretraining import Pretraining
 
 TINY = "--corpus custom --learning_rate 0.01"
 NEW = "--text_encoder {encoder} --hidden_size 8 --dropout 0.1"
@@ -155,7 +155,7 @@ def test_a_stranger_loads_it_from_the_hub(train, hub, clean_python, tmp_path, mo
     settings = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_secret"}
     push = f"""
 from huggingface_hub import HfApi
-from modeling_precode.model_card import push_checkpoint
+from modeling_precode.sharing.push import push_checkpoint
 
 assert push_checkpoint({str(folder)!r}, "someone/emotions")
 HfApi().create_tag("someone/emotions", tag="v1")

@@ -16,7 +16,7 @@ from test_scripts import TORCHRUN, run
 import run_finetune
 import run_pretrain
 from modeling_precode import PreCodeModel, PreCodeTokenizer
-from modeling_precode.arguments import use_cores
+from modeling_precode.training.arguments import use_cores
 
 TINY = "--corpus custom --hidden_size 8 --word_vector_size 8 --dropout 0"
 PRETRAIN = "--batch_size 16 --eval_steps 6 --max_steps 12 --logging_steps 1 --learning_rate 0.01"

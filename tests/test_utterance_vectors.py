@@ -18,10 +18,10 @@ from modeling_precode import (
     PreCodeForConversationCompletion,
     PreCodeForUtteranceClassification,
     encode_dialogues,
-    utterance_vectors,
 )
 from modeling_precode.text_encoder import TextUtteranceEncoder
-from modeling_precode.utterance_vectors import UtteranceVectors
+from modeling_precode.training import utterance_vectors
+from modeling_precode.training.utterance_vectors import UtteranceVectors
 
 ROOT = Path(__file__).resolve().parents[1]
 DIALOGUES = [
@@ -178,7 +178,8 @@ import sys
 import datasets
 from transformers import AutoTokenizer
 from modeling_precode import PreCodeModel, encode_dialogues
-from modeling_precode.utterance_vectors import UtteranceVectors
+from modeling_precode.training import utterance_vectors
+from modeling_precode.training.utterance_vectors import UtteranceVectors
 
 logging.basicConfig(level=logging.INFO)
 texts = {"utterances": [[f"happy sun {i} {j}" for i in range(20)] for j in range(40)]}

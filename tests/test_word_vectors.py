@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from modeling_precode.word_vectors import load_word_vectors
+from modeling_precode.training.word_vectors import load_word_vectors
 
 DIM = 7
 VOCABULARY = {"<pad>": 0, "<unk>": 1, "the": 2, "Zebra": 3, "naïve": 4, "absent": 5, "7": 6}

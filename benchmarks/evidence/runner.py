@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from modeling_precode.checkpoints import read_json
+from data_scripts.tools.whole_files import read_json
 
 from .experiments import FINETUNE, PATHS, PRETRAIN, Run
 from .results import Results

@@ -6,8 +6,8 @@ from typing import Any
 from datasets import DatasetDict
 
 from data_scripts import load_corpus
-from data_scripts.options import parse_options
-from data_scripts.sharing import export_corpus
+from data_scripts.building.options import parse_options
+from data_scripts.sharing.export import export_corpus
 from modeling_precode.tokenization_precode import said_by
 
 # A special token that stands in a text is taken for text.

@@ -7,7 +7,7 @@ import pytest
 from test_scripts import run
 
 from data_scripts import CORPORA
-from data_scripts.options import parse_options
+from data_scripts.building.options import parse_options
 
 SPLITS = ["train", "validation", "test"]
 SHARED = ["I would never have guessed that.", "Neither would I, to be honest."]

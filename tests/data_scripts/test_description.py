@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from data_scripts.description import describe
+from data_scripts.inspection.description import describe
 
 TRAIN = [
     {"utterances": ["Hi.", "Oh, hello there!"], "speakers": ["Ann", "Bo"], "labels": ["joy", ""]},
@@ -62,7 +62,7 @@ def test_a_corpus_without_labels_has_no_rows_of_labels(unlabelled):
 
 def test_batches_change_nothing(corpus, monkeypatch):
     whole = str(describe(corpus))
-    monkeypatch.setattr("data_scripts.description.BATCH_SIZE", 2)
+    monkeypatch.setattr("data_scripts.inspection.description.BATCH_SIZE", 2)
     assert str(describe(corpus)) == whole
 
 
@@ -95,7 +95,7 @@ def test_a_picture_that_cannot_be_says_why(corpus, tmp_path, monkeypatch):
         description.plot("a.jpg")
     with pytest.raises(FileNotFoundError, match="nowhere/a.png: no such folder"):
         description.plot(tmp_path / "nowhere" / "a.png")
-    monkeypatch.setattr("data_scripts.description.find_spec", lambda name: None)
+    monkeypatch.setattr("data_scripts.inspection.description.find_spec", lambda name: None)
     with pytest.raises(ImportError, match="a picture needs matplotlib; pip install matplotlib"):
         description.plot(tmp_path / "a.png")
 

@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from data_scripts import label_names
-from data_scripts.dialogue_files import Columns, read_dialogues, speaker_and_text
+from data_scripts.formats.dialogue_files import Columns, read_dialogues, speaker_and_text
 
 DIALOGUES = [
     {

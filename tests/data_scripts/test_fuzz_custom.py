@@ -7,7 +7,7 @@ import json
 import datasets
 import pytest
 
-from data_scripts.dialogue_files import READERS, Columns, read_dialogues
+from data_scripts.formats.dialogue_files import READERS, Columns, read_dialogues
 
 pytest.importorskip("hypothesis")
 

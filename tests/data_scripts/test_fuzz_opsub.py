@@ -11,8 +11,8 @@ pytest.importorskip("hypothesis")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_scripts.opus import xml_lines
-from data_scripts.subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences
+from data_scripts.formats.opus import xml_lines
+from data_scripts.formats.subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences
 
 SRT = (
     "1\n00:00:01,000 --> 00:00:02,000\n- <i>Well?</i>\n- ANN: [sighs] No…\n\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-import data_scripts.dialogues
+import data_scripts.building.dialogues
 from data_scripts import CORPORA, label_names
 from data_scripts.custom import Custom
 
@@ -97,7 +97,7 @@ def test_labels_that_are_no_classes_are_refused(load, prepared, tmp_path):
 
 def test_edited_code_is_another_cache(write, tmp_path, monkeypatch):
     folder = write({"code/corpus.py": "a = 1", "a.jsonl": '{"utterances": ["Hi."]}\n' * 3})
-    monkeypatch.setattr(data_scripts.dialogues, "__file__", str(folder / "code" / "dialogues.py"))
+    monkeypatch.setattr(data_scripts.building.dialogues, "__file__", str(folder / "code" / "dialogues.py"))
     builder = [Custom(folder / "a.jsonl", cache_dir=tmp_path).cache_dir for _ in range(2)]
     write({"code/corpus.py": "a = 2, and longer"})
     edited = Custom(folder / "a.jsonl", cache_dir=tmp_path).cache_dir

@@ -268,7 +268,7 @@ def test_an_interrupted_build_goes_on_from_whole_parts(many_films, tmp_path, loa
     cache = tmp_path / "killed"
     trusted, *others = interrupted(many_films, cache)
     # A part that is whole is not written again: a word that is put into it comes out.
-    table = data_scripts.parts.read_part(trusted)
+    table = data_scripts.building.parts.read_part(trusted)
     column = pa.array([f"marked-{name}" for name in table["dialogue_id"].to_pylist()])
     marked = table.set_column(0, table.schema.field(0), column)
     with pa.OSFile(str(trusted) + ".new", "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
@@ -276,7 +276,7 @@ def test_an_interrupted_build_goes_on_from_whole_parts(many_films, tmp_path, loa
     os.replace(str(trusted) + ".new", trusted)
     report = trusted.with_suffix(".json")
     done = json.loads(report.read_text())
-    report.write_text(json.dumps({**done, "digest": data_scripts.parts.digest(trusted)}))
+    report.write_text(json.dumps({**done, "digest": data_scripts.building.parts.digest(trusted)}))
     # A broken one is.
     others[0].write_bytes(others[0].read_bytes()[:-100])
     others[1].with_suffix(".json").write_text("{")

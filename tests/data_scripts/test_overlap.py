@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 from datasets import Dataset
 
-from data_scripts.overlap import find_overlap, without
+from data_scripts.inspection.overlap import find_overlap, without
 
 LONG = "I would never have guessed that."
 OTHER_LONG = "Nobody told me about the party."
@@ -56,7 +56,7 @@ def test_dialogues_without_a_word_are_not_all_the_same():
 
 @pytest.mark.parametrize("sizes", [(300, 40), (40, 300)])
 def test_either_may_be_the_larger(sizes, monkeypatch):
-    monkeypatch.setattr("data_scripts.overlap.BATCH_SIZE", 7)
+    monkeypatch.setattr("data_scripts.inspection.overlap.BATCH_SIZE", 7)
     draw = random.Random(0)
     texts = [" ".join(draw.choices("abcdef", k=draw.randint(3, 6))) for _ in range(400)]
     mine, other = ([[draw.choice(texts) for _ in range(draw.randint(1, 2))] for _ in range(size)] for size in sizes)

@@ -12,8 +12,8 @@ from hub_repositories import Repository, StoredFile
 from test_scripts import run
 
 from data_scripts import label_names, load_corpus
-from data_scripts.dataset_card import corpus_facts
-from data_scripts.sharing import export_corpus, push_corpus
+from data_scripts.sharing.dataset_card import corpus_facts
+from data_scripts.sharing.export import export_corpus, push_corpus
 
 REPOSITORY = "someone/corpus"
 EMOTIONPUSH = json.dumps([[{"speaker": "1", "utterance": "Hi 😀", "emotion": "joy"}]])
@@ -134,7 +134,7 @@ def test_an_export_that_fails_leaves_nothing(corpus, tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("no space left")
 
-    monkeypatch.setattr("data_scripts.sharing.dataset_card", fail)
+    monkeypatch.setattr("data_scripts.sharing.export.dataset_card", fail)
     (tmp_path / "exports").mkdir()
     with pytest.raises(OSError, match="no space left"):
         export_corpus(corpus, tmp_path / "exports" / "export", "custom")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_scripts.splitting import in_parts, split_by_hash
+from data_scripts.building.splitting import in_parts, split_by_hash
 
 NAMES = [f"film {number}" for number in range(200)]
 

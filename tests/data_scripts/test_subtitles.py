@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("ftfy")
 
-from data_scripts.subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
+from data_scripts.formats.subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
 
 
 def said(content):

@@ -1,0 +1,254 @@
+"""What every corpus shares: the shape of a dialogue, its checks, and a builder whose cache is never stale."""
+
+import dataclasses
+import logging
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import datasets
+from datasets.exceptions import DatasetGenerationError
+
+from ..formats.reading import existing, fingerprint
+from ..tools.whole_files import link_or_copy
+from .parts import in_processes, on_ray, write_part
+
+logger = logging.getLogger(__name__)
+
+
+class Utterance(NamedTuple):
+    """One utterance as published; `where` names its file and line, for messages."""
+
+    text: str
+    speaker: str = ""
+    label: str | None = None
+    where: str = ""
+
+
+class Dialogue(NamedTuple):
+    """A dialogue, and for Conversation Completion the negatives that its corpus publishes with it."""
+
+    dialogue_id: str
+    utterances: list[Utterance]
+    negatives: list[str] | None = None
+
+
+class DialogueBuilder(datasets.GeneratorBasedBuilder):
+    """A corpus of dialogues. A subclass says where its files are and how to read one.
+
+    `FILES` maps a split to a file below `data_dir`, `LABELS` lists the label names in the order of their ids (None for
+    a corpus without labels), `NEGATIVES` says whether dialogues come with theirs, `read` yields the dialogues of one
+    file. The module's docstring describes the corpus.
+    """
+
+    DATA_DIR: str | None = ""  # what to give as `data_dir`, for a message; None where the corpus comes in a package
+    FILES: dict[str, str] = {}
+    LABELS: list[str] | None = None
+    NEGATIVES = False
+    KEEPS_BLANK = False  # whether an utterance without a word is one: a published corpus has the counts that it has
+    REDISTRIBUTABLE = True  # whether its licence lets a user pass it on
+    HOMEPAGE = ""
+    LICENSE = ""
+    CITATION = ""
+
+    def __init__(self, data_dir: str | Path | None = None, *, cache_dir: str | Path | None = None, **options):
+        accepted = {field.name for field in dataclasses.fields(self.BUILDER_CONFIG_CLASS)}
+        accepted -= {field.name for field in dataclasses.fields(datasets.BuilderConfig)}
+        if unknown := options.keys() - accepted:
+            known = ", ".join(sorted(accepted)) or "none"
+            raise ValueError(f"{self.corpus}: unknown option; got {', '.join(sorted(unknown))}; accepted: {known}")
+        for field in dataclasses.fields(self.BUILDER_CONFIG_CLASS):
+            value, kind = options.get(field.name, field.default), type(field.default)
+            # A whole number is a number; what has no default, a list, is checked where it is used.
+            if field.default is not None and not isinstance(value, (int, float) if kind is float else kind):
+                raise ValueError(f"{self.corpus}: option {field.name} must be of type {kind.__name__}; got {value!r}")
+        if data_dir is not None:
+            # Not what a link leads to: its name says what it is, and what stands beside it belongs to it.
+            data_dir = str(data_dir if "://" in str(data_dir) else Path(data_dir).expanduser().absolute())
+            if self.DATA_DIR is None:
+                raise ValueError(f"{self.corpus}: comes in a package; got data_dir {data_dir}; leave it out")
+        config = self.BUILDER_CONFIG_CLASS(data_dir=data_dir, **options)
+        # `datasets` keys its cache by neither code nor files, and would return what they were.
+        key = fingerprint(Path(__file__).parents[1].rglob("*.py")) + self.fingerprint(config)
+        super().__init__(cache_dir=cache_dir and str(cache_dir), data_dir=data_dir, hash=key, **options)
+        self._notes: Counter[str] = Counter()
+        self._num_proc, self._on_ray = None, False
+
+    @property
+    def corpus(self) -> str:
+        return type(self).__name__.lower()
+
+    def source(self, config: datasets.BuilderConfig) -> Path:
+        """Where the published files are."""
+        if config.data_dir is None:
+            needed = self.DATA_DIR or f"the folder with {', '.join(self.FILES.values())}"
+            raise ValueError(f"{self.corpus}: data_dir is missing; give {needed}")
+        return existing(Path(config.data_dir))
+
+    def files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
+        """The files that the corpus is read from, by split."""
+        source = self.source(config)
+        return {split: existing(source / name) for split, name in self.FILES.items()}
+
+    def fingerprint(self, config: datasets.BuilderConfig) -> str:
+        """Changes with any file that the corpus is read from."""
+        return fingerprint(self.files(config).values())
+
+    def read(self, *args: Any, **kwargs: Any) -> Iterator[Dialogue]:
+        """The dialogues of what one split is read from: `split` and its `path`, or what `_split_generators` gives."""
+        raise NotImplementedError
+
+    def note(self, what: str, count: int = 1) -> None:
+        """Adds to the report of the build."""
+        self._notes[what] += count
+
+    def report(self) -> str:
+        """What was kept and what was dropped, and why."""
+        return ", ".join(f"{what} {self._notes[what]}" for what in sorted(self._notes))
+
+    def download_and_prepare(self, *args, num_proc: int | None = None, on_ray: bool = False, **kwargs) -> None:
+        self._notes, self._num_proc, self._on_ray = Counter(), num_proc, on_ray
+        try:
+            super().download_and_prepare(*args, **kwargs)
+        except DatasetGenerationError as error:
+            # `datasets` covers what is wrong with the corpus by a message of its own.
+            raise error.__cause__ or error from None
+        shutil.rmtree(self.parts_folder, ignore_errors=True)
+        report = self.report()
+        if report:  # else the cache had it
+            logger.info("%s: %s", self.corpus, report)
+        if empty := [split.name for split in self.info.splits.values() if not split.num_examples]:
+            # `datasets` writes an empty split, but cannot read it.
+            report = report or "what an earlier build left"
+            raise ValueError(f"{self.corpus}: no dialogue in {', '.join(empty)}; got {report}; give it more to read")
+
+    def _info(self) -> datasets.DatasetInfo:
+        features = {
+            "dialogue_id": datasets.Value("string"),
+            "utterances": datasets.List(datasets.Value("string")),
+            "speakers": datasets.List(datasets.Value("string")),
+        }
+        if self.LABELS is not None:
+            features["labels"] = datasets.List(datasets.ClassLabel(names=self.LABELS))
+        if self.NEGATIVES:
+            features["negatives"] = datasets.List(datasets.Value("string"))
+        return datasets.DatasetInfo(
+            description=sys.modules[self.__module__].__doc__,
+            features=datasets.Features(features),
+            homepage=self.HOMEPAGE,
+            license=self.LICENSE,
+            citation=self.CITATION,
+        )
+
+    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+        return [
+            datasets.SplitGenerator(name=split, gen_kwargs={"split": split, "path": path})
+            for split, path in self.files(self.config).items()
+        ]
+
+    def _generate_examples(self, **source) -> Iterator[tuple[str, dict]]:
+        ids: set[str] = set()
+        n_utterances = 0
+        for dialogue in self.read(**source):
+            row = self.row(dialogue)
+            if dialogue.dialogue_id in ids:
+                where = dialogue.utterances[0].where
+                raise ValueError(
+                    f"{where}: dialogue_id of an earlier dialogue; got {dialogue.dialogue_id!r}; give each its own"
+                )
+            yield dialogue.dialogue_id, row
+            ids.add(dialogue.dialogue_id)
+            n_utterances += len(dialogue.utterances)
+        self.note("dialogues", len(ids))
+        self.note("utterances", n_utterances)
+
+    @property
+    def parts_folder(self) -> Path:
+        return Path(f"{self._cache_dir}.parts")
+
+    def parts(self, source: dict[str, Any]) -> list[dict[str, Any]]:
+        """What a split is read from, in the parts that processes share out among themselves."""
+        return [source]
+
+    def part_report(self) -> dict[str, Any]:
+        """What to keep of a part besides its rows and notes."""
+        return {}
+
+    def write_part(self, task: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
+        path, source = task
+        notes, self._notes = self._notes, Counter()
+        rows = (row for _, row in DialogueBuilder._generate_examples(self, **source))
+        try:
+            schema = self.info.features.arrow_schema
+            return write_part(path, rows, schema, lambda: {"notes": self._notes, **self.part_report()})
+        finally:
+            self._notes = notes
+
+    def write_parts(self, name: str, sources: list[dict[str, Any]]) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Each part's file and its report. `datasets` begins anew after an interruption; this goes on from the parts
+        that were written whole."""
+        tasks = [(self.parts_folder / f"{name}-{number:05d}.arrow", source) for number, source in enumerate(sources)]
+        reports = (
+            on_ray(self.write_part, tasks) if self._on_ray else in_processes(self.write_part, tasks, self._num_proc)
+        )
+        bar = datasets.utils.tqdm(reports, total=len(tasks), desc=f"{self.corpus}: {name}")
+        for (path, _), report in zip(tasks, bar, strict=True):
+            self._notes.update(report["notes"])
+            yield path, report
+
+    def _prepare_split(self, split_generator: datasets.SplitGenerator, **kwargs) -> None:
+        split = split_generator.name
+        try:
+            parts = list(self.write_parts(split, self.parts(split_generator.gen_kwargs)))
+        except (ValueError, OSError, ImportError) as error:
+            raise DatasetGenerationError(str(error)) from error
+        shards = []
+        for path, report in parts:
+            if report["rows"]:
+                shards.append((Path(self._output_dir, path.name), report["rows"]))
+                link_or_copy(path, shards[-1][0])
+        self.finish_split(split_generator, shards)
+
+    def finish_split(self, split_generator: datasets.SplitGenerator, shards: list[tuple[Path, int]]) -> None:
+        """Give the files of a split, with their numbers of rows, the names that `datasets` reads."""
+        info = split_generator.split_info
+        for number, (path, _) in enumerate(shards):
+            ending = f"-{number:05d}-of-{len(shards):05d}" if len(shards) > 1 else ""
+            path = path.rename(path.with_name(f"{self.dataset_name}-{info.name}{ending}.arrow"))
+            info.num_bytes += path.stat().st_size
+        info.num_examples = sum(rows for _, rows in shards)
+        info.shard_lengths = [rows for _, rows in shards] if len(shards) > 1 else None
+
+    def row(self, dialogue: Dialogue) -> dict:
+        """One row of the dataset; ValueError where the dialogue is no good."""
+        dialogue_id, utterances, negatives = dialogue
+        if not utterances:
+            raise ValueError(f"{self.corpus}: dialogue without utterances; got {dialogue_id!r}; remove it")
+        for utterance in utterances:
+            if not utterance.text.strip() and self.KEEPS_BLANK:
+                self.note("utterances without a character")
+            elif not utterance.text.strip():
+                raise ValueError(f"{utterance.where}: empty utterance; got {utterance.text!r}; fill it in or remove it")
+        row = {
+            "dialogue_id": dialogue_id,
+            "utterances": [utterance.text for utterance in utterances],
+            "speakers": [utterance.speaker for utterance in utterances],
+        }
+        labels = [self.label_id(utterance) for utterance in utterances]
+        if self.LABELS is not None:
+            row["labels"] = labels
+        if self.NEGATIVES:
+            row["negatives"] = negatives
+        return row
+
+    def label_id(self, utterance: Utterance) -> int:
+        if utterance.label is None:
+            return -1
+        labels = self.LABELS or []
+        if utterance.label not in labels:
+            known = ", ".join(labels) or "none, as train has none"
+            raise ValueError(f"{utterance.where}: unknown label; got {utterance.label!r}; known labels: {known}")
+        return labels.index(utterance.label)

@@ -1,0 +1,91 @@
+"""A build in parts: each is written by one process, whole or not at all, and outlives an interrupted build."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..tools.whole_files import digest, read_json, whole_file, write_json
+
+ROWS_A_BATCH = 1000
+SHARD_BYTES = 500_000_000
+
+
+def write_part(path: Path, rows: Iterable[dict], schema: pa.Schema, report: Callable[[], dict]) -> dict[str, Any]:
+    """Write rows to an Arrow file, and beside it what `report` says of them; the report last, so that it vouches."""
+    if done := finished(path):
+        return done
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with (
+        whole_file(path) as unfinished,
+        pa.OSFile(str(unfinished), "wb") as file,
+        pa.ipc.new_stream(file, schema) as writer,
+    ):
+        rows = iter(rows)
+        while batch := list(islice(rows, ROWS_A_BATCH)):
+            writer.write_batch(pa.RecordBatch.from_pylist(batch, schema))
+            count += len(batch)
+    done = {**report(), "rows": count, "digest": digest(path)}
+    write_json(report_path(path), done)
+    return done
+
+
+def finished(path: Path) -> dict[str, Any] | None:
+    """The report of a part that was written whole and is as it was then."""
+    try:
+        done = read_json(report_path(path))
+        return done if digest(path) == done["digest"] else None
+    except (OSError, ValueError):
+        return None
+
+
+def report_path(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def read_part(path: Path) -> pa.Table:
+    return pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
+
+
+def in_processes(function: Callable[[Any], Any], tasks: list, num_proc: int | None) -> Iterator[Any]:
+    """The results in the order of the tasks."""
+    if min(num_proc or 1, len(tasks)) <= 1:
+        yield from map(function, tasks)
+        return
+    pool = ProcessPoolExecutor(num_proc)
+    try:
+        yield from pool.map(function, tasks)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def on_ray(function: Callable[[Any], Any], tasks: list) -> Iterator[Any]:
+    """The same on Ray Data, a block a task: on the cluster that `RAY_ADDRESS` names, or on this machine."""
+    import ray
+
+    blocks = ray.data.from_items([{"task": number} for number in range(len(tasks))], override_num_blocks=len(tasks))
+    results = blocks.map(lambda row: {"task": row["task"], "result": json.dumps(function(tasks[row["task"]]))})
+    for row in sorted(results.take_all(), key=lambda row: row["task"]):
+        yield json.loads(row["result"])
+
+
+def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> list[tuple[Path, int]]:
+    """Tables one after the other in files of at most half a gigabyte, and the rows of each."""
+    shards: list[tuple[Path, int]] = []
+    writer = None
+    for table in tables:
+        if writer is None or shards[-1][0].stat().st_size > SHARD_BYTES:
+            if writer is not None:
+                writer.close()
+            shards.append((path.with_name(f"{path.name}-{len(shards):05d}"), 0))
+            writer = pa.ipc.new_stream(str(shards[-1][0]), schema)
+        writer.write_table(table)
+        shards[-1] = (shards[-1][0], shards[-1][1] + len(table))
+    if writer is not None:
+        writer.close()
+    return shards

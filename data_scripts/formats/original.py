@@ -1,0 +1,113 @@
+"""The layout of EmotionLines and of the original implementation's own files: `<Name>_{train,dev,test}.json`.
+
+A file is a list of dialogues. A labelled dialogue is a list of `{"utterance", "emotion"}`, in EmotionLines with a
+`speaker` too; a dialogue of OpSub is `{"script": [utterances], "neg": [negatives]}`.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from ..building.dialogues import Dialogue, DialogueBuilder, Utterance
+from .reading import parse_json, read_text
+
+NAMES = {"train": "train", "validation": "dev", "test": "test"}
+# Characters that no text holds: bytes of the encoding cp1252 that were taken for characters.
+CONTROL_CHARACTERS = re.compile("[\x80-\x9f]")
+
+
+class OriginalCorpus(DialogueBuilder):
+    """A labelled corpus in this layout; without `LABELS`, the label names are those of train, sorted.
+
+    A subclass of which another release is read too says where that is by `FILES`, or by `release_files`, and how to
+    read it by `read_release`. Where a folder holds files of both, those of this layout are read.
+    """
+
+    KEEPS_BLANK = True
+    FILES = {split: f"<Name>_{name}.json" for split, name in NAMES.items()}
+
+    def original_files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
+        return original_files(self.source(config))
+
+    def files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
+        return self.original_files(config) or self.release_files(config)
+
+    def release_files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
+        return super().files(config)
+
+    def _info(self) -> datasets.DatasetInfo:
+        if self.LABELS is None:
+            train = read_original("train", self.files(self.config)["train"])
+            labels = {utterance.label for dialogue in train for utterance in dialogue.utterances}
+            self.LABELS = sorted(label for label in labels if label)
+        return super()._info()
+
+    def read(self, **source: Any) -> Iterator[Dialogue]:
+        return read_original(**source) if self.original_files(self.config) else self.read_release(**source)
+
+    def read_release(self, *args: Any, **kwargs: Any) -> Iterator[Dialogue]:
+        """The dialogues of what one split of the release is read from."""
+        raise NotImplementedError
+
+    def label_id(self, utterance: Utterance) -> int:
+        label = utterance.label
+        if label is not None and label not in self.LABELS:
+            # The same label is "Neutral" in one release and "neutral" in the other.
+            label = next((known for known in self.LABELS if known.lower() == label.lower()), label)
+        return super().label_id(utterance._replace(label=label))
+
+
+def original_files(folder: Path) -> dict[str, Path]:
+    """The file of each split; nothing where the folder holds none of them."""
+    files = {}
+    for split, name in NAMES.items():
+        found = sorted(path for path in folder.glob("[!.]*.json") if path.stem.lower().endswith(f"_{name}"))
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found)
+            raise ValueError(f"{folder}: more than one file of a split; got {names}; give each corpus its own folder")
+        if found:
+            files[split] = found[0]
+    if files and (missing := [NAMES[split] for split in NAMES if split not in files]):
+        raise FileNotFoundError(f"{folder}: no file of a name that ends in _{missing[0]}.json; add it")
+    return files
+
+
+def read_original(split: str, path: Path) -> Iterator[Dialogue]:
+    dialogues = parse_json(read_text(path), path)
+    if not isinstance(dialogues, list):
+        raise ValueError(f"{path}: not a list of dialogues; got {str(dialogues)[:60]!r}; get the file again")
+    for number, entry in enumerate(dialogues):
+        where = f"{path}, dialogue {number}"
+        try:
+            if isinstance(entry, dict):
+                utterances = [Utterance(repaired(text), where=where) for text in entry["script"]]
+                negatives = [repaired(text) for text in entry["neg"]]
+            else:
+                negatives = None
+                utterances = [
+                    Utterance(
+                        repaired(turn["utterance"]),
+                        repaired(str("" if turn.get("speaker") is None else turn["speaker"])),
+                        None if turn["emotion"] is None else turn["emotion"].strip(),
+                        where,
+                    )
+                    for turn in entry
+                ]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f'{where}: got {str(entry)[:60]!r} ({error!r}); write [{{"utterance", "emotion"}}, ...] or '
+                '{"script": [...], "neg": [...]}'
+            ) from None
+        if not utterances:
+            raise ValueError(f"{where}: dialogue without utterances; got {entry!r}; remove it")
+        yield Dialogue(f"{split}-{number}", utterances, negatives)
+
+
+def repaired(text: str) -> str:
+    """Text whose apostrophes and dashes became control characters on the way, as those of Friends did, and of which
+    half a character may be left, as of an emoji that was cut."""
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return CONTROL_CHARACTERS.sub(lambda match: match[0].encode("latin-1").decode("cp1252", "replace"), text)

@@ -1,0 +1,1 @@
+"""A look at a corpus: counts and plots, and what appears in another corpus too."""

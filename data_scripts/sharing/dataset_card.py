@@ -1,0 +1,148 @@
+"""The card that a shared corpus carries: where it comes from, who may have it, what is in it and how it was made."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import datasets
+from datasets.info import DatasetInfosDict
+from huggingface_hub import DatasetCard, DatasetCardData
+
+from ..inspection.description import describe
+from .. import CORPORA, INFO, INFO_FIELDS
+
+NO_REDISTRIBUTION = "no-redistribution"  # the tag that says so in a card
+# Those of the Hub's licences that corpora have.
+HUB_LICENCES = {
+    *("apache-2.0", "bsd", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "gpl-2.0", "gpl-3.0", "lgpl-3.0", "mit"),
+    *("cc", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-2.0"),
+    *("cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0"),
+    *("cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "odbl", "odc-by", "pddl", "unlicense"),
+}
+SIZES = {"n<1K": 1e3, "1K<n<10K": 1e4, "10K<n<100K": 1e5, "100K<n<1M": 1e6, "1M<n<10M": 1e7, "10M<n<100M": 1e8}
+COLUMNS = {
+    "dialogue_id": "unique within a split",
+    "utterances": "as published",
+    "speakers": 'one for each utterance, "" where the corpus names none',
+    "labels": "one for each utterance, -1 for one that has none and stays as context",
+    "negatives": "other candidates for an utterance of the dialogue",
+}
+WARNING = "It may not be passed on: keep this repository private, and share it with nobody who has no licence."
+
+
+def dataset_card(corpus: datasets.DatasetDict, name: str, options: dict[str, Any], notes: Iterable[str]) -> str:
+    """`README.md` of a corpus: a header for the Hub and for `load_dataset`, then text for people.
+
+    Args:
+        name: One of `CORPORA`, or any other.
+        options: Those that it was built with.
+        notes: What else was done to it, a sentence each.
+    """
+    rows = next(iter(corpus.values()))
+    title, info = Path(name).name, rows.info
+    restricted = is_restricted(name, info.license)
+    settings = built_with(name, options)
+    made = [*(f"`{option}={value!r}`" for option, value in settings.items()), *notes]
+    licence = info.license or "Not stated."
+    parts = [
+        f"---\n{header(corpus, title, language_of(name, settings), restricted)}\n---",
+        f"# {title}",
+        info.description.strip(),
+        f"Home page: {info.homepage}" if info.homepage else "",
+        "One row is one dialogue:",
+        bullets(f"`{column}`: {COLUMNS[column]}" for column in rows.column_names if column in COLUMNS),
+        "## Licence",
+        f"{licence}\n\n{WARNING}" if restricted else licence,
+        "## In numbers",
+        describe(corpus).markdown(),
+        "## How it was made",
+        f"By `data_scripts` of the package `precode`, corpus `{title}`{', with:' if made else '.'}",
+        bullets(made),
+        "## How to cite",
+        f"```bibtex\n{info.citation}\n```" if info.citation else "Nothing stated.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def header(corpus: datasets.DatasetDict, title: str, language: str | None, restricted: bool) -> DatasetCardData:
+    rows = next(iter(corpus.values()))
+    labelled = "labels" in rows.column_names
+    size = sum(map(len, corpus.values()))
+    files = [{"split": split, "path": f"data/{split}-*"} for split in corpus]
+    tags = ["conversation", *["emotion-recognition-in-conversations"] * labelled, *[NO_REDISTRIBUTION] * restricted]
+    data = DatasetCardData(
+        pretty_name=title,
+        language=language,
+        **licence_of(rows.info.license, rows.info.homepage),
+        task_categories=["text-classification" if labelled else "text-generation"],
+        task_ids=None if labelled else ["dialogue-modeling"],
+        tags=tags,
+        size_categories=[next((name for name, limit in SIZES.items() if size < limit), "100M<n<1B")],
+        configs=[{"config_name": "default", "data_files": files}],
+        **{INFO: {field: getattr(rows.info, field) or "" for field in INFO_FIELDS}},
+    )
+    DatasetInfosDict(default=datasets.DatasetInfo(features=rows.features)).to_dataset_card_data(data)
+    return data
+
+
+def language_of(name: str, settings: dict[str, Any]) -> str | None:
+    """That of a published corpus; one's own may be in any."""
+    return settings.get("language", "en") if name in CORPORA.keys() - {"custom"} else None
+
+
+def licence_of(licence: str, homepage: str = "") -> dict[str, str]:
+    """A licence as the header of a card has it."""
+    short = licence.lower().replace(" ", "-")
+    if not short or short in HUB_LICENCES:
+        return {"license": short or "unknown"}
+    link = {"license_link": homepage} if homepage else {}
+    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", short).strip("-"), **link}
+
+
+def corpus_facts(corpus: datasets.DatasetDict, name: str) -> dict[str, Any]:
+    """What the card of a model tells of a corpus that it learned from: source, licence, and what is in each split."""
+    info = next(iter(corpus.values())).info
+    splits = {}
+    for split, rows in corpus.items():
+        columns = [column for column in ("utterances", "labels") if column in rows.column_names]
+        utterances, labels = 0, Counter()
+        for batch in rows.select_columns(columns).with_format("arrow").iter(10_000):
+            utterances += len(batch["utterances"].combine_chunks().flatten())
+            if "labels" in columns:
+                labels.update(batch["labels"].combine_chunks().flatten().to_pylist())
+        splits[split] = {"dialogues": len(rows), "utterances": utterances}
+        if labels:
+            names = rows.features["labels"].feature.names
+            splits[split]["labels"] = {label: labels[number] for number, label in enumerate(names)}
+    return {
+        "licence": info.license or "",
+        "homepage": info.homepage or "",
+        "citation": (info.citation or "").strip(),
+        "may_be_passed_on": not is_restricted(name, info.license),
+        "splits": splits,
+    }
+
+
+def is_restricted(corpus: str | Path, licence: str = "") -> bool:
+    """Whether a corpus, by its name, by the folder that it was exported to, or by its licence, which it keeps where it
+    is saved and loaded under another name, may not be passed on."""
+    card = Path(corpus, "README.md")
+    tagged = card.is_file() and NO_REDISTRIBUTION in (DatasetCard.load(card).data.tags or [])
+    restricted = {name: builder.LICENSE for name, builder in CORPORA.items() if not builder.REDISTRIBUTABLE}
+    return tagged or str(corpus) in restricted or licence in restricted.values()
+
+
+def built_with(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Every option of a corpus with the value that it had."""
+    if name not in CORPORA:
+        return options
+    config = CORPORA[name].BUILDER_CONFIG_CLASS(**options)
+    common = {field.name for field in fields(datasets.BuilderConfig)}
+    return {field.name: getattr(config, field.name) for field in fields(config) if field.name not in common}
+
+
+def bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"* {line}" for line in lines)

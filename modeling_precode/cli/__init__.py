@@ -1,0 +1,1 @@
+"""The command `precode`, and what it prints and writes."""

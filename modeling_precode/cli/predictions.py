@@ -1,0 +1,104 @@
+"""Labelled dialogues as a table for a terminal, JSON Lines, CSV or a web page: each in pieces, as they come."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from data_scripts.building.dialogues import Dialogue
+
+from .page import page
+
+# A dialogue as it was read, and its turns as the pipeline gives them.
+Labelled = Iterable[tuple[Dialogue, list[dict]]]
+WIDEST_SPEAKER = 20
+
+
+def as_table(
+    labelled: Labelled, labels: Sequence[str], name: str, model: str, is_terminal: bool = False
+) -> Iterator[str]:
+    """Label, probability, speaker and text of an utterance a line, text folded to the width of a terminal."""
+    for number, (dialogue, turns) in enumerate(labelled):
+        yield "\n" * bool(number) + f"Dialogue {printable(dialogue.dialogue_id)}\n"
+        speaker_width = max((len(shown_speaker(turn)) for turn in turns), default=0)
+        for turn in turns:
+            yield as_line(turn, labels, speaker_width, is_terminal)
+
+
+def as_line(turn: dict, labels: Sequence[str], speaker_width: int = 0, is_terminal: bool = False) -> str:
+    """An utterance of the table."""
+    label, label_width = printable(turn["label"]), max(map(len, labels), default=0)
+    head = f"  {label:<{label_width}} {turn['score']:4.0%}  "
+    speaker = shown_speaker(turn)
+    head += f"{speaker:<{speaker_width}}  " if speaker or speaker_width else ""
+    text, indent = printable(turn["text"]), "\n" + " " * len(head)
+    folded = textwrap.wrap(text, max(shutil.get_terminal_size().columns - len(head), 20)) if is_terminal else [text]
+    head = bold(head, label) if is_terminal and "NO_COLOR" not in os.environ else head
+    line = head + indent.join(folded) + "\n"
+    if "distribution" in turn:
+        likely = sorted(turn["distribution"].items(), key=lambda pair: -pair[1])
+        line += " " * (label_width + 9) + "  ".join(f"{printable(name)} {share:.0%}" for name, share in likely) + "\n"
+    return line
+
+
+def shown_speaker(turn: dict) -> str:
+    return printable(turn.get("speaker", ""))[:WIDEST_SPEAKER]
+
+
+def bold(head: str, label: str) -> str:
+    return head.replace(label, f"\033[1m{label}\033[0m", 1)
+
+
+def printable(text: str) -> str:
+    """Without what could move the cursor, or do worse to a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def as_json_lines(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+    """A dialogue a line, in the form of the corpus `custom` with `predictions` and `scores` beside it."""
+    for dialogue, turns in labelled:
+        row = {
+            "dialogue_id": dialogue.dialogue_id,
+            "utterances": [turn["text"] for turn in turns],
+            "speakers": [turn.get("speaker", "") for turn in turns],
+        }
+        if any(utterance.label for utterance in dialogue.utterances):
+            row["labels"] = [utterance.label for utterance in dialogue.utterances]
+        row |= {"predictions": [turn["label"] for turn in turns], "scores": [turn["score"] for turn in turns]}
+        if turns and "distribution" in turns[0]:
+            row["distributions"] = [turn["distribution"] for turn in turns]
+        yield json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def as_csv(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+    """An utterance a row under a header; with distributions, a column for each label."""
+    buffer = io.StringIO()
+    # Text is quoted, as Python leaves out quotes that a lone carriage return needs.
+    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    for number, (dialogue, turns) in enumerate(labelled):
+        if not number:
+            more = labels if turns and "distribution" in turns[0] else ()
+            header = ["dialogue_id", "speaker", "text", "label", "prediction", "score"]
+            writer.writerow([*header, *(f"probability of {label}" for label in more)])
+        for utterance, turn in zip(dialogue.utterances, turns, strict=True):
+            said = [dialogue.dialogue_id, turn.get("speaker", ""), turn["text"], utterance.label or ""]
+            shares = turn.get("distribution", {}).values()
+            writer.writerow([*said, turn["label"], *(round(share, 6) for share in (turn["score"], *shares))])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def as_page(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+    return page(name, model, labels, ((dialogue.dialogue_id, turns) for dialogue, turns in labelled))
+
+
+WRITERS: dict[str, Callable[[Labelled, Sequence[str], str, str], Iterator[str]]] = {
+    "table": as_table,
+    "jsonl": as_json_lines,
+    "csv": as_csv,
+    "html": as_page,
+}

@@ -1,0 +1,1 @@
+"""Files of other kinds: the original implementation's in, other formats out."""

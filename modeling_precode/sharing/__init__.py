@@ -1,0 +1,1 @@
+"""A checkpoint shared: its model card and its push to the Hub."""

@@ -1,0 +1,81 @@
+"""What a resumed run must share with the run that it continues: settings, data, vocabulary and starting weights."""
+
+import json
+from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import Dataset
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
+
+from data_scripts.tools.whole_files import digest, read_json, write_json
+
+# In a folder of its own, which a push to the Hub leaves out.
+FINGERPRINT = ".run/fingerprint.json"
+
+
+def write_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
+    (folder / FINGERPRINT).parent.mkdir(parents=True, exist_ok=True)
+    write_json(folder / FINGERPRINT, fingerprint)
+
+
+def check_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
+    """ValueError where the run that began in this folder, or saved it, differs from this one, with what differs."""
+    if not (folder / FINGERPRINT).is_file():
+        return
+    saved, current = read_json(folder / FINGERPRINT), json.loads(json.dumps(fingerprint))
+    differences = [
+        f"{name} is {current.get(name)!r} and was {saved.get(name)!r}"
+        for name in dict.fromkeys([*saved, *current])
+        if saved.get(name) != current.get(name)
+    ]
+    if differences:
+        raise ValueError(
+            f"--resume_from_checkpoint: {folder} is of another run: {'; '.join(differences)}. Give what it was, or "
+            "begin in another --output_dir"
+        )
+
+
+def dataset_digest(dataset: Dataset) -> str:
+    """A digest of the texts and whole numbers in a dataset's columns, whatever files or chunks they lie in."""
+    streams: dict[str, Any] = {}
+
+    def add(name: str, data: Any) -> None:
+        streams.setdefault(name, blake2b(digest_size=8)).update(data)
+
+    def feed(array: pa.Array, name: str) -> None:
+        if pa.types.is_list(array.type):
+            feed(array.value_lengths(), f"{name} lengths")
+            feed(array.flatten(), f"{name} items")
+        elif pa.types.is_integer(array.type):
+            add(name, array.to_numpy(zero_copy_only=False).astype("<i8"))
+        elif pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+            add(name, "".join(f"{text}\0" for text in array.to_pylist()).encode())
+
+    size = 10_000
+    batches = dataset.with_format("arrow").iter(size)
+    for rows in tqdm(batches, "comparing", -(-len(dataset) // size), leave=False, disable=None):
+        for name in rows.column_names:
+            feed(rows[name].combine_chunks(), name)
+    return text_digest(f"{name} {stream.hexdigest()}" for name, stream in sorted(streams.items()))
+
+
+def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
+    words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    return text_digest(word for word, _ in words)
+
+
+def start_digest(checkpoint: str) -> str:
+    """Of a checkpoint to start from, where it is a folder: its name says nothing about its weights."""
+    weights = Path(checkpoint) / "model.safetensors"
+    return digest(weights) if weights.is_file() else checkpoint
+
+
+def text_digest(texts: Iterable[str]) -> str:
+    total = blake2b(digest_size=8)
+    for text in texts:
+        total.update(text.encode() + b"\0")
+    return total.hexdigest()

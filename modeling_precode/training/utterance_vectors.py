@@ -1,0 +1,148 @@
+"""The vectors that a frozen text encoder gives the utterances of a corpus, computed once and kept on the disk."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import torch
+import transformers
+from filelock import FileLock
+from tqdm import tqdm
+
+from ..modeling_precode import PreCodePreTrainedModel
+from ..steps import Steps
+from ..text_encoder import TextUtteranceEncoder
+from ..version import __version__
+from .encoded_dialogues import EncodedDialogues
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("input_ids", "negative_input_ids")
+VECTOR_TYPES = ("float32", "float16")
+# What a text encoder's configuration says of where it came from, and not of what it computes.
+NO_SETTINGS = ("_name_or_path", "architectures", "dtype", "transformers_version", "id2label", "label2id")
+# Utterances that are computed and written together.
+WINDOW = 4096
+
+
+class UtteranceVectors:
+    """A row (h,) for every distinct utterance of a corpus: the text encoder's pooled states.
+
+    The rows are a memory-mapped file in the cache of `datasets`, named by a digest of the encoder's weights and
+    settings, of the pooling, of the types of numbers, of the utterances' token ids, and of the versions of the code.
+    It is computed where there is none, and appears when it is whole. What was cut short is gone on with, and of two
+    processes that want the same file one computes it and the other waits.
+
+    Args:
+        splits: encoded dialogues by the name of the split, with the columns `input_ids` and, where the corpus
+            publishes negatives, `negative_input_ids`.
+        model: with a frozen text encoder, on the device that is to compute.
+        dtype: of the numbers, `"float32"` or `"float16"`.
+        bf16: compute them with the matrix products of bfloat16, as a model that is trained so would.
+
+    Raises:
+        ValueError: the model's text encoder is not frozen.
+    """
+
+    def __init__(
+        self,
+        splits: Mapping[str, datasets.Dataset],
+        model: PreCodePreTrainedModel,
+        dtype: str = "float32",
+        bf16: bool = False,
+    ):
+        if not model.config.freeze_text_encoder:
+            raise ValueError("`freeze_text_encoder` is False: the vectors of an encoder that is trained do not last")
+        encoder = model.base_model.utterance_encoder
+        # Sorted, so that those which are computed together are of like length.
+        distinct = sorted({_key(ids): ids for ids in _utterances(splits)}.items(), key=lambda pair: len(pair[1]))
+        self.row_of_utterance = {key: row for row, (key, _) in enumerate(distinct)}
+        utterances = [ids for _, ids in distinct]
+        name = _digest(encoder, [dtype, "bf16"] if bf16 else [dtype], utterances)
+        path = Path(datasets.config.HF_DATASETS_CACHE) / "precode_utterance_vectors" / f"{name}.{dtype}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if path.is_file():
+                logger.info(f"{len(utterances):,} vectors of utterances from {path}")
+            else:
+                with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+                    _write(path, encoder, dtype, utterances)
+        self.rows = np.memmap(path, dtype, "r", shape=(len(utterances), encoder.projection.in_features))
+
+    def dialogues(self, split: datasets.Dataset) -> datasets.Dataset:
+        """The same dialogues with an utterance's row in place of its token ids, as if it were the only one."""
+        for name in (name for name in COLUMNS if name in split.column_names):
+            rows = EncodedDialogues(split, name)
+            numbers = [self.row_of_utterance[_key(ids)] for row in rows for ids in row["input_ids"]]
+            utterances = pa.ListArray.from_arrays(
+                np.arange(len(numbers) + 1, dtype=np.int32), pa.array(numbers, pa.int32())
+            )
+            ends = np.cumsum([0, *rows.sizes()[0]], dtype=np.int32)
+            split = split.remove_columns(name).add_column(name, pa.ListArray.from_arrays(ends, utterances))
+        return split
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        return self.rows[rows]
+
+
+def _utterances(splits: Mapping[str, datasets.Dataset]) -> Iterator[np.ndarray]:
+    """The token ids of every utterance of every split."""
+    for split in splits.values():
+        for name in COLUMNS:
+            if name in split.column_names:
+                for row in EncodedDialogues(split, name):
+                    yield from row["input_ids"]
+
+
+def _key(ids: np.ndarray) -> bytes:
+    """Equal for equal token ids; `datasets` keeps those of different columns in different types."""
+    return ids.astype("<i4").tobytes()
+
+
+def _digest(encoder: TextUtteranceEncoder, types: list[str], utterances: list[np.ndarray]) -> str:
+    total = blake2b(digest_size=16)
+    settings = {name: value for name, value in encoder.encoder.config.to_dict().items() if name not in NO_SETTINGS}
+    about = [settings, encoder.pooling, *types, transformers.__version__, __version__]
+    total.update(json.dumps(about, sort_keys=True, default=str).encode())
+    for name, weight in encoder.encoder.state_dict().items():
+        total.update(name.encode())
+        total.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    for ids in utterances:
+        total.update(len(ids).to_bytes(4, "little"))
+        total.update(_key(ids))
+    return total.hexdigest()
+
+
+@torch.no_grad()
+def _write(path: Path, encoder: TextUtteranceEncoder, dtype: str, utterances: list[np.ndarray]) -> None:
+    """Compute the vectors into a file that appears when it is whole, on from where one was cut short."""
+    partial = path.with_name(f"{path.name}.partial")
+    window_size = WINDOW * encoder.projection.in_features * np.dtype(dtype).itemsize
+    training = encoder.training
+    encoder.eval()
+    try:
+        with open(partial, "ab") as file:
+            # The last window may not have come to the disk.
+            done = max(file.tell() // window_size - 1, 0)
+            file.truncate(done * window_size)
+            for start in tqdm(range(done * WINDOW, len(utterances), WINDOW), "encoding", leave=False, disable=None):
+                vectors = _pooled(encoder, utterances[start : start + WINDOW])
+                file.write(vectors.astype(dtype).tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        encoder.train(training)
+    logger.info(f"{len(utterances):,} vectors of utterances computed into {path}")
+
+
+def _pooled(encoder: TextUtteranceEncoder, utterances: list[np.ndarray]) -> np.ndarray:
+    device = encoder.projection.weight.device
+    tokens = torch.from_numpy(np.concatenate(utterances).astype(np.int64)).to(device)
+    return encoder.pooled(tokens, Steps.of([len(ids) for ids in utterances]).to(device)).float().cpu().numpy()
