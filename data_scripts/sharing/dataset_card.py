@@ -11,8 +11,8 @@ import datasets
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard, DatasetCardData
 
-from ..inspection.description import describe
 from .. import CORPORA, INFO, INFO_FIELDS
+from ..inspection.description import describe
 
 NO_REDISTRIBUTION = "no-redistribution"  # the tag that says so in a card
 # Those of the Hub's licences that corpora have.
