@@ -12,7 +12,7 @@ from pathlib import Path
 
 from transformers import pipeline
 
-from modeling_precode.training.arguments import start_output
+from modeling_precode.cli.console import start_output
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINTS = Path("checkpoints/quickstart")

@@ -36,8 +36,10 @@ import run_finetune  # noqa: E402
 import run_pretrain  # noqa: E402
 from data_scripts.tools.console import one_line_errors  # noqa: E402
 from modeling_precode.training.checkpoints import checkpoints  # noqa: E402
-from modeling_precode.training.finetuning import DialogueTrainer  # noqa: E402
-from modeling_precode.training.pretraining import STATE, Evaluation, Pretraining  # noqa: E402
+from modeling_precode.training.finetuning import UtteranceClassificationTrainer  # noqa: E402
+from modeling_precode.training.finetuning_checkpoints import CheckpointCallback  # noqa: E402
+from modeling_precode.training.pretraining_loop import STATE, PretrainingLoop  # noqa: E402
+from modeling_precode.training.recall import RecallEvaluation  # noqa: E402
 
 PHASES = ("step", "evaluation", "checkpoint")
 SMALL = "--corpus custom --hidden_size 8 --word_vector_size 8 --dropout 0.2 --learning_rate 0.01"
@@ -98,10 +100,15 @@ class Run:
                 address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
                 os.environ.update({name: str(value) for name, value in {**rank, **address}.items()})
             if process == 0:
-                Evaluation.__call__ = mark(Evaluation.__call__, "evaluation", self.marks)
-                DialogueTrainer.evaluation_loop = mark(DialogueTrainer.evaluation_loop, "evaluation", self.marks)
-                Pretraining.save = mark(Pretraining.save, "checkpoint", self.marks)
-                DialogueTrainer.write_checkpoint = mark(DialogueTrainer.write_checkpoint, "checkpoint", self.marks)
+                RecallEvaluation.__call__ = mark(RecallEvaluation.__call__, "evaluation", self.marks)
+                UtteranceClassificationTrainer.evaluation_loop = mark(
+                    UtteranceClassificationTrainer.evaluation_loop, "evaluation", self.marks
+                )
+                PretrainingLoop.save = mark(PretrainingLoop.save, "checkpoint", self.marks)
+                UtteranceClassificationTrainer.save_model = mark(
+                    UtteranceClassificationTrainer.save_model, "checkpoint", self.marks
+                )
+                CheckpointCallback.on_save = mark(CheckpointCallback.on_save, "checkpoint", self.marks)
             with one_line_errors():
                 script.main()
             code = 0

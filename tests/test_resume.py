@@ -23,9 +23,10 @@ import run_pretrain
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 from modeling_precode.training.batches import DialogueBatches
 from modeling_precode.training.checkpoints import check_whole, checkpoints, newest_checkpoint
-from modeling_precode.training.finetuning import DialogueTrainer
+from modeling_precode.training.finetuning import UtteranceClassificationTrainer
+from modeling_precode.training.finetuning_checkpoints import CheckpointCallback
 from modeling_precode.training.interruption import Interruption
-from modeling_precode.training.pretraining import STATE, Pretraining
+from modeling_precode.training.pretraining_loop import STATE, PretrainingLoop
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "--corpus custom --hidden_size 8 --word_vector_size 8 --learning_rate 0.01"
@@ -101,7 +102,7 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(train, tmp_path, monk
     caplog.set_level("INFO")
     train(run_pretrain, tmp_path / "whole", PRETRAIN)
     with monkeypatch.context() as context, pytest.raises(SystemExit) as end:
-        signalled_at(context, Pretraining, "update", 11, number)
+        signalled_at(context, PretrainingLoop, "update", 11, number)
         train(run_pretrain, tmp_path / "stopped", PRETRAIN)
     assert end.value.code == status
     assert newest_checkpoint(tmp_path / "stopped").name == "checkpoint-11"
@@ -116,7 +117,7 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(train, tmp_path, monk
 def test_a_signal_in_an_evaluation_is_not_kept_waiting(train, tmp_path, monkeypatch):
     train(run_pretrain, tmp_path / "whole", PRETRAIN)
     with monkeypatch.context() as context, pytest.raises(SystemExit):
-        signalled_at(context, Pretraining, "evaluate", 2)
+        signalled_at(context, PretrainingLoop, "evaluate", 2)
         train(run_pretrain, tmp_path / "stopped", PRETRAIN)
     assert newest_checkpoint(tmp_path / "stopped").name == "checkpoint-12"
     train(run_pretrain, tmp_path / "stopped", f"{PRETRAIN} --resume_from_checkpoint latest")
@@ -129,7 +130,7 @@ def test_finetuning_goes_on_at_the_seed_and_the_step_where_it_was(train, tmp_pat
     caplog.set_level("INFO")
     train(run_finetune, tmp_path / "whole", FINETUNE)
     with monkeypatch.context() as context, pytest.raises(SystemExit) as end:
-        signalled_at(context, DialogueTrainer, "training_step", 18 + 14)
+        signalled_at(context, UtteranceClassificationTrainer, "training_step", 18 + 14)
         train(run_finetune, tmp_path / "stopped", FINETUNE)
     assert end.value.code == 143
     assert newest_checkpoint(tmp_path / "stopped" / "seed_2").name == "checkpoint-14"
@@ -156,7 +157,10 @@ def test_the_originals_recipe_goes_on_too(train, tmp_path, monkeypatch, script):
     }[script]
     settings = f"--recipe original --dropout 0.3 {settings}"
     train(script, tmp_path / "whole", settings)
-    owner, method = {run_pretrain: (Pretraining, "update"), run_finetune: (DialogueTrainer, "training_step")}[script]
+    owner, method = {
+        run_pretrain: (PretrainingLoop, "update"),
+        run_finetune: (UtteranceClassificationTrainer, "training_step"),
+    }[script]
     with monkeypatch.context() as context, pytest.raises(SystemExit):
         signalled_at(context, owner, method, 100)
         train(script, tmp_path / "stopped", settings)
@@ -199,7 +203,7 @@ def test_a_given_checkpoint_is_gone_on_from_in_a_new_folder_too(train, tmp_path)
 def test_a_signal_before_the_first_step_in_a_new_folder_leaves_a_checkpoint_there(train, tmp_path, monkeypatch):
     train(run_pretrain, tmp_path / "whole", f"{PRETRAIN} --save_total_limit 2")
     with monkeypatch.context() as context, pytest.raises(SystemExit):
-        signalled_at(context, Pretraining, "evaluate", 1)
+        signalled_at(context, PretrainingLoop, "evaluate", 1)
         train(run_pretrain, tmp_path / "new", f"{PRETRAIN} --resume_from_checkpoint {tmp_path}/whole/checkpoint-12")
     assert newest_checkpoint(tmp_path / "new").name == "checkpoint-12"
     train(run_pretrain, tmp_path / "new", f"{PRETRAIN} --resume_from_checkpoint latest")
@@ -311,11 +315,19 @@ def test_a_full_disk_is_an_error_that_leaves_the_last_checkpoint(train, tmp_path
         if len(written) == 2:
             filler.write_bytes(b"0" * (shutil.disk_usage(small_disk).free - 4096))
 
-    owner = {run_pretrain: Pretraining, run_finetune: DialogueTrainer}[script]
-    method = {run_pretrain: "save", run_finetune: "write_checkpoint"}[script]
-    original = getattr(owner, method)
+    save, on_save = PretrainingLoop.save, CheckpointCallback.on_save
     with pytest.MonkeyPatch.context() as context:
-        context.setattr(owner, method, lambda self, folder, **more: (original(self, folder, **more), fill(folder)))
+        context.setattr(
+            PretrainingLoop, "save", lambda self, folder, **more: (save(self, folder, **more), fill(folder))
+        )
+        context.setattr(
+            CheckpointCallback,
+            "on_save",
+            lambda self, args, state, control, **more: (
+                on_save(self, args, state, control, **more),
+                fill(Path(args.output_dir) / f"checkpoint-{state.global_step}"),
+            )[0],
+        )
         with pytest.raises(OSError, match="could not be written: .*Make room, and run the same command with --resume"):
             train(script, output, settings)
     checkpoint = newest_checkpoint(output if script is run_pretrain else output / "seed_1")

@@ -21,8 +21,8 @@ import run_finetune
 import run_pretrain
 from modeling_precode.cli.command import main
 from modeling_precode.training.arguments import load_config, load_tokenizer
-from modeling_precode.training.finetuning import DialogueTrainer
-from modeling_precode.training.pretraining import Pretraining
+from modeling_precode.training.finetuning import UtteranceClassificationTrainer
+from modeling_precode.training.pretraining_loop import PretrainingLoop
 
 TINY = "--corpus custom --learning_rate 0.01"
 NEW = "--text_encoder {encoder} --hidden_size 8 --dropout 0.1"
@@ -71,7 +71,7 @@ def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp
     settings = f"{PRETRAIN} --lr_scheduler_type constant {settings}"
     whole = train(run_pretrain, tmp_path / "whole", settings)
     with monkeypatch.context() as context, pytest.raises(SystemExit):
-        signalled_at(context, Pretraining, "update", 7)
+        signalled_at(context, PretrainingLoop, "update", 7)
         train(run_pretrain, tmp_path / "stopped", settings)
     stopped = train(run_pretrain, tmp_path / "stopped", f"{settings} --resume_from_checkpoint latest")
     assert_same_weights(whole, stopped)
@@ -90,7 +90,7 @@ def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp
     settings = f"--model {whole} --num_train_epochs 2 --checkpointing_steps 3 --speaker_prefix"
     first = train(run_finetune, tmp_path / "finetuned", settings)
     with monkeypatch.context() as context, pytest.raises(SystemExit):
-        signalled_at(context, DialogueTrainer, "training_step", 14)
+        signalled_at(context, UtteranceClassificationTrainer, "training_step", 14)
         train(run_finetune, tmp_path / "again", settings)
     again = train(run_finetune, tmp_path / "again", f"{settings} --resume_from_checkpoint latest")
     assert_same_weights(first, again)
@@ -107,9 +107,9 @@ def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp
 def test_the_recipe_of_the_original_starts_from_a_text_encoder(train, tmp_path, monkeypatch):
     """Though it trains word vectors, which there are none of; and its lowest learning rate is below every rate."""
     schedulers = []
-    create = DialogueTrainer.create_scheduler
+    create = UtteranceClassificationTrainer.create_scheduler
     monkeypatch.setattr(
-        DialogueTrainer,
+        UtteranceClassificationTrainer,
         "create_scheduler",
         lambda *args, **named: schedulers.append(create(*args, **named)) or schedulers[-1],
     )

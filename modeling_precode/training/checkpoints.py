@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 
-from data_scripts.tools.whole_files import digest, disk_is_full, read_json, whole_folder, write_json
+from data_scripts.tools.whole_files import digest, disk_is_full, read_json, sync, whole_folder, write_json
 
 from .fingerprint import write_fingerprint
 
@@ -34,11 +34,30 @@ def whole_checkpoint(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: something could not be written. Nothing of it is left, and an earlier `folder` is as it was.
     """
+    with clear_write_errors(folder), whole_folder(folder) as staging:
+        yield staging
+        write_manifest(staging)
+
+
+def finish_checkpoint(folder: Path) -> None:
+    """Bring a checkpoint that `Trainer` wrote to the disk, and make it count by its manifest."""
+    with clear_write_errors(folder):
+        for path in folder.rglob("*"):
+            sync(path)
+        write_manifest(folder)
+        sync(folder)
+
+
+def write_manifest(folder: Path) -> None:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST]
+    write_json(folder / MANIFEST, {str(path.relative_to(folder)): digest(path) for path in files})
+
+
+@contextmanager
+def clear_write_errors(folder: Path) -> Iterator[None]:
+    """Say in one line why a checkpoint could not be written, and what to do."""
     try:
-        with whole_folder(folder) as staging:
-            yield staging
-            files = [path for path in sorted(staging.rglob("*")) if path.is_file()]
-            write_json(staging / MANIFEST, {str(path.relative_to(staging)): digest(path) for path in files})
+        yield
     # The writers of PyTorch and safetensors have errors of their own for a full disk.
     except (OSError, RuntimeError, SafetensorError) as error:
         full = disk_is_full(error, folder.parent)
@@ -113,8 +132,10 @@ def begin_run(output_dir: Path, fingerprint: dict[str, Any], resuming: bool) -> 
     for folder in (output_dir, *output_dir.glob("seed_*")):
         for path in folder.glob(".*.partial"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for _, checkpoint in checkpoints(folder):
+            if not resuming or not (checkpoint / MANIFEST).is_file():
+                remove_checkpoint(checkpoint)
         if not resuming:
-            remove_checkpoints(folder)
             (folder / "results.json").unlink(missing_ok=True)
     write_fingerprint(output_dir, fingerprint)
 

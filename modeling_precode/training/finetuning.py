@@ -1,70 +1,160 @@
-"""`Trainer` for dialogues: batches that do not depend on the number of processes, and checkpoints that are whole."""
+"""`UtteranceClassificationTrainer`: a `transformers.Trainer` that fine-tunes a model to label every utterance."""
 
 import logging
 import math
+import shutil
 import time
-from contextlib import nullcontext
+from collections import Counter
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate.utils import gather_object
+from accelerate.utils import gather_object, send_to_device
+from datasets import Dataset, DatasetDict
+from safetensors.torch import load_file
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
-from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainerCallback
+from transformers import (
+    EarlyStoppingCallback,
+    EvalPrediction,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+)
 from transformers.trainer_callback import TrainerState
-from transformers.trainer_utils import EvalLoopOutput
+from transformers.trainer_utils import EvalLoopOutput, PredictionOutput, TrainOutput
 
-from data_scripts.tools.whole_files import partial_path, read_json, write_json
+from data_scripts import label_names
+from data_scripts.tools.whole_files import read_json, replaced_files, write_json
 
-from ..data_collator import IGNORED_LABEL
+from ..data_collator import IGNORED_LABEL, PreCodeDataCollator
+from ..evaluation.calibration import calibrate
+from ..evaluation.metrics import ERCScores
+from ..modeling_precode import PreCodeForUtteranceClassification
+from ..sharing.model_card import write_model_card
+from ..sharing.push import push_checkpoint
+from ..tokenization_precode import encode_dialogues
 from .batches import DialogueBatches, DialogueLoader, WholeBatches
-from .checkpoints import remove_old_checkpoints, whole_checkpoint
+from .checkpoints import MANIFEST, begin_run, clear_write_errors, find_checkpoint
+from .class_weights import focused_class_weights
 from .encoded_dialogues import INPUTS, EncodedDialogues
-from .interruption import Interruption, raise_nonfinite
-from .memory import memory_use
+from .finetuning_arguments import UtteranceClassificationArguments
+from .finetuning_checkpoints import (
+    RESULTS,
+    STATE,
+    TRAINING,
+    CheckpointCallback,
+    FiniteGradients,
+    OriginalProcedure,
+    stop_at_nonfinite,
+)
+from .fingerprint import check_fingerprint, dataset_digest
+from .interruption import Interruption
+from .memory import keep_freed_memory, memory_use
 from .optimization import floors, parameter_groups
 from .original_recipe import OriginalBatches, OriginalOrder
+from .progress import ProgressLines
+from .run_origin import RunOrigin
+from .starting import check_gradient_checkpointing, check_text_encoder_options, with_vectors
 
 logger = logging.getLogger(__name__)
 
-LOSSES, STATE = "losses.json", "trainer_state.json"
 
+class UtteranceClassificationTrainer(Trainer):
+    """Fine-tunes a model to label every utterance of a dialogue, or trains it from scratch (paper, section 3.4).
 
-class DialogueTrainer(Trainer):
-    """Trains on the same batches on any number of processes, scores them the same, and goes on from a checkpoint as
+    It trains on the same batches on any number of processes, scores them the same, and continues from a checkpoint as
     if it had never stopped.
 
+    ```python
+    corpus = load_corpus("meld", "MELD")
+    tokenizer = AutoTokenizer.from_pretrained("pretrained")
+    model = PreCodeForUtteranceClassification.from_pretrained("pretrained", **label_settings(corpus))
+    args = UtteranceClassificationArguments(output_dir="meld")
+    trainer = UtteranceClassificationTrainer(model, args, corpus["train"], corpus["validation"], tokenizer)
+    trainer.train()
+    trainer.calibrate()
+    trainer.save_model()
+    ```
+
     Args:
-        interruption: makes it save a checkpoint and exit.
-        checkpointing_steps: save a checkpoint every so many steps, besides those of the save strategy.
-        save_total_limit: keep so many checkpoints, and the best one.
-        original_order: take the dialogues in the order of the original implementation.
-        text_encoder_learning_rate, layer_decay: of a trained text encoder, as in [`parameter_groups`].
+        model: to train, with one output per label of the corpus.
+        args: the settings. Only `seed` counts of the seeds; `run_finetune.py` runs several.
+        train_dataset: dialogues, as `load_corpus` gives them. A row has `utterances`, a list of strings, and `labels`,
+            a list of `ClassLabel`s, -1 for an utterance without a label.
+        eval_dataset: the dialogues that choose the checkpoint, of the same form.
+        processing_class: the tokenizer.
+        test_dataset: the dialogues that are scored once at the end, of the same form.
+        callbacks: further callbacks of transformers.
+        origin: where the corpus and the model come from, for the card and for the check of a resumed run.
+        interruption: notes signals; a new one when not given.
+
+    Raises:
+        ValueError: a corpus without labels, labels that the model does not have, settings that do not fit the model.
     """
 
     def __init__(
         self,
-        *,
-        interruption: Interruption,
-        checkpointing_steps: int | None,
-        save_total_limit: int | None,
-        original_order: bool,
-        text_encoder_learning_rate: float | None = None,
-        layer_decay: float | None = None,
-        **kwargs: Any,
+        model: PreCodeForUtteranceClassification,
+        args: UtteranceClassificationArguments,
+        train_dataset: Dataset,
+        eval_dataset: Dataset,
+        processing_class: PreTrainedTokenizerBase,
+        test_dataset: Dataset | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+        origin: RunOrigin | None = None,
+        interruption: Interruption | None = None,
     ):
-        super().__init__(**kwargs)
-        self.interruption = interruption
-        self.checkpointing_steps = checkpointing_steps
-        self.save_total_limit = save_total_limit
-        self.rates = (text_encoder_learning_rate, layer_decay)
-        self.folder = Path(self.args.output_dir)
+        splits = {"train": train_dataset, "validation": eval_dataset, "test": test_dataset}
+        self.corpus = DatasetDict({name: rows for name, rows in splits.items() if rows is not None})
+        self.names = check_labels(self.corpus, args)
+        check_model_labels(model, self.names)
+        check_text_encoder_options(args, model)
+        check_gradient_checkpointing(model, args.gradient_checkpointing)
+        model.config.class_weights = class_weights(self.corpus, self.names, args)
+        self.metric = ERCScores()
+        self.settings, self.origin = args, origin or RunOrigin()
+        self.scores: dict[str, dict[str, Any]] = {}
+        self.calibration: dict[str, Any] | None = None
+        self.predictions: dict[str, PredictionOutput] = {}
+        settings = {"tokenizer": processing_class, "speaker_prefix": model.config.speaker_prefix}
+        with args.main_process_first():
+            encoded = self.corpus.map(encode_dialogues, batched=True, fn_kwargs=settings, desc="tokenizing")
+            self.encoded, vectors = with_vectors(encoded, model.to(args.device), args.vector_type, args.bf16)
+        super().__init__(
+            model=model,
+            args=_for_trainer(args),
+            data_collator=PreCodeDataCollator(processing_class.pad_token_id, with_layout=True, vectors=vectors),
+            train_dataset=self.encoded["train"],
+            eval_dataset=self.encoded["validation"],
+            processing_class=processing_class,
+            compute_metrics=lambda prediction: score_values(self.score(prediction)),
+            callbacks=self._callbacks(args, callbacks),
+        )
+        self.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
+        self.interruption = interruption or Interruption()
+        self.save_total_limit = args.save_total_limit
+        self._prepare_batches()
+
+    def _callbacks(
+        self, args: UtteranceClassificationArguments, callbacks: list[TrainerCallback] | None
+    ) -> list[TrainerCallback]:
+        original = [OriginalProcedure(args.max_grad_norm)] if args.recipe == "original" else []
+        progress = [MinuteLines() if args.disable_tqdm else Bar()]
+        stopping = [EarlyStoppingCallback(args.patience), LogLine(args.metric_for_best_model)]
+        own = [FiniteGradients(self), *original, *stopping, *progress]
+        return [*own, *(callbacks or []), CheckpointCallback(self)]
+
+    def _prepare_batches(self) -> None:
         num_utterances, num_tokens = EncodedDialogues(self.train_dataset).sizes()
         self.num_utterances = int(num_utterances.sum())
         batch_size = self.args.per_device_train_batch_size * self.args.world_size
-        if original_order:
+        if self.settings.recipe == "original":
             self.batches = OriginalBatches(OriginalOrder(len(self.train_dataset), self.args.seed), batch_size)
         else:
             place = (self.args.process_index, self.args.world_size)
@@ -73,21 +163,29 @@ class DialogueTrainer(Trainer):
         self.losses, self.logged = 0.0, 0
         # This process's share of the batches of the step.
         self.step_batches: list[dict[str, Any]] = []
-        self.dialogue_ids: list[str] = self.train_dataset["dialogue_id"]
-        self.staging: Path | None = None
-        self.add_callback(_Keeper(self))
+        ids = self.train_dataset["dialogue_id"] if "dialogue_id" in self.train_dataset.column_names else None
+        self.dialogue_ids = ids or [str(number) for number in range(len(self.train_dataset))]
+
+    # ---- What `Trainer` is made of
 
     def create_optimizer(self, model: PreTrainedModel | None = None) -> torch.optim.Optimizer:
-        """`Trainer`'s, where a text encoder has learning rates of its own."""
-        optimizer = super().create_optimizer() if model is None else super().create_optimizer(model)
-        groups, optimizer.param_groups = optimizer.param_groups, []
-        for group in parameter_groups(self.model, self.args.learning_rate, *self.rates, groups):
-            optimizer.add_param_group(group)
-        return optimizer
+        """`Trainer`'s optimizer, where a text encoder has learning rates of its own."""
+        if self.optimizer is None:
+            decayed = set(self.get_decay_parameter_names(self.model))
+            groups: list[dict[str, Any]] = [
+                {"params": [], "weight_decay": self.args.weight_decay},
+                {"params": [], "weight_decay": 0.0},
+            ]
+            for name, parameter in self.model.named_parameters():
+                groups[name not in decayed]["params"].append(parameter)
+            rates = (self.args.learning_rate, self.settings.text_encoder_learning_rate, self.settings.layer_decay)
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            self.optimizer = kind(parameter_groups(self.model, *rates, groups), **options)
+        return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None):
-        """`Trainer`'s, of which `reduce_lr_on_plateau` takes a lower metric for a better one, and has one lowest
-        learning rate for all."""
+        """`Trainer`'s schedule, of which `reduce_lr_on_plateau` takes a lower metric for a better one, and has one
+        lowest learning rate for all."""
         if self.args.lr_scheduler_type == "reduce_lr_on_plateau":
             mode = "max" if self.args.greater_is_better else "min"
             self.args.lr_scheduler_kwargs = {"mode": mode, **(self.args.lr_scheduler_kwargs or {})}
@@ -100,15 +198,30 @@ class DialogueTrainer(Trainer):
         columns = [name for name in (*INPUTS, "labels") if name in self.train_dataset.column_names]
         return DialogueLoader(self.train_dataset.select_columns(columns), self.batches, **self.loading())
 
-    def get_eval_dataloader(self, eval_dataset=None) -> DataLoader:
+    def get_eval_dataloader(self, eval_dataset: Dataset | str | None = None) -> DataLoader:
         return self.get_test_dataloader(self.eval_dataset if eval_dataset is None else eval_dataset)
 
-    def get_test_dataloader(self, test_dataset) -> DataLoader:
+    def get_test_dataloader(self, test_dataset: Dataset) -> DataLoader:
+        test_dataset, collator = self._encoded(test_dataset)
         columns = [name for name in (*INPUTS, "labels") if name in test_dataset.column_names]
         place = (self.args.process_index, self.args.world_size)
         batches = WholeBatches(len(test_dataset), self.args.per_device_eval_batch_size, *place)
         dialogues = test_dataset.select_columns(columns)
-        return DataLoader(dialogues, batch_sampler=batches, generator=torch.Generator(), **self.loading())
+        loading = {**self.loading(), "collate_fn": collator}
+        return DataLoader(dialogues, batch_sampler=batches, generator=torch.Generator(), **loading)
+
+    def _encoded(self, dialogues: Dataset) -> tuple[Dataset, PreCodeDataCollator]:
+        """Dialogues as the model reads them: one of the splits, or others of the same form."""
+        for name, rows in self.corpus.items():
+            if dialogues is rows:
+                return self.encoded[name], self.data_collator
+        if "input_ids" in dialogues.column_names:
+            return dialogues, self.data_collator
+        settings = {"tokenizer": self.processing_class, "speaker_prefix": self.model.config.speaker_prefix}
+        encoded = DatasetDict({"test": dialogues.map(encode_dialogues, batched=True, fn_kwargs=settings)})
+        rows, vectors = with_vectors(encoded, self.model, self.settings.vector_type, self.args.bf16)
+        pad_token_id = self.processing_class.pad_token_id
+        return rows["test"], PreCodeDataCollator(pad_token_id, with_layout=True, vectors=vectors)
 
     def loading(self) -> dict[str, Any]:
         """The settings of the loaders."""
@@ -124,11 +237,13 @@ class DialogueTrainer(Trainer):
         self.model.eval()
         rows, loss = [], 0.0
         for batch in dataloader:
+            labels = batch.get("labels", torch.full(batch["attention_mask"].shape[:2], IGNORED_LABEL))
             # Not `prediction_step`, which waits for the other processes, and they may have a batch less.
             with torch.no_grad():
-                output = self.model(**self._prepare_inputs(batch))
-            loss += float(output.loss) * int((batch["labels"] != IGNORED_LABEL).sum())
-            rows.append((output.logits.float().cpu().numpy(), batch["labels"].numpy()))
+                output = self.model(**send_to_device(batch, self.args.device))
+            if output.loss is not None:
+                loss += float(output.loss) * int((labels != IGNORED_LABEL).sum())
+            rows.append((output.logits.float().cpu().numpy(), labels.numpy()))
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
         gathered = gather_object([(rows, loss)])
         batches = [
@@ -138,8 +253,10 @@ class DialogueTrainer(Trainer):
             if i < len(shares)
         ]
         logits, labels = (_stack([batch[part] for batch in batches]) for part in (0, 1))
-        metrics = dict(self.compute_metrics(EvalPrediction(predictions=logits, label_ids=labels)))
-        metrics["loss"] = sum(share for _, share in gathered) / max(int((labels != IGNORED_LABEL).sum()), 1)
+        count, metrics = int((labels != IGNORED_LABEL).sum()), {}
+        if count:
+            metrics = dict(self.compute_metrics(EvalPrediction(predictions=logits, label_ids=labels)))
+            metrics["loss"] = sum(share for _, share in gathered) / count
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
         return EvalLoopOutput(predictions=logits, label_ids=labels, metrics=metrics, num_samples=len(labels))
 
@@ -148,16 +265,9 @@ class DialogueTrainer(Trainer):
         loss = super().training_step(model, inputs, num_items_in_batch)
         value = float(self.accelerator.reduce(loss, "mean"))
         if not math.isfinite(value):
-            self.stop_at_nonfinite(f"the loss is {value}")
+            stop_at_nonfinite(self, f"the loss is {value}")
         self.losses += value
         return loss
-
-    def _get_grad_norm(self, model, grad_norm=None) -> torch.Tensor:
-        norm = super()._get_grad_norm(model, grad_norm)
-        # Scaled gradients of float16 may overflow: that step is not taken, and the scale goes down.
-        if self.accelerator.scaler is None and not math.isfinite(norm):
-            self.stop_at_nonfinite(f"the gradient is {float(norm)}")
-        return norm
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
@@ -171,102 +281,269 @@ class DialogueTrainer(Trainer):
             logs["seconds_to_the_end"] = seconds / (self.state.global_step - self.first_step) * left
         super().log(logs, start_time)
 
-    def _get_output_dir(self, trial) -> str:
-        return str(self.staging or self.folder)
+    # ---- What a person calls
 
-    def _save_checkpoint(self, model, trial) -> None:
-        """`Trainer`'s checkpoint, which is there when it is whole, and only then takes the place of an older one."""
-        step = self.state.global_step
-        self.write_checkpoint(self.folder / f"checkpoint-{step}")
-        if self.args.should_save:
-            best = self.state.best_model_checkpoint
-            remove_old_checkpoints(self.folder, self.save_total_limit, step, keep=Path(best) if best else None)
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> TrainOutput:
+        """Train, and end with the model that did best on the validation split.
 
-    def write_checkpoint(self, folder: Path, **more: Any) -> None:
-        """Write a folder with everything that is needed to go on, and files `NAME.pt` with more."""
-        main = self.args.should_save
-        with whole_checkpoint(folder) if main else nullcontext(partial_path(folder)) as self.staging:
-            self.accelerator.wait_for_everyone()
-            super()._save_checkpoint(self.model, None)
-            self.accelerator.wait_for_everyone()
-            staging, self.staging = self.staging, None
-            self.find_best()
-            if main:
-                written = staging / f"checkpoint-{self.state.global_step}"
-                for path in written.iterdir():
-                    path.rename(staging / path.name)
-                written.rmdir()
-                self.state.save_to_json(str(staging / STATE))
-                write_json(staging / LOSSES, {"losses": self.losses, "logged": self.logged})
-                for name, value in more.items():
-                    torch.save(value, staging / f"{name}.pt")
+        Args:
+            resume_from_checkpoint: a folder `checkpoint-STEP`; `True` or `"latest"` for the newest one in the output
+                folder, or the beginning where there is none.
+            kwargs: as `Trainer.train` takes them.
+
+        Raises:
+            ValueError: a checkpoint of another run, or a loss that is not finite.
+            OSError: no such checkpoint, or one that cannot be written.
+        """
+        folder = Path(self.args.output_dir)
+        given = "latest" if resume_from_checkpoint in (True, "True", "true") else resume_from_checkpoint or None
+        checkpoint = find_checkpoint(given, folder)
+        fingerprint = self.fingerprint()
+        if given:
+            check_fingerprint(folder, fingerprint)
         self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            begin_run(folder, fingerprint, resuming=bool(given))
+        keep_freed_memory()
+        with self.interruption:
+            try:
+                return self._train_from(checkpoint, kwargs)
+            except Exception as error:
+                unfinished = folder / f"checkpoint-{self.state.global_step}"
+                if unfinished.is_dir() and not (unfinished / MANIFEST).is_file():
+                    shutil.rmtree(unfinished, ignore_errors=True)
+                    with clear_write_errors(unfinished):
+                        raise error
+                raise
 
-    def find_best(self) -> None:
-        """The best checkpoint is where it is now, and not where it was written or when the folder had another name."""
-        if self.state.best_global_step:
-            self.state.best_model_checkpoint = str(self.folder / f"checkpoint-{self.state.best_global_step}")
-
-    def train_from(self, checkpoint: Path | None) -> None:
-        """Train from the start, or go on from a checkpoint; end with the best model."""
+    def _train_from(self, checkpoint: Path | None, kwargs: dict[str, Any]) -> TrainOutput:
         if checkpoint is None:
-            self.train()
-            return
-        saved = read_json(checkpoint / LOSSES)
+            return super().train(**kwargs)
+        saved = read_json(checkpoint / TRAINING)
         self.losses, self.logged = saved["losses"], saved["logged"]
         state = TrainerState.load_from_json(str(checkpoint / STATE))
-        logger.info(f"  going on from {checkpoint}, after step {state.global_step:,} of {state.max_steps:,}")
-        if not state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]:
-            self.train(resume_from_checkpoint=str(checkpoint))
-            return
+        logger.info(f"  continuing from {checkpoint}, after step {state.global_step:,} of {state.max_steps:,}")
+        if not saved["finished"]:
+            return super().train(resume_from_checkpoint=str(checkpoint), **kwargs)
         # It was the last one: only the scores are missing.
         self.state = state
-        self.find_best()
-        self._load_best_model()
+        self.locate_best()
+        self.model.load_state_dict(load_file(Path(state.best_model_checkpoint) / "model.safetensors"))
         self.model = self.accelerator.prepare_model(self.model, evaluation_mode=True)
+        return TrainOutput(state.global_step, math.nan, {})
 
-    def stop_at_nonfinite(self, what: str) -> None:
-        step, accumulated = self.state.global_step, self.args.gradient_accumulation_steps
-        first = step * accumulated % (-(-len(self.batches) // accumulated) * accumulated)
-        numbers = range(first, min(first + accumulated, len(self.batches)))
-        dialogues = np.concatenate([self.batches.dialogues(number) for number in numbers])
-        folder = self.folder / f"nonfinite-{step + 1}"
-        tensors = [
-            {name: item.cpu() for name, item in batch.items() if torch.is_tensor(item)} for batch in self.step_batches
-        ]
-        self.write_checkpoint(folder, batches=gather_object([tensors]))
-        raise_nonfinite(folder, step + 1, what, [self.dialogue_ids[i] for i in dialogues], self.accelerator)
+    def locate_best(self) -> None:
+        """The best checkpoint is where it is now, and not where the folder was when it was written."""
+        if self.state.best_global_step:
+            best = Path(self.args.output_dir) / f"checkpoint-{self.state.best_global_step}"
+            self.state.best_model_checkpoint = str(best)
 
+    def predict(self, test_dataset: Dataset, ignore_keys=None, metric_key_prefix: str = "test") -> PredictionOutput:
+        """Logits (dialogues, utterances, labels), label ids (dialogues, utterances), -100 at padding, and the scores.
 
-class _Keeper(TrainerCallback):
-    """Asks for the checkpoints of a `DialogueTrainer` that its save strategy does not."""
+        Args:
+            test_dataset: dialogues, as in the constructor. The scores of the trainer's own splits go into the card.
+            ignore_keys: not used.
+            metric_key_prefix: before the name of every metric.
+        """
+        prediction = super().predict(test_dataset, ignore_keys, metric_key_prefix)
+        for name, rows in self.corpus.items():
+            if test_dataset is rows:
+                self.predictions[name], self.scores[name] = prediction, self.score(prediction)
+                if self.args.metric_for_best_model == "loss":
+                    self.scores[name]["loss"] = prediction.metrics[f"{metric_key_prefix}_loss"]
+        return prediction
 
-    def __init__(self, trainer: DialogueTrainer):
-        self.trainer = trainer
-        self.told = False
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        trainer = self.trainer
-        trainer.find_best()
-        trainer.start, trainer.first_step, trainer.first_epoch = (
-            time.perf_counter(),
-            state.global_step,
-            state.epoch or 0,
+    def score(self, prediction: EvalPrediction | PredictionOutput) -> dict[str, Any]:
+        """Every score of `ERCScores`, over the utterances that have a label."""
+        labeled = prediction.label_ids != IGNORED_LABEL
+        return self.metric.compute(
+            predictions=prediction.predictions.argmax(-1)[labeled],
+            references=prediction.label_ids[labeled],
+            label_names=self.names,
+            focused_labels=self.settings.focused_labels,
+            excluded_label=self.settings.excluded_label,
         )
 
-    def on_step_end(self, args, state, control, **kwargs):
-        trainer = self.trainer
-        trainer.step_batches.clear()
-        self.told = trainer.interruption.anywhere(trainer.accelerator)
-        due = trainer.checkpointing_steps and state.global_step % trainer.checkpointing_steps == 0
-        # A checkpoint of an epoch's last step is one of its evaluation too, which comes next.
-        last = state.global_step % -(-len(trainer.batches) // args.gradient_accumulation_steps) == 0
-        if (due or self.told) and not last and state.global_step < state.max_steps:
-            control.should_save = True
+    def calibrate(self) -> dict[str, Any]:
+        """Fit the temperature of the probabilities on the validation split. No label changes.
 
-    def on_save(self, args, state, control, **kwargs):
-        if self.told:
-            self.trainer.interruption.end(state.global_step, self.trainer.accelerator)
+        Returns:
+            the temperature, and error and likelihood without and with it on every split that was predicted.
+        """
+        if "validation" not in self.predictions:
+            self.predict(self.corpus["validation"], metric_key_prefix="eval")
+        labeled = {}
+        for split, prediction in self.predictions.items():
+            has_label = prediction.label_ids != IGNORED_LABEL
+            labeled[split] = (prediction.predictions[has_label], prediction.label_ids[has_label])
+        self.calibration = calibrate(labeled)
+        self.accelerator.unwrap_model(self.model).config.temperature = self.calibration["temperature"]
+        return self.calibration
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What a resumed run must share with this one, by its name for a person."""
+        return {
+            **self.origin.fingerprint,
+            **{f"--{name}": value for name, value in self.settings.fingerprint().items()},
+            **{f"the {split} split's digest": dataset_digest(rows) for split, rows in self.corpus.items()},
+        }
+
+    def summary(self, scores: dict[str, Any]) -> dict[str, Any]:
+        """The summary of the run that the checkpoint keeps."""
+        tested = "test scored once" if "test" in scores else "test not scored"
+        return self.origin.summary(
+            self.corpus,
+            self.accelerator.unwrap_model(self.model).config,
+            self.settings,
+            seed=self.args.seed,
+            selection=f"best {self.args.metric_for_best_model} on the validation split; {tested}",
+            scores=scores,
+            calibration=self.calibration,
+        )
+
+    def save_model(
+        self, output_dir: str | None = None, _internal_call: bool = False, scores: dict[str, Any] | None = None
+    ) -> None:
+        """Write the model with its tokenizer and its card.
+
+        Args:
+            output_dir: the output folder of the settings by default.
+            scores: for the card, by split; those of the predictions so far by default.
+        """
+        if _internal_call:
+            return super().save_model(output_dir, _internal_call)
+        if not self.args.should_save:
+            return None
+        folder, model = Path(output_dir or self.args.output_dir), self.accelerator.unwrap_model(self.model)
+        summary = self.summary(self.scores if scores is None else scores)
+        model.config.training_summary = summary
+        folder.mkdir(parents=True, exist_ok=True)
+        with replaced_files(folder) as files:
+            model.save_pretrained(files)
+            self.processing_class.save_pretrained(files)
+            write_model_card(files, str(folder), "erc", summary)
+        return None
+
+    def save_results(self) -> dict[str, Any]:
+        """Write `results.json`, with the summary and the history of the run, and return the summary."""
+        summary = self.accelerator.unwrap_model(self.model).config.training_summary
+        history = [record for record in self.state.log_history if "train_runtime" not in record]
+        write_json(Path(self.args.output_dir) / RESULTS, {**summary, "history": history})
+        return summary
+
+    def push_checkpoint(self) -> str | None:
+        """Upload the checkpoint in the output folder, with its card, to the Hub.
+
+        Returns:
+            the address of the commit; None in a process other than the main one, and when the push failed. The
+            message then says how to push it later.
+        """
+        if not self.args.should_save:
+            return None
+        args = self.settings
+        return push_checkpoint(self.args.output_dir, args.hub_model_id, bool(args.hub_private_repo), args.hub_token)
+
+    def push_to_hub(self, commit_message: str | None = None, blocking: bool = True, **kwargs: Any) -> str | None:
+        """Save the model with its card, and upload it; see [`push_checkpoint`]."""
+        self.save_model()
+        return self.push_checkpoint()
+
+
+def _for_trainer(args: UtteranceClassificationArguments) -> UtteranceClassificationArguments:
+    """The settings that `Trainer` gets: what it would do besides is done here."""
+    args_of_trainer = copy(args)
+    args_of_trainer.push_to_hub = False
+    args_of_trainer.hub_token = None  # or `Trainer` pickles it with the other arguments, into every checkpoint
+    args_of_trainer.save_total_limit = None  # old ones go when a new one is whole
+    # `Trainer` evaluates and saves by its strategies, whatever is asked for at the end.
+    args_of_trainer.do_train = args_of_trainer.do_eval = True
+    if args.recipe == "original":
+        args_of_trainer.max_grad_norm = 0  # each module's gradient is clipped by itself
+    return args_of_trainer
+
+
+def label_settings(corpus: DatasetDict | Dataset) -> dict[str, Any]:
+    """The settings `id2label` and `label2id` of a model for a corpus."""
+    names = label_names(corpus) or []
+    return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
+
+
+def check_labels(corpus: DatasetDict, args: UtteranceClassificationArguments) -> list[str]:
+    """The label names of a corpus. What would end a run after its first epoch is found now."""
+    names = label_names(corpus)
+    if names is None:
+        raise ValueError("--corpus: this corpus has no labels; fine-tuning needs a corpus with the column `labels`")
+    for split, rows in corpus.items():
+        if not any(label >= 0 for labels in rows["labels"] for label in labels):
+            raise ValueError(f"--corpus: no utterance of the split {split} has a label")
+    trial = ERCScores().compute(
+        predictions=[0],
+        references=[0],
+        label_names=names,
+        focused_labels=args.focused_labels,
+        excluded_label=args.excluded_label,
+    )
+    known = [*score_values(trial), "loss"]
+    if args.metric_for_best_model not in known:
+        raise ValueError(f"--metric_for_best_model {args.metric_for_best_model}: unknown; known are {', '.join(known)}")
+    return names
+
+
+def check_model_labels(model: PreCodeForUtteranceClassification, names: list[str]) -> None:
+    known = [model.config.id2label[number] for number in range(model.config.num_labels)]
+    if known != names:
+        raise ValueError(
+            f"the model has the labels {', '.join(known)}, and the corpus {', '.join(names)}; load the model with "
+            "**label_settings(corpus)"
+        )
+
+
+def class_weights(corpus: DatasetDict, names: list[str], args: UtteranceClassificationArguments) -> list[float] | None:
+    if args.class_weight_rate is None:
+        return None
+    counts = Counter(label for labels in corpus["train"]["labels"] for label in labels)
+    by_name = {name: counts[number] for number, name in enumerate(names)}
+    return focused_class_weights(by_name, args.focused_labels or names, args.class_weight_rate)
+
+
+def score_values(scores: dict[str, Any]) -> dict[str, float]:
+    """The scores that are one number each."""
+    return {name: value for name, value in scores.items() if isinstance(value, float)}
+
+
+class LogLine(TrainerCallback):
+    """One line of log per evaluation.
+
+    Args:
+        metric: that the line shows.
+    """
+
+    def __init__(self, metric: str):
+        self.metric = metric
+
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        if state.is_world_process_zero and f"eval_{self.metric}" in metrics:
+            value = metrics[f"eval_{self.metric}"]
+            logger.info(f"  epoch {state.epoch or 0:.0f}  validation {self.metric} {value:.4f}")
+
+
+class MinuteLines(TrainerCallback):
+    """Without a terminal, a line of log every minute."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        silent = not state.is_world_process_zero
+        self.lines = ProgressLines("fine-tuning", state.max_steps, state.global_step, silent=silent)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.lines.update()
+
+
+class Bar(ProgressCallback):
+    """The progress bar of `Trainer`, without its dictionaries of logs."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        pass
 
 
 def _stack(batches: list[np.ndarray]) -> np.ndarray:

@@ -1,400 +1,277 @@
-"""The training loop of Conversation Completion, which can stop at any step and go on as if it had not."""
+"""`ConversationCompletionTrainer`: pre-training with Conversation Completion, from dialogues to a checkpoint."""
 
 import logging
-import math
-import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object, send_to_device
-from datasets import Dataset
+from accelerate.utils import gather_object, set_seed
+from datasets import Dataset, DatasetDict
 from safetensors.torch import load_file
-from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, TrainerCallback
+from transformers.trainer_utils import PredictionOutput, TrainOutput
 
-from data_scripts.tools.whole_files import link_or_copy, replaced_files
+from data_scripts.tools.whole_files import replaced_files, write_json
 
 from ..data_collator import PreCodeDataCollator
-from ..evaluation.metrics import ConvComRecall
+from ..modeling_precode import PreCodeForConversationCompletion
 from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
-from .batches import DialogueLoader, WholeBatches
-from .checkpoints import random_state, remove_old_checkpoints, set_random_state, whole_checkpoint
-from .encoded_dialogues import INPUTS, EncodedDialogues
-from .fingerprint import write_fingerprint
-from .interruption import Interruption, raise_nonfinite
-from .memory import memory_use
-from .negatives import DialoguesWithNegatives
-from .optimization import Schedule
-from .original_recipe import original_modules
+from .arguments import check_tracker
+from .checkpoints import begin_run, find_checkpoint
+from .completion_dialogues import encode_split, training_loader
+from .fingerprint import check_fingerprint, dataset_digest, vocabulary_digest
+from .interruption import Interruption, finish_exchanges
+from .memory import keep_freed_memory
+from .optimization import Schedule, parameter_groups
+from .original_recipe import compute_as_original
+from .pretraining_arguments import ConversationCompletionArguments
+from .pretraining_loop import SELECTION_METRIC, WEIGHTS, PretrainingLoop
+from .processes import start_accelerator
+from .recall import RecallEvaluation
+from .run_origin import RunOrigin
+from .starting import check_gradient_checkpointing, check_text_encoder_options, with_vectors
+from .utterance_vectors import UtteranceVectors
 
 logger = logging.getLogger(__name__)
 
-SELECTION_METRIC = "R_11@1"
-EVALUATION_NEGATIVES = 10
-WEIGHTS, BEST_WEIGHTS, STATE = "model.safetensors", "best_model.safetensors", "training_state.pt"
+RESULTS = "pretrain_results.json"
 
 
-class Evaluation:
-    """Recall on one split, with the corpus's negatives or those that a seed draws, the same in every run.
+class ConversationCompletionTrainer:
+    """Pre-trains a model with Conversation Completion (paper, section 3.3), on one process or several.
 
-    A batch is one process's, whole, so that the recall is the same to the last digit on any number of processes.
+    ```python
+    set_seed(1)
+    model = PreCodeForConversationCompletion(PreCodeConfig(vocab_size=len(tokenizer)))
+    args = ConversationCompletionArguments(output_dir="pretrained", max_steps=1000)
+    trainer = ConversationCompletionTrainer(model, args, corpus["train"], corpus["validation"], tokenizer)
+    trainer.train()
+    trainer.save_model()
+    ```
+
+    Args:
+        model: to train. Call `transformers.set_seed` before it is made: its weights and the dropout of the training
+            come from the random state.
+        args: the settings.
+        train_dataset: dialogues, as `load_corpus` gives them: a row has `utterances`, a list of strings.
+        eval_dataset: the dialogues that choose the checkpoint, of the same form.
+        processing_class: the tokenizer.
+        test_dataset: the dialogues that are scored once at the end, of the same form.
+        callbacks: of transformers. They are told of the beginning and end of training, steps, logs, evaluations and
+            checkpoints, and may stop the training.
+        accelerator: of the run; made from the settings when not given.
+        origin: where the corpus and the model come from, for the card and for the check of a resumed run.
+
+    Raises:
+        ValueError: settings that do not fit the model, or too few dialogues.
     """
 
     def __init__(
         self,
-        dialogues: Dataset,
-        negatives_seed: int,
-        batch_size: int,
-        collator: PreCodeDataCollator,
-        accelerator: Accelerator,
+        model: PreCodeForConversationCompletion,
+        args: ConversationCompletionArguments,
+        train_dataset: Dataset,
+        eval_dataset: Dataset,
+        processing_class: PreTrainedTokenizerBase,
+        test_dataset: Dataset | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+        accelerator: Accelerator | None = None,
+        origin: RunOrigin | None = None,
     ):
-        if "negative_input_ids" in dialogues.column_names:
-            columns = [name for name in INPUTS if name in dialogues.column_names]
-            dataset = dialogues.select_columns([*columns, "negative_input_ids"])
-        else:
-            dataset = DialoguesWithNegatives(EncodedDialogues(dialogues), EVALUATION_NEGATIVES, negatives_seed)
-        batches = WholeBatches(len(dataset), batch_size, accelerator.process_index, accelerator.num_processes)
-        pinned = accelerator.device.type == "cuda"
-        self.loader = DataLoader(
-            dataset, batch_sampler=batches, collate_fn=collator, generator=torch.Generator(), pin_memory=pinned
-        )
-        self.accelerator = accelerator
-        self.metric = ConvComRecall()
+        check_tracker(args.report_to)
+        tracker = None if args.report_to == "none" else args.report_to
+        self.accelerator = accelerator or start_accelerator(args.mixed_precision, tracker, args.output_dir)
+        if args.recipe == "original" and self.accelerator.num_processes > 1:
+            raise ValueError(f"--recipe original trains in one process; got {self.accelerator.num_processes}")
+        check_text_encoder_options(args, model)
+        check_gradient_checkpointing(model, args.gradient_checkpointing)
+        model.config.convcom_objective = args.objective
+        self.model, self.args, self.processing_class = model, args, processing_class
+        self.callbacks, self.origin = list(callbacks or []), origin or RunOrigin()
+        splits = {"train": train_dataset, "validation": eval_dataset, "test": test_dataset}
+        self.corpus = DatasetDict({name: rows for name, rows in splits.items() if rows is not None})
+        self.output_dir = Path(args.output_dir)
+        self.scores: dict[str, dict[str, float]] = {}
+        self._prepare()
 
-    @torch.no_grad()
-    def __call__(self, model, interruption: Interruption | None = None) -> dict[str, float] | None:
-        """The recalls, or None where the interruption came before they were known."""
-        model.eval()
-        rows = 0
-        for batch in progress_bar(self.loader, "evaluating", self.accelerator):
-            if interruption is not None and interruption.signal is not None:
-                break
-            batch = send_to_device(batch, self.accelerator.device, non_blocking=True)
-            logits = model(**batch).logits.float()
-            has_utterance = batch["attention_mask"].any(-1)
-            is_target = torch.zeros_like(has_utterance)
-            is_target[:, 1:-1] = has_utterance[:, 2:]
-            scored = logits[is_target].cpu()
-            self.metric.add_batch(predictions=scored.numpy(), references=[0] * len(scored))
-            rows += len(scored)
-        model.train()
-        recalls = self.metric.compute() if rows else {}
-        if interruption is not None and interruption.anywhere(self.accelerator):
-            return None
-        counts = gather_object([(rows, {name: round(value * rows) for name, value in recalls.items()})])
-        names = next(hits for _, hits in counts if hits)
-        total = sum(rows for rows, _ in counts)
-        return {name: sum(hits.get(name, 0) for _, hits in counts) / total for name in names}
-
-
-def progress_bar(iterable, description: str, accelerator: Accelerator, **kwargs):
-    quiet = not accelerator.is_main_process or not sys.stderr.isatty()
-    return tqdm(iterable, desc=description, disable=quiet, leave=False, dynamic_ncols=True, **kwargs)
-
-
-@dataclass
-class Progress:
-    """How far a run is. Everything here is in its checkpoints.
-
-    Args:
-        step: updates done.
-        epoch: of the next batch.
-        batch: the next batch's place in the epoch.
-        evaluated: the step of the last evaluation.
-        utterances: seen.
-        seconds: that the run took.
-        evaluation_seconds: of these, spent in evaluations.
-        bad_evaluations: since the best one.
-        losses: the sum and number since the last log record, and since the last evaluation.
-        best: the record of the best evaluation.
-        history: a record an evaluation.
-        training_log: a record every `logging_steps`.
-    """
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    evaluated: int = 0
-    utterances: int = 0
-    seconds: float = 0.0
-    evaluation_seconds: float = 0.0
-    bad_evaluations: int = 0
-    losses: dict[str, list[float]] = field(default_factory=lambda: {"log": [0.0, 0], "evaluation": [0.0, 0]})
-    best: dict[str, Any] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
-    training_log: list[dict[str, Any]] = field(default_factory=list)
-
-    def add_loss(self, loss: float) -> None:
-        for total in self.losses.values():
-            total[0] += loss
-            total[1] += 1
-
-    def mean_loss(self, since: str) -> float:
-        """The mean since the last `log` or `evaluation`, which begins anew."""
-        total, count = self.losses[since]
-        self.losses[since] = [0.0, 0]
-        return total / count
-
-
-@dataclass
-class Pretraining:
-    """A run of Conversation Completion.
-
-    Args:
-        args: the settings of `run_pretrain.py`.
-        model, optimizer: as `Accelerator.prepare` made them.
-        loader: of a process's share of every batch.
-        num_utterances: (dialogues,) of every training dialogue.
-        dialogue_ids: of every training dialogue.
-        validation: chooses the checkpoint.
-        total_steps: at most.
-        summary: of the run, from the best step and its scores.
-        fingerprint: what a resumed run must have in common with this one.
-    """
-
-    args: Any
-    accelerator: Accelerator
-    model: torch.nn.Module
-    tokenizer: PreTrainedTokenizerBase
-    optimizer: torch.optim.Optimizer
-    schedule: Schedule
-    loader: DialogueLoader
-    num_utterances: np.ndarray
-    dialogue_ids: list[str]
-    validation: Evaluation
-    total_steps: int
-    summary: Callable[..., dict[str, Any]]
-    fingerprint: dict[str, Any]
-
-    def __post_init__(self):
-        self.progress = Progress()
-        self.batches = self.loader.batch_sampler
-        self.output_dir = Path(self.args.output_dir)
-        steps_an_epoch = -(-len(self.batches) // self.args.gradient_accumulation_steps)
-        self.eval_steps = min(self.args.eval_steps or steps_an_epoch, self.total_steps)
-        self.checkpointing_steps = self.args.checkpointing_steps or self.eval_steps
-        in_batch = self.unwrapped.config.convcom_objective == "in_batch_softmax"
-        several = self.accelerator.num_processes > 1
-        self.gather_candidates = several and in_batch and self.args.in_batch_candidates == "all"
-        if self.args.recipe == "original":
-            self.clipped = original_modules(self.unwrapped)
-        else:
-            self.clipped = [[p for p in self.unwrapped.parameters() if p.requires_grad]]
-        self.stream = self.saved = None
-        self.start, self.first_step = time.perf_counter(), 0
-
-    @property
-    def unwrapped(self) -> torch.nn.Module:
-        return self.accelerator.unwrap_model(self.model)
-
-    def run(self, interruption: Interruption) -> None:
-        """Train to the end, with the best checkpoint in the output folder; or until an interruption, and exit."""
-        progress, args = self.progress, self.args
-        self.model.train()  # a loaded one is not
-        bar = progress_bar(None, "pre-training", self.accelerator, total=self.total_steps, initial=progress.step)
-        while True:
-            due = progress.step % self.eval_steps == 0 or progress.step == self.total_steps
-            if progress.step > progress.evaluated and due and not self.evaluate(interruption):
-                self.stop(interruption)
-            if progress.step >= self.total_steps or progress.bad_evaluations >= args.patience:
-                break
-            self.update()
-            bar.update()
-            if progress.step % self.checkpointing_steps == 0:
-                self.save_checkpoint()
-            if interruption.anywhere(self.accelerator):
-                self.stop(interruption)
-        bar.close()
-        self.accelerator.wait_for_everyone()
-
-    def update(self) -> None:
-        """One step of the optimiser, over one or several batches."""
-        progress, args, accelerator = self.progress, self.args, self.accelerator
-        batches = self.next_batches()
-        dialogues = np.concatenate([self.batches.dialogues(number) for number, _ in batches])
-        utterances = self.num_utterances[dialogues]
-        # Processes average their gradients, whatever their shares: the mean over all targets is what comes out.
-        num_items = int(np.maximum(utterances - 2, 0).sum()) / accelerator.num_processes
-        loss = torch.zeros((), device=accelerator.device)
-        for _, batch in batches:
-            last = batch is batches[-1][1]
-            with nullcontext() if last else accelerator.no_sync(self.model):
-                batch = send_to_device(batch, accelerator.device, non_blocking=True)
-                part = self.model(**batch, num_items_in_batch=num_items, gather_candidates=self.gather_candidates).loss
-                part.backward()
-            loss += part.detach()
-        loss = float(accelerator.reduce(loss, "mean"))
-        norms = [accelerator.clip_grad_norm_(parameters, args.max_grad_norm) for parameters in self.clipped]
-        norm = float(torch.stack(norms).norm())
-        if not math.isfinite(loss) or not math.isfinite(norm):
-            self.stop_at_nonfinite(loss, norm, batches, dialogues)
-        learning_rate = self.optimizer.param_groups[0]["lr"]
-        self.optimizer.step()
-        self.schedule.after_step()
-        self.optimizer.zero_grad()
-        progress.step += 1
-        progress.batch += len(batches)
-        progress.utterances += int(utterances.sum())
-        progress.add_loss(loss)
-        if progress.step % args.logging_steps == 0:
-            self.log_step(learning_rate, norm)
-
-    def next_batches(self) -> list[tuple[int, dict[str, torch.Tensor]]]:
-        """This process's share of the batches of the next step, each with its place in the epoch."""
-        progress = self.progress
-        if progress.batch == len(self.batches):
-            progress.epoch, progress.batch, self.stream = progress.epoch + 1, 0, None
-        if self.stream is None:
-            if isinstance(self.loader.dataset, DialoguesWithNegatives):
-                self.loader.dataset.redraw(progress.epoch)
-            self.loader.set_epoch(progress.epoch, progress.batch)
-            self.stream: Iterator = iter(self.loader)
-        last = min(progress.batch + self.args.gradient_accumulation_steps, len(self.batches))
-        return [(number, next(self.stream)) for number in range(progress.batch, last)]
-
-    def elapsed(self) -> float:
-        return self.progress.seconds + time.perf_counter() - self.start
-
-    def log_step(self, learning_rate: float, norm: float) -> None:
-        progress = self.progress
-        done = progress.step - self.first_step
-        record = {
-            "step": progress.step,
-            "loss": progress.mean_loss("log"),
-            "learning_rate": learning_rate,
-            "gradient_norm": norm,
-            "utterances_per_second": progress.utterances / (self.elapsed() - progress.evaluation_seconds),
-            "seconds_to_the_end": (time.perf_counter() - self.start) / done * (self.total_steps - progress.step),
-            **memory_use(self.accelerator.device),
+    def _prepare(self) -> None:
+        """Tokenize, and make what the loop takes: batches, evaluations, optimizer and schedule."""
+        args, accelerator, model = self.args, self.accelerator, self.model
+        with accelerator.main_process_first():
+            tokenizer = self.processing_class
+            self.encoded = {name: encode_split(rows, tokenizer, name, args) for name, rows in self.corpus.items()}
+            bf16 = accelerator.mixed_precision == "bf16"
+            dialogues, vectors = with_vectors(self.encoded, model.to(accelerator.device), args.vector_type, bf16)
+        collator = self._collator(vectors)
+        self.evaluations = {
+            name: self._evaluation(rows, collator) for name, rows in dialogues.items() if name != "train"
         }
-        progress.training_log.append(record)
-        self.accelerator.log(
-            {f"train/{name}": value for name, value in record.items() if name != "step"}, step=progress.step
+        loader, num_utterances = training_loader(dialogues["train"], args, collator, accelerator)
+        steps_per_epoch = -(-len(loader.batch_sampler) // args.gradient_accumulation_steps)
+        total_steps = min(args.max_epochs * steps_per_epoch, args.max_steps or sys.maxsize)
+        args.set_warmup(total_steps)
+        if args.recipe == "original":
+            compute_as_original(model)
+        if args.gradient_checkpointing:
+            # Under its new name, where transformers has one.
+            getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
+        rates = (args.learning_rate, args.text_encoder_learning_rate, args.layer_decay)
+        optimizer = torch.optim.Adam(parameter_groups(model, *rates), fused=True)
+        prepared, optimizer = accelerator.prepare(model, optimizer)
+        kind, bounds = args.lr_scheduler_type, (args.lr_factor, args.min_learning_rate)
+        schedule = Schedule(kind, optimizer.optimizer, args.warmup_steps, total_steps, *bounds)
+        self.loop = PretrainingLoop(
+            args=args,
+            accelerator=accelerator,
+            model=prepared,
+            tokenizer=self.processing_class,
+            optimizer=optimizer,
+            schedule=schedule,
+            loader=loader,
+            num_utterances=num_utterances,
+            dialogue_ids=self.encoded["train"]["dialogue_id"],
+            validation=self.evaluations["validation"],
+            total_steps=total_steps,
+            summary=self.summary,
+            fingerprint=self.fingerprint(),
+            callbacks=self.callbacks,
         )
 
-    def evaluate(self, interruption: Interruption) -> bool:
-        """Score the validation split, and keep the model where it is the best yet; false where interrupted."""
-        progress, start = self.progress, time.perf_counter()
-        recalls = self.validation(self.unwrapped, interruption)
-        if recalls is None:
-            return False
-        training_seconds = self.elapsed() - (time.perf_counter() - start) - progress.evaluation_seconds
-        progress.evaluation_seconds += time.perf_counter() - start
-        progress.evaluated = progress.step
-        record = {
-            "step": progress.step,
-            "epoch": progress.epoch + 1,
-            "utterances": progress.utterances,
-            "utterances_per_second": progress.utterances / training_seconds,
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "loss": progress.mean_loss("evaluation"),
-            **recalls,
-            "seconds": self.elapsed(),
-        }
-        progress.history.append(record)
-        self.accelerator.log({name: value for name, value in record.items() if name != "step"}, step=progress.step)
-        logger.info(log_line("validation", record))
-        self.schedule.after_evaluation(record[SELECTION_METRIC])
-        improved = record[SELECTION_METRIC] > progress.best.get(SELECTION_METRIC, 0)
-        progress.bad_evaluations = 0 if improved else progress.bad_evaluations + 1
-        if improved or not progress.best:
-            progress.best = record
-            if self.accelerator.is_main_process:
-                self.save_best(recalls)
-        return True
-
-    def save_best(self, recalls: dict[str, float]) -> None:
+    def _evaluation(self, dialogues: Dataset, collator: PreCodeDataCollator) -> RecallEvaluation:
         args = self.args
-        with replaced_files(self.output_dir) as folder:
-            self.unwrapped.save_pretrained(folder)
-            self.tokenizer.save_pretrained(folder)
-            summary = self.summary(self.progress.step, validation=recalls)
-            write_model_card(folder, args.hub_model_id or args.output_dir, "convcom", summary)
-        if args.push_to_hub and args.hub_strategy == "best":
-            push_checkpoint(self.output_dir, args.hub_model_id, args.hub_private_repo)
+        return RecallEvaluation(dialogues, args.negatives_seed, args.eval_batch_size, collator, self.accelerator)
 
-    def save_checkpoint(self) -> None:
-        folder = self.output_dir / f"checkpoint-{self.progress.step}"
-        if self.saved == folder:
-            return
-        self.save(folder)
-        self.saved = folder
-        if self.accelerator.is_main_process:
-            remove_old_checkpoints(self.output_dir, self.args.save_total_limit, self.progress.step)
+    def _collator(self, vectors: UtteranceVectors | None) -> PreCodeDataCollator:
+        return PreCodeDataCollator(self.processing_class.pad_token_id, with_layout=True, vectors=vectors)
 
-    def save(self, folder: Path, **more: Any) -> None:
-        """Everything that is needed to go on, and files `NAME.pt` with more."""
-        processes = gather_object([random_state()])
+    def fingerprint(self) -> dict[str, Any]:
+        """What a resumed run must share with this one, by its name for a person."""
+        return {
+            **self.origin.fingerprint,
+            **{f"--{name}": value for name, value in self.args.fingerprint().items()},
+            "--mixed_precision": self.accelerator.mixed_precision,
+            "the vocabulary's digest": vocabulary_digest(self.processing_class),
+            **{
+                f"the {split} split's digest": dataset_digest(rows.remove_columns("dialogue_id"))
+                for split, rows in self.encoded.items()
+            },
+        }
+
+    def summary(self, best_step: int, **scores: dict[str, float]) -> dict[str, Any]:
+        """The summary of the run that the checkpoint keeps."""
+        selection = f"best {SELECTION_METRIC} on the validation split, at step {best_step}; test scored once"
+        config = self.model.config
+        return self.origin.summary(
+            self.corpus, config, self.args, seed=self.args.seed, selection=selection, scores=scores
+        )
+
+    def train(self, resume_from_checkpoint: str | bool | None = None) -> TrainOutput:
+        """Train, and end with the model that did best on the validation split, which is in the output folder too.
+
+        Args:
+            resume_from_checkpoint: a folder `checkpoint-STEP`; `True` or `"latest"` for the newest one in the output
+                folder, or the beginning where there is none.
+
+        Returns:
+            the steps, the mean loss since the last log record, and the scores of the best evaluation.
+
+        Raises:
+            ValueError: a checkpoint of another run, or a loss that is not finite.
+            OSError: no such checkpoint, or one that cannot be written.
+        """
+        args, accelerator, loop = self.args, self.accelerator, self.loop
+        given = "latest" if resume_from_checkpoint is True else resume_from_checkpoint or None
+        checkpoint = find_checkpoint(given, self.output_dir)
+        if given:
+            check_fingerprint(checkpoint or self.output_dir, loop.fingerprint)
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            begin_run(self.output_dir, loop.fingerprint, resuming=bool(given))
+        keep_freed_memory()
+        if accelerator.process_index:
+            # Dropout differs from process to process; the first one is as it would be alone.
+            set_seed(args.seed, device_specific=True)
+        if args.report_to != "none":
+            settings = {**self.origin.corpus_settings, **self.origin.settings, **vars(args)}
+            flat = {
+                name: value if isinstance(value, int | float | str) else str(value) for name, value in settings.items()
+            }
+            folder = {"wandb": {"dir": str(self.output_dir)}}
+            accelerator.init_trackers("precode-pretrain", config=flat, init_kwargs=folder)
+        if checkpoint is not None:
+            loop.load(checkpoint)
+        with Interruption() as interruption:
+            loop.run(interruption)
+        best = loop.progress.best
+        loop.unwrapped.load_state_dict(load_file(self.output_dir / WEIGHTS))
+        self.scores["validation"] = {name: value for name, value in best.items() if name.startswith("R_")}
+        return TrainOutput(loop.progress.step, best["loss"], dict(best))
+
+    def evaluate(self, eval_dataset: Dataset | None = None, metric_key_prefix: str = "eval") -> dict[str, float]:
+        """The recalls of a split, `{"eval_R_11@1": ...}`.
+
+        Args:
+            eval_dataset: dialogues, as in the constructor; those of the validation split by default.
+            metric_key_prefix: before the name of every metric. With `"test"` the scores go into the card.
+        """
+        return self.predict(self.corpus["validation"] if eval_dataset is None else eval_dataset, metric_key_prefix)[2]
+
+    def predict(self, test_dataset: Dataset, metric_key_prefix: str = "test") -> PredictionOutput:
+        """Scores (targets, 11) of the true utterance and its ten negatives, the true one first; the place of the true
+        one, always 0; and the recalls."""
+        known = next((name for name, rows in self.corpus.items() if rows is test_dataset), None)
+        evaluation = self.evaluations.get(known) or self._evaluation_of(test_dataset)
+        recalls, scores = evaluation(self.loop.unwrapped)
+        if metric_key_prefix == "test":
+            self.scores["test"] = recalls
+        if self.accelerator.num_processes > 1:
+            scores = np.concatenate(gather_object([scores]))
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in recalls.items()}
+        return PredictionOutput(scores, np.zeros(len(scores), dtype=np.int64), metrics)
+
+    def _evaluation_of(self, dialogues: Dataset) -> RecallEvaluation:
+        """Of dialogues that are none of the trainer's splits."""
+        encoded = encode_split(dialogues, self.processing_class, "test", self.args)
+        bf16 = self.accelerator.mixed_precision == "bf16"
+        rows, vectors = with_vectors({"test": encoded}, self.model, self.args.vector_type, bf16)
+        return self._evaluation(rows["test"], self._collator(vectors))
+
+    def end(self) -> None:
+        """Close the trackers, and part from the other processes. Nothing is trained or evaluated after this."""
+        finish_exchanges(self.accelerator)
+        self.accelerator.end_training()
+
+    def save_model(self, output_dir: str | None = None) -> None:
+        """Write the checkpoint with its tokenizer, its card, and every figure of the run in `pretrain_results.json`.
+
+        Args:
+            output_dir: the output folder of the settings by default.
+        """
         if not self.accelerator.is_main_process:
             return
-        state = {
-            "progress": {**asdict(self.progress), "seconds": self.elapsed()},
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "random": processes,
-        }
-        with whole_checkpoint(folder) as staging:
-            self.unwrapped.save_pretrained(staging)
-            self.tokenizer.save_pretrained(staging)
-            torch.save(state, staging / STATE)
-            for name, value in more.items():
-                torch.save(value, staging / f"{name}.pt")
-            if self.progress.best:
-                link_or_copy(self.output_dir / WEIGHTS, staging / BEST_WEIGHTS)
-            write_fingerprint(staging, self.fingerprint)
+        folder, progress, model = Path(output_dir or self.output_dir), self.loop.progress, self.loop.unwrapped
+        summary = self.summary(progress.best.get("step", 0), **self.scores)
+        model.config.training_summary = summary
+        settings = {**self.origin.corpus_settings, **self.origin.settings, **vars(self.args)}
+        records = {"settings": settings, "history": progress.history, "training_log": progress.training_log}
+        folder.mkdir(parents=True, exist_ok=True)
+        with replaced_files(folder) as files:
+            model.save_pretrained(files)
+            self.processing_class.save_pretrained(files)
+            write_json(files / RESULTS, {**summary, **records})
+            write_model_card(files, self.args.hub_model_id or str(folder), "convcom", summary)
 
-    def load(self, checkpoint: Path) -> None:
-        """Go on from a checkpoint, with its best weights in the output folder."""
-        state = torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
-        self.progress = Progress(**state["progress"])
-        self.first_step = self.progress.step
-        if checkpoint.resolve().parent == self.output_dir.resolve():
-            self.saved = self.output_dir / checkpoint.name
-        self.unwrapped.load_state_dict(load_file(checkpoint / WEIGHTS))
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        if self.progress.best and self.accelerator.is_main_process:
-            with replaced_files(self.output_dir) as folder:
-                self.unwrapped.save_pretrained(folder)
-                self.tokenizer.save_pretrained(folder)
-                shutil.copy(checkpoint / BEST_WEIGHTS, folder / WEIGHTS)
-        processes = state["random"]
-        if len(processes) != self.accelerator.num_processes:
-            logger.info(
-                f"{checkpoint} was saved by {len(processes)} process(es), and this run has "
-                f"{self.accelerator.num_processes}: the batches stay the same, dropout does not"
-            )
-        if self.accelerator.process_index < len(processes):
-            set_random_state(processes[self.accelerator.process_index])
-        logger.info(f"Going on from {checkpoint}, after step {self.progress.step:,} of {self.total_steps:,}")
+    def push_to_hub(self) -> str | None:
+        """Upload the checkpoint in the output folder, with its card, to the Hub.
 
-    def stop(self, interruption: Interruption) -> None:
-        self.save_checkpoint()
-        interruption.end(self.progress.step, self.accelerator)
-
-    def stop_at_nonfinite(self, loss: float, norm: float, batches: list, dialogues: np.ndarray) -> None:
-        step = self.progress.step + 1
-        folder = self.output_dir / f"nonfinite-{step}"
-        tensors = [{name: item for name, item in batch.items() if torch.is_tensor(item)} for _, batch in batches]
-        self.save(folder, batches=gather_object([tensors]))
-        what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient of the loss {loss:.4f} is {norm}"
-        raise_nonfinite(folder, step, what, [self.dialogue_ids[int(i)] for i in dialogues], self.accelerator)
-
-
-def log_line(split: str, record: dict) -> str:
-    parts = [f"step {record['step']:,}", split]
-    if "loss" in record:
-        parts += [f"loss {record['loss']:.4f}", f"lr {record['learning_rate']:.2e}", f"{record['seconds']:.0f} s"]
-        parts += [f"{record['utterances_per_second']:,.0f} utterances/s"]
-    parts += [f"{name} {value:.4f}" for name, value in record.items() if name.startswith("R_")]
-    return "  ".join(parts)
+        Returns:
+            the address of the commit; None in a process other than the main one, and when the push failed. The
+            message then says how to push it later.
+        """
+        if not self.accelerator.is_main_process:
+            return None
+        return push_checkpoint(self.output_dir, self.args.hub_model_id, self.args.hub_private_repo)

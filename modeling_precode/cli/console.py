@@ -1,0 +1,19 @@
+"""What a program says while it runs: lines of log on standard output, and progress bars on a terminal only."""
+
+import logging
+import sys
+
+import datasets
+from transformers.utils import logging as transformers_logging
+
+
+def start_output(main_process: bool) -> None:
+    """Log lines on standard output, from one process; progress bars only on a terminal."""
+    level = logging.INFO if main_process else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout)
+    for client in ("httpx", "httpx2"):
+        logging.getLogger(client).setLevel(logging.WARNING)
+    # Those of loading and saving last milliseconds, and break the lines of the log.
+    transformers_logging.disable_progress_bar()
+    if not (main_process and sys.stderr.isatty()):
+        datasets.disable_progress_bars()

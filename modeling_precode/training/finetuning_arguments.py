@@ -1,0 +1,216 @@
+"""The settings of a fine-tuning for emotion recognition: those of `transformers.TrainingArguments` that work here."""
+
+import os
+from copy import copy
+from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import parse_flag_from_env
+from transformers import TrainingArguments
+
+from .arguments import BARE, RECIPES, TextEncoderTrainingArguments, argument
+from .processes import DDP_TIMEOUT
+
+# The inherited arguments that have an effect here. All others must keep their defaults.
+ALLOWED = {
+    *("output_dir", "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"),
+    *("num_train_epochs", "max_steps", "learning_rate", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps"),
+    *("optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm"),
+    *("label_smoothing_factor", "bf16", "fp16", "tf32", "use_cpu", "full_determinism", "seed"),
+    *("gradient_checkpointing", "gradient_checkpointing_kwargs"),
+    *("activation_checkpointing", "activation_checkpointing_kwargs"),
+    *("logging_strategy", "logging_steps", "logging_first_step", "log_level", "log_level_replica", "log_on_each_node"),
+    *("disable_tqdm", "report_to", "run_name", "project", "trackio_space_id"),
+    *("eval_strategy", "eval_steps", "eval_delay", "eval_on_start", "save_strategy", "save_steps", "save_total_limit"),
+    *("metric_for_best_model", "greater_is_better", "load_best_model_at_end"),
+    *("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy"),
+    *("dataloader_num_workers", "dataloader_pin_memory", "restore_callback_states_from_checkpoint"),
+    *("ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_static_graph"),
+    *("ddp_backend", "ddp_timeout", "local_rank", "do_train", "do_eval", "do_predict", "resume_from_checkpoint"),
+}
+# Of these the only value that works.
+FIXED = {"load_best_model_at_end": True}
+
+
+@dataclass
+class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArguments):
+    """Settings of [`UtteranceClassificationTrainer`]. Every field is an argument of `run_finetune.py`, which lists them
+    with their meaning and default: `python run_finetune.py --help-all`.
+
+    Raises:
+        ValueError: a value out of range, or an argument of `TrainingArguments` that has no effect here.
+    """
+
+    output_dir: str = argument("Where checkpoints, predictions and scores go.", "checkpoints/finetuned")
+    overwrite_output_dir: bool = argument("Write into a folder that is not empty.", False)
+    recipe: str = argument(
+        "original: the procedure of the original implementation, and its settings for the corpus where none are given.",
+        "default",
+        choices=list(RECIPES),
+    )
+    seeds: list[int] = argument("One run each; mean and standard deviation are reported.", [1])
+    seed: int | None = argument("One run with this seed; the same as --seeds with one number.")
+    metric_for_best_model: str = argument(
+        "The metric of the validation split that chooses the checkpoint.", "weighted_f1"
+    )
+    patience: int = argument("Stop after this many evaluations without improvement of that metric.", 4)
+    class_weight_rate: float | None = argument(
+        "Weigh a class by (n_min / n)^rate in the loss, as the original with 0.5 (default: no weights)."
+    )
+    focused_labels: list[str] | None = argument("Labels of the original's scores and class weights (default: all).")
+    excluded_label: str | None = argument("Also report the micro F1 without this label.")
+    score_test: bool = argument("Score the test split at the end; false in trials that choose settings.", True)
+    calibrate: bool = argument(
+        "Fit a temperature for the probabilities on the validation split; no label changes.", True
+    )
+    learning_rate: float = argument("The initial learning rate.", 2e-3)
+    num_train_epochs: float = argument("Epochs at most.", 12)
+    per_device_train_batch_size: int = argument("Dialogues per step and device.", 8)
+    per_device_eval_batch_size: int = argument("Dialogues per step and device in evaluation.", 32)
+    max_grad_norm: float = argument("The gradient's norm is clipped to this.", 5.0)
+    report_to: str = argument("A tracker: tensorboard, trackio or wandb.", "none")
+    eval_strategy: str = argument("When to evaluate: epoch or steps.", "epoch")
+    save_strategy: str | None = argument("When to save: as --eval_strategy, which is the default.")
+    logging_strategy: str = argument("When to log.", "epoch")
+    checkpointing_steps: int | None = argument("Save a checkpoint every so many steps too, besides --save_strategy.")
+    save_total_limit: int | None = argument("Checkpoints kept in training, besides the best one.", 1)
+    restore_callback_states_from_checkpoint: bool = argument("Count on for early stopping where a run goes on.", True)
+    resume_from_checkpoint: str | None = argument(
+        "Continue from this folder seed_N/checkpoint-STEP in the output folder, or from the latest one there, or begin "
+        "where there is none yet: latest. Seeds that are done are not run again."
+    )
+    hub_strategy: str = argument(
+        "When to push: at the end, or also whenever there is a better checkpoint: best.", "end"
+    )
+    load_best_model_at_end: bool = argument("End with the checkpoint that the metric chose.", True)
+    greater_is_better: bool | None = argument("Whether a higher metric is better (default: yes, but for the loss).")
+    ddp_timeout: int = argument("Seconds that a process waits for another.", DDP_TIMEOUT)
+    ddp_find_unused_parameters: bool | None = argument("Whether a parameter may take no part in the loss.", False)
+    do_train: bool | None = argument(
+        "Train. With --do_eval or --do_predict alone, a checkpoint is only scored.", **BARE
+    )
+    do_eval: bool | None = argument("Score the validation split.", **BARE)
+    do_predict: bool | None = argument("Score the test split.", **BARE)
+
+    def __post_init__(self):
+        self._check_values()
+        self._check_inherited()
+        self._choose_steps()
+        self.metric_for_best_model = self.metric_for_best_model.removeprefix("eval_")
+        if self.greater_is_better is None:
+            self.greater_is_better = self.metric_for_best_model != "loss"
+        # `Trainer` knows no `best`, and pushes nothing here.
+        self.push_best, self.hub_strategy = self.push_to_hub and self.hub_strategy == "best", "end"
+        if not (self.bf16 or self.fp16):
+            # What the launcher was told, which `Trainer` follows, is saved with the result too.
+            precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+            self.bf16, self.fp16 = precision == "bf16", precision == "fp16"
+        # Or `TrainingArguments` takes a GPU in spite of the launcher, or looks for one that can.
+        self.use_cpu |= parse_flag_from_env("ACCELERATE_USE_CPU")
+        self.use_cpu |= self.bf16 and not torch.accelerator.is_available()
+        wanted = (self.do_train, self.do_eval, self.do_predict)
+        super().__post_init__()
+        self.do_train, self.do_eval, self.do_predict = wanted
+        if self.n_gpu > 1:
+            # Or `Trainer` splits a batch over all GPUs that one process sees, but not where everything is in it.
+            self._n_gpu = 1
+
+    def _check_values(self) -> None:
+        for name in ("checkpointing_steps", "per_device_train_batch_size", "per_device_eval_batch_size", "patience"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"--{name} must be at least 1; got {getattr(self, name)}")
+        if self.learning_rate <= 0:
+            raise ValueError(f"--learning_rate must be more than 0; got {self.learning_rate}")
+        if self.hub_strategy not in ("end", "best"):
+            raise ValueError(f"--hub_strategy {self.hub_strategy}: unknown; known are end, best")
+        if self.label_smoothing_factor and self.class_weight_rate is not None:
+            raise ValueError("--label_smoothing_factor does not go with --class_weight_rate; leave one of them out")
+        if self.seed is not None and self.seeds not in ([1], [self.seed]):
+            raise ValueError(f"--seed {self.seed} and --seeds {' '.join(map(str, self.seeds))}: leave one of them out")
+        if self.seed is None:
+            self.seed = self.seeds[0]
+        elif self.seeds == [1]:
+            self.seeds = [self.seed]
+
+    @property
+    def saved_names(self) -> list[str]:
+        """The settings that a configuration file holds: those declared here, and inherited ones that were changed."""
+        own = [name for name in _declared(type(self)) if name != "seed"]  # `seeds` has it
+        changed = (
+            option
+            for option in fields(self)
+            if (getattr(self, option.name, None) or None) != (_default(option) or None)
+        )
+        return [*own, *(option.name for option in changed if option.name in ALLOWED - set(own))]
+
+    def _check_inherited(self) -> None:
+        own = set(_declared(type(self)))
+        for option in fields(self):
+            value, default = getattr(self, option.name, None), _default(option)
+            if option.name in FIXED and value != FIXED[option.name]:
+                raise ValueError(f"--{option.name} {value}: this does not work here; leave it out")
+            # The command line reads a default of "no" as false, and one of "" as nothing.
+            changed = value != default and (bool(value) or default not in ("no", ""))
+            if option.init and option.name not in ALLOWED | own and changed:
+                raise ValueError(f"--{option.name} {value}: this does not work here; leave it out")
+
+    def _choose_steps(self) -> None:
+        """Save a checkpoint at every evaluation, so that the best one is there."""
+        evaluation = str(getattr(self.eval_strategy, "value", self.eval_strategy))
+        saving = str(getattr(self.save_strategy, "value", self.save_strategy or evaluation))
+        if evaluation not in ("epoch", "steps"):
+            raise ValueError(
+                f"--eval_strategy {evaluation}: the checkpoint is chosen by evaluations; give epoch or steps"
+            )
+        if saving != evaluation:
+            raise ValueError(
+                f"--save_strategy {saving}: not every evaluation would have a checkpoint; leave it out, or give "
+                f"{evaluation}, as --eval_strategy"
+            )
+        self.eval_strategy, self.save_strategy = evaluation, saving
+        if evaluation == "steps":
+            self.eval_steps = self.eval_steps or self.logging_steps
+            default = next(_default(option) for option in fields(TrainingArguments) if option.name == "save_steps")
+            if self.save_steps not in (default, self.eval_steps):
+                raise ValueError(
+                    f"--save_steps {self.save_steps}: not every evaluation would have a checkpoint; give "
+                    f"{self.eval_steps:.0f}, as --eval_steps"
+                )
+            self.save_steps = self.eval_steps
+
+    @property
+    def only_scores(self) -> bool:
+        """Whether a checkpoint is scored and nothing is trained."""
+        return self.do_train is False or (self.do_train is None and bool(self.do_eval or self.do_predict))
+
+    @property
+    def scores_test(self) -> bool:
+        """Whether the test split is scored."""
+        flags = (self.do_train, self.do_eval, self.do_predict)
+        return self.score_test if all(flag is None for flag in flags) else bool(self.do_predict)
+
+    def for_seed(self, seed: int) -> "UtteranceClassificationArguments":
+        """The settings of the run of one seed, in a folder of its own."""
+        args = copy(self)
+        args.output_dir, args.seed = str(Path(self.output_dir) / f"seed_{seed}"), seed
+        return args
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The settings that a resumed run must share with the run that it continues. Each seed is by itself."""
+        free = ("output_dir", "overwrite_output_dir", "seed", "resume_", "restore_", "checkpointing_", "save_", "log")
+        free += ("per_device_", "report_to", "run_name", "push_", "hub_", "dataloader_", "ddp_", "local_")
+        free += ("disable_tqdm", "do_", "score_test")
+        settings = {name: value for name, value in self.to_dict().items() if not name.startswith(free)}
+        return {**settings, "dialogues a batch": self.per_device_train_batch_size * self.world_size}
+
+
+def _default(option: Field) -> Any:
+    return option.default_factory() if option.default_factory is not MISSING else option.default
+
+
+def _declared(kind: type) -> list[str]:
+    """The names of the settings that this library declares, not transformers."""
+    own = [name for base in kind.__mro__ if base.__module__ == __name__ for name in base.__annotations__]
+    return [*own, *(option.name for option in fields(TextEncoderTrainingArguments))]

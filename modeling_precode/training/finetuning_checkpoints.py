@@ -1,0 +1,168 @@
+"""Checkpoints of a fine-tuning: `Trainer` writes them, and these callbacks make them whole, and stop a run between two
+steps."""
+
+import logging
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+from torch.nn.utils import clip_grad_norm_, get_total_norm
+from transformers import TrainerCallback
+
+from data_scripts.tools.whole_files import read_json, write_json
+
+from .checkpoints import finish_checkpoint, remove_old_checkpoints, whole_checkpoint
+from .interruption import raise_nonfinite
+from .original_recipe import compute_as_original, original_modules
+
+if TYPE_CHECKING:
+    from .finetuning import UtteranceClassificationTrainer
+
+logger = logging.getLogger(__name__)
+
+TRAINING, STATE, RESULTS = "training.json", "trainer_state.json", "results.json"
+
+
+class CheckpointCallback(TrainerCallback):
+    """Asks for checkpoints beside those of the evaluations, completes every checkpoint, and ends an interrupted run.
+
+    A checkpoint counts once its manifest is written, which is last.
+
+    Args:
+        trainer: whose checkpoints they are.
+    """
+
+    def __init__(self, trainer: "UtteranceClassificationTrainer"):
+        self.trainer = trainer
+        self.interrupted = False
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        trainer = self.trainer
+        trainer.locate_best()
+        trainer.start, trainer.first_step, trainer.first_epoch = (
+            time.perf_counter(),
+            state.global_step,
+            state.epoch or 0,
+        )
+
+    def on_step_end(self, args, state, control, **kwargs):
+        trainer = self.trainer
+        trainer.step_batches.clear()
+        self.interrupted = trainer.interruption.anywhere(trainer.accelerator)
+        due = args.checkpointing_steps and state.global_step % args.checkpointing_steps == 0
+        # A checkpoint of an epoch's last step is one of its evaluation too, which comes next.
+        last = state.global_step % -(-len(trainer.batches) // args.gradient_accumulation_steps) == 0
+        if (due or self.interrupted) and not last and state.global_step < state.max_steps:
+            control.should_save = True
+
+    def on_save(self, args, state, control, **kwargs):
+        trainer, folder = self.trainer, Path(args.output_dir)
+        trainer.accelerator.wait_for_everyone()
+        trainer.locate_best()
+        if args.should_save:
+            checkpoint = folder / f"checkpoint-{state.global_step}"
+            state.save_to_json(str(checkpoint / STATE))
+            finished = control.should_training_stop
+            write_json(
+                checkpoint / TRAINING, {"losses": trainer.losses, "logged": trainer.logged, "finished": finished}
+            )
+            finish_checkpoint(checkpoint)
+            best = state.best_model_checkpoint
+            remove_old_checkpoints(
+                folder, trainer.save_total_limit, state.global_step, keep=Path(best) if best else None
+            )
+        trainer.accelerator.wait_for_everyone()
+        if self.interrupted:
+            trainer.interruption.end(state.global_step, trainer.accelerator)
+
+
+class FiniteGradients(TrainerCallback):
+    """Stops a run before a gradient that is not finite changes the weights.
+
+    Args:
+        trainer: of the run.
+    """
+
+    def __init__(self, trainer: "UtteranceClassificationTrainer"):
+        self.trainer = trainer
+
+    def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
+        # Scaled gradients of float16 may overflow: that step is not taken, and the scale goes down.
+        if self.trainer.accelerator.scaler is not None:
+            return
+        norm = float(get_total_norm([p.grad for p in model.parameters() if p.grad is not None]))
+        if not math.isfinite(norm):
+            stop_at_nonfinite(self.trainer, f"the gradient is {norm}")
+
+
+class OriginalProcedure(TrainerCallback):
+    """The original's gradient clip, one per module, and its rule that a score of 0 is no improvement.
+
+    Args:
+        max_grad_norm: the norm of a module's gradient is clipped to this.
+    """
+
+    def __init__(self, max_grad_norm: float):
+        self.max_grad_norm = max_grad_norm
+
+    def on_train_begin(self, args, state, control, model, lr_scheduler, **kwargs):
+        compute_as_original(model)
+        if state.global_step == 0:
+            state.best_metric = lr_scheduler.best = 0.0
+
+    def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
+        for parameters in original_modules(model) if self.max_grad_norm > 0 else ():
+            clip_grad_norm_(parameters, self.max_grad_norm)
+
+
+class PushBest(TrainerCallback):
+    """Pushes every checkpoint that is better than all before it, those of earlier seeds included.
+
+    Args:
+        trainer: of the run.
+        earlier: results of earlier seeds, as files.
+    """
+
+    def __init__(self, trainer: "UtteranceClassificationTrainer", earlier: list[Path]):
+        self.trainer, self.earlier = trainer, earlier
+        self.scores: dict[str, float] = {}
+
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        self.scores = {name.removeprefix("eval_"): value for name, value in metrics.items() if "_f1" in name}
+
+    def on_save(self, args, state, control, **kwargs):
+        if not state.is_world_process_zero or state.best_global_step != state.global_step:
+            return
+        metric, sign = args.metric_for_best_model, 1 if args.greater_is_better else -1
+        done = [read_json(path)["scores"]["validation"][metric] for path in self.earlier if path.is_file()]
+        if sign * state.best_metric > max((sign * value for value in done), default=-math.inf):
+            self.trainer.save_model(scores={"validation": self.scores})
+            self.trainer.push_checkpoint()
+
+
+def stop_at_nonfinite(trainer: "UtteranceClassificationTrainer", what: str) -> None:
+    """Save the state before the step, and what went into it, and end the run."""
+    step, accumulated = trainer.state.global_step, trainer.args.gradient_accumulation_steps
+    first = step * accumulated % (-(-len(trainer.batches) // accumulated) * accumulated)
+    places = range(first, min(first + accumulated, len(trainer.batches)))
+    dialogues = np.concatenate([trainer.batches.dialogues(place) for place in places])
+    tensors = [
+        {name: item.cpu() for name, item in batch.items() if torch.is_tensor(item)} for batch in trainer.step_batches
+    ]
+    gathered = gather_object([tensors])
+    folder = Path(trainer.args.output_dir) / f"nonfinite-{step + 1}"
+    if trainer.args.should_save:
+        with whole_checkpoint(folder) as staging:
+            trainer.accelerator.unwrap_model(trainer.model).save_pretrained(staging)
+            trainer.processing_class.save_pretrained(staging)
+            torch.save(trainer.optimizer.state_dict(), staging / "optimizer.pt")
+            torch.save(trainer.lr_scheduler.state_dict(), staging / "scheduler.pt")
+            torch.save(gathered, staging / "batches.pt")
+            trainer.state.save_to_json(str(staging / STATE))
+    trainer.accelerator.wait_for_everyone()
+    ids = [trainer.dialogue_ids[i] for i in dialogues]
+    raise_nonfinite(folder, step + 1, what, ids, trainer.accelerator)

@@ -1,0 +1,166 @@
+"""The command line and the configuration file of a script, as dataclasses of arguments."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
+from enum import Enum
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from transformers import HfArgumentParser
+
+from data_scripts.tools.whole_files import whole_file
+
+# Beside every result, so that `--config run.yaml` repeats the run.
+CONFIG_FILE = "run.yaml"
+# Not in that file: what says how a run was started, and a token.
+NOT_IN_CONFIG = {"resume_from_checkpoint", "overwrite_output_dir", "hub_token", "disable_tqdm", "local_rank"}
+
+
+class ScriptParser(HfArgumentParser):
+    """Arguments from dataclasses, with a help in groups: `--help` shows the usual ones, `--help-all` all.
+
+    Args:
+        classes: dataclasses of arguments.
+        groups: title of a group -> names of the usual arguments, in the order of the help.
+        prog: how the program is called.
+        description: what it does.
+    """
+
+    def __init__(self, classes: tuple[type, ...], groups: Mapping[str, Sequence[str]], prog: str, description: str):
+        # Without this formatter, argparse adds a second default to every help.
+        super().__init__(
+            classes,
+            prog=prog,
+            description=description,
+            allow_abbrev=False,
+            add_help=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.groups = groups
+        self.add_argument("--config", metavar="FILE", help="Arguments from a YAML or JSON file; the command line wins.")
+        self.add_argument("-h", "--help", action="store_true", help="Show the usual arguments.")
+        self.add_argument("--help-all", action="store_true", help="Show all arguments.")
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; see {self.prog} --help")
+
+    def format_help(self, all_arguments: bool = False) -> str:
+        by_name = {action.dest: action for action in self._actions if not action.option_strings[0].startswith("--no_")}
+        shown = {title: [by_name.pop(name) for name in names] for title, names in self.groups.items()}
+        shown["This help"] = [by_name.pop(name) for name in ("config", "help", "help_all")]
+        if all_arguments:
+            shown["All other arguments, as in transformers.TrainingArguments where their help names nothing else"] = [
+                by_name[name] for name in sorted(by_name)
+            ]
+        formatter = self.formatter_class(self.prog, max_help_position=34, width=110)
+        formatter.add_usage("%(prog)s [--config FILE] [--NAME VALUE ...]", [], [])
+        formatter.add_text(self.description)
+        for title, actions in shown.items():
+            formatter.start_section(title)
+            formatter.add_arguments([_plain(action) for action in actions])
+            formatter.end_section()
+        return formatter.format_help()
+
+
+def _plain(action: argparse.Action) -> argparse.Action:
+    """An action for the help: one name, no choices in its place, and its default where the text has none."""
+    text = " ".join((action.help or "").split()).replace("%", "%%")
+    if action.choices:
+        text += f" One of {', '.join(map(str, action.choices))}."
+    default = action.default.value if isinstance(action.default, Enum) else action.default
+    said = default is None or isinstance(default, bool) or default in ([], argparse.SUPPRESS) or "default" in text
+    if not said:
+        text += f" (default: {' '.join(map(str, default)) if isinstance(default, list) else default})"
+    if default is True:
+        text += f" (default: true; --no_{action.dest} or false turns it off)"
+    flag = action.nargs == 0 or action.nargs == "?"
+    values = {"+": "VALUE ...", "*": "VALUE ..."}.get(action.nargs, action.metavar or "VALUE")
+    shown = [option for option in action.option_strings if "-" not in option[2:] or len(action.option_strings) == 1]
+    return argparse.Action(
+        shown or action.option_strings[:1], action.dest, nargs=0 if flag else None, metavar=values, help=text
+    )
+
+
+def parse_arguments(
+    parser: ScriptParser,
+    original: Callable[[str, str | None], dict[str, Any]],
+    arguments: Sequence[str] | None = None,
+    **defaults: Any,
+) -> tuple[Any, ...]:
+    """The command line, and a configuration file where one is named, as one object per class.
+
+    Args:
+        parser: with the classes.
+        original: the settings of `--recipe original` for a corpus and a checkpoint, where none are given. An argument
+            that holds several settings takes those that are not given.
+        arguments: those of the command line by default.
+        defaults: replace the defaults of the classes.
+
+    Raises:
+        ValueError: an argument, or a name or value in the configuration file, that is no good.
+        SystemExit: after the help was shown.
+    """
+    before, _ = parser.parse_known_args(arguments)
+    if before.help or before.help_all:
+        print(parser.format_help(before.help_all), end="")
+        raise SystemExit(0)
+    tokens = [*_from_config(before.config, parser), *(sys.argv[1:] if arguments is None else arguments)]
+    given, _ = parser.parse_known_args(tokens)
+    if given.recipe == "original" and given.text_encoder:
+        raise ValueError(f"--text_encoder {given.text_encoder}: --recipe original has none; leave one of them out")
+    settings = original(given.corpus, given.model) if given.recipe == "original" else {}
+    parser.set_defaults(**{**defaults, **settings})
+    *parsed, _ = parser.parse_args_into_dataclasses(tokens)
+    for name in (name for name, value in settings.items() if isinstance(value, dict)):
+        [holder] = [holder for holder in parsed if hasattr(holder, name)]
+        setattr(holder, name, {**settings[name], **(getattr(holder, name) or {})})
+    return tuple(parsed)
+
+
+def _from_config(path: str | None, parser: ScriptParser) -> list[str]:
+    """The arguments in a configuration file, as a command line has them."""
+    if path is None:
+        return []
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"--config {path}: neither YAML nor JSON: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"--config {path}: holds a {type(content).__name__}; write one `name: value` a line")
+    known = {action.dest for action in parser._actions} - {"config", "help", "help_all"}
+    tokens = []
+    for name, value in content.items():
+        if name not in known:
+            close = get_close_matches(str(name), known, 1)
+            raise ValueError(f"--config {path}: unknown argument {name!r}" + (f"; {close[0]}?" if close else ""))
+        if name == "corpus_options" and isinstance(value, dict):
+            value = [f"{option}={json.dumps(setting)}" for option, setting in value.items()]
+        if value is None or value == []:
+            continue
+        values = value if isinstance(value, list) else [value]
+        texts = [str(one).lower() if isinstance(one, bool) else _text(one) for one in values]
+        # `--name=value` holds a value that begins with a dash.
+        tokens += [f"--{name}={texts[0]}"] if len(texts) == 1 else [f"--{name}", *texts]
+    return tokens
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def write_config(folder: Path, *parsed: Any) -> None:
+    """Write the arguments of a run into `run.yaml`: those that this library declares, and others where they differ
+    from their defaults. `--config run.yaml` then repeats the run."""
+    content: dict[str, Any] = {}
+    for holder in parsed:
+        for name in getattr(holder, "saved_names", [option.name for option in fields(holder)]):
+            value = getattr(holder, name, None)
+            if name not in NOT_IN_CONFIG and value is not None:
+                content[name] = value.value if isinstance(value, Enum) else value
+    with whole_file(folder / CONFIG_FILE) as path:
+        path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")

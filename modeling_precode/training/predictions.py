@@ -1,0 +1,23 @@
+"""The predictions of a run as JSON Lines, one dialogue per line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from datasets import Dataset
+
+
+def write_predictions(path: Path, rows: Dataset, logits: np.ndarray, names: list[str]) -> None:
+    """Write every dialogue with its true and predicted labels.
+
+    Args:
+        path: of the file.
+        rows: dialogues, as the corpus gives them.
+        logits: (dialogues, utterances, labels), padded.
+        names: of the labels.
+    """
+    with open(path, "w", encoding="utf-8") as file:
+        for row, row_logits in zip(rows, logits, strict=True):
+            row["labels"] = [names[label] if label >= 0 else None for label in row["labels"]]
+            row["predictions"] = [names[i] for i in row_logits[: len(row["labels"])].argmax(-1)]
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -1,0 +1,88 @@
+"""What a run started from: for the card that its checkpoint carries, and for the check of a run that is resumed."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from datasets import DatasetDict
+
+from data_scripts.sharing.dataset_card import corpus_facts
+
+from ..configuration_precode import PreCodeConfig
+from ..sharing.model_card import hyper_parameters, model_facts, run_summary, text_encoder_facts
+from .arguments import CorpusArguments, EncoderArguments
+from .starting import load_config
+
+
+@dataclass
+class RunOrigin:
+    """What a run started from.
+
+    Args:
+        corpus: the corpus's name; `"custom"` for dialogues of one's own.
+        start: the checkpoint that the run started from; None from scratch.
+        text_encoder: the name or folder of a text encoder that the model was built over.
+        settings: further settings that shaped the model, for the card.
+        corpus_settings: those that the corpus was built with, for the file of results.
+        fingerprint: what else a resumed run must share, by its name for a person.
+        leakage: what was compared with the test split -> figures.
+    """
+
+    corpus: str = "custom"
+    start: str | None = None
+    text_encoder: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    corpus_settings: dict[str, Any] = field(default_factory=dict)
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+    leakage: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, corpus: CorpusArguments, encoder: EncoderArguments, leakage: dict[str, Any]) -> "RunOrigin":
+        """Of a run from the command line."""
+        return cls(
+            corpus=corpus.corpus,
+            start=encoder.model,
+            text_encoder=encoder.text_encoder,
+            settings=encoder.settings(),
+            corpus_settings=asdict(corpus),
+            fingerprint=encoder.fingerprint(),
+            leakage=leakage,
+        )
+
+    def summary(
+        self,
+        splits: DatasetDict,
+        config: PreCodeConfig,
+        args: Any,
+        *,
+        seed: int,
+        selection: str,
+        scores: dict[str, Any],
+        calibration: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The summary that a checkpoint keeps of its run, and from which its card is written.
+
+        Args:
+            splits: the dialogues, as the corpus gives them.
+            config: of the model.
+            args: the dataclass of the trainer's settings.
+            seed: of the run.
+            selection: a sentence on how the checkpoint was chosen.
+            scores: name of a split -> name of a metric -> number.
+            calibration: from `calibrate`, where a temperature was fitted.
+        """
+        facts = {
+            "corpus": self.corpus,
+            "licence": splits["train"].info.license or "licence unknown",
+            "start": self.start or "from scratch",
+            "seed": seed,
+            "selection": selection,
+            "scores": scores,
+            "calibration": calibration,
+            "facts": corpus_facts(splits, self.corpus),
+            "settings": hyper_parameters({**self.settings, **args.text_encoder_settings()}, args),
+            "model": model_facts(config),
+            "text_encoder": text_encoder_facts(self.text_encoder),
+            "leakage": self.leakage,
+            "start_summary": load_config(self.start).training_summary if self.start else None,
+        }
+        return run_summary(**{name: value for name, value in facts.items() if name != "calibration" or value})

@@ -1,0 +1,107 @@
+"""Fine-tuning over several seeds: which of them are done, the mean of their scores, and the best checkpoint."""
+
+import logging
+import shutil
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from data_scripts.tools.whole_files import read_json, replaced_files, write_json
+
+from ..sharing.model_card import write_model_card
+from .checkpoints import remove_checkpoints
+from .finetuning import UtteranceClassificationTrainer, score_values
+from .finetuning_arguments import UtteranceClassificationArguments
+from .finetuning_checkpoints import RESULTS, PushBest
+from .interruption import finish_exchanges
+from .predictions import write_predictions
+
+logger = logging.getLogger(__name__)
+
+
+def train_seed(
+    seed: int,
+    args: UtteranceClassificationArguments,
+    build_trainer: Callable[[UtteranceClassificationArguments], UtteranceClassificationTrainer],
+) -> dict[str, Any]:
+    """Train with one seed, choose the checkpoint on validation, score it once on test, and save it in `seed_N`.
+
+    Args:
+        seed: of the run.
+        args: the settings of all seeds.
+        build_trainer: makes the trainer from the settings of the seed.
+
+    Returns:
+        the summary of the run; that of an earlier run where it is done.
+    """
+    args_of_seed = args.for_seed(seed)
+    folder = Path(args_of_seed.output_dir)
+    if args.resume_from_checkpoint and (folder / RESULTS).is_file():
+        logger.info(f"  seed {seed} is done")
+        return {name: value for name, value in read_json(folder / RESULTS).items() if name != "history"}
+    resume = args.resume_from_checkpoint
+    if resume not in (None, "latest") and Path(resume).resolve().parent != folder.resolve():
+        resume = "latest"  # the folder is of another seed
+    trainer = build_trainer(args_of_seed)
+    if args.push_best:
+        earlier = [Path(args.output_dir) / f"seed_{other}" / RESULTS for other in args.seeds]
+        trainer.add_callback(PushBest(trainer, earlier))
+    trainer.train(resume_from_checkpoint=resume)
+    # The test split is looked at once, with the checkpoint that the validation split chose.
+    splits = ("validation", "test") if args.scores_test else ("validation",)
+    for split in splits:
+        trainer.predict(trainer.corpus[split], metric_key_prefix=split)
+    finish_exchanges(trainer.accelerator)
+    if not trainer.is_world_process_zero():
+        return {"scores": trainer.scores}
+    if args.calibrate:
+        found = trainer.calibrate()
+        before, after = (found[splits[-1]][when]["ece"] for when in ("before", "after"))
+        logger.info(f"  temperature {found['temperature']:.4f}  {splits[-1]} ECE {after:.4f} (without {before:.4f})")
+    trainer.save_model()
+    if "test" in splits:
+        logits = trainer.predictions["test"].predictions
+        write_predictions(folder / "test_predictions.jsonl", trainer.corpus["test"], logits, trainer.names)
+    # This file is written last: it says that the seed is done.
+    summary = trainer.save_results()
+    remove_checkpoints(folder)
+    return summary
+
+
+def save_seeds(runs: list[dict[str, Any]], args: UtteranceClassificationArguments, settings: dict[str, Any]) -> str:
+    """Put the checkpoint of the best seed into the output folder, with a card over all seeds, and the mean and standard
+    deviation of their scores into `finetune_results.json`.
+
+    Args:
+        runs: the summaries, from [`train_seed`].
+        args: the settings.
+        settings: all settings, for the file.
+
+    Returns:
+        a line with the scores.
+    """
+    output_dir, scored = Path(args.output_dir), "test" if args.scores_test else "validation"
+    sign = 1 if args.greater_is_better else -1
+    best = max(runs, key=lambda run: sign * run["scores"]["validation"][args.metric_for_best_model])
+    with replaced_files(output_dir) as files:
+        for path in (output_dir / f"seed_{best['seed']}").iterdir():
+            if path.is_file():
+                shutil.copy(path, files)
+    scores = [score_values(run["scores"][scored]) for run in runs]
+    mean = {name: statistics.mean(one[name] for one in scores) for name in scores[0]}
+    deviation = {name: statistics.stdev(one[name] for one in scores) if len(scores) > 1 else 0.0 for name in mean}
+    results = {f"{scored}_mean": mean, f"{scored}_standard_deviation": deviation, "runs": runs, "settings": settings}
+    write_json(output_dir / "finetune_results.json", results)
+    seeds = {"split": scored, "runs": args.seeds, "mean": mean, "deviation": deviation}
+    write_model_card(output_dir, args.hub_model_id or str(output_dir), "erc", {**best, "seeds": seeds})
+    over_seeds = "  ".join(f"{name} {value:.4f} ± {deviation[name]:.4f}" for name, value in mean.items())
+    return (
+        f"{scored} over {len(runs)} seed(s): {over_seeds}\n"
+        f"The checkpoint of the seed that did best on the validation split ({best['seed']}) is in {output_dir}"
+    )
+
+
+def score_line(scores: dict[str, Any]) -> str:
+    """The scores that are one number each, as one line."""
+    return "  ".join(f"{name} {value:.4f}" for name, value in score_values(scores).items())
