@@ -9,7 +9,6 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from accelerate.utils import set_seed
 from datasets import DatasetDict
 
@@ -83,7 +82,6 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_pretrain.py") 
         accelerator=accelerator,
         origin=RunOrigin.of(corpus_args, encoder_args, leakage),
     )
-    log_start(trainer, corpus_args.corpus)
     trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
 
     # ---- Evaluate: the test split is looked at once, with the checkpoint that the validation split chose
@@ -118,16 +116,6 @@ def leakage_into_test(corpus: DatasetDict, others: list[str], args: CorpusArgume
         leakage[f"The training split against the test split of {name}"] = overlap.figures()
         logger.info(f"train against test of {name}:\n{overlap}")
     return leakage
-
-
-def log_start(trainer: ConversationCompletionTrainer, corpus: str) -> None:
-    sizes = ", ".join(f"{len(rows):,} {split}" for split, rows in trainer.encoded.items())
-    trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
-    logger.info(
-        f"{corpus}: {sizes} dialogues; {len(trainer.processing_class):,} words; {trained:,} trained parameters; "
-        f"{trainer.accelerator.num_processes} process(es) of {torch.get_num_threads()} thread(s) on "
-        f"{trainer.accelerator.device.type}"
-    )
 
 
 if __name__ == "__main__":

@@ -24,13 +24,17 @@ from modeling_precode import (
     focused_class_weights,
 )
 from modeling_precode.conversion.original_checkpoint import TENSOR_NAMES, convert_original_checkpoint
-from modeling_precode.training.arguments import CorpusArguments, EncoderArguments, parse_arguments
+from modeling_precode.training import finetuning
+from modeling_precode.training.arguments import CorpusArguments, EncoderArguments
+from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
 from modeling_precode.training.original_recipe import (
     OriginalOrder,
     compute_as_original,
     finetuning_settings,
     pretraining_settings,
 )
+from modeling_precode.training.parsing import ScriptParser, parse_arguments
+from modeling_precode.training.pretraining_arguments import ConversationCompletionArguments
 
 UTTERANCE_ENCODERS = {"gru": "sentEncoder", "gru2": "sentGRUEncoder", "gru2l": "sentGRU2LEncoder"}
 MODELS = [kind + size for kind in UTTERANCE_ENCODERS for size in ("", "_big")]
@@ -158,7 +162,7 @@ def test_finetuning_repeats_the_recorded_run(recordings, tmp_path, monkeypatch, 
     PreCodeForUtteranceClassification.from_pretrained(checkpoint, **names).save_pretrained(checkpoint)
     # The recorded weights are of other counts than those of the recorded dialogues.
     weights = focused_class_weights(recorded["tr_word2count"], recorded["focus"])
-    monkeypatch.setattr(run_finetune, "class_weights", lambda *_: weights)
+    monkeypatch.setattr(finetuning, "class_weights", lambda *_: weights)
     folder = tmp_path / "finetuned"
     run(
         run_finetune,
@@ -204,10 +208,11 @@ def parsed(monkeypatch, script, *arguments: str) -> tuple:
     """The arguments that a script takes from its command line."""
     monkeypatch.setattr(sys, "argv", [script.__file__, *arguments])
     arguments, original = {
-        run_pretrain: (run_pretrain.PretrainArguments, pretraining_settings),
-        run_finetune: (run_finetune.FinetuneArguments, finetuning_settings),
+        run_pretrain: (ConversationCompletionArguments, pretraining_settings),
+        run_finetune: (UtteranceClassificationArguments, finetuning_settings),
     }[script]
-    return parse_arguments((CorpusArguments, EncoderArguments, arguments), None, original)[1:]
+    parser = ScriptParser((CorpusArguments, EncoderArguments, arguments), {}, "script", "")
+    return parse_arguments(parser, original)[1:]
 
 
 @pytest.mark.parametrize(

@@ -231,11 +231,6 @@ def test_a_causal_encoder_is_pretrained_and_fine_tuned(corpus, tmp_path):
     assert "never changes when the dialogue goes on" in (second / "README.md").read_text(encoding="utf-8")
     live = pipeline("conversation-emotion", model=str(second)).stream()
     assert [live(text)["label"] for text in ("cake and dance and song", "a gift, a party!")] == ["joy"] * 2
-    result = run(
-        *("run_finetune.py", *data, "--model", str(first), "--causal", "--output_dir", str(tmp_path / "third")),
-        check=False,
-    )
-    assert "error: --causal is for a model from scratch" in result.stderr
 
 
 def test_a_failing_push_does_not_cost_the_run(pretrained, corpus, tmp_path):

@@ -16,7 +16,8 @@ from test_scripts import TORCHRUN, run
 import run_finetune
 import run_pretrain
 from modeling_precode import PreCodeModel, PreCodeTokenizer
-from modeling_precode.training.arguments import use_cores
+from modeling_precode.training import finetuning
+from modeling_precode.training.processes import use_cores
 
 TINY = "--corpus custom --hidden_size 8 --word_vector_size 8 --dropout 0"
 PRETRAIN = "--batch_size 16 --eval_steps 6 --max_steps 12 --logging_steps 1 --learning_rate 0.01"
@@ -236,10 +237,12 @@ def test_only_what_is_better_than_every_checkpoint_before_is_pushed(train, monke
     pushed = []
 
     def push(folder, *args):
+        folder = Path(folder)
         summary = json.loads((folder / "config.json").read_text())["training_summary"]
         pushed.append((folder.name, summary["scores"]["validation"]["weighted_f1"]))
 
-    monkeypatch.setattr(run_finetune, "push_checkpoint", push)
+    for module in (run_finetune, finetuning):
+        monkeypatch.setattr(module, "push_checkpoint", push)
     train("--seeds 1 2 3 --num_train_epochs 3 --push_to_hub --hub_strategy best --learning_rate 0.01", run_finetune)
     *pushed, (_, last) = pushed
     scores = [score for _, score in pushed]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modeling_precode import PreCodeTokenizer
-from modeling_precode.training.arguments import start_output
+from modeling_precode.cli.console import start_output
 
 from .baselines import add_baselines, completion_baseline
 from .experiments import Experiments, Study, comparison_key

@@ -17,7 +17,7 @@ from data_scripts.formats.reading import read_lines
 from data_scripts.tools.console import Parser, one_line_errors
 from data_scripts.tools.whole_files import whole_file
 
-from ..training.arguments import load_config
+from ..training.starting import load_config
 from .predictions import WRITERS, as_line, as_table
 
 QUICKSTART = "checkpoints/quickstart/finetuned"

@@ -49,8 +49,7 @@ from .finetuning_checkpoints import (
     STATE,
     TRAINING,
     CheckpointCallback,
-    FiniteGradients,
-    OriginalProcedure,
+    ClipGradients,
     stop_at_nonfinite,
 )
 from .fingerprint import check_fingerprint, dataset_digest
@@ -144,10 +143,10 @@ class UtteranceClassificationTrainer(Trainer):
     def _callbacks(
         self, args: UtteranceClassificationArguments, callbacks: list[TrainerCallback] | None
     ) -> list[TrainerCallback]:
-        original = [OriginalProcedure(args.max_grad_norm)] if args.recipe == "original" else []
+        clipping = ClipGradients(self, args.max_grad_norm, by_module=args.recipe == "original")
         progress = [MinuteLines() if args.disable_tqdm else Bar()]
         stopping = [EarlyStoppingCallback(args.patience), LogLine(args.metric_for_best_model)]
-        own = [FiniteGradients(self), *original, *stopping, *progress]
+        own = [clipping, *stopping, *progress]
         return [*own, *(callbacks or []), CheckpointCallback(self)]
 
     def _prepare_batches(self) -> None:
@@ -458,8 +457,7 @@ def _for_trainer(args: UtteranceClassificationArguments) -> UtteranceClassificat
     args_of_trainer.save_total_limit = None  # old ones go when a new one is whole
     # `Trainer` evaluates and saves by its strategies, whatever is asked for at the end.
     args_of_trainer.do_train = args_of_trainer.do_eval = True
-    if args.recipe == "original":
-        args_of_trainer.max_grad_norm = 0  # each module's gradient is clipped by itself
+    args_of_trainer.max_grad_norm = 0  # `ClipGradients` does
     return args_of_trainer
 
 

@@ -175,7 +175,7 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
             default = next(_default(option) for option in fields(TrainingArguments) if option.name == "save_steps")
             if self.save_steps not in (default, self.eval_steps):
                 raise ValueError(
-                    f"--save_steps {self.save_steps}: not every evaluation would have a checkpoint; give "
+                    f"--save_steps {self.save_steps:.0f}: not every evaluation would have a checkpoint; give "
                     f"{self.eval_steps:.0f}, as --eval_steps"
                 )
             self.save_steps = self.eval_steps

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from accelerate.utils import gather_object
-from torch.nn.utils import clip_grad_norm_, get_total_norm
 from transformers import TrainerCallback
 
 from data_scripts.tools.whole_files import read_json, write_json
@@ -80,43 +79,33 @@ class CheckpointCallback(TrainerCallback):
             trainer.interruption.end(state.global_step, trainer.accelerator)
 
 
-class FiniteGradients(TrainerCallback):
-    """Stops a run before a gradient that is not finite changes the weights.
+class ClipGradients(TrainerCallback):
+    """Clips the norm of the gradient, and stops a run before one that is not finite changes the weights.
 
     Args:
         trainer: of the run.
+        max_grad_norm: the norm is clipped to this; 0 leaves it as it is.
+        by_module: clip each of the original's modules by itself, and count a score of 0 as no improvement, as the
+            original does.
     """
 
-    def __init__(self, trainer: "UtteranceClassificationTrainer"):
-        self.trainer = trainer
-
-    def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
-        # Scaled gradients of float16 may overflow: that step is not taken, and the scale goes down.
-        if self.trainer.accelerator.scaler is not None:
-            return
-        norm = float(get_total_norm([p.grad for p in model.parameters() if p.grad is not None]))
-        if not math.isfinite(norm):
-            stop_at_nonfinite(self.trainer, f"the gradient is {norm}")
-
-
-class OriginalProcedure(TrainerCallback):
-    """The original's gradient clip, one per module, and its rule that a score of 0 is no improvement.
-
-    Args:
-        max_grad_norm: the norm of a module's gradient is clipped to this.
-    """
-
-    def __init__(self, max_grad_norm: float):
-        self.max_grad_norm = max_grad_norm
+    def __init__(self, trainer: "UtteranceClassificationTrainer", max_grad_norm: float, by_module: bool):
+        self.trainer, self.max_grad_norm, self.by_module = trainer, max_grad_norm, by_module
 
     def on_train_begin(self, args, state, control, model, lr_scheduler, **kwargs):
-        compute_as_original(model)
-        if state.global_step == 0:
-            state.best_metric = lr_scheduler.best = 0.0
+        if self.by_module:
+            compute_as_original(model)
+            if state.global_step == 0:
+                state.best_metric = lr_scheduler.best = 0.0
 
     def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
-        for parameters in original_modules(model) if self.max_grad_norm > 0 else ():
-            clip_grad_norm_(parameters, self.max_grad_norm)
+        accelerator, limit = self.trainer.accelerator, self.max_grad_norm or math.inf
+        modules = original_modules(model) if self.by_module else [list(model.parameters())]
+        norms = [accelerator.clip_grad_norm_(parameters, limit) for parameters in modules]
+        norm = math.hypot(*map(float, norms))
+        # Scaled gradients of float16 may overflow: that step is not taken, and the scale goes down.
+        if not math.isfinite(norm) and accelerator.scaler is None:
+            stop_at_nonfinite(self.trainer, f"the gradient is {norm}")
 
 
 class PushBest(TrainerCallback):

@@ -202,14 +202,24 @@ class ConversationCompletionTrainer:
             }
             folder = {"wandb": {"dir": str(self.output_dir)}}
             accelerator.init_trackers("precode-pretrain", config=flat, init_kwargs=folder)
-        if checkpoint is not None:
-            loop.load(checkpoint)
         with Interruption() as interruption:
+            logger.info(self._start_line())
+            if checkpoint is not None:
+                loop.load(checkpoint)
             loop.run(interruption)
         best = loop.progress.best
         loop.unwrapped.load_state_dict(load_file(self.output_dir / WEIGHTS))
         self.scores["validation"] = {name: value for name, value in best.items() if name.startswith("R_")}
         return TrainOutput(loop.progress.step, best["loss"], dict(best))
+
+    def _start_line(self) -> str:
+        sizes = ", ".join(f"{len(rows):,} {split}" for split, rows in self.encoded.items())
+        trained = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        return (
+            f"{self.origin.corpus}: {sizes} dialogues; {len(self.processing_class):,} words; {trained:,} trained "
+            f"parameters; {self.accelerator.num_processes} process(es) of {torch.get_num_threads()} thread(s) on "
+            f"{self.accelerator.device.type}"
+        )
 
     def evaluate(self, eval_dataset: Dataset | None = None, metric_key_prefix: str = "eval") -> dict[str, float]:
         """The recalls of a split, `{"eval_R_11@1": ...}`.

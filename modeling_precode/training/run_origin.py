@@ -85,4 +85,4 @@ class RunOrigin:
             "leakage": self.leakage,
             "start_summary": load_config(self.start).training_summary if self.start else None,
         }
-        return run_summary(**{name: value for name, value in facts.items() if name != "calibration" or value})
+        return run_summary(**facts)
