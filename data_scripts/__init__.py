@@ -92,7 +92,9 @@ def load_prepared(name: str, cache_dir: str | Path | None, num_proc: int | None)
             raise ValueError(f"{name}: a file that cannot be read: {error.__cause__ or error}") from error
     info = read_info(name)
     for split, rows in dataset.items():
-        vars(rows.info).update({field: info[field] for field in INFO_FIELDS if field in info})
+        for field in INFO_FIELDS:
+            if field in info:
+                setattr(rows.info, field, info[field])
         if missing := [column for column in COLUMNS if column not in rows.column_names]:
             raise ValueError(
                 f"{name}, split {split}: missing column {', '.join(missing)}; got {', '.join(rows.column_names)}; "

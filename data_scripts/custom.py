@@ -82,21 +82,16 @@ class Custom(DialogueBuilder):
             raise ValueError(f'custom: option labels must be a list of strings; got {self.LABELS!r}; write ["a", "b"]')
         return super()._info()
 
-    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+    def splits(self) -> dict[str, dict[str, Any]]:
         sources = self.sources(self.config)
         if "all" not in sources:
-            return [
-                datasets.SplitGenerator(name=split, gen_kwargs={"files": files}) for split, files in sources.items()
-            ]
-        ids = (dialogue.dialogue_id for dialogue in self.read(sources["all"]))
+            return {split: {"files": files} for split, files in sources.items()}
+        ids = [dialogue.dialogue_id for dialogue in self.read(sources["all"])]
         try:
             parts = split_by_hash(ids, validation=0.1, test=0.1)
         except ValueError as error:
             raise ValueError(f"{self.config.data_dir}: {error}") from None
-        return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"files": sources["all"], "chosen": frozenset(part)})
-            for split, part in parts.items()
-        ]
+        return {split: {"files": sources["all"], "chosen": frozenset(part)} for split, part in parts.items()}
 
     def parts(self, source: dict[str, Any]) -> list[dict[str, Any]]:
         """A file each."""

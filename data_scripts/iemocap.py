@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
 
@@ -95,9 +96,9 @@ class Iemocap(OriginalCorpus):
             self.LABELS = sorted(set(TASKS[self.config.task].values()))
         return super()._info()
 
-    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+    def splits(self) -> dict[str, dict[str, Any]]:
         if self.original_files(self.config):
-            return super()._split_generators(dl_manager)
+            return super().splits()
         sessions, test = self.sessions(self.config), self.config.test_session
         if test not in sessions:
             raise ValueError(f"iemocap: no such test_session; got {test}; known: {', '.join(map(str, sessions))}")
@@ -114,9 +115,7 @@ class Iemocap(OriginalCorpus):
             raise ValueError(f"{self.config.data_dir}, dialogues of other sessions than {test}: {error}") from None
         for name, path in others.items():
             splits["validation" if name in validation else "train"].append(path)
-        return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"transcripts": paths}) for split, paths in splits.items()
-        ]
+        return {split: {"transcripts": paths} for split, paths in splits.items()}
 
     def read_release(self, transcripts: list[Path]) -> Iterator[Dialogue]:
         for path in transcripts:

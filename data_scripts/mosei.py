@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import datasets
 
@@ -81,18 +82,18 @@ class Mosei(OriginalCorpus):
             self.LABELS = self.LABELS or EMOTIONS
         return super()._info()
 
-    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+    def splits(self) -> dict[str, dict[str, Any]]:
         if self.original_files(self.config):
-            return super()._split_generators(dl_manager)
-        files = self.files(self.config)
+            return super().splits()
+        files, videos = self.files(self.config), self.videos
         if "train" in files:
             splits = self.listed({split: files[split] for split in NAMES})
         else:
             try:
-                splits = split_by_hash(self.videos, validation=0.1, test=0.2)
+                splits = split_by_hash(videos, validation=0.1, test=0.2)
             except ValueError as error:
                 raise ValueError(f"{self.config.data_dir}: {error}") from None
-        return [datasets.SplitGenerator(name=split, gen_kwargs={"videos": part}) for split, part in splits.items()]
+        return {split: {"videos": names} for split, names in splits.items()}
 
     def listed(self, lists: dict[str, Path]) -> dict[str, list[str]]:
         """The videos of each split that are there."""
