@@ -103,6 +103,8 @@ class Iemocap(OriginalCorpus):
         if test not in sessions:
             raise ValueError(f"iemocap: no such test_session; got {test}; known: {', '.join(map(str, sessions))}")
         if missing := [session for session in range(1, 6) if session not in sessions]:
+            names = ", ".join(f"Session{session}" for session in missing)
+            logger.warning("%s: no %s; the corpus is smaller than the published one", self.config.data_dir, names)
             self.note("sessions that are not there", len(missing))
         if not 0 < self.config.validation < 1:
             raise ValueError(f"iemocap: validation must be between 0 and 1; got {self.config.validation}")

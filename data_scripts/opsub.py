@@ -37,6 +37,7 @@ from .building.parts import read_part, report_path
 from .building.splitting import in_parts, split_by_hash
 from .formats.opus import xml_lines
 from .formats.original import original_files, read_original
+from .formats.owner import check_owner
 from .formats.sources import DAMAGED, fingerprint_of, is_tar, source, unpacked
 from .formats.subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
 from .tools.whole_files import read_json
@@ -113,6 +114,7 @@ class OpSub(DialogueBuilder):
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
         """Reads all films, as those that are dropped must be known before the others are split."""
         if self.NEGATIVES:
+            check_owner(self.corpus, self.files(self.config))
             return super()._split_generators(dl_manager)
         where = self.config.data_dir
         self.check_options()

@@ -53,7 +53,9 @@ def test_without_a_name_every_corpus_is_listed_with_what_it_needs(command):
 
 
 def test_a_corpus_is_built_with_its_options_and_described(command, corpora):
-    text = command("custom", "--data_dir", corpora / "mine", "--corpus_options", 'labels=["anger", "joy"]', "--num_proc", "2")
+    text = command(
+        "custom", "--data_dir", corpora / "mine", "--corpus_options", 'labels=["anger", "joy"]', "--num_proc", "2"
+    )
     rows = {line[: line.index("  ")]: line.split()[-3:] for line in text.splitlines() if "  " in line[1:]}
     assert rows["dialogues"] == ["3", "2", "2"]
     assert rows["label anger"] == ["(0.0%)", "0", "(0.0%)"]

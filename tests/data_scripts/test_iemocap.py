@@ -218,6 +218,12 @@ def test_an_option_that_does_not_fit_says_what_does(load, write, options, messag
         load("iemocap", write(small()), **options)
 
 
+def test_a_missing_session_is_a_warning(load, write, caplog):
+    with caplog.at_level("WARNING", logger="data_scripts"):
+        load("iemocap", write(small()))
+    assert "corpus: no Session2, Session3, Session4; the corpus is smaller than the published one" in caplog.text
+
+
 def test_another_folder_lists_what_is_there(load, write):
     with pytest.raises(FileNotFoundError, match="no Session1 to Session5; got notes.txt; give the folder IEMOCAP_full"):
         load("iemocap", write({"notes.txt": ""}))

@@ -170,6 +170,13 @@ def test_what_is_missing_is_named(load, write, files, gone, message):
         load("mosei", write(files))
 
 
+def test_an_error_names_a_file_once(load, write):
+    folder = write({"mosei.csv": table() + "v1,1,Another text,0,0,0,0,1,0\n"})
+    with pytest.raises(ValueError) as error:
+        load("mosei", folder / "mosei.csv")
+    assert str(error.value).count("mosei.csv") == 1
+
+
 def test_tables_by_split_are_not_joined_in_silence(load, write):
     with pytest.raises(ValueError, match="more than one table of segments; got test.csv, train.csv; join them"):
         load("mosei", write({"train.csv": table(), "test.csv": table()}))

@@ -128,6 +128,57 @@ def test_a_dialogue_that_is_no_good_is_named(load, write, train, message):
         load("friends", write(files("Friends", train, dev=[WITHOUT_SPEAKERS])))
 
 
+CHAT = [[{"speaker": "1051", "utterance": "hey person_165 !", "emotion": "joy"}]]
+PLAYED = [[{"utterance": "Well.", "emotion": emotion} for emotion in ("angry", "neutral", "happy")]]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "name", "train", "owner"),
+    [
+        ("friends", "emotionpush", [WITHOUT_SPEAKERS], "emotionpush"),
+        ("friends", "friends", CHAT, "emotionpush"),
+        ("meld", "data", CHAT, "emotionpush"),
+        ("emotionpush", "Friends", [WITHOUT_SPEAKERS], "friends"),
+        ("mosei", "IEMOCAP4v2", [WITHOUT_SPEAKERS], "iemocap"),
+        ("mosei", "MOSEI", PLAYED, "iemocap"),
+        ("friends", "Friends", [OPSUB], "opsub"),
+        ("opsub", "mosi", [OPSUB], "mosi"),
+    ],
+)
+def test_files_of_another_corpus_are_refused_whatever_they_are_called(load, write, corpus, name, train, owner):
+    """Or they would carry the licence of this one."""
+    if corpus == "opsub":
+        pytest.importorskip("ftfy")
+    message = f"{name}_train.json: a file of the corpus {owner}; got it as {corpus}; load {owner} instead"
+    with pytest.raises(ValueError, match=message):
+        load(corpus, write(files(name, train)))
+
+
+def test_files_of_another_name_are_known_by_their_content_or_wanted_by_name(load, write):
+    assert load("emotionpush", write(files("data", CHAT)))["test"]["utterances"] == [["hey person_165 !"]]
+    with pytest.raises(ValueError, match="not known as a file of emotionpush; .*; if it is one, rename it to emotionp"):
+        load("emotionpush", write(files("data", [WITHOUT_SPEAKERS])))
+
+
+def test_a_file_that_is_nearly_named_right_is_to_be_renamed(load, write):
+    named = files("friends", [WITHOUT_SPEAKERS])
+    named["friends_val.json"] = named.pop("friends_dev.json")
+    with pytest.raises(FileNotFoundError, match="got friends_val.json; rename it to friends_dev.json"):
+        load("friends", write(named))
+
+
+@pytest.mark.parametrize("corpus", ["friends", "iemocap", "meld", "mosei"])
+def test_an_archive_is_to_be_unpacked(load, write, corpus):
+    with pytest.raises(ValueError, match="release.zip: an archive; .* unpack it, and give the folder"):
+        load(corpus, write({"release.zip": b"PK"}) / "release.zip")
+
+
+def test_one_of_the_files_is_no_folder(load, write):
+    folder = write(files("friends", [WITHOUT_SPEAKERS]))
+    with pytest.raises(ValueError, match="friends_train.json: a file; .* give the folder that it is in"):
+        load("friends", folder / "friends_train.json")
+
+
 def test_missing_or_mixed_files_are_named(load, write):
     folder = write({"Friends_train.json": "[]", "notes.txt": "", "Friends_test.json": "[]"})
     with pytest.raises(FileNotFoundError, match="no file of a name that ends in _dev.json"):
