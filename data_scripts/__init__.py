@@ -83,6 +83,11 @@ def load_corpus(
 
 def load_prepared(name: str, cache_dir: str | Path | None, num_proc: int | None) -> datasets.DatasetDict:
     """A dataset that already has the columns of a corpus, from a folder or from the Hub."""
+    if Path(name, "state.json").is_file():
+        raise ValueError(
+            f"{name}: a single split that was saved; got no train, validation and test; "
+            f"put the splits in a datasets.DatasetDict, and give the folder that its save_to_disk writes"
+        )
     if Path(name, "dataset_dict.json").is_file():
         dataset = datasets.load_from_disk(name)
     else:

@@ -90,6 +90,14 @@ def test_a_saved_dataset_of_other_columns_names_them(load, prepared, tmp_path):
         load(str(tmp_path / "saved"))
 
 
+def test_a_saved_split_says_how_to_save_all(load, prepared, tmp_path):
+    prepared["train"].save_to_disk(tmp_path / "saved")
+    with pytest.raises(
+        ValueError, match="saved: a single split .*; put the splits in a datasets.DatasetDict, and give"
+    ):
+        load(str(tmp_path / "saved"))
+
+
 def test_labels_that_are_no_classes_are_refused(load, prepared, tmp_path):
     prepared.cast_column("labels", datasets.List(datasets.Value("int64"))).save_to_disk(tmp_path / "saved")
     with pytest.raises(ValueError, match=r"saved, split train: labels must be List\(ClassLabel\); got List\(Value"):
