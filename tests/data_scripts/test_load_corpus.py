@@ -61,8 +61,8 @@ def test_an_unknown_option_lists_the_accepted_ones(load, tmp_path):
     accepted += "text_column, utterances_column"
     with pytest.raises(ValueError, match=f"custom: unknown option; got text_colum; {accepted}"):
         load("custom", tmp_path, text_colum="text")
-    with pytest.raises(ValueError, match="meld: unknown option; got max_utterances; accepted: none"):
-        load("meld", tmp_path, max_utterances=3)
+    with pytest.raises(ValueError, match="friends: unknown option; got max_utterances; accepted: none"):
+        load("friends", tmp_path, max_utterances=3)
 
 
 def test_a_missing_data_dir_names_what_belongs_there(load):
