@@ -1,4 +1,4 @@
-"""MELD: TV dialogues from Friends with several speakers, every utterance labelled with one of seven emotions or with a sentiment.
+"""MELD: TV dialogues from Friends with several speakers, every utterance labelled with an emotion or a sentiment.
 
 Source: the text CSVs of the authors' repository, or the original implementation's files. Licence: GPL-3.0. Paper to
 cite: Poria et al., ACL 2019. `data_dir` holds `train_sent_emo.csv`, `dev_sent_emo.csv` and `test_sent_emo.csv`, or

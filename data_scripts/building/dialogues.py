@@ -21,12 +21,16 @@ logger = logging.getLogger(__name__)
 
 
 class Utterance(NamedTuple):
-    """One utterance as published; `where` names its file and line, for messages."""
+    """One utterance as published; `where` names its file and line, for messages.
+
+    `votes` are how many annotators chose a label, where the corpus publishes that; one who chose two has half for each.
+    """
 
     text: str
     speaker: str = ""
     label: str | None = None
     where: str = ""
+    votes: dict[str, float] | None = None
 
 
 class Dialogue(NamedTuple):
@@ -54,6 +58,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
     FILES: dict[str, str] = {}
     LABELS: list[str] | None = None
     NEGATIVES = False
+    VOTES = False  # whether utterances come with the votes of their annotators
     KEEPS_BLANK = False  # whether an utterance without a word is one: a published corpus has the counts that it has
     REDISTRIBUTABLE = True  # whether its licence lets a user pass it on
     HOMEPAGE = ""
@@ -145,6 +150,8 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         }
         if self.LABELS is not None:
             features["labels"] = datasets.List(datasets.ClassLabel(names=self.LABELS))
+        if self.VOTES:
+            features["label_distributions"] = datasets.List(datasets.List(datasets.Value("float32")))
         if self.NEGATIVES:
             features["negatives"] = datasets.List(datasets.Value("string"))
         return datasets.DatasetInfo(
@@ -243,9 +250,16 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         labels = [self.label_id(utterance) for utterance in utterances]
         if self.LABELS is not None:
             row["labels"] = labels
+        if self.VOTES:
+            row["label_distributions"] = [self.distribution(utterance) for utterance in utterances]
         if self.NEGATIVES:
             row["negatives"] = negatives
         return row
+
+    def distribution(self, utterance: Utterance) -> list[float]:
+        """The share of the votes for each label, in the order of their ids; empty where none of them has a vote."""
+        votes = [(utterance.votes or {}).get(label, 0) for label in self.LABELS or []]
+        return [count / sum(votes) for count in votes] if any(votes) else []
 
     def label_id(self, utterance: Utterance) -> int:
         if utterance.label is None:

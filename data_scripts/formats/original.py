@@ -1,7 +1,8 @@
 """The layout of EmotionLines and of the original implementation's own files: `<Name>_{train,dev,test}.json`.
 
 A file is a list of dialogues. A labelled dialogue is a list of `{"utterance", "emotion"}`, in EmotionLines with a
-`speaker` too; a dialogue of OpSub is `{"script": [utterances], "neg": [negatives]}`.
+`speaker` and an `annotation` too: seven digits, how many annotators voted for each emotion. A dialogue of OpSub is
+`{"script": [utterances], "neg": [negatives]}`.
 """
 
 import re
@@ -18,6 +19,7 @@ from .reading import parse_json, read_text
 NAMES = {"train": "train", "validation": "dev", "test": "test"}
 OTHER_NAMES = {"train": ("trn",), "validation": ("val", "valid", "validation"), "test": ("tst",)}
 ARCHIVES = {".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"}
+VOTED = ("neutral", "joy", "sadness", "fear", "anger", "surprise", "disgust")  # in the order of the digits
 # Characters that no text holds: bytes of the encoding cp1252 that were taken for characters.
 CONTROL_CHARACTERS = re.compile("[\x80-\x9f]")
 
@@ -119,6 +121,7 @@ def read_original(split: str, path: Path) -> Iterator[Dialogue]:
                         repaired(str("" if turn.get("speaker") is None else turn["speaker"])),
                         None if turn["emotion"] is None else turn["emotion"].strip(),
                         where,
+                        votes_of(turn.get("annotation"), where),
                     )
                     for turn in entry
                 ]
@@ -130,6 +133,18 @@ def read_original(split: str, path: Path) -> Iterator[Dialogue]:
         if not utterances:
             raise ValueError(f"{where}: dialogue without utterances; got {entry!r}; remove it")
         yield Dialogue(f"{split}-{number}", utterances, negatives)
+
+
+def votes_of(annotation: Any, where: str) -> dict[str, int] | None:
+    """`"4010000"` -> four votes for neutral and one for sadness."""
+    if annotation is None:
+        return None
+    if not re.fullmatch(r"[0-9]{7}", str(annotation)):
+        raise ValueError(
+            f"{where}: annotation must be seven digits, the votes for {', '.join(VOTED)}; got {annotation!r:.60}; "
+            "correct it"
+        )
+    return dict(zip(VOTED, map(int, str(annotation)), strict=True))
 
 
 def repaired(text: str) -> str:

@@ -29,6 +29,25 @@ def test_emotionlines_is_read_with_its_speakers_and_repaired(load, write, corpus
     assert dataset["test"]["dialogue_id"] == ["test-0", "test-1"]
 
 
+@pytest.mark.parametrize("corpus", ["friends", "emotionpush"])
+def test_votes_of_annotators_are_probabilities_in_the_order_of_the_labels(load, write, corpus):
+    dataset = load(corpus, write(files(corpus, [TURNS, WITHOUT_SPEAKERS])))
+    names = dataset["train"].features["labels"].feature.names
+    voted, without = dataset["train"]["label_distributions"]
+    assert dict(zip(names, voted[0], strict=True)) == pytest.approx(
+        {"sadness": 3 / 4, "surprise": 1 / 4} | dict.fromkeys({*names} - {"sadness", "surprise"}, 0)
+    )
+    assert dict(zip(names, voted[1], strict=True)) == pytest.approx(
+        dict.fromkeys(["neutral", "joy", "sadness", "fear"], 1 / 4)
+        | dict.fromkeys(["anger", "disgust", "non-neutral", "surprise"], 0)
+    )
+    assert without == [[], []]
+
+
+def test_without_votes_there_is_no_column_for_them(load, write):
+    assert "label_distributions" not in load("friends", write(files("friends", [WITHOUT_SPEAKERS])))["train"].features
+
+
 @pytest.mark.parametrize(
     ("corpus", "name", "emotions"),
     [
@@ -121,6 +140,10 @@ def test_the_recorded_files_have_the_recorded_counts(load, recordings, counts):
         ({"dialogues": []}, "_train.json: not a list of dialogues; got"),
         ([[{"utterance": "So.", "emotion": "glee"}]], "_train.json, dialogue 0: unknown label; got 'glee'"),
         ([[{"utterance": "So.", "emotion": 3}]], "_train.json, dialogue 0: got .*'emotion': 3"),
+        (
+            [[{"utterance": "So.", "emotion": "joy", "annotation": "05"}]],
+            "_train.json, dialogue 0: annotation must be seven digits, the votes for neutral, joy, sad.*; got '05'",
+        ),
     ],
 )
 def test_a_dialogue_that_is_no_good_is_named(load, write, train, message):
