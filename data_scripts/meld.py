@@ -39,6 +39,7 @@ class MeldConfig(datasets.BuilderConfig):
 class Meld(OriginalCorpus):
     BUILDER_CONFIG_CLASS = MeldConfig
     FILES = {"train": "train_sent_emo.csv", "validation": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
+    LABELS = TASKS["emotion"]
     HOMEPAGE = "https://affective-meld.github.io"
     LICENSE = "GPL-3.0"
     CITATION = """@inproceedings{poria2019meld,

@@ -1,4 +1,5 @@
-"""Whose files are in the original's layout: their names say it, and the content of those that may not be passed on."""
+"""Which corpus files in the original's layout belong to, by their names, and by the content of those that may not be
+passed on."""
 
 import re
 from pathlib import Path
@@ -6,9 +7,9 @@ from typing import Any
 
 from .reading import parse_json, read_text
 
-# What the names of files begin with, as in `Friends_train.json` and `IEMOCAP4v2_dev.json`.
+# What is in the names of files, as in `Friends_train.json` and `IEMOCAP4v2_dev.json`.
 NAMES = ("dailydialog", "emorynlp", "emotionpush", "friends", "iemocap", "meld", "mosei", "mosi", "opsub")
-TOLD_BY_CONTENT = {"emotionpush": "masked names such as person_165", "iemocap": "the labels angry and neutral"}
+TOLD_BY_CONTENT = {"emotionpush": "masked names such as person_165", "iemocap": "labels angry and neutral"}
 MASKED = re.compile(r"\b(?:person|location|organi[sz]ation|misc|date|time|money|number|email)_\d+\b", re.IGNORECASE)
 LETTER = re.compile(r"[^\W\d_]")
 LABELS_OF_IEMOCAP = {"angry", "excited", "frustrated", "happy", "neutral", "sad"}
@@ -17,8 +18,8 @@ LABELS_OF_IEMOCAP = {"angry", "excited", "frustrated", "happy", "neutral", "sad"
 def check_owner(corpus: str, files: dict[str, Path]) -> None:
     """ValueError where the files are another corpus's than the one they were given as.
 
-    Otherwise a corpus that may not be passed on would carry another's licence. Renaming does not help: EmotionPush,
-    IEMOCAP and OpSub are known by what is in train.
+    Otherwise a corpus that may not be passed on could carry another's licence. EmotionPush, IEMOCAP and OpSub are
+    recognized by the content of train, so renaming their files does not hide them.
     """
     path = files["train"]
     letters = re.sub("[^a-z]", "", path.stem.lower())
@@ -44,7 +45,7 @@ def owner_by_content(dialogues: Any) -> str | None:
     labels = {turn["emotion"].strip().lower() for turn in turns if isinstance(turn.get("emotion"), str)}
     if {"angry", "neutral"} <= labels <= LABELS_OF_IEMOCAP:
         return "iemocap"
-    # Its speakers are numbers; where they are names, a masked one may be a joke.
+    # EmotionPush numbers its speakers.
     if any(LETTER.search(str(turn.get("speaker") or "")) for turn in turns):
         return None
     return "emotionpush" if any(MASKED.search(str(turn.get("utterance"))) for turn in turns) else None
