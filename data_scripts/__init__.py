@@ -83,6 +83,11 @@ def load_corpus(
 
 def load_prepared(name: str, cache_dir: str | Path | None, num_proc: int | None) -> datasets.DatasetDict:
     """A dataset that already has the columns of a corpus, from a folder or from the Hub."""
+    if Path(name, "state.json").is_file():
+        raise ValueError(
+            f"{name}: a single split that was saved; got no train, validation and test; "
+            f"put the splits in a datasets.DatasetDict, and give the folder that its save_to_disk writes"
+        )
     if Path(name, "dataset_dict.json").is_file():
         dataset = datasets.load_from_disk(name)
     else:
@@ -92,7 +97,9 @@ def load_prepared(name: str, cache_dir: str | Path | None, num_proc: int | None)
             raise ValueError(f"{name}: a file that cannot be read: {error.__cause__ or error}") from error
     info = read_info(name)
     for split, rows in dataset.items():
-        vars(rows.info).update({field: info[field] for field in INFO_FIELDS if field in info})
+        for field in INFO_FIELDS:
+            if field in info:
+                setattr(rows.info, field, info[field])
         if missing := [column for column in COLUMNS if column not in rows.column_names]:
             raise ValueError(
                 f"{name}, split {split}: missing column {', '.join(missing)}; got {', '.join(rows.column_names)}; "

@@ -23,7 +23,7 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("name", nargs="?", help="a corpus's name, the folder of a dataset, or a dataset's name on the Hub")
     add("--data_dir", help="where the corpus's published files are")
-    add("--options", nargs="+", default=[], metavar="NAME=VALUE", help="options of the corpus")
+    add("--corpus_options", nargs="+", default=[], metavar="NAME=VALUE", help="options of the corpus")
     add("--num_proc", type=int, help="processes that build the corpus")
     add("--on_ray", action="store_true", help="build on a Ray cluster; needs the package ray")
     add("--plot", metavar="FILE", help="save labels and lengths as a picture, .png or .svg; needs matplotlib")
@@ -87,7 +87,7 @@ def build(args: argparse.Namespace) -> None:
         check_new_folder(args.export)
     if args.push_to_hub:
         check_may_push(args.name, args.allow_restricted)
-    options = parse_options(args.options, "--options")
+    options = parse_options(args.corpus_options, "--corpus_options")
     corpus = load_corpus(args.name, args.data_dir, num_proc=args.num_proc, on_ray=args.on_ray, **options)
     corpus, notes = compare(corpus, args)
     description = describe(corpus)

@@ -11,11 +11,12 @@ two dialogues, so where files are several, their names come before the ids (`tra
 The suffix says which format it is; all but Parquet may be compressed as well (`calls.jsonl.gz`). Text is UTF-8.
 * `.jsonl` or `.json`: one dialogue a line, of which only `utterances` is needed:
   `{"dialogue_id": "1", "utterances": ["Hi.", "Hello!"], "speakers": ["Ann", "Bo"], "labels": ["neutral", "joy"]}`
+  Labels may be numbers, as `Dataset.to_json` writes them.
 * `.csv` or `.tsv`: one utterance a row in the order of the dialogue, under a header, of which only the dialogue and the
   text are needed: `dialogue_id,speaker,text,label`. The rows of a dialogue stand together. In both, a field that
   begins with a quote ends with one, and a quote inside it is written twice.
 * `.parquet`: either of the two: one dialogue a row if its utterances are a list. Labels may be `ClassLabel`s, as
-  `datasets` writes them; other numbers become names of digits, and -1 is no label.
+  `datasets` writes them, or numbers without names.
 * `.txt`: `Ann: Hello!`, one utterance a line, and a blank line between dialogues. A speaker is what stands before the
   line's first colon if that is one to three words, at most 30 characters, begins with a letter or a digit, has no
   comma, semicolon, quote, question or exclamation mark, and a space follows the colon (a wide colon needs none). Any
@@ -26,9 +27,11 @@ Columns of other names are given by options: `dialogue_column`; for one utteranc
 `speaker_column` and `label_column`; for one dialogue a row, `utterances_column`, `speakers_column`, `labels_column`.
 
 An utterance whose label is null or "" stays as context. Label names are the option `labels`, or those of train (of all
-files, where a split is yet to be made), sorted.
+files, where a split is yet to be made), sorted. A number is the place of a name in the option `labels`, counted from 0;
+without this option its name is its digits. -1 is no label.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -39,9 +42,11 @@ from typing import Any
 
 import datasets
 
-from .building.dialogues import Dialogue, DialogueBuilder
+from .building.dialogues import Dialogue, DialogueBuilder, Utterance
 from .building.splitting import split_by_hash
 from .formats.dialogue_files import READERS, Columns, read_dialogues, suffix
+
+logger = logging.getLogger(__name__)
 
 STEMS = {"train": ["train"], "validation": ["validation", "valid", "dev"], "test": ["test"]}
 # As people number files, and as `datasets` does: train_2, train-00000-of-00003, and formerly with a hash at the end.
@@ -77,26 +82,38 @@ class Custom(DialogueBuilder):
             sources = self.sources(self.config)
             dialogues = self.read(sources.get("all") or sources["train"])
             labels = {utterance.label for dialogue in dialogues for utterance in dialogue.utterances if utterance.label}
-            self.LABELS = sorted(labels) or None
+            self.LABELS = sorted_labels(labels) or None
+            if labels and all(map(str.isdecimal, labels)):
+                logger.warning(
+                    "%s: labels are numbers without names; name them in their order, "
+                    'as in --corpus_options \'labels=["anger", "joy"]\'',
+                    self.config.data_dir,
+                )
         elif not isinstance(self.LABELS, list) or not all(isinstance(label, str) for label in self.LABELS):
             raise ValueError(f'custom: option labels must be a list of strings; got {self.LABELS!r}; write ["a", "b"]')
         return super()._info()
 
-    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+    def splits(self) -> dict[str, dict[str, Any]]:
         sources = self.sources(self.config)
         if "all" not in sources:
-            return [
-                datasets.SplitGenerator(name=split, gen_kwargs={"files": files}) for split, files in sources.items()
-            ]
-        ids = (dialogue.dialogue_id for dialogue in self.read(sources["all"]))
+            return {split: {"files": files} for split, files in sources.items()}
+        ids = [dialogue.dialogue_id for dialogue in self.read(sources["all"])]
         try:
             parts = split_by_hash(ids, validation=0.1, test=0.1)
         except ValueError as error:
             raise ValueError(f"{self.config.data_dir}: {error}") from None
-        return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"files": sources["all"], "chosen": frozenset(part)})
-            for split, part in parts.items()
-        ]
+        return {split: {"files": sources["all"], "chosen": frozenset(part)} for split, part in parts.items()}
+
+    def label_id(self, utterance: Utterance) -> int:
+        label = utterance.label or ""
+        if self.config.labels and label not in self.config.labels and label.isdecimal():
+            if int(label) < len(self.config.labels):
+                return int(label)
+            raise ValueError(
+                f"{utterance.where}: label without a name; got {label}; "
+                f"the option labels names 0 to {len(self.config.labels) - 1}"
+            )
+        return super().label_id(utterance)
 
     def parts(self, source: dict[str, Any]) -> list[dict[str, Any]]:
         """A file each."""
@@ -109,6 +126,11 @@ class Custom(DialogueBuilder):
                 dialogue_id = prefix + dialogue.dialogue_id
                 if chosen is None or dialogue_id in chosen:
                     yield dialogue._replace(dialogue_id=dialogue_id)
+
+
+def sorted_labels(labels: set[str]) -> list[str]:
+    """By their names, or where all are numbers by these: "10" comes after "2"."""
+    return sorted(labels, key=int if all(map(str.isdecimal, labels)) else str)
 
 
 def matches(pattern: str) -> list[Path]:

@@ -2,11 +2,14 @@
 
 Source: EmotionLines, on request from its authors, or the original implementation's files. Licence: CC BY-NC-ND 4.0.
 Paper to cite: Hsu et al., LREC 2018. `data_dir` holds `friends_train.json`, `friends_dev.json` and `friends_test.json`.
-"non-neutral" is an utterance whose annotators did not agree on one emotion. Its scenes are those of MELD, and from the
-same show as EmoryNLP's: results on them are not independent.
+"non-neutral" is an utterance whose annotators did not agree on one emotion. Where the files have the votes of the
+annotators, their shares are the column `label_distributions`; nobody voted "non-neutral". Its scenes are those of
+MELD, and from the same show as EmoryNLP's: results on them are not independent.
 """
 
-from .formats.original import OriginalCorpus
+import datasets
+
+from .formats.original import OriginalCorpus, read_original
 
 
 class Friends(OriginalCorpus):
@@ -19,3 +22,8 @@ class Friends(OriginalCorpus):
   booktitle={Proceedings of LREC},
   year={2018}
 }"""
+
+    def _info(self) -> datasets.DatasetInfo:
+        train = read_original("train", self.files(self.config)["train"])
+        self.VOTES = any(utterance.votes for dialogue in train for utterance in dialogue.utterances)
+        return super()._info()

@@ -14,7 +14,10 @@ Language Resources and Evaluation 2008.
 * `validation`, 0.2, is the share of the other dialogues that are validation; their names alone decide which. By
   default, train, validation and test have 96, 24 and 31 dialogues.
 
-Turns are in the order in which they start. A speaker is named by session and sex, as in "Ses01F".
+Turns are in the order in which they start. A speaker is named by session and sex, as in "Ses01F". The column
+`label_distributions` has the shares of the labels among what the annotators chose (lines `C-E1:`, not the speakers' own
+`C-F1:` and `C-M1:`): one who chose two emotions has half a vote for each, and what is no label of the task counts for
+nothing.
 
 Or `data_dir` holds `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`. Splits and label names are then those
 of these files, and the options change nothing.
@@ -26,6 +29,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import datasets
 
@@ -42,10 +46,43 @@ TASKS = {
     "four": {"ang": "angry", "exc": "happy", "hap": "happy", "neu": "neutral", "sad": "sad"},
     "six": {"ang": "angry", "exc": "excited", "fru": "frustrated", "hap": "happy", "neu": "neutral", "sad": "sad"},
 }
+# The codes of what an annotator can choose; "Other" has none that is a label.
+CHOICES = {
+    "anger": "ang",
+    "disgust": "dis",
+    "excited": "exc",
+    "fear": "fea",
+    "frustration": "fru",
+    "happiness": "hap",
+    "neutral": "neu",
+    "neutral state": "neu",
+    "other": "oth",
+    "sadness": "sad",
+    "surprise": "sur",
+}
 CODES = {*TASKS["six"], "dis", "fea", "oth", "sur", "xxx"}
 SECONDS = r"\[\s*(?P<start>-?\d+(?:\.\d*)?)\s*-\s*-?\d+(?:\.\d*)?\s*\]"
 TURN = re.compile(rf"(?P<name>(?P<session>Ses\d+)[FM]_\w+_(?P<sex>[FM])\w*)\s*{SECONDS}\s*:(?P<text>.*)")
+ANNOTATOR = re.compile(r"C-(?P<annotator>E\d+)\s*:(?P<choices>[^(]*)(\(.*)?")
 EVALUATION = re.compile(rf"{SECONDS}\s+(?P<name>\S+)\s+(?P<code>\S+)(\s+\[.*\])?")
+
+
+class Evaluation(NamedTuple):
+    """The code of a turn, and the codes that each annotator chose."""
+
+    code: str
+    choices: dict[str, list[str]]
+
+    def votes(self, task: dict[str, str]) -> dict[str, float]:
+        votes: Counter[str] = Counter()
+        for codes in self.choices.values():
+            for code in codes:
+                if code in task:
+                    votes[task[code]] += 1 / len(codes)
+        return dict(votes)
+
+
+UNKNOWN = Evaluation("xxx", {})
 
 
 @dataclass
@@ -92,16 +129,18 @@ class Iemocap(OriginalCorpus):
         if not self.original_files(self.config):
             if self.config.task not in TASKS:
                 raise ValueError(f"iemocap: unknown task; got {self.config.task!r}; known: {', '.join(TASKS)}")
-            self.LABELS = sorted(set(TASKS[self.config.task].values()))
+            self.LABELS, self.VOTES = sorted(set(TASKS[self.config.task].values())), True
         return super()._info()
 
-    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+    def splits(self) -> dict[str, dict[str, Any]]:
         if self.original_files(self.config):
-            return super()._split_generators(dl_manager)
+            return super().splits()
         sessions, test = self.sessions(self.config), self.config.test_session
         if test not in sessions:
             raise ValueError(f"iemocap: no such test_session; got {test}; known: {', '.join(map(str, sessions))}")
         if missing := [session for session in range(1, 6) if session not in sessions]:
+            names = ", ".join(f"Session{session}" for session in missing)
+            logger.warning("%s: no %s; the corpus is smaller than the published one", self.config.data_dir, names)
             self.note("sessions that are not there", len(missing))
         if not 0 < self.config.validation < 1:
             raise ValueError(f"iemocap: validation must be between 0 and 1; got {self.config.validation}")
@@ -114,15 +153,13 @@ class Iemocap(OriginalCorpus):
             raise ValueError(f"{self.config.data_dir}, dialogues of other sessions than {test}: {error}") from None
         for name, path in others.items():
             splits["validation" if name in validation else "train"].append(path)
-        return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"transcripts": paths}) for split, paths in splits.items()
-        ]
+        return {split: {"transcripts": paths} for split, paths in splits.items()}
 
     def read_release(self, transcripts: list[Path]) -> Iterator[Dialogue]:
         for path in transcripts:
             yield Dialogue(path.stem, self.turns(path, evaluations(path.parents[1] / EVALUATIONS / path.name)))
 
-    def turns(self, path: Path, codes: dict[str, str]) -> list[Utterance]:
+    def turns(self, path: Path, evaluated: dict[str, Evaluation]) -> list[Utterance]:
         """The turns of a dialogue in the order in which they start, with the label of their code."""
         task, notes, turns, names = TASKS[self.config.task], Counter(), [], set()
         for where, line in lines(path):
@@ -140,10 +177,11 @@ class Iemocap(OriginalCorpus):
             if not text.strip():
                 notes["turns without words dropped"] += 1
                 continue
-            label = task.get(codes.get(name, "xxx"))
+            evaluation = evaluated.get(name, UNKNOWN)
+            label, votes = task.get(evaluation.code), evaluation.votes(task)
             notes["turns without a label of the task"] += label is None
-            turns.append((float(start), Utterance(text.strip(), session + sex, label, where)))
-        notes["evaluated turns that are in no transcript"] = len(codes.keys() - names)
+            turns.append((float(start), Utterance(text.strip(), session + sex, label, where, votes)))
+        notes["evaluated turns that are in no transcript"] = len(evaluated.keys() - names)
         for what, count in notes.items():
             if count:
                 self.note(what, count)
@@ -158,12 +196,16 @@ def transcripts(folder: Path) -> list[Path]:
     return [existing(folder / TRANSCRIPTS / name) for name in sorted(names)]
 
 
-def evaluations(path: Path) -> dict[str, str]:
-    """The code of each turn. Headers and what the single evaluators said stand in lines of another form."""
-    codes: dict[str, str] = {}
+def evaluations(path: Path) -> dict[str, Evaluation]:
+    """The evaluation of each turn. Headers and other judgements of the annotators stand in lines of another form."""
+    found: dict[str, Evaluation] = {}
+    name = ""
     for where, line in lines(path):
+        if (chosen := ANNOTATOR.fullmatch(line)) and name:
+            found[name].choices[chosen["annotator"]] = choices(chosen["choices"], where)
         if not line.startswith("["):
             continue
+        name = ""
         match = EVALUATION.fullmatch(line)
         if not match:
             logger.warning(
@@ -173,11 +215,20 @@ def evaluations(path: Path) -> dict[str, str]:
         name, code = match.group("name", "code")
         if code not in CODES:
             raise ValueError(f"{where}: unknown code; got {code!r}; known: {', '.join(sorted(CODES))}")
-        if codes.setdefault(name, code) != code:
+        if found.setdefault(name, Evaluation(code, {})).code != code:
             raise ValueError(
-                f"{where}: two labels for one turn; got {code!r} for {name} after {codes[name]!r}; leave one"
+                f"{where}: two labels for one turn; got {code!r} for {name} after {found[name].code!r}; leave one"
             )
-    return codes
+    return found
+
+
+def choices(text: str, where: str) -> list[str]:
+    """`Anger; Other;` -> the codes of an annotator's choices."""
+    names = [name.strip() for name in text.split(";") if name.strip()]
+    for name in names:
+        if name.lower() not in CHOICES:
+            logger.warning("%s: unknown emotion, taken for Other; got %r", where, name)
+    return [CHOICES.get(name.lower(), "oth") for name in names]
 
 
 def lines(path: Path) -> Iterator[tuple[str, str]]:

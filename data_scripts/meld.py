@@ -1,26 +1,45 @@
-"""MELD: TV dialogues from Friends with several speakers, every utterance labelled with one of seven emotions.
+"""MELD: TV dialogues from Friends with several speakers, every utterance labelled with an emotion or a sentiment.
 
 Source: the text CSVs of the authors' repository, or the original implementation's files. Licence: GPL-3.0. Paper to
 cite: Poria et al., ACL 2019. `data_dir` holds `train_sent_emo.csv`, `dev_sent_emo.csv` and `test_sent_emo.csv`, or
 `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`. Dialogue ids start anew in each file and utterance ids
 have gaps; utterances are put in the order of their ids. Its dialogues come from the same show as EmoryNLP's and
 EmotionLines': results on them are not independent.
+
+The option `task` says which labels they are: "emotion", the default, or "sentiment" (negative, neutral, positive), the
+column `Sentiment` of the CSVs.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import datasets
 
 from .building.dialogues import Dialogue, Utterance
 from .formats.original import OriginalCorpus
 from .formats.reading import read_csv
 
-COLUMNS = ["Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID"]
+COLUMNS = ["Utterance", "Speaker", "Dialogue_ID", "Utterance_ID"]
+TASKS = {
+    "emotion": ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"],
+    "sentiment": ["negative", "neutral", "positive"],
+}
+
+
+@dataclass
+class MeldConfig(datasets.BuilderConfig):
+    """Which column the labels are."""
+
+    task: str = "emotion"  # or "sentiment"
 
 
 class Meld(OriginalCorpus):
+    BUILDER_CONFIG_CLASS = MeldConfig
     FILES = {"train": "train_sent_emo.csv", "validation": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
-    LABELS = ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]
+    LABELS = TASKS["emotion"]
     HOMEPAGE = "https://affective-meld.github.io"
     LICENSE = "GPL-3.0"
     CITATION = """@inproceedings{poria2019meld,
@@ -31,9 +50,24 @@ class Meld(OriginalCorpus):
   year={2019}
 }"""
 
+    def _info(self) -> datasets.DatasetInfo:
+        if self.config.task not in TASKS:
+            raise ValueError(f"meld: unknown task; got {self.config.task!r}; known: {', '.join(TASKS)}")
+        self.LABELS = TASKS[self.config.task]
+        return super()._info()
+
+    def splits(self) -> dict[str, dict[str, Any]]:
+        if self.config.task == "sentiment" and (files := self.original_files(self.config)):
+            raise ValueError(
+                f"{files['train']}: has emotions but no sentiments; got task 'sentiment'; "
+                f"give the folder with {', '.join(self.FILES.values())}"
+            )
+        return super().splits()
+
     def read_release(self, split: str, path: Path) -> Iterator[Dialogue]:
         dialogues: defaultdict[str, dict[int, Utterance]] = defaultdict(dict)
-        for where, row in read_csv(path, COLUMNS):
+        label = self.config.task.capitalize()
+        for where, row in read_csv(path, [*COLUMNS, label]):
             if not row["Utterance_ID"].isdecimal():
                 raise ValueError(f"{where}: Utterance_ID is no number; got {row['Utterance_ID']!r}; correct it")
             numbered, number = dialogues[row["Dialogue_ID"]], int(row["Utterance_ID"])
@@ -42,6 +76,6 @@ class Meld(OriginalCorpus):
                 raise ValueError(
                     f"{where}: Utterance_ID of an earlier row of its dialogue; got {number}; give each its own"
                 )
-            numbered[number] = Utterance(row["Utterance"], row["Speaker"], row["Emotion"], where)
+            numbered[number] = Utterance(row["Utterance"], row["Speaker"], row[label], where)
         for dialogue_id, numbered in dialogues.items():
             yield Dialogue(f"{split}-{dialogue_id}", [numbered[number] for number in sorted(numbered)])

@@ -4,9 +4,9 @@ Source: the raw release of the authors, or the original implementation's files o
 release. Paper to cite: Bagher Zadeh et al., ACL 2018.
 
 A dialogue is a video, and its utterances are the segments in the order of their numbers. The label of a segment is the
-emotion whose intensity, the mean over its annotators, is highest; of two that are as high, the first of anger, disgust,
-fear, happiness, sadness, surprise. A segment where none is above 0, or that nobody annotated, stays as context without
-a label. A video that nobody annotated at all is left out.
+emotion whose intensity, the mean over its annotators, is highest. Where two or more are as high, the annotators decided
+on none of them: the segment stays as context without a label, and the report of the build counts it. So does a segment
+where no intensity is above 0, or that nobody annotated. A video that nobody annotated at all is left out.
 
 `data_dir` is one of
 * the raw release: a folder with `Transcript/Segmented/Combined/<video>.txt` and `Labels/*.csv`, or the folder that
@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import datasets
 
@@ -40,6 +41,7 @@ FORM = {"video": "Input.VIDEO_ID", "segment": "Input.CLIP"} | {emotion: f"Answer
 
 
 class Mosei(OriginalCorpus):
+    TAKES_FILE = True
     DATA_DIR = "the folder of the raw release, a CSV file of segments, or the folder of the original's files"
     HOMEPAGE = "http://multicomp.cs.cmu.edu/resources/cmu-mosei-dataset"
     LICENSE = "that of the authors' release"
@@ -81,18 +83,18 @@ class Mosei(OriginalCorpus):
             self.LABELS = self.LABELS or EMOTIONS
         return super()._info()
 
-    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+    def splits(self) -> dict[str, dict[str, Any]]:
         if self.original_files(self.config):
-            return super()._split_generators(dl_manager)
-        files = self.files(self.config)
+            return super().splits()
+        files, videos = self.files(self.config), self.videos
         if "train" in files:
             splits = self.listed({split: files[split] for split in NAMES})
         else:
             try:
-                splits = split_by_hash(self.videos, validation=0.1, test=0.2)
+                splits = split_by_hash(videos, validation=0.1, test=0.2)
             except ValueError as error:
                 raise ValueError(f"{self.config.data_dir}: {error}") from None
-        return [datasets.SplitGenerator(name=split, gen_kwargs={"videos": part}) for split, part in splits.items()]
+        return {split: {"videos": names} for split, names in splits.items()}
 
     def listed(self, lists: dict[str, Path]) -> dict[str, list[str]]:
         """The videos of each split that are there."""
@@ -134,16 +136,18 @@ class Mosei(OriginalCorpus):
                 scores[place(row, where)].append([self.score(value, where) for value in values])
             else:
                 notes["annotations without all scores left out"] += 1
-        labels = {
-            segment: self.label([fmean(values) for values in zip(*given, strict=True)])
+        strongest = {
+            segment: self.strongest([fmean(values) for values in zip(*given, strict=True)])
             for segment, given in scores.items()
         }
         annotated, videos = {video for video, _ in scores}, defaultdict(list)
         for (video, number), utterance in sorted(texts.items()):
             if video in annotated:
-                label = labels.get((video, number))
+                found = strongest.get((video, number), [])
+                label = found[0] if len(found) == 1 else None
                 videos[video].append(utterance._replace(label=label))
                 notes["segments without a label"] += label is None
+                notes["segments without a label, as several emotions are as strong"] += len(found) > 1
         notes["videos that nobody annotated left out"] = len({video for video, _ in texts} - annotated)
         notes["annotated segments without a text"] = len(scores.keys() - texts.keys())
         for what, count in notes.items():
@@ -180,8 +184,10 @@ class Mosei(OriginalCorpus):
             pass
         raise ValueError(f"{where}: score is no number from {lowest} to {highest}; got {value!r}; correct it")
 
-    def label(self, scores: list[float]) -> str | None:
-        return EMOTIONS[scores.index(max(scores))] if max(scores) > 0 else None
+    def strongest(self, scores: list[float]) -> list[str]:
+        """The labels of the highest score: none where nothing scored, several where they tie."""
+        highest = max(scores)
+        return [label for label, score in zip(EMOTIONS, scores, strict=True) if score == highest > 0]
 
 
 def place(row: dict[str, str], where: str) -> tuple[str, int]:

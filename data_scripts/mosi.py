@@ -47,6 +47,6 @@ class Mosi(Mosei):
             return super().rows(table, columns)
         return read_csv(table, columns, fieldnames=PUBLISHED)
 
-    def label(self, scores: list[float]) -> str | None:
+    def strongest(self, scores: list[float]) -> list[str]:
         [score] = scores
-        return None if score == 0 else "positive" if score > 0 else "negative"
+        return [] if score == 0 else ["positive" if score > 0 else "negative"]

@@ -33,10 +33,11 @@ import datasets
 import pyarrow as pa
 
 from .building.dialogues import Dialogue, DialogueBuilder, Utterance
-from .building.parts import read_part, report_path, write_tables
+from .building.parts import read_part, report_path
 from .building.splitting import in_parts, split_by_hash
 from .formats.opus import xml_lines
 from .formats.original import original_files, read_original
+from .formats.owner import check_owner
 from .formats.sources import DAMAGED, fingerprint_of, is_tar, source, unpacked
 from .formats.subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
 from .tools.whole_files import read_json
@@ -113,6 +114,7 @@ class OpSub(DialogueBuilder):
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
         """Reads all films, as those that are dropped must be known before the others are split."""
         if self.NEGATIVES:
+            check_owner(self.corpus, self.files(self.config))
             return super()._split_generators(dl_manager)
         where = self.config.data_dir
         self.check_options()
@@ -279,20 +281,11 @@ class OpSub(DialogueBuilder):
             if rows:
                 yield table.take(rows)
 
-    def _generate_examples(self, split: str, **original) -> Iterator[tuple[str, dict]]:
-        if original:
-            yield from super()._generate_examples(split=split, **original)
-            return
-        for table in self.tables(split):
-            for row in table.to_pylist():
-                yield row["dialogue_id"], row
-
-    def _prepare_split(self, split_generator: datasets.SplitGenerator, **kwargs) -> None:
+    def _generate_tables(self, split: str, parts: list[dict[str, Any]] = ()) -> Iterator[tuple[int, pa.Table]]:
         if self.NEGATIVES:
-            return super()._prepare_split(split_generator, **kwargs)
-        path = Path(self._output_dir, split_generator.name)
-        shards = write_tables(path, self.tables(split_generator.name), self.info.features.arrow_schema)
-        self.finish_split(split_generator, shards)
+            yield from super()._generate_tables(split, parts)
+        else:
+            yield from enumerate(self.tables(split))
 
 
 def groups(pieces: list[Piece]) -> Iterator[list[Piece]]:

@@ -1,4 +1,5 @@
-"""What every corpus shares: the shape of a dialogue, its checks, and a builder whose cache is never stale."""
+"""What every corpus shares: the shape of a dialogue, its checks, and a builder whose cache follows its version and
+files."""
 
 import dataclasses
 import logging
@@ -10,22 +11,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
+import pyarrow as pa
 from datasets.exceptions import DatasetGenerationError
 
 from ..formats.reading import existing, fingerprint
-from ..tools.whole_files import link_or_copy
-from .parts import in_processes, on_ray, write_part
+from .parts import batches_of, in_processes, on_ray, read_part, write_part
 
 logger = logging.getLogger(__name__)
 
 
 class Utterance(NamedTuple):
-    """One utterance as published; `where` names its file and line, for messages."""
+    """One utterance as published; `where` names its file and line, for messages.
+
+    `votes` are how many annotators chose a label, where the corpus publishes that; one who chose two has half for each.
+    """
 
     text: str
     speaker: str = ""
     label: str | None = None
     where: str = ""
+    votes: dict[str, float] | None = None
 
 
 class Dialogue(NamedTuple):
@@ -36,18 +41,24 @@ class Dialogue(NamedTuple):
     negatives: list[str] | None = None
 
 
-class DialogueBuilder(datasets.GeneratorBasedBuilder):
+class DialogueBuilder(datasets.ArrowBasedBuilder):
     """A corpus of dialogues. A subclass says where its files are and how to read one.
 
     `FILES` maps a split to a file below `data_dir`, `LABELS` lists the label names in the order of their ids (None for
     a corpus without labels), `NEGATIVES` says whether dialogues come with theirs, `read` yields the dialogues of one
     file. The module's docstring describes the corpus.
+
+    A corpus that was built is kept until its files, its options or its versions change. Raise `VERSION` in a corpus
+    when it yields other rows than before, and `BUILDER_VERSION` when the code that corpora share does.
     """
 
+    BUILDER_VERSION = 1  # of what is in `building` and `formats`
+    VERSION = "1.0.0"  # of the corpus
     DATA_DIR: str | None = ""  # what to give as `data_dir`, for a message; None where the corpus comes in a package
     FILES: dict[str, str] = {}
     LABELS: list[str] | None = None
     NEGATIVES = False
+    VOTES = False  # whether utterances come with the votes of their annotators
     KEEPS_BLANK = False  # whether an utterance without a word is one: a published corpus has the counts that it has
     REDISTRIBUTABLE = True  # whether its licence lets a user pass it on
     HOMEPAGE = ""
@@ -71,11 +82,14 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
             if self.DATA_DIR is None:
                 raise ValueError(f"{self.corpus}: comes in a package; got data_dir {data_dir}; leave it out")
         config = self.BUILDER_CONFIG_CLASS(data_dir=data_dir, **options)
-        # `datasets` keys its cache by neither code nor files, and would return what they were.
-        key = fingerprint(Path(__file__).parents[1].rglob("*.py")) + self.fingerprint(config)
-        super().__init__(cache_dir=cache_dir and str(cache_dir), data_dir=data_dir, hash=key, **options)
+        # `datasets` does not look at the files, and would return what was in them before.
+        key = f"{self.BUILDER_VERSION}-{self.fingerprint(config)}"
+        super().__init__(
+            cache_dir=cache_dir and str(cache_dir), data_dir=data_dir, hash=key, version=self.VERSION, **options
+        )
+        self.parts_folder = Path(f"{self.cache_dir}.parts")
         self._notes: Counter[str] = Counter()
-        self._num_proc, self._on_ray = None, False
+        self._is_building, self._num_proc, self._on_ray = False, None, False
 
     @property
     def corpus(self) -> str:
@@ -98,7 +112,7 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
         return fingerprint(self.files(config).values())
 
     def read(self, *args: Any, **kwargs: Any) -> Iterator[Dialogue]:
-        """The dialogues of what one split is read from: `split` and its `path`, or what `_split_generators` gives."""
+        """The dialogues of what one split is read from: `split` and its `path`, or what `splits` gives."""
         raise NotImplementedError
 
     def note(self, what: str, count: int = 1) -> None:
@@ -111,11 +125,14 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
 
     def download_and_prepare(self, *args, num_proc: int | None = None, on_ray: bool = False, **kwargs) -> None:
         self._notes, self._num_proc, self._on_ray = Counter(), num_proc, on_ray
+        self._is_building = True
         try:
             super().download_and_prepare(*args, **kwargs)
         except DatasetGenerationError as error:
             # `datasets` covers what is wrong with the corpus by a message of its own.
             raise error.__cause__ or error from None
+        finally:
+            self._is_building = False
         shutil.rmtree(self.parts_folder, ignore_errors=True)
         report = self.report()
         if report:  # else the cache had it
@@ -133,6 +150,8 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
         }
         if self.LABELS is not None:
             features["labels"] = datasets.List(datasets.ClassLabel(names=self.LABELS))
+        if self.VOTES:
+            features["label_distributions"] = datasets.List(datasets.List(datasets.Value("float32")))
         if self.NEGATIVES:
             features["negatives"] = datasets.List(datasets.Value("string"))
         return datasets.DatasetInfo(
@@ -143,13 +162,29 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
             citation=self.CITATION,
         )
 
+    def splits(self) -> dict[str, dict[str, Any]]:
+        """What each split is read from: the keyword arguments of `read`."""
+        return {split: {"split": split, "path": path} for split, path in self.files(self.config).items()}
+
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
         return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"split": split, "path": path})
-            for split, path in self.files(self.config).items()
+            datasets.SplitGenerator(name=split, gen_kwargs={"split": split, "parts": self.parts(source)})
+            for split, source in self.splits().items()
         ]
 
-    def _generate_examples(self, **source) -> Iterator[tuple[str, dict]]:
+    def _generate_tables(self, split: str, parts: list[dict[str, Any]]) -> Iterator[tuple[int, pa.Table]]:
+        """The rows of a split in tables of bounded size: as they are read, or in a build from the parts on the disk."""
+        if self._is_building:
+            paths = [path for path, _ in self.write_parts(split, parts)]
+            batches = (batch for path in paths for batch in read_part(path).to_batches())
+        else:
+            schema = self.info.features.arrow_schema
+            batches = (batch for source in parts for batch in batches_of(self.rows_of(**source), schema))
+        for number, batch in enumerate(batches):
+            yield number, pa.Table.from_batches([batch])
+
+    def rows_of(self, **source: Any) -> Iterator[dict[str, Any]]:
+        """The rows of what a part is read from."""
         ids: set[str] = set()
         n_utterances = 0
         for dialogue in self.read(**source):
@@ -159,15 +194,11 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
                 raise ValueError(
                     f"{where}: dialogue_id of an earlier dialogue; got {dialogue.dialogue_id!r}; give each its own"
                 )
-            yield dialogue.dialogue_id, row
+            yield row
             ids.add(dialogue.dialogue_id)
             n_utterances += len(dialogue.utterances)
         self.note("dialogues", len(ids))
         self.note("utterances", n_utterances)
-
-    @property
-    def parts_folder(self) -> Path:
-        return Path(f"{self._cache_dir}.parts")
 
     def parts(self, source: dict[str, Any]) -> list[dict[str, Any]]:
         """What a split is read from, in the parts that processes share out among themselves."""
@@ -180,10 +211,11 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
     def write_part(self, task: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
         path, source = task
         notes, self._notes = self._notes, Counter()
-        rows = (row for _, row in DialogueBuilder._generate_examples(self, **source))
         try:
             schema = self.info.features.arrow_schema
-            return write_part(path, rows, schema, lambda: {"notes": self._notes, **self.part_report()})
+            return write_part(
+                path, self.rows_of(**source), schema, lambda: {"notes": self._notes, **self.part_report()}
+            )
         finally:
             self._notes = notes
 
@@ -194,33 +226,11 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
         reports = (
             on_ray(self.write_part, tasks) if self._on_ray else in_processes(self.write_part, tasks, self._num_proc)
         )
-        bar = datasets.utils.tqdm(reports, total=len(tasks), desc=f"{self.corpus}: {name}")
+        quiet = True if len(tasks) == 1 else None  # `datasets` shows how many rows there are
+        bar = datasets.utils.tqdm(reports, total=len(tasks), desc=f"{self.corpus}: {name}", disable=quiet)
         for (path, _), report in zip(tasks, bar, strict=True):
             self._notes.update(report["notes"])
             yield path, report
-
-    def _prepare_split(self, split_generator: datasets.SplitGenerator, **kwargs) -> None:
-        split = split_generator.name
-        try:
-            parts = list(self.write_parts(split, self.parts(split_generator.gen_kwargs)))
-        except (ValueError, OSError, ImportError) as error:
-            raise DatasetGenerationError(str(error)) from error
-        shards = []
-        for path, report in parts:
-            if report["rows"]:
-                shards.append((Path(self._output_dir, path.name), report["rows"]))
-                link_or_copy(path, shards[-1][0])
-        self.finish_split(split_generator, shards)
-
-    def finish_split(self, split_generator: datasets.SplitGenerator, shards: list[tuple[Path, int]]) -> None:
-        """Give the files of a split, with their numbers of rows, the names that `datasets` reads."""
-        info = split_generator.split_info
-        for number, (path, _) in enumerate(shards):
-            ending = f"-{number:05d}-of-{len(shards):05d}" if len(shards) > 1 else ""
-            path = path.rename(path.with_name(f"{self.dataset_name}-{info.name}{ending}.arrow"))
-            info.num_bytes += path.stat().st_size
-        info.num_examples = sum(rows for _, rows in shards)
-        info.shard_lengths = [rows for _, rows in shards] if len(shards) > 1 else None
 
     def row(self, dialogue: Dialogue) -> dict:
         """One row of the dataset; ValueError where the dialogue is no good."""
@@ -240,9 +250,16 @@ class DialogueBuilder(datasets.GeneratorBasedBuilder):
         labels = [self.label_id(utterance) for utterance in utterances]
         if self.LABELS is not None:
             row["labels"] = labels
+        if self.VOTES:
+            row["label_distributions"] = [self.distribution(utterance) for utterance in utterances]
         if self.NEGATIVES:
             row["negatives"] = negatives
         return row
+
+    def distribution(self, utterance: Utterance) -> list[float]:
+        """The share of the votes for each label, in the order of their ids; empty where none of them has a vote."""
+        votes = [(utterance.votes or {}).get(label, 0) for label in self.LABELS or []]
+        return [count / sum(votes) for count in votes] if any(votes) else []
 
     def label_id(self, utterance: Utterance) -> int:
         if utterance.label is None:

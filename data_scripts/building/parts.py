@@ -12,7 +12,6 @@ import pyarrow as pa
 from ..tools.whole_files import digest, read_json, whole_file, write_json
 
 ROWS_A_BATCH = 1000
-SHARD_BYTES = 500_000_000
 
 
 def write_part(path: Path, rows: Iterable[dict], schema: pa.Schema, report: Callable[[], dict]) -> dict[str, Any]:
@@ -26,13 +25,18 @@ def write_part(path: Path, rows: Iterable[dict], schema: pa.Schema, report: Call
         pa.OSFile(str(unfinished), "wb") as file,
         pa.ipc.new_stream(file, schema) as writer,
     ):
-        rows = iter(rows)
-        while batch := list(islice(rows, ROWS_A_BATCH)):
-            writer.write_batch(pa.RecordBatch.from_pylist(batch, schema))
+        for batch in batches_of(rows, schema):
+            writer.write_batch(batch)
             count += len(batch)
     done = {**report(), "rows": count, "digest": digest(path)}
     write_json(report_path(path), done)
     return done
+
+
+def batches_of(rows: Iterable[dict], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    rows = iter(rows)
+    while batch := list(islice(rows, ROWS_A_BATCH)):
+        yield pa.RecordBatch.from_pylist(batch, schema)
 
 
 def finished(path: Path) -> dict[str, Any] | None:
@@ -72,20 +76,3 @@ def on_ray(function: Callable[[Any], Any], tasks: list) -> Iterator[Any]:
     results = blocks.map(lambda row: {"task": row["task"], "result": json.dumps(function(tasks[row["task"]]))})
     for row in sorted(results.take_all(), key=lambda row: row["task"]):
         yield json.loads(row["result"])
-
-
-def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> list[tuple[Path, int]]:
-    """Tables one after the other in files of at most half a gigabyte, and the rows of each."""
-    shards: list[tuple[Path, int]] = []
-    writer = None
-    for table in tables:
-        if writer is None or shards[-1][0].stat().st_size > SHARD_BYTES:
-            if writer is not None:
-                writer.close()
-            shards.append((path.with_name(f"{path.name}-{len(shards):05d}"), 0))
-            writer = pa.ipc.new_stream(str(shards[-1][0]), schema)
-        writer.write_table(table)
-        shards[-1] = (shards[-1][0], shards[-1][1] + len(table))
-    if writer is not None:
-        writer.close()
-    return shards

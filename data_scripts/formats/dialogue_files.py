@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..building.dialogues import Dialogue, Utterance
-from .parquet import check_kinds, kind, read_parquet, read_schema
+from .parquet import check_kinds, kind, label_name, read_parquet, read_schema
 from .reading import check_columns, parse_json, read_csv, read_lines
 
 # A name before the first colon. The wide colon of Chinese and Japanese has its space inside.
@@ -65,6 +65,8 @@ def read_json_lines(path: Path, columns: Columns | None = None) -> Iterator[Dial
             if not isinstance(entry, dict) or any(name not in entry for name in needed):
                 form = ", ".join(f'"{name}": [...]' for name in needed)
                 raise ValueError(f"{where}: no dialogue; got {line[:60]!r}; write {{{form}}} on one line")
+            # `Dataset.to_json` writes labels as numbers.
+            entry[columns.labels_column] = label_name(entry.get(columns.labels_column), None, where)
             dialogue = from_lists(where, number, entry, columns)
             if "\\u" in line:
                 check_characters(dialogue, where)

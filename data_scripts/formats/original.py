@@ -1,7 +1,8 @@
 """The layout of EmotionLines and of the original implementation's own files: `<Name>_{train,dev,test}.json`.
 
 A file is a list of dialogues. A labelled dialogue is a list of `{"utterance", "emotion"}`, in EmotionLines with a
-`speaker` too; a dialogue of OpSub is `{"script": [utterances], "neg": [negatives]}`.
+`speaker` and an `annotation` too: seven digits, how many annotators voted for each emotion. A dialogue of OpSub is
+`{"script": [utterances], "neg": [negatives]}`.
 """
 
 import re
@@ -12,9 +13,13 @@ from typing import Any
 import datasets
 
 from ..building.dialogues import Dialogue, DialogueBuilder, Utterance
+from .owner import check_owner
 from .reading import parse_json, read_text
 
 NAMES = {"train": "train", "validation": "dev", "test": "test"}
+OTHER_NAMES = {"train": ("trn",), "validation": ("val", "valid", "validation"), "test": ("tst",)}
+ARCHIVES = {".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"}
+VOTED = ("neutral", "joy", "sadness", "fear", "anger", "surprise", "disgust")  # in the order of the digits
 # Characters that no text holds: bytes of the encoding cp1252 that were taken for characters.
 CONTROL_CHARACTERS = re.compile("[\x80-\x9f]")
 
@@ -27,7 +32,17 @@ class OriginalCorpus(DialogueBuilder):
     """
 
     KEEPS_BLANK = True
+    TAKES_FILE = False  # whether `data_dir` may be a file, too
     FILES = {split: f"<Name>_{name}.json" for split, name in NAMES.items()}
+
+    def source(self, config: datasets.BuilderConfig) -> Path:
+        source = super().source(config)
+        if source.is_file():
+            if source.suffix.lower() in ARCHIVES:
+                raise ValueError(f"{source}: an archive; got it as data_dir; unpack it, and give the folder")
+            if not self.TAKES_FILE:
+                raise ValueError(f"{source}: a file; got it as data_dir; give the folder that it is in")
+        return source
 
     def original_files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
         return original_files(self.source(config))
@@ -44,6 +59,11 @@ class OriginalCorpus(DialogueBuilder):
             labels = {utterance.label for dialogue in train for utterance in dialogue.utterances}
             self.LABELS = sorted(label for label in labels if label)
         return super()._info()
+
+    def splits(self) -> dict[str, dict[str, Any]]:
+        if files := self.original_files(self.config):
+            check_owner(self.corpus, files)
+        return super().splits()
 
     def read(self, **source: Any) -> Iterator[Dialogue]:
         return read_original(**source) if self.original_files(self.config) else self.read_release(**source)
@@ -70,8 +90,16 @@ def original_files(folder: Path) -> dict[str, Path]:
             raise ValueError(f"{folder}: more than one file of a split; got {names}; give each corpus its own folder")
         if found:
             files[split] = found[0]
-    if files and (missing := [NAMES[split] for split in NAMES if split not in files]):
-        raise FileNotFoundError(f"{folder}: no file of a name that ends in _{missing[0]}.json; add it")
+    if files and (missing := [split for split in NAMES if split not in files]):
+        ending = NAMES[missing[0]]
+        for path in sorted(folder.glob("[!.]*.json")):
+            start, _, other = path.stem.rpartition("_")
+            if other.lower() in OTHER_NAMES[missing[0]]:
+                raise FileNotFoundError(
+                    f"{folder}: no file of a name that ends in _{ending}.json; got {path.name}; "
+                    f"rename it to {start}_{ending}.json"
+                )
+        raise FileNotFoundError(f"{folder}: no file of a name that ends in _{ending}.json; add it")
     return files
 
 
@@ -93,6 +121,7 @@ def read_original(split: str, path: Path) -> Iterator[Dialogue]:
                         repaired(str("" if turn.get("speaker") is None else turn["speaker"])),
                         None if turn["emotion"] is None else turn["emotion"].strip(),
                         where,
+                        votes_of(turn.get("annotation"), where),
                     )
                     for turn in entry
                 ]
@@ -104,6 +133,18 @@ def read_original(split: str, path: Path) -> Iterator[Dialogue]:
         if not utterances:
             raise ValueError(f"{where}: dialogue without utterances; got {entry!r}; remove it")
         yield Dialogue(f"{split}-{number}", utterances, negatives)
+
+
+def votes_of(annotation: Any, where: str) -> dict[str, int] | None:
+    """`"4010000"` -> four votes for neutral and one for sadness."""
+    if annotation is None:
+        return None
+    if not re.fullmatch(r"[0-9]{7}", str(annotation)):
+        raise ValueError(
+            f"{where}: annotation must be seven digits, the votes for {', '.join(VOTED)}; got {annotation!r:.60}; "
+            "correct it"
+        )
+    return dict(zip(VOTED, map(int, str(annotation)), strict=True))
 
 
 def repaired(text: str) -> str:

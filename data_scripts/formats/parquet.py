@@ -84,7 +84,7 @@ def label_name(value: Any, names: list[str] | None, where: str) -> Any:
     """Of one label or a list of them. `datasets` writes -1 for no label."""
     if isinstance(value, list):
         return [label_name(entry, names, where) for entry in value]
-    if not isinstance(value, int):
+    if not isinstance(value, int) or isinstance(value, bool):
         return value
     if value == -1:
         return None

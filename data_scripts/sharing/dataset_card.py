@@ -28,6 +28,7 @@ COLUMNS = {
     "utterances": "as published",
     "speakers": 'one for each utterance, "" where the corpus names none',
     "labels": "one for each utterance, -1 for one that has none and stays as context",
+    "label_distributions": "the share of the annotators' votes for each label, in the order of the labels",
     "negatives": "other candidates for an utterance of the dialogue",
 }
 WARNING = "It may not be passed on: keep this repository private, and share it with nobody who has no licence."

@@ -53,7 +53,9 @@ def test_without_a_name_every_corpus_is_listed_with_what_it_needs(command):
 
 
 def test_a_corpus_is_built_with_its_options_and_described(command, corpora):
-    text = command("custom", "--data_dir", corpora / "mine", "--options", 'labels=["anger", "joy"]', "--num_proc", "2")
+    text = command(
+        "custom", "--data_dir", corpora / "mine", "--corpus_options", 'labels=["anger", "joy"]', "--num_proc", "2"
+    )
     rows = {line[: line.index("  ")]: line.split()[-3:] for line in text.splitlines() if "  " in line[1:]}
     assert rows["dialogues"] == ["3", "2", "2"]
     assert rows["label anger"] == ["(0.0%)", "0", "(0.0%)"]
@@ -104,8 +106,8 @@ def test_a_split_is_never_held_against_itself(command, corpora):
         (["melt"], "unknown corpus; got 'melt'; known: chitchat"),
         (["meld"], "meld: data_dir is missing; give the folder with train_sent_emo.csv"),
         (["meld", "--data_dir", "nowhere"], "nowhere: no such file"),
-        (["sample", "--options", "size"], "--options takes name=value; got 'size'"),
-        (["sample", "--options", "size=3"], "sample: unknown option; got size"),
+        (["sample", "--corpus_options", "size"], "--corpus_options takes name=value; got 'size'"),
+        (["sample", "--corpus_options", "size=3"], "sample: unknown option; got size"),
         (["sample", "--plot", "plot.jpg"], "plot.jpg: unknown kind of picture"),
         (["sample", "--export", "tests"], "tests: not empty; give another folder"),
         (["sample", "--bogus"], "unrecognized arguments: --bogus; see python -m data_scripts --help"),
@@ -132,5 +134,5 @@ def test_a_damaged_file_of_a_dataset_is_one_line_too(command, tmp_path):
 
 
 def test_a_value_is_json_where_it_is_json():
-    options = parse_options(["seconds=4", 'labels=["a", "b"]', "language=en", "pattern=a=b"], "--options")
+    options = parse_options(["seconds=4", 'labels=["a", "b"]', "language=en", "pattern=a=b"], "--corpus_options")
     assert options == {"seconds": 4, "labels": ["a", "b"], "language": "en", "pattern": "a=b"}

@@ -116,7 +116,8 @@ def test_an_edited_file_is_read_again(load, write):
         ('{"utterances": ["Hi.", " "]}', r"test.jsonl:2: empty utterance; got ' '; fill it in or remove it"),
         ('{"utterances": ["Hi."], "labels": ["joy", "joy"]}', r"test.jsonl:2: 1 utterances but 2 labels; got \['joy'"),
         ('{"utterances": ["Hi."], "speakers": ["a", "b"]}', r"test.jsonl:2: 1 utterances but 2 speakers"),
-        ('{"utterances": ["Hi."], "labels": [3]}', r"test.jsonl:2: labels must be a list of strings; got \[3\]"),
+        ('{"utterances": ["Hi."], "labels": [3]}', "test.jsonl:2: unknown label; got '3'; known labels: joy, neutral"),
+        ('{"utterances": ["Hi."], "labels": [true]}', r"test.jsonl:2: labels must be a list of strings; got \[True\]"),
         (
             '{"utterances": ["Hi."], "labels": ["Joy"]}',
             r"test.jsonl:2: unknown label; got 'Joy'; known labels: joy, neu",
@@ -299,6 +300,32 @@ def test_json_lines_with_keys_named_by_options(load, write):
         ValueError, match=r"train.jsonl:1: no dialogue; got .*; write \{\"turns\": .*\"moods\": \[...\]"
     ):
         load("custom", write(in_three(lines(renamed))), **(columns | {"labels_column": "moods"}))
+
+
+def test_what_datasets_writes_as_json_is_read_back(load, tmp_path, caplog):
+    corpus = load("sample")
+    (tmp_path / "json").mkdir()
+    for split, rows in corpus.items():
+        rows.to_json(tmp_path / "json" / f"{split}.jsonl")
+    names = corpus["train"].features["labels"].feature.names
+    named = load("custom", tmp_path / "json", labels=names)
+    unnamed = load("custom", tmp_path / "json")
+    assert "labels are numbers without names; name them in their order" in caplog.text
+    for split, rows in corpus.items():
+        assert named[split]["labels"] == unnamed[split]["labels"] == rows["labels"]
+        assert named[split]["utterances"] == rows["utterances"]
+    assert named["test"].features["labels"] == corpus["test"].features["labels"]
+    assert unnamed["test"].features["labels"].feature.names == [str(number) for number in range(len(names))]
+    with pytest.raises(
+        ValueError, match=r"train.jsonl:\d+: label without a name; got 4; the option labels names 0 to 1"
+    ):
+        load("custom", tmp_path / "json", labels=["anger", "neutral"])
+
+
+def test_numbers_are_sorted_as_numbers_and_minus_one_is_no_label(load, write):
+    dataset = load("custom", write(in_three(lines({"utterances": list("abcd"), "labels": [10, 2, -1, 1]}))))
+    assert dataset["train"].features["labels"].feature.names == ["1", "2", "10"]
+    assert dataset["train"]["labels"] == [[2, 1, -1, 0]]
 
 
 @pytest.mark.parametrize("labels", ["joy", [1]])

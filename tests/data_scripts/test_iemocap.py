@@ -73,6 +73,7 @@ def test_the_whole_release_has_the_originals_splits(load, write, counts, inside)
         "utterances": ["Excuse me.", "Yeah?"],
         "speakers": ["Ses05F", "Ses05M"],
         "labels": [2, 0],
+        "label_distributions": [[0, 0, 1, 0]] * 2,  # one annotator, whose choice is neutral
     }
     # Names alone decide, on every machine.
     assert sorted(dataset["validation"]["dialogue_id"])[:3] == ["Ses01F_impro16", "Ses01F_impro24", "Ses01M_impro03"]
@@ -107,6 +108,39 @@ def test_a_turn_outside_the_task_stays_as_context(load, write, task, names, labe
     assert label_names(dataset) == names
     assert dataset["test"]["utterances"] == [CODES]
     assert dataset["test"]["labels"] == [labels]
+
+
+CHOSEN = """C-E2:\tSadness;\t()
+C-E3:\tSadness; Excited;\t(moved)
+C-E4:\tSurprise; Neutral state; Anger; Other;\t(a list (of many))
+C-F1:\tHappiness;\t()
+A-E3:\tval 3; act 2; dom  2;\t()
+"""
+
+
+@pytest.mark.parametrize(
+    ("task", "votes"),
+    [
+        ("four", {"angry": 0.25, "happy": 0.5, "neutral": 0.25, "sad": 1.5}),
+        ("six", {"angry": 0.25, "excited": 0.5, "neutral": 0.25, "sad": 1.5}),
+    ],
+)
+def test_choices_of_annotators_are_probabilities_in_the_order_of_the_labels(odd, task, votes):
+    turn, again = f"[1.0 - 2.5]\t{ODD}_F000\tsad\t[2.5, 2.5, 2.5]\n", f"[1.0 - 2.5]\t{ODD}_F000\tsad\n"
+    fear = f"[3.0 - 4.5]\t{ODD}_F001\tfea\t[2.5, 2.5, 2.5]\nC-E1:\tFear;\t()\n"
+    transcript = said(f"{ODD}_F000", 1, "Well.") + said(f"{ODD}_F001", 3, "No!") + said(f"{ODD}_F002", 5, "So.")
+    names = ["angry", "excited", "frustrated", "happy", "neutral", "sad"]
+    labels = names if task == "six" else ["angry", "happy", "neutral", "sad"]
+    shares = [votes.get(label, 0) / 2.5 for label in labels]
+    distributions = odd(transcript, turn + CHOSEN + again + CHOSEN + fear, task=task)["label_distributions"]
+    assert distributions[0] == pytest.approx(shares)
+    assert distributions[1:] == [[], []], "of another emotion, and without an evaluation"
+
+
+def test_an_emotion_that_no_annotator_could_choose_is_said(odd, caplog):
+    evaluation = f"[1.0 - 2.5]\t{ODD}_F000\tsad\t[2.5, 2.5, 2.5]\nC-E1:\tSaddness;\t()\n"
+    assert odd(said(f"{ODD}_F000", 1, "Well."), evaluation)["label_distributions"] == [[]]
+    assert f"{ODD}.txt:4: unknown emotion, taken for Other; got 'Saddness'" in caplog.text
 
 
 def test_turns_stand_in_the_order_in_which_they_start(odd):
@@ -216,6 +250,12 @@ def test_a_session_without_evaluations_is_named(load, write):
 def test_an_option_that_does_not_fit_says_what_does(load, write, options, message):
     with pytest.raises(ValueError, match=message):
         load("iemocap", write(small()), **options)
+
+
+def test_a_missing_session_is_a_warning(load, write, caplog):
+    with caplog.at_level("WARNING", logger="data_scripts"):
+        load("iemocap", write(small()))
+    assert "corpus: no Session2, Session3, Session4; the corpus is smaller than the published one" in caplog.text
 
 
 def test_another_folder_lists_what_is_there(load, write):

@@ -1,5 +1,6 @@
 """`load_corpus` knows its corpora and takes prepared ones; its cache is never stale; its errors say what to do."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-import data_scripts.building.dialogues
+import data_scripts
 from data_scripts import CORPORA, label_names
 from data_scripts.custom import Custom
 
@@ -60,8 +61,8 @@ def test_an_unknown_option_lists_the_accepted_ones(load, tmp_path):
     accepted += "text_column, utterances_column"
     with pytest.raises(ValueError, match=f"custom: unknown option; got text_colum; {accepted}"):
         load("custom", tmp_path, text_colum="text")
-    with pytest.raises(ValueError, match="meld: unknown option; got max_utterances; accepted: none"):
-        load("meld", tmp_path, max_utterances=3)
+    with pytest.raises(ValueError, match="friends: unknown option; got max_utterances; accepted: none"):
+        load("friends", tmp_path, max_utterances=3)
 
 
 def test_a_missing_data_dir_names_what_belongs_there(load):
@@ -89,19 +90,55 @@ def test_a_saved_dataset_of_other_columns_names_them(load, prepared, tmp_path):
         load(str(tmp_path / "saved"))
 
 
+def test_a_saved_split_says_how_to_save_all(load, prepared, tmp_path):
+    prepared["train"].save_to_disk(tmp_path / "saved")
+    with pytest.raises(
+        ValueError, match="saved: a single split .*; put the splits in a datasets.DatasetDict, and give"
+    ):
+        load(str(tmp_path / "saved"))
+
+
 def test_labels_that_are_no_classes_are_refused(load, prepared, tmp_path):
     prepared.cast_column("labels", datasets.List(datasets.Value("int64"))).save_to_disk(tmp_path / "saved")
     with pytest.raises(ValueError, match=r"saved, split train: labels must be List\(ClassLabel\); got List\(Value"):
         load(str(tmp_path / "saved"))
 
 
-def test_edited_code_is_another_cache(write, tmp_path, monkeypatch):
-    folder = write({"code/corpus.py": "a = 1", "a.jsonl": '{"utterances": ["Hi."]}\n' * 3})
-    monkeypatch.setattr(data_scripts.building.dialogues, "__file__", str(folder / "code" / "dialogues.py"))
-    builder = [Custom(folder / "a.jsonl", cache_dir=tmp_path).cache_dir for _ in range(2)]
-    write({"code/corpus.py": "a = 2, and longer"})
-    edited = Custom(folder / "a.jsonl", cache_dir=tmp_path).cache_dir
-    assert builder[0] == builder[1] != edited
+class Counted(Custom):
+    """Counts how often it is built."""
+
+    builds = 0
+
+    def splits(self):
+        Counted.builds += 1
+        return super().splits()
+
+
+@pytest.mark.parametrize("version", ["VERSION", "BUILDER_VERSION"])
+def test_a_corpus_is_built_again_when_a_version_changes_and_not_when_code_is_touched(
+    write, tmp_path, monkeypatch, version
+):
+    folder = write({"a.jsonl": '{"utterances": ["Hi."]}\n' * 3})
+
+    def builds() -> int:
+        before = Counted.builds
+        builder = Counted(folder / "a.jsonl", cache_dir=tmp_path / "cache", labels=["joy"])
+        builder.download_and_prepare()
+        assert len(builder.as_dataset()["train"]) == 1
+        return Counted.builds - before
+
+    assert builds() == 1
+    source = Path(data_scripts.custom.__file__)
+    times = source.stat()
+    try:
+        source.touch()
+        assert builds() == 0
+    finally:
+        os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    monkeypatch.setattr(Counted, version, {"VERSION": "1.0.1", "BUILDER_VERSION": 1000}[version])
+    assert builds() == 1
+    monkeypatch.undo()
+    assert builds() == 0
 
 
 def test_options_are_another_cache(write, load):

@@ -2,11 +2,13 @@
 
 import pytest
 
+from data_scripts import label_names
+
 HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\r\n"
 
 
-def row(text, emotion, dialogue, number):
-    return f'1,"{text}",Ann,{emotion},neutral,{dialogue},{number},1,1,"0","0"\r\n'
+def row(text, emotion, dialogue, number, sentiment="neutral"):
+    return f'1,"{text}",Ann,{emotion},{sentiment},{dialogue},{number},1,1,"0","0"\r\n'
 
 
 @pytest.fixture
@@ -36,6 +38,26 @@ def test_unknown_label_names_file_and_line(load, write, files):
         ValueError, match=r"dev_sent_emo.csv:3: unknown label; got 'boredom'; known labels: anger, disg"
     ):
         load("meld", write(files))
+
+
+def test_sentiment_is_a_task_of_its_own(load, write, files):
+    files["train_sent_emo.csv"] += row("No!", "anger", 0, 1, "negative") + row("Oh!", "surprise", 0, 2, "positive")
+    folder = write(files)
+    dataset = load("meld", folder, task="sentiment")
+    assert label_names(dataset) == ["negative", "neutral", "positive"]
+    assert dataset["train"]["labels"] == [[1, 0, 2]]
+    assert load("meld", folder)["train"]["labels"] == [[4, 0, 6]]
+    with pytest.raises(ValueError, match="meld: unknown task; got 'valence'; known: emotion, sentiment"):
+        load("meld", folder, task="valence")
+
+
+def test_the_originals_files_have_no_sentiments(load, write):
+    dialogues = '[[{"utterance": "Well.", "emotion": "neutral"}]]'
+    folder = write({f"MELD_{name}.json": dialogues for name in ("train", "dev", "test")})
+    with pytest.raises(
+        ValueError, match="MELD_train.json: has emotions but no sentiments; .* give the folder with train_"
+    ):
+        load("meld", folder, task="sentiment")
 
 
 def test_missing_column_lists_the_columns_found(load, write, files):
@@ -73,3 +95,5 @@ def test_real_corpus_has_the_published_counts(load, shared_data, counts):
     assert sum(labels.count(joy) for labels in dataset["train"]["labels"]) == 1743
     assert set(dataset["train"]["dialogue_id"]) == {f"train-{number}" for number in range(1039)} - {"train-60"}
     assert not any(-1 in labels for rows in dataset.values() for labels in rows["labels"])
+    sentiments = load("meld", shared_data / "meld", task="sentiment")["validation"]["labels"]
+    assert [sum(labels.count(label) for labels in sentiments) for label in range(3)] == [406, 470, 233]

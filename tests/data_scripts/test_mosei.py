@@ -68,7 +68,8 @@ def test_a_video_is_a_dialogue_of_segments_in_order(load, write, files, inside):
     ("judgements", "label"),
     [
         ([(0, 0, 0, 3, 0, 0), (0, 0, 1, 0, 0, 0), (0, 0, 1, 0, 0, 0)], 3),  # the mean, not the majority
-        ([(0, 0, 0, 0, 2, 0), (0, 0, 0, 2, 0, 0)], 3),  # a tie: the first by name
+        ([(0, 0, 0, 0, 2, 0), (0, 0, 0, 2, 0, 0)], -1),  # a tie
+        ([(0, 0, 0, "0.1", "0.3", 0), (0, 0, 0, "0.3", "0.1", 0)], -1),
         ([(0, 0, 0, 0, 0, "0.3333")], 5),
         ([(0, 0, 0, 0, 0, 0), (0, 0, 0, 0, 0, 0)], -1),
         ([], -1),
@@ -92,12 +93,13 @@ def test_what_does_not_come_in_is_counted(load, write, files, caplog):
     with caplog.at_level("INFO", logger="data_scripts"):
         dataset = load("mosei", write(files))
     assert dataset["train"]["utterances"] == [["Hm.", "None."]]
-    assert dataset["test"]["labels"] == [[0]]  # both forms name the same video
+    assert dataset["test"]["labels"] == [[-1]]  # both forms name the same video, and its emotions tie
     for report in (
         "annotated segments without a text 1",
         "annotations without all scores left out 1",
         "listed videos that are not there 1",
-        "segments without a label 1",
+        "segments without a label 2",
+        "segments without a label, as several emotions are as strong 1",
         "segments without words left out 1",
         "videos in no list left out 1",
         "videos that nobody annotated left out 1",
@@ -168,6 +170,13 @@ def test_what_is_missing_is_named(load, write, files, gone, message):
     files = {name: content for name, content in files.items() if not name.startswith(gone)}
     with pytest.raises(FileNotFoundError, match=message):
         load("mosei", write(files))
+
+
+def test_an_error_names_a_file_once(load, write):
+    folder = write({"mosei.csv": table() + "v1,1,Another text,0,0,0,0,1,0\n"})
+    with pytest.raises(ValueError) as error:
+        load("mosei", folder / "mosei.csv")
+    assert str(error.value).count("mosei.csv") == 1
 
 
 def test_tables_by_split_are_not_joined_in_silence(load, write):

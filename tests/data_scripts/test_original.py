@@ -29,6 +29,25 @@ def test_emotionlines_is_read_with_its_speakers_and_repaired(load, write, corpus
     assert dataset["test"]["dialogue_id"] == ["test-0", "test-1"]
 
 
+@pytest.mark.parametrize("corpus", ["friends", "emotionpush"])
+def test_votes_of_annotators_are_probabilities_in_the_order_of_the_labels(load, write, corpus):
+    dataset = load(corpus, write(files(corpus, [TURNS, WITHOUT_SPEAKERS])))
+    names = dataset["train"].features["labels"].feature.names
+    voted, without = dataset["train"]["label_distributions"]
+    assert dict(zip(names, voted[0], strict=True)) == pytest.approx(
+        {"sadness": 3 / 4, "surprise": 1 / 4} | dict.fromkeys({*names} - {"sadness", "surprise"}, 0)
+    )
+    assert dict(zip(names, voted[1], strict=True)) == pytest.approx(
+        dict.fromkeys(["neutral", "joy", "sadness", "fear"], 1 / 4)
+        | dict.fromkeys(["anger", "disgust", "non-neutral", "surprise"], 0)
+    )
+    assert without == [[], []]
+
+
+def test_without_votes_there_is_no_column_for_them(load, write):
+    assert "label_distributions" not in load("friends", write(files("friends", [WITHOUT_SPEAKERS])))["train"].features
+
+
 @pytest.mark.parametrize(
     ("corpus", "name", "emotions"),
     [
@@ -121,11 +140,66 @@ def test_the_recorded_files_have_the_recorded_counts(load, recordings, counts):
         ({"dialogues": []}, "_train.json: not a list of dialogues; got"),
         ([[{"utterance": "So.", "emotion": "glee"}]], "_train.json, dialogue 0: unknown label; got 'glee'"),
         ([[{"utterance": "So.", "emotion": 3}]], "_train.json, dialogue 0: got .*'emotion': 3"),
+        (
+            [[{"utterance": "So.", "emotion": "joy", "annotation": "05"}]],
+            "_train.json, dialogue 0: annotation must be seven digits, the votes for neutral, joy, sad.*; got '05'",
+        ),
     ],
 )
 def test_a_dialogue_that_is_no_good_is_named(load, write, train, message):
     with pytest.raises(ValueError, match=message):
         load("friends", write(files("Friends", train, dev=[WITHOUT_SPEAKERS])))
+
+
+CHAT = [[{"speaker": "1051", "utterance": "hey person_165 !", "emotion": "joy"}]]
+PLAYED = [[{"utterance": "Well.", "emotion": emotion} for emotion in ("angry", "neutral", "happy")]]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "name", "train", "owner"),
+    [
+        ("friends", "emotionpush", [WITHOUT_SPEAKERS], "emotionpush"),
+        ("friends", "friends", CHAT, "emotionpush"),
+        ("meld", "data", CHAT, "emotionpush"),
+        ("emotionpush", "Friends", [WITHOUT_SPEAKERS], "friends"),
+        ("mosei", "IEMOCAP4v2", [WITHOUT_SPEAKERS], "iemocap"),
+        ("mosei", "MOSEI", PLAYED, "iemocap"),
+        ("friends", "Friends", [OPSUB], "opsub"),
+        ("opsub", "mosi", [OPSUB], "mosi"),
+    ],
+)
+def test_files_of_another_corpus_are_refused_whatever_they_are_called(load, write, corpus, name, train, owner):
+    """Or they would carry the licence of this one."""
+    if corpus == "opsub":
+        pytest.importorskip("ftfy")
+    message = f"{name}_train.json: a file of the corpus {owner}; got it as {corpus}; load {owner} instead"
+    with pytest.raises(ValueError, match=message):
+        load(corpus, write(files(name, train)))
+
+
+def test_files_of_another_name_are_known_by_their_content_or_wanted_by_name(load, write):
+    assert load("emotionpush", write(files("data", CHAT)))["test"]["utterances"] == [["hey person_165 !"]]
+    with pytest.raises(ValueError, match="not known as a file of emotionpush; .*; if it is one, rename it to emotionp"):
+        load("emotionpush", write(files("data", [WITHOUT_SPEAKERS])))
+
+
+def test_a_file_that_is_nearly_named_right_is_to_be_renamed(load, write):
+    named = files("friends", [WITHOUT_SPEAKERS])
+    named["friends_val.json"] = named.pop("friends_dev.json")
+    with pytest.raises(FileNotFoundError, match="got friends_val.json; rename it to friends_dev.json"):
+        load("friends", write(named))
+
+
+@pytest.mark.parametrize("corpus", ["friends", "iemocap", "meld", "mosei"])
+def test_an_archive_is_to_be_unpacked(load, write, corpus):
+    with pytest.raises(ValueError, match="release.zip: an archive; .* unpack it, and give the folder"):
+        load(corpus, write({"release.zip": b"PK"}) / "release.zip")
+
+
+def test_one_of_the_files_is_no_folder(load, write):
+    folder = write(files("friends", [WITHOUT_SPEAKERS]))
+    with pytest.raises(ValueError, match="friends_train.json: a file; .* give the folder that it is in"):
+        load("friends", folder / "friends_train.json")
 
 
 def test_missing_or_mixed_files_are_named(load, write):

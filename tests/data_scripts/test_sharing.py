@@ -206,6 +206,15 @@ def test_what_may_not_be_passed_on_stays_so_under_another_name(hub, emotionpush,
     assert ("dataset", "someone/open") not in hub.repositories
 
 
+def test_what_may_not_be_passed_on_is_not_exported_as_another_corpus(emotionpush, write, tmp_path):
+    folder = write({})  # that of `emotionpush`
+    result = run(
+        "-m", "data_scripts", "friends", "--data_dir", str(folder), "--export", str(tmp_path / "export"), check=False
+    )
+    assert result.returncode == 1 and "a file of the corpus emotionpush; got it as friends" in result.stderr
+    assert not (tmp_path / "export").exists()
+
+
 def test_an_export_cannot_be_named_as_a_corpus():
     result = run("-m", "data_scripts", "sample", "--export", "opsub", check=False)
     assert result.returncode == 1 and "opsub: the name of a corpus" in result.stderr
