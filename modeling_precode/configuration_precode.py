@@ -24,8 +24,9 @@ CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
 # The modules that every checkpoint carries, so that it loads without this package.
 CODE = (
     *("configuration_precode", "modeling_precode", "tokenization_precode", "data_collator", "pipeline_precode"),
-    *("gru_encoder", "text_encoder", "gru", "kernels", "pooling", "dropout", "layout", "steps", "gathering"),
-    *("speakers", "streaming", "nonspacing_marks", "version"),
+    *("pretrained", "inputs", "outputs", "encoded_batch", "conversation_encoder", "gru_encoder", "text_encoder"),
+    *("gru", "kernels", "pooling", "dropout", "layout", "steps", "gathering", "speakers", "streaming"),
+    *("nonspacing_marks", "version"),
 )
 # Where in the code that a checkpoint carries transformers finds what, for one who loads it without this package.
 AUTO_MAP = {
