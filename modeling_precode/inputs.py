@@ -56,9 +56,14 @@ def token_mask(input_ids: Tensor, attention_mask: Tensor | None, pad_token_id: i
     if input_ids.dim() != 3:
         raise ValueError(
             f"token ids have the shape (dialogues, utterances, tokens); got {tuple(input_ids.shape)}. "
-            "One dialogue is a batch of one: `input_ids.unsqueeze(0)`"
+            "One dialogue is a batch of one: `input_ids.unsqueeze(0)`; texts go to pipeline('conversation-emotion')"
         )
     if attention_mask is None:
+        if pad_token_id is None:
+            raise ValueError(
+                "token ids need an `attention_mask`, as the model's configuration has `pad_token_id=None` and no token "
+                "marks padding; give the mask, 1 for a token and 0 for padding, as PreCodeDataCollator makes it"
+            )
         attention_mask = input_ids != pad_token_id
     if attention_mask.shape != input_ids.shape:
         raise ValueError(

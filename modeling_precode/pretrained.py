@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from .configuration_precode import PreCodeConfig
+from .configuration_precode import PreCodeConfig, check_text_config
 from .speakers import SpeakerEmbedding
 from .text_encoder import checkpointing_contexts, without_pooler
 
@@ -59,12 +59,13 @@ class PreCodePreTrainedModel(PreTrainedModel):
 
         Raises:
             OSError: no encoder there, or none in safetensors.
-            ValueError: an encoder that does not fit, or a setting out of range.
+            ValueError: an encoder that does not fit, such as CLIP, or a setting out of range.
         """
         text_config = AutoConfig.from_pretrained(name_or_folder, revision=revision)
         if isinstance(text_config, PreCodeConfig):
             raise ValueError(f"{name_or_folder}: a Pre-CODE checkpoint; load it with {cls.__name__}.from_pretrained")
-        # Where a folder lies is nobody's business.
+        check_text_config(text_config)
+        # Do not publish local paths.
         text_config.name_or_path = "" if os.path.isdir(name_or_folder) else name_or_folder
         text_config.dtype = None
         config = {"pad_token_id": text_config.pad_token_id, **config}
@@ -78,6 +79,11 @@ class PreCodePreTrainedModel(PreTrainedModel):
         model = cls(settings)
         model.base_model.utterance_encoder.encoder.load_state_dict(without_pooler(encoder).state_dict())
         return model
+
+    @property
+    def max_utterance_tokens(self) -> int | None:
+        """The most tokens of an utterance that the model reads, special ones included; `None` for no limit."""
+        return getattr(self.base_model.utterance_encoder, "max_tokens", None)
 
     def _set_gradient_checkpointing(self, enable: bool = True, gradient_checkpointing_func: Any = None, **kwargs: Any):
         if getattr(gradient_checkpointing_func, "keywords", {}).get("use_reentrant") is False:
