@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 SOURCES := modeling_precode data_scripts tests examples benchmarks run_pretrain.py run_finetune.py
 
+# An installation is made anew when one of these changes.
+INSTALLED := setup.cfg setup.py constraints.txt modeling_precode/kernels.c
+
 # Where the corpora of the experiments are, as benchmarks/evidence/experiments.yaml names them.
 DATA ?= data
 
@@ -48,11 +51,11 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# One file a set of packages; it is remade when what is to be installed changes.
-$(VENV)/quickstart: setup.cfg constraints.txt | $(BIN)/python
+# One file a set of packages.
+$(VENV)/quickstart: $(INSTALLED) | $(BIN)/python
 	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable ".[chitchat]"
 	touch $@
 
-$(VENV)/test: setup.cfg constraints.txt | $(BIN)/python
+$(VENV)/test: $(INSTALLED) | $(BIN)/python
 	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
 	touch $@

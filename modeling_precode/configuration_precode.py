@@ -24,8 +24,9 @@ CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
 # The modules that every checkpoint carries, so that it loads without this package.
 CODE = (
     *("configuration_precode", "modeling_precode", "tokenization_precode", "data_collator", "pipeline_precode"),
-    *("gru_encoder", "text_encoder", "gru", "kernels", "pooling", "dropout", "layout", "steps", "gathering"),
-    *("speakers", "streaming", "nonspacing_marks", "version"),
+    *("pretrained", "inputs", "outputs", "encoded_batch", "conversation_encoder", "gru_encoder", "text_encoder"),
+    *("gru", "kernels", "pooling", "dropout", "layout", "steps", "gathering", "speakers", "streaming"),
+    *("dialogue_inputs", "nonspacing_marks", "version"),
 )
 # Where in the code that a checkpoint carries transformers finds what, for one who loads it without this package.
 AUTO_MAP = {
@@ -34,12 +35,9 @@ AUTO_MAP = {
     "AutoModelForPreTraining": "modeling_precode.PreCodeForConversationCompletion",
     "AutoModelForSequenceClassification": "modeling_precode.PreCodeForUtteranceClassification",
 }
-CUSTOM_PIPELINES = {
-    "conversation-emotion": {
-        "impl": "pipeline_precode.ConversationEmotionPipeline",
-        "pt": ["AutoModelForSequenceClassification"],
-    }
-}
+_PIPELINE = {"impl": "pipeline_precode.ConversationEmotionPipeline", "pt": ["AutoModelForSequenceClassification"]}
+# The second is what the Hub's page shows for a classifier of text.
+CUSTOM_PIPELINES = {"conversation-emotion": _PIPELINE, "text-classification": _PIPELINE}
 IS_INSTALLED = not __name__.startswith("transformers_modules.")
 # Goes up when a checkpoint would mean something else to the versions before.
 FORMAT_VERSION = 2
@@ -114,11 +112,16 @@ class PreCodeConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs: Any):
         if IS_INSTALLED:
-            # The package has registered the same pipeline; transformers would ask to trust the checkpoint's.
-            kwargs.pop("custom_pipelines", None)
+            # The package has registered the same pipeline; transformers would ask to trust the checkpoint's. It cannot
+            # register `text-classification`, which is another pipeline for other models.
+            others = kwargs.get("custom_pipelines") or {}
+            kwargs["custom_pipelines"] = {
+                task: value for task, value in others.items() if task != "conversation-emotion"
+            }
         if isinstance(self.text_config, dict):
             self.text_config = AutoConfig.for_model(**self.text_config)
         if self.text_config is not None:
+            check_text_config(self.text_config)
             self.vocab_size = self.text_config.vocab_size
         super().__post_init__(**kwargs)
 
@@ -192,3 +195,16 @@ class PreCodeConfig(PreTrainedConfig):
             name for name in ("text_config", "freeze_text_encoder", "speaker_prefix") if getattr(self, name)
         ]:
             raise ValueError(f"`{given[0]}` is for `utterance_encoder` 'text_encoder'; got {self.utterance_encoder!r}")
+
+
+def check_text_config(text_config: PreTrainedConfig) -> None:
+    """Check that a configuration is one of an encoder of text alone.
+
+    Raises:
+        ValueError: it states no size of its states or no vocabulary, as that of a model of text and images.
+    """
+    if missing := [name for name in ("hidden_size", "vocab_size") if getattr(text_config, name, None) is None]:
+        raise ValueError(
+            f"`text_config`: the configuration of a {text_config.model_type!r} has no `{missing[0]}`; give one of an "
+            "encoder of text, such as BERT"
+        )

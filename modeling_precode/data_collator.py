@@ -30,13 +30,13 @@ class PreCodeDataCollator:
     padding, with masks as of one token an utterance.
 
     Args:
-        pad_token_id: of the tokenizer.
+        pad_token_id: of the tokenizer; `None` where it has none, and padding is marked by the mask alone.
         with_layout: also return `layout`, where everything stands in the batch. The model works it out from the masks
             otherwise, for which a GPU must wait.
         vectors: of utterances, (rows, h), as `UtteranceVectors` are.
     """
 
-    pad_token_id: int = 0
+    pad_token_id: int | None = 0
     with_layout: bool = False
     vectors: Any = None
 
@@ -74,7 +74,7 @@ class PreCodeDataCollator:
             max(len(utterance) for dialogue in dialogues for utterance in dialogue),
         )
         # Where a vector is taken for padding too, it is the first.
-        padding = self.pad_token_id if self.vectors is None else 0
+        padding = (self.pad_token_id or 0) if self.vectors is None else 0
         input_ids = np.full(shape, padding, dtype=np.int64)
         attention_mask = np.zeros(shape, dtype=np.int64)
         for i, dialogue in enumerate(dialogues):

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 class Dropout(nn.Dropout):
     """`nn.Dropout` that on a CPU draws 16 random bits a number, where PyTorch draws a floating-point number.
 
-    The probability is the nearest multiple of 1 / 65536, and the numbers that stay are scaled by that.
+    The probability is the nearest multiple of 1 / 65536 below 1, and the numbers that stay are scaled by that.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        if not self.training or self.p == 0 or inputs.device.type != "cpu":
+        if not self.training or self.p in (0, 1) or inputs.device.type != "cpu":
             return super().forward(inputs)
-        dropped = round(self.p * 2**16)
+        dropped = min(round(self.p * 2**16), 2**16 - 1)
         draws = torch.empty((inputs.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
         kept = draws.view(torch.int16)[: inputs.numel()].view(inputs.shape) >= dropped - 2**15
         return inputs * (kept * (2**16 / (2**16 - dropped))).to(inputs.dtype)

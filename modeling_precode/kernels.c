@@ -2,23 +2,30 @@
    BFLOAT16 defined, bfloat16 on a CPU; every number is read once, and what is computed of it is float32.
 
    D directions of I places and H numbers a place; a block is `count` places of every direction, from `start` on.
-   The meaning of each array is that of `gru.py` and `pooling.py`, which do the same in PyTorch. Threads are those of
-   PyTorch: this file is linked without an OpenMP library of its own. */
+   The meaning of each array is that of `gru.py` and `pooling.py`, which do the same in PyTorch.
+
+   `setup.py` compiles this file once for each type of number and each instruction set, with a SUFFIX of their names for
+   the functions, and links all of it into one library, of which `kernels.py` calls what the processor can run. */
 
 #include <math.h>
+#include <stdint.h>
+
+#define JOINED(name, suffix) name##_##suffix
+#define EXPANDED(name, suffix) JOINED(name, suffix)
+#define FUNCTION(name) EXPANDED(name, SUFFIX)
 
 #define FEW 4096 /* numbers that are not worth a second thread */
 
 #ifdef BFLOAT16
 /* The upper half of a float32, rounded to the nearest, of two to the even one. */
-typedef unsigned short number;
-typedef union { unsigned bits; float number; } word;
+typedef uint16_t number;
+typedef union { uint32_t bits; float number; } word;
 
-static inline float get(number x) { return ((word){(unsigned)x << 16}).number; }
+static inline float get(number x) { return ((word){(uint32_t)x << 16}).number; }
 
 static inline number put(float x)
 {
-    const unsigned bits = ((word){.number = x}).bits;
+    const uint32_t bits = ((word){.number = x}).bits;
     return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 #else
@@ -38,7 +45,7 @@ static inline float exponential(float x)
     const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f; /* ln 2 in two parts, the first of few digits */
     const float series =
         1 + r * (1 + r * (1 / 2.f + r * (1 / 6.f + r * (1 / 24.f + r * (1 / 120.f + r * (1 / 720.f + r * (1 / 5040.f)))))));
-    union { int bits; float number; } power = {((int)n + 127) << 23};
+    union { int32_t bits; float number; } power = {((int32_t)n + 127) << 23};
     return series * power.number;
 }
 
@@ -56,14 +63,14 @@ static inline float hyperbolic_tangent(float x)
 /* gates (R, 3 H): n, r, z. index (D, I). recurrent (D, count, 3 H): r, z, n; null at the first step. bias (D, H).
    reset_update (D, I, 2 H), memory, candidate (D, I, H) are null where nothing is to be kept. states (D, I, H);
    `before` is the place of the states a step before. */
-void gru_forward(long directions, long places, long size, long start, long before, long count, const number *gates,
-                 const long *index, const number *recurrent, const number *bias, number *reset_update, number *memory,
-                 number *candidate, number *states)
+void FUNCTION(gru_forward)(int64_t directions, int64_t places, int64_t size, int64_t start, int64_t before,
+                           int64_t count, const number *gates, const int64_t *index, const number *recurrent,
+                           const number *bias, number *reset_update, number *memory, number *candidate, number *states)
 {
 #pragma omp parallel for collapse(2) if (directions * count * size > FEW)
-    for (long d = 0; d < directions; d++)
-        for (long i = 0; i < count; i++) {
-            const long place = d * places + start + i;
+    for (int64_t d = 0; d < directions; d++)
+        for (int64_t i = 0; i < count; i++) {
+            const int64_t place = d * places + start + i;
             const number *x = gates + index[place] * 3 * size;
             const number *product = recurrent ? recurrent + (d * count + i) * 3 * size : 0;
             const number *h = recurrent ? states + (d * places + before + i) * size : 0;
@@ -73,7 +80,7 @@ void gru_forward(long directions, long places, long size, long start, long befor
             number *kept_z = kept_r ? kept_r + size : 0;
             number *kept_m = memory ? memory + place * size : 0, *kept_n = candidate ? candidate + place * size : 0;
 #pragma omp simd
-            for (long j = 0; j < size; j++) {
+            for (int64_t j = 0; j < size; j++) {
                 float r = get(x[size + j]), z = get(x[2 * size + j]), m = get(b[j]), old = 0;
                 if (product) {
                     r += get(product[j]);
@@ -98,14 +105,15 @@ void gru_forward(long directions, long places, long size, long start, long befor
 /* grad_states (D, I, H); later (D, rows, H), what comes from the steps after, of which `row` is the block's first.
    by_all (D, I, 4 H): n, r, z, m. to_before (D, count, H), what goes to the state before but for the product.
    previous (D, I, H) receives the state before each place. */
-void gru_backward(long directions, long places, long size, long start, long before, long count, long rows, long row,
-                  const number *grad_states, const number *later, const number *reset_update, const number *memory,
-                  const number *candidate, const number *states, number *previous, number *by_all, number *to_before)
+void FUNCTION(gru_backward)(int64_t directions, int64_t places, int64_t size, int64_t start, int64_t before,
+                            int64_t count, int64_t rows, int64_t row, const number *grad_states, const number *later,
+                            const number *reset_update, const number *memory, const number *candidate,
+                            const number *states, number *previous, number *by_all, number *to_before)
 {
 #pragma omp parallel for collapse(2) if (directions * count * size > FEW)
-    for (long d = 0; d < directions; d++)
-        for (long i = 0; i < count; i++) {
-            const long place = d * places + start + i;
+    for (int64_t d = 0; d < directions; d++)
+        for (int64_t i = 0; i < count; i++) {
+            const int64_t place = d * places + start + i;
             const number *from_state = grad_states + place * size, *from_later = later + (d * rows + row + i) * size;
             const number *resets = reset_update + place * 2 * size, *updates = resets + size;
             const number *memories = memory + place * size, *candidates = candidate + place * size;
@@ -114,7 +122,7 @@ void gru_backward(long directions, long places, long size, long start, long befo
             number *by_n = by_all + place * 4 * size;
             number *by_r = by_n + size, *by_z = by_n + 2 * size, *by_m = by_n + 3 * size;
 #pragma omp simd
-            for (long j = 0; j < size; j++) {
+            for (int64_t j = 0; j < size; j++) {
                 const float grad = get(from_state[j]) + get(from_later[j]), old = h ? get(h[j]) : 0;
                 const float z = get(updates[j]), r = get(resets[j]), n = get(candidates[j]);
                 const float through = grad * z;
@@ -132,39 +140,41 @@ void gru_backward(long directions, long places, long size, long start, long befo
 
 /* states (D, I, H) of `rows` sequences, whose steps begin at the places `starts` (steps,) -> maximum, total and the
    step of the maximum (D, rows, H). lengths (rows,). */
-void pool_forward(long directions, long places, long size, long rows, const long *starts, const long *lengths,
-                  const number *states, float *maximum, float *total, int *step_of_maximum)
+void FUNCTION(pool_forward)(int64_t directions, int64_t places, int64_t size, int64_t rows, const int64_t *starts,
+                            const int64_t *lengths, const number *states, float *maximum, float *total,
+                            int32_t *step_of_maximum)
 {
 #pragma omp parallel for collapse(2) schedule(dynamic, 64)
-    for (long d = 0; d < directions; d++)
-        for (long i = 0; i < rows; i++) {
+    for (int64_t d = 0; d < directions; d++)
+        for (int64_t i = 0; i < rows; i++) {
             float *highest = maximum + (d * rows + i) * size, *sum = total + (d * rows + i) * size;
-            int *at = step_of_maximum + (d * rows + i) * size;
-            for (long step = 0; step < lengths[i]; step++) {
+            int32_t *at = step_of_maximum + (d * rows + i) * size;
+            for (int64_t step = 0; step < lengths[i]; step++) {
                 const number *state = states + (d * places + starts[step] + i) * size;
 #pragma omp simd
-                for (long j = 0; j < size; j++) {
+                for (int64_t j = 0; j < size; j++) {
                     const float value = get(state[j]);
-                    const int higher = step == 0 || value > highest[j];
+                    const int32_t higher = step == 0 || value > highest[j];
                     highest[j] = higher ? value : highest[j];
-                    at[j] = higher ? (int)step : at[j];
+                    at[j] = higher ? (int32_t)step : at[j];
                     sum[j] = step == 0 ? value : sum[j] + value;
                 }
             }
         }
 }
 
-void pool_backward(long directions, long places, long size, long rows, const long *starts, const long *lengths,
-                   const float *grad_maximum, const float *grad_total, const int *step_of_maximum, number *grad)
+void FUNCTION(pool_backward)(int64_t directions, int64_t places, int64_t size, int64_t rows, const int64_t *starts,
+                             const int64_t *lengths, const float *grad_maximum, const float *grad_total,
+                             const int32_t *step_of_maximum, number *grad)
 {
 #pragma omp parallel for collapse(2) schedule(dynamic, 64)
-    for (long d = 0; d < directions; d++)
-        for (long i = 0; i < rows; i++) {
-            const long row = (d * rows + i) * size;
-            for (long step = 0; step < lengths[i]; step++) {
+    for (int64_t d = 0; d < directions; d++)
+        for (int64_t i = 0; i < rows; i++) {
+            const int64_t row = (d * rows + i) * size;
+            for (int64_t step = 0; step < lengths[i]; step++) {
                 number *out = grad + (d * places + starts[step] + i) * size;
 #pragma omp simd
-                for (long j = 0; j < size; j++)
+                for (int64_t j = 0; j < size; j++)
                     out[j] = put(grad_total[row + j] + (step_of_maximum[row + j] == step ? grad_maximum[row + j] : 0));
             }
         }

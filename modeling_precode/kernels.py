@@ -1,73 +1,75 @@
-"""Loads `kernels.c`, compiled once a machine, where there is a C compiler; without one, PyTorch does the same work."""
+"""Loads the compiled kernels that pip built with the package; without them PyTorch does the same work."""
 
 import ctypes
 import functools
-import hashlib
 import logging
 import os
-import platform
-import subprocess
-import tempfile
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
-SOURCE = Path(__file__).with_name("kernels.c")
-COMPILE = ["-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC", "-c"]
-# Without `-fopenmp`, for PyTorch's own OpenMP is loaded already, and a second one's threads would wait for its.
-LINK = ["-shared", "-lm"]
-# The types of number that there are kernels for, each in a library of its own.
-TYPES = {torch.float32: [], torch.bfloat16: ["-DBFLOAT16"]}
-# Numbers and addresses that each function takes.
+LIBRARIES = [Path(__file__).with_name(f"_kernels{suffix}") for suffix in EXTENSION_SUFFIXES]
+# The types of number that there are kernels for.
+TYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+# The integers and the addresses that each function takes.
 FUNCTIONS = {"gru_forward": (6, 8), "gru_backward": (8, 9), "pool_forward": (4, 6), "pool_backward": (4, 6)}
 
 
-def kernels_for(tensor: Tensor) -> ctypes.CDLL | None:
-    """The compiled functions, where they can work on such a tensor; `PRECODE_KERNELS=0` turns them off."""
-    if tensor.device.type != "cpu" or tensor.dtype not in TYPES or os.environ.get("PRECODE_KERNELS") == "0":
+def kernels_for(tensor: Tensor) -> SimpleNamespace | None:
+    """The compiled functions, where they can work on such a tensor; `PRECODE_KERNELS=0` turns them off.
+
+    The first call for a tensor that they could work on logs, at the level INFO, whether they are used.
+    """
+    if tensor.device.type != "cpu" or tensor.dtype not in TYPES:
         return None
-    return _load(tensor.dtype)
+    if os.environ.get("PRECODE_KERNELS") == "0":
+        _log("not used (PRECODE_KERNELS=0)")
+        return None
+    kernels, state = _load()
+    _log(state)
+    return kernels.get(tensor.dtype)
 
 
 @functools.cache
-def _load(dtype: torch.dtype) -> ctypes.CDLL | None:
+def _log(state: str) -> None:
+    logger.info("compiled kernels: %s", state)
+
+
+@functools.cache
+def _load() -> tuple[dict[torch.dtype, SimpleNamespace], str]:
+    """The functions of each type for this processor, and a sentence on whether there are any, and why not."""
+    path = next((path for path in LIBRARIES if path.is_file()), None)
+    if path is None:
+        return {}, (
+            f"not used (none in {LIBRARIES[0].parent}: install precode with pip where there is a C compiler, and load "
+            "the model without trust_remote_code)"
+        )
     try:
-        source, options = SOURCE.read_bytes(), [*COMPILE, *TYPES[dtype]]
-        machine = f"{platform.machine()} {platform.processor()} {_processor()} {options} {LINK}"
-        digest = hashlib.sha256(source + machine.encode()).hexdigest()[:16]
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "precode"
-        library = cache / f"kernels-{digest}.so"
-        if not library.exists():
-            _compile(library, options)
-        functions = ctypes.CDLL(str(library))
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-        logger.debug("no compiled kernels: %s", error)
-        return None
-    for name, (numbers, addresses) in FUNCTIONS.items():
-        function = getattr(functions, name)
-        function.argtypes = [ctypes.c_long] * numbers + [ctypes.c_void_p] * addresses
+        library = ctypes.CDLL(str(path))
+        instruction_set = _instruction_set(library)
+        return {dtype: _functions(library, f"{name}_{instruction_set}") for dtype, name in TYPES.items()}, (
+            f"used ({path.name}, {instruction_set})"
+        )
+    except (OSError, AttributeError) as error:
+        return {}, f"not used ({error})"
+
+
+def _instruction_set(library: ctypes.CDLL) -> str:
+    """The one that PyTorch itself uses on this processor, where the library has it."""
+    name = torch.backends.cpu.get_cpu_capability()
+    return name if hasattr(library, f"gru_forward_float32_{name}") else "DEFAULT"
+
+
+def _functions(library: ctypes.CDLL, suffix: str) -> SimpleNamespace:
+    functions = SimpleNamespace()
+    for name, (integers, addresses) in FUNCTIONS.items():
+        function = getattr(library, f"{name}_{suffix}")
+        function.argtypes = [ctypes.c_int64] * integers + [ctypes.c_void_p] * addresses
         function.restype = None
+        setattr(functions, name, function)
     return functions
-
-
-def _processor() -> str:
-    """What the processor can do: code for one may stop another."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
-
-
-def _compile(library: Path, options: list[str]) -> None:
-    """Compiled aside and put in place whole, as several processes may do so at once."""
-    library.parent.mkdir(parents=True, exist_ok=True)
-    compiler = os.environ.get("CC", "cc")
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-        compiled, linked = Path(folder, "kernels.o"), Path(folder, "kernels.so")
-        for command in ([*options, SOURCE, "-o", compiled], [compiled, *LINK, "-o", linked]):
-            subprocess.run([compiler, *command], check=True, capture_output=True, timeout=60)
-        os.replace(linked, library)

@@ -6,103 +6,22 @@ causal one. Dialogues and utterances are padded on the right, and no result depe
 computed on padding: the N utterances of a batch stand one after another, as a `BatchLayout` says.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
-from transformers import initialization as init
-from transformers.utils import SAFE_WEIGHTS_NAME, ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_precode import PreCodeConfig
-from .dropout import Dropout
+from .conversation_encoder import ConversationEncoder
+from .encoded_batch import EncodedBatch, pad
 from .gathering import gather_counts, gather_rows
-from .gru import GRU, join
 from .gru_encoder import GRUUtteranceEncoder
+from .inputs import fingerprints, ids_or_embeds, token_mask
 from .layout import BatchLayout
-from .speakers import SpeakerEmbedding
-from .steps import Steps
+from .outputs import ConversationCompletionOutput, PreCodeModelOutput, UtteranceClassificationOutput
+from .pretrained import PreCodePreTrainedModel
 from .streaming import DialogueStream
-from .text_encoder import TextUtteranceEncoder, checkpointing_contexts, without_pooler
-
-_SAFETENSORS_ONLY = "weights are read from safetensors only; save those of a pickle that you trust with save_pretrained"
-
-
-@dataclass
-class PreCodeModelOutput(ModelOutput):
-    """Output of [`PreCodeModel`].
-
-    Args:
-        last_hidden_state: (D, U, d_s), the conversation encoder's states, forward then backward; 0 at padding.
-        utterance_vectors: (D, U, d_u), the utterance encoder's vectors; 0 at padding.
-        utterance_mask: (D, U), true where there is an utterance.
-        hidden_states: with `output_hidden_states=True`, `(utterance_vectors, last_hidden_state)`.
-    """
-
-    last_hidden_state: Tensor | None = None
-    utterance_vectors: Tensor | None = None
-    utterance_mask: Tensor | None = None
-    hidden_states: tuple[Tensor, ...] | None = None
-
-
-@dataclass
-class ConversationCompletionOutput(ModelOutput):
-    """Output of [`PreCodeForConversationCompletion`].
-
-    Args:
-        loss: the ConvCom loss over the batch's target positions; 0 when it has none.
-        logits: (D, U, 1 + K), score of the true utterance and of every negative at every position; the dtype's
-            lowest number at positions without a neighbour on both sides.
-        hidden_states: as in [`PreCodeModelOutput`].
-    """
-
-    loss: Tensor | None = None
-    logits: Tensor | None = None
-    hidden_states: tuple[Tensor, ...] | None = None
-
-
-@dataclass
-class UtteranceClassificationOutput(ModelOutput):
-    """Output of [`PreCodeForUtteranceClassification`].
-
-    Args:
-        loss: the classification loss, where labels were given.
-        logits: (D, U, C), score of every class for every utterance; 0 at padding.
-        hidden_states: as in [`PreCodeModelOutput`].
-    """
-
-    loss: Tensor | None = None
-    logits: Tensor | None = None
-    hidden_states: tuple[Tensor, ...] | None = None
-
-
-class ConversationEncoder(nn.Module):
-    """Vectors (N, d_u) of all utterances, dialogue after dialogue, and the steps of the dialogues -> states in context
-    (N, d_s). Paper, section 3.2.2. Who speaks (N,), where the model can know it, is added to the vectors."""
-
-    def __init__(self, config: PreCodeConfig):
-        super().__init__()
-        sizes = config.utterance_hidden_size, config.conversation_hidden_size
-        self.gru = GRU(*sizes, bidirectional=not config.causal)
-        self.speaker_embedding = SpeakerEmbedding(config.max_speakers, sizes[0]) if config.max_speakers else None
-        self.dropout = Dropout(config.dropout)
-
-    def forward(self, vectors: Tensor, steps: Steps, speaker_ids: Tensor | None = None) -> Tensor:
-        return self.dropout(join(self.gru(self.with_speakers(vectors, speaker_ids), steps.items, steps), steps))
-
-    def with_speakers(self, vectors: Tensor, speaker_ids: Tensor | None) -> Tensor:
-        if self.speaker_embedding is None:
-            return vectors
-        if speaker_ids is None:
-            speaker_ids = torch.zeros(len(vectors), dtype=torch.long, device=vectors.device)
-        return vectors + self.speaker_embedding(speaker_ids)
+from .text_encoder import TextUtteranceEncoder
 
 
 class ClassificationHead(nn.Module):
@@ -116,87 +35,6 @@ class ClassificationHead(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         return self.output(torch.tanh(self.dense(states)))
-
-
-class PreCodePreTrainedModel(PreTrainedModel):
-    """What all Pre-CODE models share: configuration, initialisation, loading and saving."""
-
-    config_class = PreCodeConfig
-    base_model_prefix = "precode"
-    main_input_name = "input_ids"
-    supports_gradient_checkpointing = True
-
-    def __init__(self, config: PreCodeConfig, *args: Any, **kwargs: Any):
-        # What is given to `from_pretrained` is set one by one, and may not go together.
-        config.validate()
-        super().__init__(config, *args, **kwargs)
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, *args, use_safetensors: bool | None = None, **kwargs):
-        """As in transformers, but weights come from safetensors only: a pickle could run code."""
-        if use_safetensors is False:
-            raise ValueError(f"use_safetensors=False: {_SAFETENSORS_ONLY}")
-        with _safetensors_only(pretrained_model_name_or_path):
-            loaded = super().from_pretrained(pretrained_model_name_or_path, *args, use_safetensors=True, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
-        # Loading replaces every parameter with a trainable one.
-        model.base_model.utterance_encoder.freeze()
-        return loaded
-
-    @classmethod
-    def from_utterance_encoder(
-        cls, name_or_folder: str, text_pooling: str = "mean", revision: str | None = None, **config: Any
-    ):
-        """A new model over a text encoder of transformers, such as BERT, with the encoder's weights. Its tokenizer is
-        `AutoTokenizer.from_pretrained(name_or_folder)`.
-
-        Args:
-            name_or_folder: of the encoder, with weights in safetensors.
-            text_pooling: of its states over the tokens: `"mean"`, `"cls"` or `"max_mean"`.
-            revision: a branch, tag or commit of an encoder on the Hub.
-            config: further settings of [`PreCodeConfig`].
-
-        Raises:
-            OSError: no encoder there, or none in safetensors.
-            ValueError: an encoder that does not fit, or a setting out of range.
-        """
-        text_config = AutoConfig.from_pretrained(name_or_folder, revision=revision)
-        if isinstance(text_config, PreCodeConfig):
-            raise ValueError(f"{name_or_folder}: a Pre-CODE checkpoint; load it with {cls.__name__}.from_pretrained")
-        # Where a folder lies is nobody's business.
-        text_config.name_or_path = "" if os.path.isdir(name_or_folder) else name_or_folder
-        text_config.dtype = None
-        config = {"pad_token_id": text_config.pad_token_id, **config}
-        settings = PreCodeConfig(
-            utterance_encoder="text_encoder", text_config=text_config, text_pooling=text_pooling, **config
-        )
-        with _safetensors_only(name_or_folder):
-            encoder = AutoModel.from_pretrained(
-                name_or_folder, revision=revision, use_safetensors=True, dtype=torch.float32
-            )
-        model = cls(settings)
-        model.base_model.utterance_encoder.encoder.load_state_dict(without_pooler(encoder).state_dict())
-        return model
-
-    def _set_gradient_checkpointing(self, enable: bool = True, gradient_checkpointing_func: Any = None, **kwargs: Any):
-        if getattr(gradient_checkpointing_func, "keywords", {}).get("use_reentrant") is False:
-            gradient_checkpointing_func = partial(gradient_checkpointing_func, context_fn=checkpointing_contexts)
-        super()._set_gradient_checkpointing(enable, gradient_checkpointing_func, **kwargs)
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module):
-        if isinstance(module, (nn.Linear, nn.GRU)):
-            # PyTorch's own defaults, which the original implementation trains from.
-            size = module.in_features if isinstance(module, nn.Linear) else module.hidden_size
-            for parameter in module.parameters(recurse=False):
-                init.uniform_(parameter, -(size**-0.5), size**-0.5)
-        elif isinstance(module, SpeakerEmbedding):
-            init.zeros_(module.weight)
-        elif isinstance(module, nn.Embedding):
-            # Vectors of about unit length, like the pre-trained word vectors that usually take their place.
-            init.normal_(module.weight, std=module.embedding_dim**-0.5)
-            if module.padding_idx is not None and not getattr(module.weight, "_is_hf_initialized", False):
-                init.zeros_(module.weight[module.padding_idx])
 
 
 class PreCodeModel(PreCodePreTrainedModel):
@@ -240,72 +78,67 @@ class PreCodeModel(PreCodePreTrainedModel):
         negative_attention_mask: Tensor | None = None,
     ) -> BatchLayout:
         """Where everything stands in a batch of token ids or embeddings (`forward` says the arguments)."""
-        mask = _token_mask(utterances, attention_mask, self.config.pad_token_id)
+        mask = token_mask(utterances, attention_mask, self.config.pad_token_id)
         if negatives is None:
             return BatchLayout.of(mask).to(utterances.device)
-        negative_mask = _token_mask(negatives, negative_attention_mask, self.config.pad_token_id)
+        negative_mask = token_mask(negatives, negative_attention_mask, self.config.pad_token_id)
         return BatchLayout.of(mask, negative_mask).to(utterances.device)
 
     def encode(
         self,
-        utterances: Tensor,
-        layout: BatchLayout,
-        negatives: Tensor | None = None,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        layout: BatchLayout | None = None,
+        utterance_embeds: Tensor | None = None,
         speaker_ids: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode dialogues, and negatives along with them, without padding.
+        negative_input_ids: Tensor | None = None,
+        negative_attention_mask: Tensor | None = None,
+        negative_utterance_embeds: Tensor | None = None,
+    ) -> EncodedBatch:
+        """Check a batch and encode it without its padding, negatives along with the utterances: what `forward` and both
+        heads begin with.
 
         Args:
-            utterances: (D, U, T) token ids, or (D, U, h) embeddings.
-            layout: of the batch.
-            negatives: (D, K, T') token ids, or (D, K, h) embeddings.
-            speaker_ids: (D, U), who speaks; the vectors do not know it, the states do.
-
-        Returns:
-            vectors (N, d_u) and states in context (N, d_s) of the utterances, and vectors (K', d_u) of the
-            negatives.
+            input_ids, attention_mask, layout, utterance_embeds, speaker_ids: as in `forward`.
+            negative_input_ids, negative_attention_mask, negative_utterance_embeds: as in
+                [`PreCodeForConversationCompletion`].
         """
+        inputs = ids_or_embeds(self.config, input_ids, utterance_embeds)
+        negatives = None
+        if negative_input_ids is not None or negative_utterance_embeds is not None:
+            negatives = ids_or_embeds(self.config, negative_input_ids, negative_utterance_embeds, "negative_utterance")
+        if layout is None:
+            layout = self.layout(inputs, attention_mask, negatives, negative_attention_mask)
+        layout = layout.to(inputs.device)
         if speaker_ids is not None:
-            if speaker_ids.shape != utterances.shape[:2]:
+            if speaker_ids.shape != inputs.shape[:2]:
                 raise ValueError(
-                    f"speaker ids have the shape (dialogues, utterances), here {tuple(utterances.shape[:2])}; "
+                    f"speaker ids have the shape (dialogues, utterances), here {tuple(inputs.shape[:2])}; "
                     f"got {tuple(speaker_ids.shape)}"
                 )
             speaker_ids = speaker_ids.flatten()[layout.utterances]
-        if negatives is not None and negatives.is_floating_point() != utterances.is_floating_point():
+        vectors, negative_vectors = self._vectors(inputs, negatives, layout)
+        states = self.conversation_encoder(vectors, layout.conversation_steps, speaker_ids)
+        if negatives is not None:
+            negative_vectors = pad(negative_vectors, layout.negatives, negatives.shape[:2])
+        return EncodedBatch(inputs, layout, vectors, states, negative_vectors)
+
+    def _vectors(self, inputs: Tensor, negatives: Tensor | None, layout: BatchLayout) -> tuple[Tensor, Tensor | None]:
+        """Vectors (N, d_u) of the utterances, and (K', d_u) of the negatives where there are any."""
+        if negatives is not None and negatives.is_floating_point() != inputs.is_floating_point():
             raise ValueError("utterances and negatives come as token ids, or both as embeddings; got one of each")
-        if utterances.is_floating_point():
-            embeds = utterances.flatten(0, 1)[layout.utterances]
+        if inputs.is_floating_point():
+            embeds = inputs.flatten(0, 1)[layout.utterances]
             if negatives is not None:
                 embeds = torch.cat([embeds, negatives.flatten(0, 1)[layout.negatives]])
             vectors = self.utterance_encoder.project(embeds)
         else:
-            tokens = utterances.flatten()[layout.tokens]
+            tokens = inputs.flatten()[layout.tokens]
             if negatives is not None:
                 tokens = torch.cat([tokens, negatives.flatten()[layout.negative_tokens]])
             vectors = self.utterance_encoder(tokens, layout.utterance_steps)
-        vectors, negatives = vectors[: len(layout.utterances)], vectors[len(layout.utterances) :]
-        return vectors, self.conversation_encoder(vectors, layout.conversation_steps, speaker_ids), negatives
-
-    def given(self, input_ids: Tensor | None, embeds: Tensor | None, name: str = "utterance") -> Tensor:
-        """Of utterances' token ids and their embeddings, the one that was given, checked."""
-        ids_name, embeds_name = ("input_ids" if name == "utterance" else f"{name}_input_ids", f"{name}_embeds")
-        if (input_ids is None) == (embeds is None):
-            raise ValueError(f"give `{ids_name}` or `{embeds_name}`; got {'neither' if embeds is None else 'both'}")
-        if embeds is None:
-            return input_ids
-        if self.config.text_config is None:
-            raise ValueError(
-                f"`{embeds_name}` are the pooled states of a text encoder; this model has the utterance encoder "
-                f"{self.config.utterance_encoder!r}; give `{ids_name}`"
-            )
-        size = self.config.text_config.hidden_size
-        if embeds.dim() != 3 or embeds.shape[-1] != size or not embeds.is_floating_point():
-            raise ValueError(
-                f"`{embeds_name}` are numbers of the shape (dialogues, {name}s, {size}); got "
-                f"{tuple(embeds.shape)} of {embeds.dtype}"
-            )
-        return embeds
+        count = len(layout.utterances)
+        return vectors[:count], None if negatives is None else vectors[count:]
 
     @can_return_tuple
     def forward(
@@ -333,27 +166,11 @@ class PreCodeModel(PreCodePreTrainedModel):
         Raises:
             ValueError: input of another shape, padding that is not on the right, or no utterance at all.
         """
-        utterances = self.given(input_ids, utterance_embeds)
-        layout = self.layout(utterances, attention_mask) if layout is None else layout.to(utterances.device)
-        vectors, states, _ = self.encode(utterances, layout, speaker_ids=speaker_ids)
-        shape = utterances.shape[:2]
-        mask = pad(layout.utterances.new_ones(len(vectors)), layout.utterances, shape).bool()
-        vectors, states = (pad(tensor, layout.utterances, shape) for tensor in (vectors, states))
+        batch = self.encode(input_ids, attention_mask, layout, utterance_embeds, speaker_ids)
+        vectors, states = batch.hidden_states()
+        mask = batch.pad(batch.layout.utterances.new_ones(len(batch.vectors))).bool()
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         return PreCodeModelOutput(states, vectors, mask, (vectors, states) if wanted else None)
-
-    def hidden_states(
-        self, vectors: Tensor, states: Tensor, layout: BatchLayout, shape: tuple[int, int], wanted: bool | None
-    ) -> tuple[Tensor, ...] | None:
-        """What the heads return as `hidden_states`, padded, where it is wanted."""
-        wanted = self.config.output_hidden_states if wanted is None else wanted
-        return tuple(pad(tensor, layout.utterances, shape) for tensor in (vectors, states)) if wanted else None
-
-
-def pad(rows: Tensor, places: Tensor, shape: tuple[int, int], value: float = 0) -> Tensor:
-    """Rows (N, ...) put at their places among padding: (D, U, ...)."""
-    padded = rows.new_full((shape[0] * shape[1], *rows.shape[1:]), value)
-    return padded.index_copy(0, places, rows).view(*shape, *rows.shape[1:])
 
 
 class PreCodeForConversationCompletion(PreCodePreTrainedModel):
@@ -407,39 +224,35 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             negative_utterance_embeds: (D, K, h), those of the negatives in place of `negative_input_ids`.
             speaker_ids: (D, U), as in [`PreCodeModel`]; a candidate's vector does not know who speaks.
         """
-        utterances = self.precode.given(input_ids, utterance_embeds)
-        negatives = None
-        if negative_input_ids is not None or negative_utterance_embeds is not None:
-            negatives = self.precode.given(negative_input_ids, negative_utterance_embeds, "negative_utterance")
-        if layout is None:
-            layout = self.precode.layout(utterances, attention_mask, negatives, negative_attention_mask)
-        layout = layout.to(utterances.device)
-        shape, targets = utterances.shape[:2], layout.targets
-        negative_shape = None if negatives is None else negatives.shape[:2]
-        vectors, states, negatives = self.precode.encode(utterances, layout, negatives, speaker_ids)
-        forward_states, *backward_states = states.split(self.config.conversation_hidden_size, dim=-1)
+        batch = self.precode.encode(
+            *(input_ids, attention_mask, layout, utterance_embeds, speaker_ids),
+            *(negative_input_ids, negative_attention_mask, negative_utterance_embeds),
+        )
+        layout, vectors, targets = batch.layout, batch.vectors, batch.layout.targets
+        forward_states, *backward_states = batch.states.split(self.config.conversation_hidden_size, dim=-1)
         neighbours = [forward_states[targets - 1], *(later[targets + 1] for later in backward_states)]
         contexts = torch.tanh(self.context_projection(torch.cat(neighbours, dim=-1)))
         places = layout.utterances[targets]
         scores = (contexts * vectors[targets]).sum(-1, keepdim=True)
         lowest = torch.finfo(scores.dtype).min
         losses = None
-        if negative_shape is not None:
-            all_scores = pad(contexts, places, shape) @ pad(negatives, layout.negatives, negative_shape).mT
-            given = pad(torch.ones_like(layout.negatives), layout.negatives, negative_shape).bool()
+        if batch.negatives is not None:
+            all_scores = pad(contexts, places, batch.shape) @ batch.negatives.mT
+            is_negative = pad(torch.ones_like(layout.negatives), layout.negatives, batch.negatives.shape[:2]).bool()
             negative_scores = all_scores.flatten(0, 1)[places]
             lowest = torch.finfo(negative_scores.dtype).min  # a sum may be of another type than a product
-            negative_scores = negative_scores.masked_fill(~given[layout.dialogues[targets]], lowest)
+            negative_scores = negative_scores.masked_fill(~is_negative[layout.dialogues[targets]], lowest)
             scores = torch.cat([scores.to(negative_scores.dtype), negative_scores], dim=-1)
             losses = self._candidate_losses(scores)
         elif self.config.convcom_objective == "in_batch_softmax":
-            texts = _fingerprints(utterances, layout)
+            texts = fingerprints(batch.inputs, layout)
             losses = self._in_batch_losses(contexts, vectors, texts, layout, gather_candidates)
         loss = None
         if losses is not None:
             loss = losses.sum() / (max(len(targets), 1) if num_items_in_batch is None else num_items_in_batch)
-        hidden_states = self.precode.hidden_states(vectors, states, layout, shape, output_hidden_states)
-        return ConversationCompletionOutput(loss, pad(scores, places, shape, lowest), hidden_states)
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        logits = pad(scores, places, batch.shape, lowest)
+        return ConversationCompletionOutput(loss, logits, batch.hidden_states() if wanted else None)
 
     def _candidate_losses(self, scores: Tensor) -> Tensor:
         """Losses (M,) over given candidates: scores (M, 1 + K), the true one first, the type's lowest for none."""
@@ -515,11 +328,8 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
                 the mask may then be (D, U).
             speaker_ids: (D, U), as in [`PreCodeModel`].
         """
-        utterances = self.precode.given(input_ids, utterance_embeds)
-        layout = self.precode.layout(utterances, attention_mask) if layout is None else layout.to(utterances.device)
-        shape = utterances.shape[:2]
-        vectors, states, _ = self.precode.encode(utterances, layout, speaker_ids=speaker_ids)
-        logits = pad(self.classifier(torch.cat([vectors, states], dim=-1)), layout.utterances, shape)
+        batch = self.precode.encode(input_ids, attention_mask, layout, utterance_embeds, speaker_ids)
+        logits = batch.pad(self.classifier(torch.cat([batch.vectors, batch.states], dim=-1)))
         loss = None
         if labels is not None:
             weights = self.config.class_weights
@@ -527,68 +337,12 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), weight=weights, reduction="sum")
             count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
             loss = total / torch.as_tensor(count).to(total.device, non_blocking=True).clamp(min=1)
-        hidden_states = self.precode.hidden_states(vectors, states, layout, shape, output_hidden_states)
-        return UtteranceClassificationOutput(loss, logits, hidden_states)
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        return UtteranceClassificationOutput(loss, logits, batch.hidden_states() if wanted else None)
 
     def stream(self) -> DialogueStream:
         """A new dialogue, to be given utterance by utterance; for a model with `causal=True`."""
         return DialogueStream(self)
-
-
-@contextmanager
-def _safetensors_only(name: str) -> Iterator[None]:
-    """Says what to do where there are no weights in safetensors."""
-    try:
-        yield
-    except OSError as error:
-        if SAFE_WEIGHTS_NAME not in str(error):
-            raise
-        raise OSError(f"{name}: no {SAFE_WEIGHTS_NAME} there; {_SAFETENSORS_ONLY}") from error
-
-
-def _token_mask(input_ids: Tensor, attention_mask: Tensor | None, pad_token_id: int | None) -> Tensor:
-    """The mask of tokens (D, U, T), its shape checked; of embeddings, where each is one token, (D, U, 1)."""
-    if input_ids.is_floating_point():
-        if attention_mask is None:
-            attention_mask = torch.ones(input_ids.shape[:2], device=input_ids.device)
-        elif attention_mask.dim() == 3:
-            attention_mask = attention_mask.any(-1)
-        if attention_mask.shape != input_ids.shape[:2]:
-            raise ValueError(
-                f"the attention mask of embeddings has their first two sizes, {tuple(input_ids.shape[:2])}; "
-                f"got {tuple(attention_mask.shape)}"
-            )
-        return attention_mask.unsqueeze(-1)
-    if input_ids.dim() != 3:
-        raise ValueError(
-            f"token ids have the shape (dialogues, utterances, tokens); got {tuple(input_ids.shape)}. "
-            "One dialogue is a batch of one: `input_ids.unsqueeze(0)`"
-        )
-    if attention_mask is None:
-        attention_mask = input_ids != pad_token_id
-    if attention_mask.shape != input_ids.shape:
-        raise ValueError(
-            f"the attention mask has the shape of the token ids, {tuple(input_ids.shape)}; "
-            f"got {tuple(attention_mask.shape)}"
-        )
-    return attention_mask
-
-
-def _fingerprints(input_ids: Tensor, layout: BatchLayout) -> Tensor:
-    """(N,), a number for the words of each utterance, or for its embedding: equal words, equal numbers.
-
-    A sum of the token ids times powers of an odd number, modulo 2^64: other words get the same number once in 2^64.
-    """
-    width = input_ids.shape[-1]
-    powers = torch.full((width,), 0x5851F42D4C957F2D, device=input_ids.device).cumprod(0)
-    if input_ids.is_floating_point():
-        bits = input_ids.flatten(0, 1)[layout.utterances].float().view(torch.int32).long()
-        return ((bits + 1) * powers).sum(-1)
-    tokens = input_ids.flatten()[layout.tokens]
-    products = input_ids.new_zeros(input_ids.numel()).index_copy(
-        0, layout.tokens, (tokens + 1) * powers[layout.tokens % width]
-    )
-    return products.view(-1, width).sum(-1)[layout.utterances]
 
 
 __all__ = [

@@ -1,24 +1,25 @@
 """The pipeline `conversation-emotion`: a person's dialogue in, an emotion for every utterance out."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import torch
 from transformers import Pipeline
+from transformers.tokenization_utils_base import LARGE_INTEGER
 
 from .data_collator import PreCodeDataCollator
+from .dialogue_inputs import read_inputs, read_utterance
 from .speakers import SpeakerOrder
-from .tokenization_precode import encode_dialogues
+from .tokenization_precode import count_cut, encode_dialogues
+
+logger = logging.getLogger(__name__)
 
 TASK = "conversation-emotion"
 DEFAULT_BATCH_TOKENS = 2**14
 # Dialogues that are sorted into batches together, and so the most that a stream holds in memory.
 WINDOW = 1000
-_FORMS = (
-    'a dialogue is a list of utterances: strings, {"speaker": ..., "text": ...} or (speaker, text); '
-    "several dialogues are a list of such lists, or a Dataset with the column `utterances`"
-)
 
 
 class ConversationEmotionPipeline(Pipeline):
@@ -38,16 +39,28 @@ class ConversationEmotionPipeline(Pipeline):
     For several dialogues it returns a list of such lists, in their order; for a stream of dialogues (a generator or a
     `datasets.IterableDataset`) an iterator of such lists, which reads on as it is asked.
 
+    One warning a call says how many utterances were longer than the model reads, if any, and where they were cut.
+
     Args of a call:
-        inputs: a dialogue (a list of strings, of `{"speaker", "text"}` or of `(speaker, text)` tuples), a list of
-            dialogues, a generator of them, or a `datasets.Dataset` or `IterableDataset` with the column `utterances`
-            and, optionally, `speakers`.
+        inputs: a dialogue: a list of strings, of `{"speaker", "text"}` or of `(speaker, text)` tuples, a numpy array or
+            a pandas `Series` of these, a pandas `DataFrame` with the column `text` and perhaps `speaker`, or a string,
+            which is a dialogue of one utterance. Or several dialogues: a list, an array, a `Series`, a column of a
+            dataset, a generator or a dataset of PyTorch (such as `KeyDataset`) of dialogues; a `datasets.Dataset` or
+            `IterableDataset`, or a `DataFrame`, with the column `utterances` and perhaps `speakers`; a `DataFrame` with
+            the columns `text` and `dialogue_id`. A speaker that is missing (`None`, NaN) or empty is nobody.
         distribution: also give the probability of every label.
-        max_batch_tokens: tokens that go through the model at once; a longer dialogue goes alone.
-            No result depends on it.
+        top_k: in place of a dictionary an utterance, a list of the `top_k` most probable labels, as other pipelines of
+            transformers give it: `{"label", "score"}`, the most probable first; all labels with `None`.
+        max_batch_tokens: tokens that go through the model at once (default: 16,384); a longer dialogue goes alone.
+        batch_size: dialogues that go through the model at once, at most; as many as `max_batch_tokens` allows when not
+            given.
+        num_workers: taken as other pipelines take it. Dialogues are always read in this process, as that costs next to
+            nothing.
+
+    No result depends on the last three. All but `inputs` may also be given to `pipeline(...)`.
 
     Raises:
-        ValueError: the input has none of these forms, or `max_batch_tokens` is less than 1.
+        ValueError: the input has none of these forms, or an argument is out of range.
     """
 
     _load_tokenizer = True
@@ -55,21 +68,36 @@ class ConversationEmotionPipeline(Pipeline):
     _load_feature_extractor = False
     _load_processor = False
 
-    def _sanitize_parameters(self, distribution: bool | None = None, max_batch_tokens: int | None = None):
-        if max_batch_tokens is not None and max_batch_tokens < 1:
-            raise ValueError(f"max_batch_tokens must be at least 1; got {max_batch_tokens}")
+    # As in other pipelines an empty string stands for no `top_k`, since `None` has a meaning.
+    def _sanitize_parameters(
+        self, distribution: bool | None = None, max_batch_tokens: int | None = None, top_k: int | None | str = ""
+    ):
+        if max_batch_tokens is not None:
+            _check_at_least_one("max_batch_tokens", max_batch_tokens)
         forward = {} if max_batch_tokens is None else {"max_batch_tokens": max_batch_tokens}
-        return {}, forward, {} if distribution is None else {"distribution": distribution}
+        postprocess: dict[str, Any] = {} if distribution is None else {"distribution": distribution}
+        if top_k != "":
+            if top_k is not None:
+                _check_at_least_one("top_k", top_k)
+            postprocess["top_k"] = top_k
+        return {}, forward, postprocess
 
-    def __call__(self, inputs: Any, **kwargs: Any) -> list | Iterator[list[dict]]:
+    def __call__(
+        self, inputs: Any, batch_size: int | None = None, num_workers: int | None = None, **kwargs: Any
+    ) -> list | Iterator[list]:
         _, forward_params, postprocess_params = self._sanitize_parameters(**kwargs)
-        max_batch_tokens = {**self._forward_params, **forward_params}.get("max_batch_tokens", DEFAULT_BATCH_TOKENS)
         postprocess_params = {**self._postprocess_params, **postprocess_params}
-        dialogues, single = _read(inputs)
-        results = self._label(iter(dialogues), max_batch_tokens, postprocess_params)
-        if single:
-            return next(results)
-        return list(results) if hasattr(inputs, "__len__") else results
+        if postprocess_params.get("distribution") and "top_k" in postprocess_params:
+            raise ValueError("`distribution` and `top_k` both say what is given of an utterance; give one of them")
+        batch_size = self._batch_size if batch_size is None else batch_size
+        if batch_size is not None:
+            _check_at_least_one("batch_size", batch_size)
+        max_batch_tokens = {**self._forward_params, **forward_params}.get("max_batch_tokens", DEFAULT_BATCH_TOKENS)
+        dialogues, single = read_inputs(inputs)
+        results = self._label(iter(dialogues), max_batch_tokens, batch_size, postprocess_params)
+        if single or hasattr(inputs, "__len__"):
+            results = list(results)
+        return results[0] if single else results
 
     def stream(self, distribution: bool = False) -> "EmotionStream":
         """A new dialogue, to be given utterance by utterance; for a model with `causal=True`.
@@ -87,24 +115,51 @@ class ConversationEmotionPipeline(Pipeline):
         """
         return EmotionStream(self, distribution)
 
-    def _label(self, dialogues: Iterator[list[dict]], max_batch_tokens: int, params: dict) -> Iterator[list[dict]]:
-        while window := list(islice(dialogues, WINDOW)):
-            encoded = self.preprocess(window)
-            results: list[list[dict]] = [[] for _ in window]
-            for batch in _batches(encoded, max_batch_tokens):
-                rows = PreCodeDataCollator(self.tokenizer.pad_token_id)([encoded[i] for i in batch])
-                for i, probabilities in zip(batch, self.forward(rows), strict=True):
-                    results[i] = self.postprocess((window[i], probabilities), **params)
-            yield from results
+    @property
+    def max_utterance_tokens(self) -> int | None:
+        """The most tokens of an utterance that the tokenizer and the model read; `None` where neither has a limit."""
+        limits = (self.tokenizer.model_max_length, self.model.max_utterance_tokens)
+        return min((limit for limit in limits if limit is not None and limit < LARGE_INTEGER), default=None)
+
+    def _label(
+        self, dialogues: Iterator[list[dict]], max_batch_tokens: int, batch_size: int | None, params: dict
+    ) -> Iterator[list]:
+        cut = read = 0
+        try:
+            while window := list(islice(dialogues, WINDOW)):
+                encoded = self.preprocess(window)
+                cut += self.count_cut(window, encoded)
+                read += sum(map(len, window))
+                results: list[list] = [[] for _ in window]
+                for batch in _batches(encoded, max_batch_tokens, batch_size):
+                    rows = PreCodeDataCollator(self.tokenizer.pad_token_id)([encoded[i] for i in batch])
+                    for i, probabilities in zip(batch, self.forward(rows), strict=True):
+                        results[i] = self.postprocess((window[i], probabilities), **params)
+                yield from results
+        finally:  # also where the results of a stream are not read to the end
+            if cut:
+                logger.warning(
+                    "%d of %d utterances are longer than %d tokens, which is all that the model reads of one: what "
+                    "they say after that has no part in the labels",
+                    *(cut, read, self.max_utterance_tokens),
+                )
 
     def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:
         """Turns with a `text` and perhaps a `speaker` -> rows of `input_ids` and `speaker_ids`."""
-        texts = {
-            "utterances": [[turn["text"] for turn in dialogue] for dialogue in dialogues],
-            "speakers": [[str(turn.get("speaker", "")) for turn in dialogue] for dialogue in dialogues],
-        }
-        encoded = encode_dialogues(texts, self.tokenizer, speaker_prefix=self.model.config.speaker_prefix)
+        encoded = encode_dialogues(_columns(dialogues), self.tokenizer, **self._reading())
         return [dict(zip(encoded, row, strict=True)) for row in zip(*encoded.values(), strict=True)]
+
+    def count_cut(self, dialogues: list[list[dict]], encoded: list[dict]) -> int:
+        """How many utterances of these turns `preprocess`, which returned these rows, has cut."""
+        input_ids = [row["input_ids"] for row in encoded]
+        return count_cut(_columns(dialogues), input_ids, self.tokenizer, **self._reading())
+
+    def _reading(self) -> dict[str, Any]:
+        """How `encode_dialogues` reads an utterance for this model."""
+        return {
+            "max_utterance_tokens": self.max_utterance_tokens,
+            "speaker_prefix": self.model.config.speaker_prefix,
+        }
 
     def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return self.probabilities(self.model(**batch).logits)
@@ -112,10 +167,16 @@ class ConversationEmotionPipeline(Pipeline):
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return (logits.float() / self.model.config.temperature).softmax(-1)
 
-    def postprocess(self, outputs: tuple[list[dict], torch.Tensor], distribution: bool = False) -> list[dict]:
+    def postprocess(
+        self, outputs: tuple[list[dict], torch.Tensor], distribution: bool = False, top_k: int | None | str = ""
+    ) -> list:
         """A dialogue's turns and their probabilities (U, C) -> the turns with their emotions."""
         dialogue, probabilities = outputs
         names = self.model.config.id2label
+        if top_k != "":
+            best = probabilities[: len(dialogue)].sort(descending=True, stable=True)
+            pairs = [zip(*row, strict=True) for row in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+            return [[{"label": names[i], "score": score} for score, i in islice(row, top_k)] for row in pairs]
         results = []
         # A batch's dialogues are padded to its longest.
         for turn, row in zip(dialogue, probabilities[: len(dialogue)].tolist(), strict=True):
@@ -135,6 +196,7 @@ class EmotionStream:
         self.distribution = distribution
         self.logits = emotions.model.stream()
         self.speakers = SpeakerOrder()
+        self.has_cut = False
 
     def __call__(self, utterance: str | tuple[str, str] | Mapping[str, str]) -> dict:
         """The next utterance -> the dictionary that the pipeline gives for it, from all that was said before.
@@ -142,83 +204,59 @@ class EmotionStream:
         Raises:
             ValueError: it has none of the forms of an utterance.
         """
-        turns = _dialogue([utterance])
+        turns = [read_utterance(utterance)]
         [row] = self.emotions.preprocess([turns])
-        logits = self.logits(row["input_ids"][0], self.speakers(str(turns[0].get("speaker", ""))))
+        if not self.has_cut and self.emotions.count_cut([turns], [row]):
+            self.has_cut = True
+            logger.warning(
+                "an utterance is longer than %d tokens, which is all that the model reads of one: what it says after "
+                "that has no part in the labels; later ones are cut without a warning",
+                self.emotions.max_utterance_tokens,
+            )
+        logits = self.logits(row["input_ids"][0], self.speakers(turns[0].get("speaker")))
         probabilities = self.emotions.probabilities(logits)
         [result] = self.emotions.postprocess((turns, probabilities.unsqueeze(0)), self.distribution)
         return result
 
+    def state_dict(self) -> dict[str, Any]:
+        """All that the stream remembers of its dialogue, a few kilobytes that `torch.save` can keep: `state`, as in
+        [`DialogueStream`], and the names of the `speakers`, in their order. The model is no part of it."""
+        return {**self.logits.state_dict(), "speakers": list(self.speakers.ids)}
 
-def _batches(encoded: list[dict], max_tokens: int) -> list[list[int]]:
-    """Indices of dialogues of like length, in batches of at most `max_tokens` tokens."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what another stream of the same model remembered.
+
+        Raises:
+            ValueError: it is the state of a stream of another model, or no such state.
+        """
+        if "speakers" not in state:
+            raise ValueError(f"the state of a stream has `state` and `speakers`; got {', '.join(state) or 'nothing'}")
+        self.logits.load_state_dict({"state": state.get("state")})
+        self.speakers = SpeakerOrder(state["speakers"])
+
+
+def _check_at_least_one(name: str, value: Any) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be at least 1; got {value!r}")
+
+
+def _columns(dialogues: Sequence[list[dict]]) -> dict[str, list]:
+    """Turns as the columns that `encode_dialogues` reads."""
+    return {
+        "utterances": [[turn["text"] for turn in dialogue] for dialogue in dialogues],
+        "speakers": [[turn.get("speaker") for turn in dialogue] for dialogue in dialogues],
+    }
+
+
+def _batches(encoded: list[dict], max_tokens: int, max_dialogues: int | None = None) -> list[list[int]]:
+    """Indices of dialogues of like length, in batches of at most so many tokens and dialogues."""
     sizes = [sum(map(len, row["input_ids"])) for row in encoded]
     batches: list[list[int]] = []
     tokens = max_tokens
     for index in sorted(filter(sizes.__getitem__, range(len(sizes))), key=lambda i: len(encoded[i]["input_ids"])):
-        if tokens + sizes[index] > max_tokens:
+        if tokens + sizes[index] > max_tokens or len(batches[-1]) == max_dialogues:
             batches.append([])
             tokens = 0
         batches[-1].append(index)
         tokens += sizes[index]
     return batches
-
-
-def _read(inputs: Any) -> tuple[Iterable[list[dict]], bool]:
-    """What a person gave -> dialogues of `{"text", "speaker"?}`, and whether it was a single one."""
-    if hasattr(inputs, "column_names"):  # a Dataset; the package `datasets` need not be there
-        return _rows(inputs), False
-    if isinstance(inputs, Iterator):
-        return (_one_of_many(dialogue) for dialogue in inputs), False
-    if not isinstance(inputs, list | tuple):
-        raise ValueError(f"{_FORMS}; got {_shown(inputs)}")
-    if all(isinstance(item, list) for item in inputs) and inputs:
-        return [_dialogue(dialogue) for dialogue in inputs], False
-    return [_dialogue(list(inputs))], True
-
-
-def _rows(dataset: Any) -> Iterable[list[dict]]:
-    columns = dataset.column_names
-    if isinstance(columns, dict):
-        split = next(iter(columns), "train")
-        raise ValueError(f"got a DatasetDict with the splits {', '.join(columns)}; give one of them: [{split!r}]")
-    # A stream may not know its columns before its first row.
-    if columns is not None and "utterances" not in columns:
-        raise ValueError(f"the dataset has the columns {', '.join(columns)}; {_FORMS}")
-    return (_row(row) for row in dataset)
-
-
-def _row(row: Mapping[str, Any]) -> list[dict]:
-    """A row of a dataset; a corpus that names no speakers has none, or empty names."""
-    if not isinstance(row.get("utterances"), list):
-        raise ValueError(f"{_FORMS}; got the row {_shown(row)}")
-    utterances = row["utterances"]
-    names = row.get("speakers") or [""] * len(utterances)
-    if len(names) != len(utterances):
-        raise ValueError(f"a row has a speaker for each utterance, or none; got {len(names)} for {len(utterances)}")
-    return _dialogue([{"speaker": name or None, "text": text} for name, text in zip(names, utterances, strict=True)])
-
-
-def _one_of_many(dialogue: Any) -> list[dict]:
-    if not isinstance(dialogue, list | tuple):
-        raise ValueError(f"{_FORMS}; got, from an iterator of dialogues, {_shown(dialogue)}")
-    return _dialogue(list(dialogue))
-
-
-def _dialogue(turns: list) -> list[dict]:
-    dialogue = []
-    for turn in turns:
-        if isinstance(turn, str):
-            dialogue.append({"text": turn})
-        elif isinstance(turn, Mapping) and isinstance(turn.get("text"), str):
-            dialogue.append({key: turn[key] for key in ("speaker", "text") if turn.get(key) is not None})
-        elif isinstance(turn, tuple) and len(turn) == 2 and all(isinstance(part, str) for part in turn):
-            dialogue.append({"speaker": turn[0], "text": turn[1]})
-        else:
-            raise ValueError(f"{_FORMS}; got the utterance {_shown(turn)}")
-    return dialogue
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"

@@ -1,6 +1,6 @@
 """A dialogue that is labelled while it goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -52,3 +52,23 @@ class DialogueStream:
         speaker_ids = torch.tensor([speaker_id], device=tokens.device)
         self.state = encoder.gru.step(encoder.with_speakers(vector, speaker_ids), self.state)
         return model.classifier(torch.cat([vector, encoder.dropout(self.state)], dim=-1))[0]
+
+    def state_dict(self) -> dict[str, Tensor | None]:
+        """All that the stream remembers: `state`, the last one (1, d_c) on the CPU, or `None` before the first
+        utterance. The model is no part of it."""
+        return {"state": None if self.state is None else self.state.cpu().clone()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor | None]) -> None:
+        """Go on from what another stream of the same model remembered.
+
+        Raises:
+            ValueError: it is the state of a stream of a model of another size, or no such state.
+        """
+        if "state" not in state:
+            raise ValueError(f"the state of a stream has `state`; got {', '.join(state) or 'nothing'}")
+        last, shape = state["state"], (1, self.model.config.conversation_hidden_size)
+        if last is not None and tuple(last.shape) != shape:
+            raise ValueError(
+                f"a state of this model has the shape {shape}; got {tuple(last.shape)}, that of another model's stream"
+            )
+        self.state = None if last is None else last.to(self.model.device, self.model.dtype, copy=True)

@@ -41,6 +41,7 @@ class TextUtteranceEncoder(nn.Module):
             raise ValueError(
                 f"`text_config`: a {config.text_config.model_type!r} takes no `inputs_embeds`; give an encoder of text"
             )
+        self.max_tokens = max_tokens_of(self.encoder)
         self.projection = nn.Linear(config.text_config.hidden_size, config.utterance_hidden_size)
         self.dropout = Dropout(config.dropout)
         self.freeze()
@@ -72,6 +73,11 @@ class TextUtteranceEncoder(nn.Module):
     def pooled(self, tokens: Tensor, steps: Steps) -> Tensor:
         """The ids of all tokens (I,), utterance after utterance, and the utterances' steps -> pooled states (N, h)."""
         lengths = steps.lengths()  # longest first, so that a chunk has little padding
+        if self.max_tokens is not None and lengths[0] > self.max_tokens:
+            raise ValueError(
+                f"an utterance has {lengths[0]} tokens; the text encoder reads at most {self.max_tokens}; cut it with "
+                f"encode_dialogues(..., max_utterance_tokens={self.max_tokens})"
+            )
         starts = steps.items[0, : len(lengths)]
         pools = []
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
@@ -100,6 +106,19 @@ def without_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
     if "add_pooling_layer" in inspect.signature(type(encoder)).parameters:
         encoder.pooler = None
     return encoder
+
+
+def max_tokens_of(encoder: PreTrainedModel) -> int | None:
+    """The most tokens of a text that an encoder reads, special ones included; `None` where it states no limit."""
+    tables = [
+        module
+        for name, module in encoder.named_modules()
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
+    ]
+    if not tables:
+        return getattr(encoder.config, "max_position_embeddings", None)
+    # Those of RoBERTa and its kin have rows for padding first, and count positions after them.
+    return min(table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1) for table in tables)
 
 
 def _chunks(lengths: np.ndarray, max_tokens: int) -> Iterator[slice]:

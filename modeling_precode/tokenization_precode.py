@@ -9,7 +9,7 @@ from tokenizers.trainers import WordLevelTrainer
 from transformers import PreTrainedTokenizerFast
 
 from .nonspacing_marks import NONSPACING_MARKS
-from .speakers import speaker_ids_of
+from .speakers import speaker_ids_of, speaker_name
 
 PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
 MAX_UTTERANCE_TOKENS = 60
@@ -175,6 +175,7 @@ def encode_dialogues(
             nothing for each.
         tokenizer: any tokenizer.
         max_utterance_tokens: longer utterances are cut on the right; the tokenizer's `model_max_length` when not given.
+            Where a tokenizer has no such limit, give what the model reads, `model.max_utterance_tokens`.
         speaker_prefix: where an utterance has a speaker, the name stands before the text, `Ross: Hi.`; a model's
             `config.speaker_prefix` says whether it was trained so.
 
@@ -188,14 +189,9 @@ def encode_dialogues(
     """
     dialogues, result = examples["utterances"], {}
     if "speakers" in examples:
-        given = zip(examples["speakers"], dialogues, strict=True)
-        result["speaker_ids"] = [speaker_ids_of(names, len(texts)) for names, texts in given]
-    if speaker_prefix and "speakers" in examples:
-        dialogues = [
-            [said_by(name, text) for name, text in zip(names, texts, strict=True)] if names else texts
-            for names, texts in zip(examples["speakers"], dialogues, strict=True)
-        ]
-    utterances = [utterance for dialogue in dialogues for utterance in dialogue]
+        named = zip(examples["speakers"], dialogues, strict=True)
+        result["speaker_ids"] = [speaker_ids_of(names, len(texts)) for names, texts in named]
+    utterances = _texts(examples, speaker_prefix)
     if isinstance(tokenizer, PreCodeTokenizer):
         encoded = tokenizer.encode_utterances(utterances, max_utterance_tokens)
     elif utterances:
@@ -214,8 +210,44 @@ def encode_dialogues(
     return {"input_ids": [[next(rows) for _ in dialogue] for dialogue in dialogues], **result}
 
 
-def said_by(name: str | None, text: str) -> str:
-    name = (name or "").strip()
+def count_cut(
+    examples: dict[str, list],
+    input_ids: list[list[list[int]]],
+    tokenizer: Any,
+    max_utterance_tokens: int | None,
+    speaker_prefix: bool = False,
+) -> int:
+    """How many utterances `encode_dialogues` has cut.
+
+    Args:
+        examples, tokenizer, max_utterance_tokens, speaker_prefix: those of the call.
+        input_ids: what it returned.
+    """
+    if max_utterance_tokens is None:
+        return 0
+    encoded = [ids for dialogue in input_ids for ids in dialogue]
+    texts = _texts(examples, speaker_prefix)
+    full = [text for text, ids in zip(texts, encoded, strict=True) if len(ids) >= max_utterance_tokens]
+    if not full:
+        return 0
+    # Without `verbose` it does not warn of texts that are too long for a model.
+    options = {"truncation": False, "return_attention_mask": False, "split_special_tokens": True, "verbose": False}
+    return sum(len(ids) > max_utterance_tokens for ids in tokenizer(full, **options)["input_ids"])
+
+
+def _texts(examples: dict[str, list], speaker_prefix: bool) -> list[str]:
+    """What is read of all utterances, one dialogue after another."""
+    dialogues = examples["utterances"]
+    if speaker_prefix and "speakers" in examples:
+        dialogues = [
+            [said_by(name, text) for name, text in zip(names, texts, strict=True)] if names else texts
+            for names, texts in zip(examples["speakers"], dialogues, strict=True)
+        ]
+    return [utterance for dialogue in dialogues for utterance in dialogue]
+
+
+def said_by(name: Any, text: str) -> str:
+    name = speaker_name(name)
     return f"{name}: {text}" if name else text
 
 

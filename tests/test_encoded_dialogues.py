@@ -25,6 +25,16 @@ def test_rows_are_those_of_the_dataset(dataset):
     assert listed(EncodedDialogues(picked)[i] for i in range(3)) == picked["input_ids"][:]
 
 
+def test_a_negative_index_counts_from_the_end_and_one_out_of_range_is_an_error(dataset):
+    dialogues = EncodedDialogues(dataset)
+    assert listed(dialogues[i] for i in range(-30, 0)) == ROWS
+    assert list(dialogues[-1]["input_ids"][-1]) == ROWS[-1][-1]
+    for sequence, size in ((dialogues, 30), (dialogues[3]["input_ids"], len(ROWS[3]))):
+        for index in (size, -size - 1):
+            with pytest.raises(IndexError, match=f"index {index} is out of range: there are {size} "):
+                sequence[index]
+
+
 def test_speakers_come_along_where_the_dataset_has_them(dataset):
     speakers = [[1 + u % 3 for u in range(len(row))] for row in ROWS]
     parts = [

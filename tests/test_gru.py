@@ -1,8 +1,10 @@
 """What `GRU` promises: the numbers of `nn.GRU`, forward and backward, for sequences without padding."""
 
 import os
+import shutil
 import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -66,7 +68,7 @@ def test_it_trains_under_bfloat16_autocast():
     assert all(torch.isfinite(parameter.grad).all() for parameter in gru.parameters())
 
 
-@pytest.mark.skipif(kernels_for(torch.zeros(1)) is None, reason="no C compiler, so no kernels")
+@pytest.mark.skipif(kernels_for(torch.zeros(1)) is None, reason="no compiled kernels are installed")
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("size", [3, 40])
 def test_the_compiled_kernels_give_the_numbers_of_pytorch(monkeypatch, size, bidirectional):
@@ -76,7 +78,9 @@ def test_the_compiled_kernels_give_the_numbers_of_pytorch(monkeypatch, size, bid
         torch.testing.assert_close(compiled, plain, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.skipif(kernels_for(torch.zeros(1, dtype=torch.bfloat16)) is None, reason="no C compiler, so no kernels")
+@pytest.mark.skipif(
+    kernels_for(torch.zeros(1, dtype=torch.bfloat16)) is None, reason="no compiled kernels are installed"
+)
 def test_in_bfloat16_the_compiled_kernels_are_as_near_to_float32_as_pytorch(monkeypatch):
     exact = states_pools_and_gradients(monkeypatch, "0", 40, True)
     compiled, plain = (states_pools_and_gradients(monkeypatch, use, 40, True, torch.bfloat16) for use in ("1", "0"))
@@ -110,14 +114,69 @@ def test_a_maximum_that_is_reached_twice_passes_its_gradient_once(monkeypatch):
         torch.testing.assert_close(states.grad.flatten(), torch.tensor([1 + 1 / 3, 1 / 3, 1 / 3]))
 
 
-def test_without_a_compiler_pytorch_does_the_work(tmp_path):
-    code = """if True:
-        import torch
-        from modeling_precode.gru import GRU, Steps
-        from modeling_precode.kernels import kernels_for
-        states = GRU(2, 2)(torch.zeros(1, 2), torch.zeros(2, 1, dtype=torch.long), Steps.of([1]))
-        print(kernels_for(states), states.shape)
-    """
-    environment = {**os.environ, "CC": "no-such-compiler", "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert printed.stdout == "None torch.Size([2, 1, 2])\n"
+LOAD = """if True:
+    import logging, os, sys
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    import torch
+    from modeling_precode.gru import GRU, Steps
+    from modeling_precode.pooling import pool
+    steps = Steps.of([3, 2])
+    for use in ("1", "1", "0"):
+        os.environ["PRECODE_KERNELS"] = use
+        torch.manual_seed(0)
+        print(pool(GRU(2, 40)(torch.randn(5, 2), steps.items, steps), steps).sum().item())
+"""
+
+
+def log_of(folder: Path, **environment: str) -> str:
+    """The log of a process that computes states with the package of a folder, twice, and once without kernels."""
+    environment = {**os.environ, "PYTHONPATH": str(folder), **environment}
+    command = [sys.executable, "-c", LOAD]
+    process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    log, result, again, off, plain = process.stdout.splitlines()
+    assert result == again and float(result) == pytest.approx(float(plain), rel=1e-5)
+    assert off == "compiled kernels: not used (PRECODE_KERNELS=0)"
+    return log
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    """A folder with what the extension is built from, and only those modules of the package that use it."""
+    for name in ("setup.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "modeling_precode").mkdir()
+    (tmp_path / "modeling_precode" / "__init__.py").touch()
+    for name in ("gru.py", "steps.py", "pooling.py", "kernels.py", "kernels.c"):
+        shutil.copy(ROOT / "modeling_precode" / name, tmp_path / "modeling_precode")
+    return tmp_path
+
+
+def build(folder: Path, **environment: str) -> None:
+    pytest.importorskip("setuptools")
+    command = [sys.executable, "setup.py", "build_ext", "--inplace"]
+    subprocess.run(command, cwd=folder, env={**os.environ, **environment}, capture_output=True, check=True)
+
+
+@pytest.mark.skipif(not shutil.which(os.environ.get("CC", "cc")), reason="no C compiler")
+def test_the_kernels_are_built_with_the_package_for_every_instruction_set(source):
+    """When they are used nothing is compiled, and nothing is read from or written to a person's folders."""
+    build(source)
+    [library] = source.glob("modeling_precode/_kernels.*")
+    for capability in ("DEFAULT", torch.backends.cpu.get_cpu_capability()):
+        home = {"HOME": str(source / "home"), "XDG_CACHE_HOME": str(source / "home")}
+        log = log_of(source, ATEN_CPU_CAPABILITY=capability.lower(), CC="no-such-compiler", **home)
+        assert log == f"compiled kernels: used ({library.name}, {capability})"
+    assert not (source / "home").exists()
+
+
+def test_without_a_compiler_pytorch_does_the_work_and_the_log_says_so(source):
+    build(source, CC="no-such-compiler")
+    assert not list(source.glob("modeling_precode/_kernels.*"))
+    reason = f"none in {source / 'modeling_precode'}: install precode with pip where there is a C compiler"
+    assert log_of(source).startswith(f"compiled kernels: not used ({reason}")
+
+
+def test_a_library_that_cannot_be_loaded_is_named_in_the_log(source):
+    library = source / "modeling_precode" / f"_kernels{EXTENSION_SUFFIXES[0]}"
+    library.write_bytes(b"no library")
+    assert log_of(source).startswith(f"compiled kernels: not used ({library}: ")

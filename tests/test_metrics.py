@@ -162,8 +162,8 @@ def test_scores_agree_with_sklearn(seed):
     predictions, references = random_labels(seed, classes=3 + seed % 3)
     scores = erc(predictions, references, excluded_label="joy")
     ids = list(range(len(NAMES)))
-    for average in ("weighted", "macro"):
-        expected = sklearn_metrics.f1_score(references, predictions, labels=ids, average=average, zero_division=0)
+    for average in ("weighted", "macro"):  # over the labels that occur
+        expected = sklearn_metrics.f1_score(references, predictions, average=average, zero_division=0)
         assert scores[f"{average}_f1"] == pytest.approx(expected)
     others = [i for i in ids if NAMES[i] != "joy"]
     micro = sklearn_metrics.f1_score(references, predictions, labels=others, average="micro", zero_division=0)
@@ -227,10 +227,39 @@ def test_scores_are_those_of_the_original(recorded):
         assert percent(scores["focused_macro_f1"]) == case["F1"]
 
 
+def test_macro_f1_is_over_the_labels_that_occur_and_those_without_support_are_named():
+    fear = NAMES.index("fear")
+    scores = erc([0, 1], [0, 1])
+    assert scores["macro_f1"] == 1
+    assert scores["labels_without_support"] == NAMES[2:]
+    # A label that is predicted where it is not counts as a mistake.
+    scores = erc([0, 1, fear], [0, 1, 1])
+    assert scores["macro_f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert "fear" in scores["labels_without_support"]
+    assert erc(range(5), range(5))["labels_without_support"] == []
+
+
+def test_utterances_without_a_label_are_left_out():
+    expected = erc([0, 1, 2], [0, 2, 2])
+    assert erc([0, 1, 4, 2, 3], [0, 2, -100, 2, -1]) == expected
+    assert erc([NAMES[i] for i in (0, 1, 4, 2)], [NAMES[0], NAMES[2], "", NAMES[2]]) == expected
+    with pytest.raises(ValueError, match="nothing to score: no utterance has a label"):
+        erc([0, 1], [-100, -1])
+
+
+def test_labels_may_be_given_by_name():
+    predictions, references = random_labels(2)
+    names = [[NAMES[i] for i in labels] for labels in (predictions, references)]
+    assert erc(*names, excluded_label="joy") == erc(predictions, references, excluded_label="joy")
+    metric = ERCScores()
+    metric.add_batch(predictions=names[0][:50], references=np.array(names[1][:50]))
+    metric.add_batch(predictions=names[0][50:], references=names[1][50:])
+    assert metric.compute(label_names=NAMES) == erc(predictions, references)
+
+
 def test_a_label_that_never_occurs_scores_zero():
     scores = erc([0, 1], [0, 1], excluded_label="neutral")
     assert scores["per_label"]["fear"] == {"precision": 0, "recall": 0, "f1": 0, "support": 0, "focused_f1": 0}
-    assert scores["macro_f1"] == pytest.approx(2 / 5)
     assert scores["weighted_f1"] == scores["micro_f1_without_neutral"] == 1
     assert erc([0, 0], [0, 0], excluded_label="neutral")["micro_f1_without_neutral"] == 0
 
@@ -238,16 +267,18 @@ def test_a_label_that_never_occurs_scores_zero():
 def test_scores_can_be_written_as_json():
     scores = erc(torch.tensor([0, 1, 2]), np.array([0, 2, 2]), excluded_label="neutral")
     assert json.loads(json.dumps(scores)) == scores
-    flat = {name: value for name, value in scores.items() if name not in ("per_label", "confusion_matrix")}
+    flat = {name: value for name, value in scores.items() if not isinstance(value, list | dict)}
     assert all(type(value) is float and 0 <= value <= 1 for value in flat.values())
 
 
 @pytest.mark.parametrize(
     ("predictions", "references", "options", "message"),
     [
-        ([0, 0], [1, -100], {}, r"references\[1\] is -100: with 5 labels it must be 0 to 4"),
-        ([0, 0], [-1, 0], {}, r"references\[0\] is -1"),
-        ([0, 5], [0, 0], {}, r"predictions\[1\] is 5"),
+        ([0, 0], [1, -2], {}, r"references\[1\] is -2: with 5 labels it must be 0 to 4"),
+        ([-100, 0], [0, 0], {}, r"predictions\[0\] is -100"),
+        ([0, 0, 5], [0, -100, 0], {}, r"predictions\[2\] is 5"),
+        (["joy", "joy"], ["joy", "Joy"], {}, r"references\[1\] is 'Joy': give names out of label_names, \['neutral'"),
+        (["joy"], [0], {}, "don't match the expected format"),
         ([0, 0, 0], [0, 0], {}, r"Mismatch in the number of predictions \(3\) and references \(2\)"),
         ([], [], {}, "ERCScores has nothing to score"),
         ([0], [0], {"focused_labels": ["joy", "love"]}, "focused_labels has 'love': give distinct names out of"),

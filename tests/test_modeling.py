@@ -253,6 +253,10 @@ def test_dropout_drops_its_share_and_scales_the_rest():
     torch.manual_seed(0)
     assert torch.equal(Dropout(0.2)(torch.ones(999, 101)), dropped)
     assert torch.equal(Dropout(0.2).eval()(torch.ones(3)), torch.ones(3))
+    # The nearest probability to these that leaves something is 65535 / 65536.
+    nearly_all = Dropout(0.999999)(torch.ones(2**20))
+    assert set(nearly_all.unique().tolist()) == {0.0, 2.0**16}
+    assert not Dropout(1.0)(torch.ones(2**20)).any()
 
 
 @pytest.mark.parametrize("frozen", [True, False])
@@ -363,3 +367,12 @@ def test_bad_tensors_are_refused_with_their_shape(make, tiny_config):
         model(torch.zeros(1, 2, 2, dtype=torch.long))
     with pytest.raises(ValueError, match="`class_weights` has 2 numbers for 3 labels"):
         PreCodeForUtteranceClassification(tiny_config(class_weights=[0.5, 0.5]))
+
+
+def test_without_a_padding_token_the_mask_must_be_given(make):
+    model, inputs = make(PreCodeForUtteranceClassification, pad_token_id=None), batch(dialogues())
+    assert model(**inputs).logits.shape[:2] == inputs["input_ids"].shape[:2]
+    with pytest.raises(
+        ValueError, match="need an `attention_mask`, as the model's configuration has `pad_token_id=None`"
+    ):
+        model(input_ids=inputs["input_ids"])

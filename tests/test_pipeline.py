@@ -1,9 +1,12 @@
 """What the pipeline promises: every form of dialogue that a person may have, and a clear word about any other."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from datasets import Dataset, DatasetDict
 from transformers import pipeline
+from transformers.pipelines.pt_utils import KeyDataset
 
 from modeling_precode import ConversationEmotionPipeline, PreCodeDataCollator, PreCodeForUtteranceClassification
 
@@ -40,12 +43,94 @@ def test_all_forms_of_a_dialogue_give_the_same_labels(emotions):
     assert emotions([{"text": text} for text in TEXTS]) == plain
     assert emotions([{"speaker": "Ann", "text": text} for text in TEXTS]) == named
     assert emotions([("Ann", text) for text in TEXTS]) == named
-    assert emotions(tuple(TEXTS)) == plain
+    assert emotions(tuple(TEXTS)) == emotions(np.array(TEXTS)) == emotions(pd.Series(TEXTS)) == plain
+    table = pd.DataFrame({"speaker": "Ann", "text": TEXTS, "label": "joy"})
+    assert emotions(table) == named
+    assert emotions(table[["text"]]) == plain
+    assert emotions(TEXTS[0]) == emotions(TEXTS[:1])
     columns = {"utterances": [TEXTS], "speakers": [["Ann"] * len(TEXTS)], "labels": [[0] * len(TEXTS)]}
     assert emotions(Dataset.from_dict(columns)) == [named]
     for nobody in ([""] * len(TEXTS), []):
         assert emotions(Dataset.from_dict({"utterances": [TEXTS], "speakers": [nobody]})) == [plain]
     assert emotions(Dataset.from_dict({"utterances": [TEXTS]})) == [plain]
+
+
+def test_all_forms_of_several_dialogues_give_the_same_labels(emotions):
+    dialogues = [TEXTS, TEXTS[:1], TEXTS[::-1]]
+    expected = emotions(dialogues)
+    dataset = Dataset.from_dict({"utterances": dialogues, "labels": [[0] * len(texts) for texts in dialogues]})
+    assert emotions(dataset) == emotions(dataset["utterances"]) == expected
+    assert list(emotions(KeyDataset(dataset, "utterances"))) == expected
+    array = np.array([*map(np.array, dialogues), None], dtype=object)[:-1]
+    assert emotions(pd.Series(dialogues)) == emotions(array) == emotions([np.array(texts) for texts in dialogues])
+    assert emotions(array) == emotions(dataset.to_pandas()) == expected
+    # An utterance a row, and the rows of a dialogue anywhere.
+    rows = [(number, text) for number, texts in enumerate(dialogues) for text in texts]
+    table = pd.DataFrame(rows, columns=["dialogue_id", "text"]).sort_values("dialogue_id", kind="stable")
+    assert emotions(table) == expected
+    assert emotions([table[table["dialogue_id"] == number][["text"]] for number in range(3)]) == expected
+    mixed = table.iloc[[0, 4, 5, 1, 2, 6, 7, 3, 8]]
+    assert emotions(mixed) == expected
+
+
+def test_arguments_of_other_pipelines_do_what_they_do_there(emotions, monkeypatch, tmp_path):
+    dialogues = [TEXTS[:2]] * 7
+    expected = emotions(dialogues)
+    sizes = []
+    forward = emotions._forward
+    monkeypatch.setattr(emotions, "_forward", lambda batch: sizes.append(len(batch["input_ids"])) or forward(batch))
+    for found in (emotions(dialogues, batch_size=3), emotions(dialogues, batch_size=3, num_workers=2)):
+        assert [[turn["label"] for turn in turns] for turns in found] == [
+            [turn["label"] for turn in turns] for turns in expected
+        ]
+    assert sizes == [3, 3, 1] * 2
+    whole = emotions(TEXTS, distribution=True)
+    for turn, ranked in zip(whole, emotions(TEXTS, top_k=None), strict=True):
+        assert ranked[0] == {"label": turn["label"], "score": turn["score"]}
+        assert {entry["label"]: entry["score"] for entry in ranked} == turn["distribution"]
+        assert [entry["score"] for entry in ranked] == sorted(turn["distribution"].values(), reverse=True)
+    assert emotions(TEXTS, top_k=2) == [ranked[:2] for ranked in emotions(TEXTS, top_k=None)]
+    assert emotions(TEXTS, top_k=1) == [[{"label": turn["label"], "score": turn["score"]}] for turn in whole]
+    settings = {"batch_size": 3, "num_workers": 0, "top_k": 1}
+    made = pipeline("conversation-emotion", model=str(tmp_path), **settings)
+    assert made(TEXTS) == emotions(TEXTS, top_k=1)
+    with pytest.raises(ValueError, match="give one of them"):
+        made(TEXTS, distribution=True)
+    for name in ("batch_size", "top_k", "max_batch_tokens"):
+        with pytest.raises(ValueError, match=f"{name} must be at least 1; got 0"):
+            emotions(TEXTS, **{name: 0})
+
+
+def test_the_call_that_the_hub_shows_labels_a_text(emotions, tmp_path):
+    """`text-classification` is another pipeline for other models, and so needs `trust_remote_code=True`."""
+    classifier = pipeline("text-classification", model=str(tmp_path), trust_remote_code=True)
+    [result] = classifier("I am so happy!")
+    assert result == emotions("I am so happy!")[0]
+    assert classifier(TEXTS) == emotions(TEXTS)
+    assert [ranked["label"] for ranked in classifier("So?", top_k=None)[0]] != []
+    # With the package, what it has registered goes without.
+    assert type(pipeline("conversation-emotion", model=str(tmp_path))) is ConversationEmotionPipeline
+
+
+def test_utterances_that_are_cut_are_counted_in_one_warning(emotions, caplog):
+    long = "weather " * 60
+    emotions([TEXTS, [long, "So?"]])
+    assert caplog.messages == []
+    expected = emotions([long, "So?"])
+    # In ASCII, and where the tokenizer normalizes; all windows of a stream have one line together.
+    cut = [long + "angry", "Só?", "é " + long]
+    assert [turn["score"] for turn in emotions([cut[0], "So?"])] == [turn["score"] for turn in expected]
+    assert len(caplog.messages) == 1
+    for inputs in ([cut, TEXTS], iter([cut] + [TEXTS] * 1200)):
+        count = sum(map(len, emotions(inputs)))
+        start = f"2 of {count} utterances are longer than 60 tokens, which is all that the model reads of one"
+        assert caplog.messages[-1].startswith(start)
+    assert len(caplog.messages) == 3
+    # Whoever does not read on is told too.
+    results = emotions(iter([cut, TEXTS]))
+    next(results)
+    results.close()
+    assert len(caplog.messages) == 4
 
 
 @pytest.mark.parametrize("max_batch_tokens", [1, 30, 10_000])
@@ -67,7 +152,11 @@ def test_nothing_gives_nothing(emotions):
 @pytest.mark.parametrize(
     ("wrong", "shown"),
     [
-        ("I am so happy!", "got 'I am so happy!' \\(str\\)"),
+        (7, "got 7 \\(int\\)"),
+        (b"I am", "got b'I am' \\(bytes\\)"),
+        (pd.DataFrame({"words": ["so"]}), "the table has the columns words; it needs `text`"),
+        (pd.DataFrame({"text": ["so"], "dialogue_id": [None]}), "row 0 of the table has no `dialogue_id`; got None"),
+        (pd.DataFrame({"text": ["so", np.nan]}), "got the utterance {'text': nan} \\(dict\\)"),
         ({"text": "I am"}, "got {'text': 'I am'} \\(dict\\)"),
         ([1, 2], "got the utterance 1 \\(int\\)"),
         ([("Ann", "Bo", "so")], "got the utterance \\('Ann', 'Bo', 'so'\\) \\(tuple\\)"),
@@ -101,8 +190,10 @@ def test_a_stream_is_labelled_as_it_comes(emotions):
     assert turn == {**alone, "score": pytest.approx(alone["score"], abs=1e-5)}
     rows = Dataset.from_dict({"utterances": [TEXTS, TEXTS[:1]]})
     assert list(emotions(rows.to_iterable_dataset())) == emotions(rows)
-    with pytest.raises(ValueError, match="got, from an iterator of dialogues, 'so' \\(str\\)"):
+    with pytest.raises(ValueError, match="got, as one of several dialogues, 'so' \\(str\\); a list around"):
         list(emotions(text for text in ["so", "happy"]))
+    with pytest.raises(ValueError, match="got, as one of several dialogues, 'so' \\(str\\); a list around"):
+        emotions(KeyDataset(Dataset.from_dict({"text": ["so"]}), "text"))
 
 
 def test_a_dialogue_of_thousands_of_utterances_and_words_that_nobody_knows(emotions):

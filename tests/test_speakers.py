@@ -5,6 +5,8 @@ import json
 import random
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from datasets import Dataset
@@ -57,6 +59,9 @@ def ids_of(*dialogues_of_names: list[str | None] | None, tokenizer) -> list[list
 def test_speakers_count_in_the_order_in_which_they_first_speak(tokenizer):
     names = ["Ann", "Bo", "Ann", "", "Cy", " Bo ", None, "  "]
     assert ids_of(names, ["Bo"], tokenizer=tokenizer) == [[1, 2, 1, 0, 3, 2, 0, 0], [1]]
+    # As a table of pandas has nobody.
+    missing = ["Ann", float("nan"), "Bo", pd.NA, pd.NaT, np.float32("nan"), "Ann"]
+    assert ids_of(missing, tokenizer=tokenizer) == [[1, 0, 2, 0, 0, 0, 1]]
     # Several who speak at once are one joined name, and a corpus may name nobody.
     assert ids_of(["Ann, Bo", "Ann"], [], None, tokenizer=tokenizer) == [[1, 2], [0, 0], [0, 0]]
     assert "speaker_ids" not in encode_dialogues({"utterances": [["so"]]}, tokenizer)
@@ -147,6 +152,45 @@ def test_the_pipeline_reads_them_in_every_form_and_its_stream_keeps_their_order(
     live = emotions.stream()
     for turn, whole in zip(turns, expected, strict=True):
         assert live(turn) == {**whole, "score": pytest.approx(whole["score"], abs=1e-6)}
+
+
+def test_a_stream_goes_on_from_its_saved_state_which_holds_no_model(emotions, tmp_path):
+    turns = list(zip(["Ann", "Bo", "Bo", "Ann", "Cy"], TEXTS, strict=True))
+    expected = emotions(turns)
+    live = emotions.stream()
+    for turn, whole in zip(turns, expected, strict=True):
+        assert live(turn) == {**whole, "score": pytest.approx(whole["score"], abs=1e-6)}
+        torch.save(live.state_dict(), tmp_path / "stream.pt")
+        live = emotions.stream()  # as in another process
+        live.load_state_dict(torch.load(tmp_path / "stream.pt", weights_only=True))
+    assert (tmp_path / "stream.pt").stat().st_size < 4096
+    # What is saved stays as it was when the stream goes on.
+    state = live.state_dict()
+    assert state["speakers"] == ["Ann", "Bo", "Cy"]
+    live("So?")
+    assert not torch.equal(state["state"], live.state_dict()["state"])
+
+
+def test_in_the_rows_of_a_table_a_missing_speaker_is_nobody(emotions):
+    table = pd.DataFrame({"speaker": ["Ann", None, "Bo", np.nan, ""], "text": TEXTS})
+    expected = emotions([("Ann", TEXTS[0]), TEXTS[1], ("Bo", TEXTS[2]), TEXTS[3], TEXTS[4]])
+    records = table.to_dict("records")
+    assert records[1]["speaker"] != records[1]["speaker"]
+    tuples = list(zip(table["speaker"], TEXTS, strict=True))
+    for found in (emotions(records), emotions(table), emotions(tuples)):
+        assert found == expected
+        assert json.loads(json.dumps(found, allow_nan=False)) == expected
+    assert [turn.get("speaker") for turn in expected] == ["Ann", None, "Bo", None, None]
+    live = emotions.stream()
+    assert [live(turn) for turn in records] == [
+        {**turn, "score": pytest.approx(turn["score"], abs=1e-6)} for turn in expected
+    ]
+
+
+def test_a_text_encoder_reads_no_name_before_what_nobody_says():
+    tokenizer = PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", "ann", "nan", "so"])
+    rows = {"utterances": [["so"] * 3], "speakers": [["Ann", float("nan"), pd.NA]]}
+    assert encode_dialogues(rows, tokenizer, speaker_prefix=True)["input_ids"] == [[[2, 4], [4], [4]]]
 
 
 def test_a_checkpoint_keeps_them_with_and_without_the_package(emotions, tmp_path):

@@ -54,6 +54,8 @@ emotions = pipeline("conversation-emotion", model=name, trust_remote_code=True)
 if len(sys.argv) > 3:
     emotions.save_pretrained(sys.argv[3])
 tagged = pipeline("conversation-emotion", model=name, revision="v1", trust_remote_code=True)
+# What the Hub's page shows for a classifier of text.
+assert pipeline("text-classification", model=name, trust_remote_code=True)(dialogue[0]) == emotions(dialogue[0])
 results = [emotions(dialogue, distribution=True), tagged(dialogue, distribution=True)]
 print(json.dumps({"classes": [kind.__name__ for kind in loaded], "results": results}))
 """

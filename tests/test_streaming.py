@@ -91,6 +91,20 @@ def test_streams_do_not_mix_and_a_new_one_remembers_nothing():
     assert not torch.equal(first([3, 4]), alone)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({}, "the state of a stream has `state`; got nothing"),
+        ({"state": torch.zeros(1, 7)}, r"has the shape \(1, 6\); got \(1, 7\), that of another model's stream"),
+    ],
+)
+def test_a_state_of_another_model_is_refused(emotions, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        causal().stream().load_state_dict(wrong)
+    with pytest.raises(ValueError, match="has `state` and `speakers`; got "):
+        emotions.stream().load_state_dict(wrong)
+
+
 def test_candidates_are_scored_from_the_state_before_the_target():
     model = causal(PreCodeForConversationCompletion)
     rows = dialogues([5, 3])

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 from text_encoders import KINDS, write_text_encoder
-from transformers import AutoModel, AutoTokenizer, BertConfig, CLIPTextConfig, T5Config, pipeline
+from transformers import AutoModel, AutoTokenizer, BertConfig, CLIPConfig, CLIPTextConfig, T5Config, pipeline
 
 from modeling_precode import (
     ConversationEmotionPipeline,
@@ -283,6 +283,42 @@ def test_what_is_no_text_encoder_is_refused(folders, make, tmp_path):
     config = CLIPTextConfig(hidden_size=4, num_hidden_layers=1, num_attention_heads=1)
     with pytest.raises(ValueError, match="a 'clip_text_model' takes no `inputs_embeds`; give an encoder of text"):
         PreCodeModel(PreCodeConfig(utterance_encoder="text_encoder", text_config=config))
+    CLIPConfig().save_pretrained(tmp_path / "clip")
+    message = "`text_config`: the configuration of a 'clip' has no `hidden_size`; give one of an encoder of text"
+    with pytest.raises(ValueError, match=message):
+        PreCodeModel.from_utterance_encoder(tmp_path / "clip")
+    with pytest.raises(ValueError, match=message):
+        PreCodeConfig(utterance_encoder="text_encoder", text_config=CLIPConfig())
+
+
+@pytest.mark.parametrize(("kind", "limit"), [("roberta", 510), ("bert", 512), ("distilbert", 512)])
+def test_an_utterance_is_cut_at_what_the_encoder_reads_where_the_tokenizer_states_no_length(
+    folders, make, caplog, kind, limit
+):
+    tokenizer = AutoTokenizer.from_pretrained(folders[kind], model_max_length=None)
+    model = make(kind=kind)
+    assert model.max_utterance_tokens == limit
+    emotions = ConversationEmotionPipeline(model=model, tokenizer=tokenizer)
+    whole, cut = (["so?", "so " * (limit - 2) + more] for more in ("", "happy"))
+    results = emotions(whole)
+    assert caplog.messages == []
+    assert [turn["score"] for turn in emotions(cut)] == [turn["score"] for turn in results]
+    [message] = caplog.messages
+    assert message.startswith(f"1 of 2 utterances are longer than {limit} tokens")
+    # What is not cut for the model is refused by it.
+    [row] = encode_dialogues({"utterances": [cut]}, tokenizer, max_utterance_tokens=limit + 1)["input_ids"]
+    message = f"has {limit + 1} tokens; the text encoder reads at most {limit}; .*max_utterance_tokens={limit}"
+    with pytest.raises(ValueError, match=message):
+        model(**PreCodeDataCollator(tokenizer.pad_token_id)([{"input_ids": row}]))
+
+
+def test_an_encoder_without_a_padding_token_labels_as_one_that_has_it(folders, make):
+    expected = ConversationEmotionPipeline(make(), AutoTokenizer.from_pretrained(folders["bert"]))(DIALOGUES)
+    tokenizer = AutoTokenizer.from_pretrained(folders["bert"], pad_token=None)
+    assert tokenizer.pad_token_id is None
+    results = ConversationEmotionPipeline(make(pad_token_id=None), tokenizer)(DIALOGUES)
+    for result, turn in zip(results, expected, strict=True):
+        assert [row["score"] for row in result] == pytest.approx([row["score"] for row in turn], abs=1e-6)
 
 
 def test_an_utterance_has_a_token_and_what_a_person_types_is_text(folders):

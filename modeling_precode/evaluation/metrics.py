@@ -11,6 +11,9 @@ import numpy as np
 
 from .citation import CITATION
 
+# References of utterances without a label: of a corpus, of a padded batch, and by name.
+UNLABELLED = (-1, -100, "")
+
 
 class _InMemoryMetric(evaluate.Metric):
     """A metric that keeps its rows in memory, so that processes which score at once share no file."""
@@ -19,6 +22,18 @@ class _InMemoryMetric(evaluate.Metric):
         if keep_in_memory is None:  # `evaluate` gathers the rows of several processes through files only
             keep_in_memory = kwargs.get("num_process", 1) == 1
         super().__init__(config_name, keep_in_memory, **kwargs)
+
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """Add rows; a batch may be empty, as that of a process which has none."""
+        if predictions is not None and references is not None and 0 in (len(predictions), len(references)):
+            # The base class looks at the first row to tell ids from names.
+            if len(predictions) == len(references):
+                return
+            raise ValueError(
+                f"Mismatch in the number of predictions ({len(predictions)}) and references ({len(references)})"
+            )
+        # The base class copies this method, without what `super()` needs.
+        evaluate.Metric.add_batch(self, predictions=predictions, references=references, **kwargs)
 
     def _finalize(self) -> None:
         if self.writer is None:  # `compute()` before any `add_batch()`; the base class fails with an AttributeError
@@ -94,14 +109,17 @@ class ERCScores(_InMemoryMetric):
 
     `compute(predictions=, references=, label_names=, focused_labels=None, excluded_label=None)` takes
 
-    * `predictions`, `references`: (utterances,) class ids; leave out utterances without a label (-1, -100);
+    * `predictions`, `references`: (utterances,) class ids, or names out of `label_names`. An utterance without a label
+      (a reference of -1, -100 or an empty name) is left out, whatever was predicted;
     * `label_names`: the names of all classes, in the order of the ids;
     * `focused_labels`: the names of the classes that the original's scores are about; all when None;
     * `excluded_label`: a name that the micro F1 leaves out, such as the neutral class of DailyDialog.
 
     It returns fractions from 0 to 1, with 0 for a ratio over nothing:
 
-    * `accuracy`, `weighted_f1`, `macro_f1`: over all of `label_names`, as scikit-learn computes them;
+    * `accuracy`, `weighted_f1`, `macro_f1`: as scikit-learn computes them. `macro_f1` is the mean over the labels that
+      occur in the references or the predictions; a label that occurs in the predictions only has an F1 of 0;
+    * `labels_without_support`: the names of the labels that do not occur in the references, in their order;
     * `micro_f1_without_<excluded_label>`, where one is given: F1 of the decisions on all other labels, taken together;
     * `WA`: correct / all utterances whose gold label is focused; `UWA`: mean recall of the focused labels;
       `focused_macro_f1`: mean of their `focused_f1`. The original's scores, rounded to 0.01 percent at each step;
@@ -110,7 +128,8 @@ class ERCScores(_InMemoryMetric):
     * `confusion_matrix`: (classes, classes) utterances, one row a gold label, one column a predicted one.
 
     Raises:
-        ValueError: no utterances, different lengths, an id that is no class, or a label that is not in `label_names`.
+        ValueError: no utterances with a label, different lengths, an id that is no class, or a name that is not in
+            `label_names`.
     """
 
     def _info(self) -> evaluate.MetricInfo:
@@ -118,13 +137,16 @@ class ERCScores(_InMemoryMetric):
             description="Accuracy, F1 and the Pre-CODE scores (WA, UWA, focused macro F1) of emotion labels.",
             citation=CITATION,
             inputs_description=type(self).__doc__,
-            features=datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}),
+            features=[
+                datasets.Features({"predictions": datasets.Value(kind), "references": datasets.Value(kind)})
+                for kind in ("int64", "string")
+            ],
         )
 
     def _compute(
         self,
-        predictions: Sequence[int],
-        references: Sequence[int],
+        predictions: Sequence[int] | Sequence[str],
+        references: Sequence[int] | Sequence[str],
         label_names: Sequence[str],
         focused_labels: Sequence[str] | None = None,
         excluded_label: str | None = None,
@@ -132,11 +154,7 @@ class ERCScores(_InMemoryMetric):
         names = list(label_names)
         classes = _label_ids("label_names", names, names)
         focused = classes if focused_labels is None else _label_ids("focused_labels", focused_labels, names)
-        gold = np.asarray(references, dtype=np.int64)
-        predicted = np.asarray(predictions, dtype=np.int64)
-        _check_range("references", gold, len(names), "labels")
-        _check_range("predictions", predicted, len(names), "labels")
-
+        gold, predicted = _labelled(references, predictions, names)
         confusion = np.bincount(gold * len(names) + predicted, minlength=len(names) ** 2).reshape(len(names), -1)
         correct, support = confusion.diagonal(), confusion.sum(axis=1)
         precision, recall = _ratio(correct, confusion.sum(axis=0)), _ratio(correct, support)
@@ -149,7 +167,8 @@ class ERCScores(_InMemoryMetric):
         scores: dict[str, Any] = {
             "accuracy": float(correct.sum() / confusion.sum()),
             "weighted_f1": float((f1 * support).sum() / confusion.sum()),
-            "macro_f1": float(f1.mean()),
+            "macro_f1": float(f1[support + confusion.sum(axis=0) > 0].mean()),
+            "labels_without_support": [name for name, count in zip(names, support, strict=True) if not count],
         }
         if excluded_label is not None:
             excluded = _label_ids("excluded_label", [excluded_label], names)
@@ -192,7 +211,32 @@ def _label_ids(argument: str, labels: Sequence[str], names: Sequence[str]) -> np
     return np.array([names.index(label) for label in labels])
 
 
-def _check_range(argument: str, ids: np.ndarray, size: int, noun: str) -> None:
-    wrong = np.flatnonzero((ids < 0) | (ids >= size))
+def _labelled(
+    references: Sequence[int] | Sequence[str], predictions: Sequence[int] | Sequence[str], names: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The class ids of the references and the predictions of all utterances that have a label, checked."""
+    places = [place for place, label in enumerate(references) if label not in UNLABELLED]
+    if not places:
+        raise ValueError("ERCScores has nothing to score: no utterance has a label.")
+    ids = []
+    for argument, labels in (("references", references), ("predictions", predictions)):
+        if isinstance(labels[0], str):
+            for place in places:
+                if labels[place] not in names:
+                    raise ValueError(
+                        f"{argument}[{place}] is {labels[place]!r}: give names out of label_names, {names}."
+                    )
+            ids.append(np.array([names.index(labels[place]) for place in places]))
+        else:
+            all_ids = np.asarray(labels, dtype=np.int64)
+            _check_range(argument, all_ids, len(names), "labels", places)
+            ids.append(all_ids[places])
+    return ids[0], ids[1]
+
+
+def _check_range(
+    argument: str, ids: np.ndarray, size: int, noun: str, places: Sequence[int] | slice = slice(None)
+) -> None:
+    wrong = np.arange(len(ids))[places][(ids[places] < 0) | (ids[places] >= size)]
     if len(wrong):
         raise ValueError(f"{argument}[{wrong[0]}] is {ids[wrong[0]]}: with {size} {noun} it must be 0 to {size - 1}.")

@@ -44,6 +44,7 @@ class EncodedDialogues(Dataset):
         return int(self.starts[-1])
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        index = _checked(index, len(self), "dialogues")
         chunk = int(np.searchsorted(self.starts, index, side="right")) - 1
         dialogues, utterances, tokens = self.chunks[chunk]
         row = index - self.starts[chunk]
@@ -71,6 +72,16 @@ class _Utterances(Sequence):
         return len(self.ends) - 1
 
     def __getitem__(self, place: int) -> np.ndarray:
-        if not 0 <= place < len(self):
-            raise IndexError(place)
+        place = _checked(place, len(self), "utterances")
         return self.tokens[self.ends[place] : self.ends[place + 1]]
+
+
+def _checked(index: int, size: int, noun: str) -> int:
+    """The index from 0 on; a negative one counts from the end.
+
+    Raises:
+        IndexError: it is out of range.
+    """
+    if not -size <= index < size:
+        raise IndexError(f"index {index} is out of range: there are {size} {noun}")
+    return index % size

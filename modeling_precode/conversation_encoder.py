@@ -1,0 +1,32 @@
+"""The conversation encoder: vectors of utterances -> their states in context."""
+
+import torch
+from torch import Tensor, nn
+
+from .configuration_precode import PreCodeConfig
+from .dropout import Dropout
+from .gru import GRU, join
+from .speakers import SpeakerEmbedding
+from .steps import Steps
+
+
+class ConversationEncoder(nn.Module):
+    """Vectors (N, d_u) of all utterances, dialogue after dialogue, and the steps of the dialogues -> states in context
+    (N, d_s). Paper, section 3.2.2. Who speaks (N,), where the model can know it, is added to the vectors."""
+
+    def __init__(self, config: PreCodeConfig):
+        super().__init__()
+        sizes = config.utterance_hidden_size, config.conversation_hidden_size
+        self.gru = GRU(*sizes, bidirectional=not config.causal)
+        self.speaker_embedding = SpeakerEmbedding(config.max_speakers, sizes[0]) if config.max_speakers else None
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, vectors: Tensor, steps: Steps, speaker_ids: Tensor | None = None) -> Tensor:
+        return self.dropout(join(self.gru(self.with_speakers(vectors, speaker_ids), steps.items, steps), steps))
+
+    def with_speakers(self, vectors: Tensor, speaker_ids: Tensor | None) -> Tensor:
+        if self.speaker_embedding is None:
+            return vectors
+        if speaker_ids is None:
+            speaker_ids = torch.zeros(len(vectors), dtype=torch.long, device=vectors.device)
+        return vectors + self.speaker_embedding(speaker_ids)

@@ -1,0 +1,117 @@
+"""What all Pre-CODE models share: configuration, initialization, loading and saving."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import SAFE_WEIGHTS_NAME
+
+from .configuration_precode import PreCodeConfig, check_text_config
+from .speakers import SpeakerEmbedding
+from .text_encoder import checkpointing_contexts, without_pooler
+
+_SAFETENSORS_ONLY = "weights are read from safetensors only; save those of a pickle that you trust with save_pretrained"
+
+
+class PreCodePreTrainedModel(PreTrainedModel):
+    """What all Pre-CODE models share: configuration, initialisation, loading and saving."""
+
+    config_class = PreCodeConfig
+    base_model_prefix = "precode"
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+
+    def __init__(self, config: PreCodeConfig, *args: Any, **kwargs: Any):
+        # What is given to `from_pretrained` is set one by one, and may not go together.
+        config.validate()
+        super().__init__(config, *args, **kwargs)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *args, use_safetensors: bool | None = None, **kwargs):
+        """As in transformers, but weights come from safetensors only: a pickle could run code."""
+        if use_safetensors is False:
+            raise ValueError(f"use_safetensors=False: {_SAFETENSORS_ONLY}")
+        with _safetensors_only(pretrained_model_name_or_path):
+            loaded = super().from_pretrained(pretrained_model_name_or_path, *args, use_safetensors=True, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        # Loading replaces every parameter with a trainable one.
+        model.base_model.utterance_encoder.freeze()
+        return loaded
+
+    @classmethod
+    def from_utterance_encoder(
+        cls, name_or_folder: str, text_pooling: str = "mean", revision: str | None = None, **config: Any
+    ):
+        """A new model over a text encoder of transformers, such as BERT, with the encoder's weights. Its tokenizer is
+        `AutoTokenizer.from_pretrained(name_or_folder)`.
+
+        Args:
+            name_or_folder: of the encoder, with weights in safetensors.
+            text_pooling: of its states over the tokens: `"mean"`, `"cls"` or `"max_mean"`.
+            revision: a branch, tag or commit of an encoder on the Hub.
+            config: further settings of [`PreCodeConfig`].
+
+        Raises:
+            OSError: no encoder there, or none in safetensors.
+            ValueError: an encoder that does not fit, such as CLIP, or a setting out of range.
+        """
+        text_config = AutoConfig.from_pretrained(name_or_folder, revision=revision)
+        if isinstance(text_config, PreCodeConfig):
+            raise ValueError(f"{name_or_folder}: a Pre-CODE checkpoint; load it with {cls.__name__}.from_pretrained")
+        check_text_config(text_config)
+        # Do not publish local paths.
+        text_config.name_or_path = "" if os.path.isdir(name_or_folder) else name_or_folder
+        text_config.dtype = None
+        config = {"pad_token_id": text_config.pad_token_id, **config}
+        settings = PreCodeConfig(
+            utterance_encoder="text_encoder", text_config=text_config, text_pooling=text_pooling, **config
+        )
+        with _safetensors_only(name_or_folder):
+            encoder = AutoModel.from_pretrained(
+                name_or_folder, revision=revision, use_safetensors=True, dtype=torch.float32
+            )
+        model = cls(settings)
+        model.base_model.utterance_encoder.encoder.load_state_dict(without_pooler(encoder).state_dict())
+        return model
+
+    @property
+    def max_utterance_tokens(self) -> int | None:
+        """The most tokens of an utterance that the model reads, special ones included; `None` for no limit."""
+        return getattr(self.base_model.utterance_encoder, "max_tokens", None)
+
+    def _set_gradient_checkpointing(self, enable: bool = True, gradient_checkpointing_func: Any = None, **kwargs: Any):
+        if getattr(gradient_checkpointing_func, "keywords", {}).get("use_reentrant") is False:
+            gradient_checkpointing_func = partial(gradient_checkpointing_func, context_fn=checkpointing_contexts)
+        super()._set_gradient_checkpointing(enable, gradient_checkpointing_func, **kwargs)
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module):
+        if isinstance(module, (nn.Linear, nn.GRU)):
+            # PyTorch's own defaults, which the original implementation trains from.
+            size = module.in_features if isinstance(module, nn.Linear) else module.hidden_size
+            for parameter in module.parameters(recurse=False):
+                init.uniform_(parameter, -(size**-0.5), size**-0.5)
+        elif isinstance(module, SpeakerEmbedding):
+            init.zeros_(module.weight)
+        elif isinstance(module, nn.Embedding):
+            # Vectors of about unit length, like the pre-trained word vectors that usually take their place.
+            init.normal_(module.weight, std=module.embedding_dim**-0.5)
+            if module.padding_idx is not None and not getattr(module.weight, "_is_hf_initialized", False):
+                init.zeros_(module.weight[module.padding_idx])
+
+
+@contextmanager
+def _safetensors_only(name: str) -> Iterator[None]:
+    """Says what to do where there are no weights in safetensors."""
+    try:
+        yield
+    except OSError as error:
+        if SAFE_WEIGHTS_NAME not in str(error):
+            raise
+        raise OSError(f"{name}: no {SAFE_WEIGHTS_NAME} there; {_SAFETENSORS_ONLY}") from error
