@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import datasets
@@ -18,8 +19,8 @@ from .tools.console import Parser, one_line_errors
 PUSHING = {"export", "push_to_hub", "private", "allow_restricted"}  # what an earlier export needs
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = Parser("python -m data_scripts", description=__doc__, allow_abbrev=False)
+def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    parser = Parser(prog, description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add("name", nargs="?", help="a corpus's name, the folder of a dataset, or a dataset's name on the Hub")
     add("--data_dir", help="where the corpus's published files are")
@@ -42,7 +43,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--push_to_hub", metavar="USER/NAME", help="upload the folder of --export; without a name, an earlier export")
     add("--private", action="store_true", help="to a private repository")
     add("--allow_restricted", action="store_true", help="push, privately, what its licence forbids to pass on")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if args.drop_overlap and not args.overlap:
         parser.error("--drop_overlap needs --overlap")
     if args.push_to_hub and not args.export:
@@ -53,8 +54,8 @@ def parse_arguments() -> argparse.Namespace:
     return args
 
 
-def main() -> None:
-    args = parse_arguments()
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m data_scripts") -> None:
+    args = parse_arguments(arguments, prog)
     logging.basicConfig(format="%(message)s")
     logging.getLogger(__package__).setLevel(logging.INFO)
     if not sys.stderr.isatty():

@@ -3,6 +3,9 @@
 Importing this package registers its classes with the Auto classes and the pipelines of transformers.
 """
 
+import importlib
+from typing import Any
+
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -29,6 +32,23 @@ from .training.negatives import DialoguesWithNegatives
 from .training.word_vectors import load_word_vectors
 from .version import __version__
 
+# What training needs is imported when it is asked for.
+_TRAINING = {
+    "ConversationCompletionArguments": "pretraining_arguments",
+    "ConversationCompletionTrainer": "pretraining",
+    "RunOrigin": "run_origin",
+    "UtteranceClassificationArguments": "finetuning_arguments",
+    "UtteranceClassificationTrainer": "finetuning",
+    "label_settings": "finetuning",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _TRAINING:
+        return getattr(importlib.import_module(f".training.{_TRAINING[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 AutoConfig.register(PreCodeConfig.model_type, PreCodeConfig)
 AutoTokenizer.register(PreCodeConfig, fast_tokenizer_class=PreCodeTokenizer)
 AutoModel.register(PreCodeConfig, PreCodeModel)
@@ -41,6 +61,8 @@ PIPELINE_REGISTRY.register_pipeline(
 __all__ = [
     "SIZES",
     "ConvComRecall",
+    "ConversationCompletionArguments",
+    "ConversationCompletionTrainer",
     "ConversationEmotionPipeline",
     "DialoguesWithNegatives",
     "ERCScores",
@@ -51,10 +73,14 @@ __all__ = [
     "PreCodeModel",
     "PreCodePreTrainedModel",
     "PreCodeTokenizer",
+    "RunOrigin",
+    "UtteranceClassificationArguments",
+    "UtteranceClassificationTrainer",
     "__version__",
     "encode_dialogues",
     "expected_calibration_error",
     "fit_temperature",
     "focused_class_weights",
+    "label_settings",
     "load_word_vectors",
 ]

@@ -1,0 +1,71 @@
+"""The command `precode`, which hands over to one of its sub-commands."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from data_scripts.tools.console import one_line_errors
+
+from ..version import __version__
+
+
+class Command(NamedTuple):
+    """A sub-command: what it does, and the function `main(arguments, prog)` of a module that does it."""
+
+    help: str
+    module: str
+
+
+COMMANDS = {
+    "predict": Command("label every utterance of the dialogues in a file", "modeling_precode.cli.predict"),
+    "pretrain": Command("pre-train a model on unlabeled dialogue", "run_pretrain"),
+    "finetune": Command("train a model to label utterances", "run_finetune"),
+    "corpus": Command("build, describe, compare and share a corpus", "data_scripts.__main__"),
+    "push": Command("upload a checkpoint to the Hub", "modeling_precode.cli.push"),
+}
+
+
+def usage() -> str:
+    lines = [f"  {name:<10} {command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: precode COMMAND ...",
+            "",
+            "Emotion recognition in conversations.",
+            "",
+            *lines,
+            "",
+            "precode COMMAND --help shows the arguments of a command; precode --version the version.",
+        ]
+    )
+
+
+def run(arguments: Sequence[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return
+    name, *rest = arguments
+    if name == "--version":
+        print(f"precode {__version__}")
+        return
+    if name not in COMMANDS:
+        raise ValueError(f"{name}: no command of precode; known are {', '.join(COMMANDS)}")
+    main_of_command: Callable[[list[str], str], None] = importlib.import_module(COMMANDS[name].module).main
+    main_of_command(rest, f"precode {name}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    with one_line_errors():
+        try:
+            run(sys.argv[1:] if arguments is None else arguments)
+        except BrokenPipeError:
+            # Whoever reads has enough; Python would complain once more when it closes the output.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

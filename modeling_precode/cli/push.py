@@ -1,0 +1,24 @@
+"""`precode push FOLDER NAME`: a checkpoint with its card to the Hub."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_scripts.tools.console import Parser
+
+from ..sharing.push import push_checkpoint
+from ..training.starting import load_config
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "precode push") -> None:
+    parser = Parser(prog, description="Upload a checkpoint, with its model card, to the Hub.", allow_abbrev=False)
+    parser.add_argument("folder", metavar="FOLDER", help="the checkpoint's folder")
+    parser.add_argument("name", metavar="USER/NAME", help="the name on the Hub")
+    parser.add_argument("--private", action="store_true", help="to a private repository")
+    args = parser.parse_args(arguments)
+    if not Path(args.folder).is_dir():
+        raise FileNotFoundError(f"{args.folder}: no such folder; give a checkpoint's folder")
+    load_config(args.folder)  # says what is wrong with a folder of another kind
+    address = push_checkpoint(args.folder, args.name, args.private)
+    if address is None:
+        raise SystemExit(1)
+    print(f"Pushed to {address}")
