@@ -191,10 +191,10 @@ class PreCodeConfig(PreTrainedConfig):
                 raise ValueError(
                     f"`text_config`: a {self.text_config.model_type!r} is an encoder with a decoder; give one without"
                 )
-        elif given := [
+        elif others := [
             name for name in ("text_config", "freeze_text_encoder", "speaker_prefix") if getattr(self, name)
         ]:
-            raise ValueError(f"`{given[0]}` is for `utterance_encoder` 'text_encoder'; got {self.utterance_encoder!r}")
+            raise ValueError(f"`{others[0]}` is for `utterance_encoder` 'text_encoder'; got {self.utterance_encoder!r}")
 
 
 def check_text_config(text_config: PreTrainedConfig) -> None:

@@ -59,16 +59,16 @@ class BatchLayout:
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> "BatchLayout":
         """The same on another device."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
         moved = {
-            name: value.to(device, non_blocking=non_blocking) for name, value in given.items() if value is not None
+            name: value.to(device, non_blocking=non_blocking) for name, value in values.items() if value is not None
         }
         return replace(self, **moved)
 
     def pin_memory(self) -> "BatchLayout":
         """The same in memory that a GPU copies from by itself; `DataLoader` calls it."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: value.pin_memory() for name, value in given.items() if value is not None})
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: value.pin_memory() for name, value in values.items() if value is not None})
 
 
 def _lengths(attention_mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
