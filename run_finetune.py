@@ -409,8 +409,10 @@ def run_seed(
         )
         model.config.temperature = calibration["temperature"]
         before, after = (calibration[splits[-1]][when]["ece"] for when in ("before", "after"))
+        cross_fit = calibration["cross_fit"]
+        why = "" if cross_fit["helps"] else f"  ({cross_fit['fitted']:.4f} does not help in a cross-fit on validation)"
         logger.info(
-            f"  temperature {model.config.temperature:.4f}  {splits[-1]} ECE {after:.4f} (without {before:.4f})"
+            f"  temperature {model.config.temperature:.4f}  {splits[-1]} ECE {after:.4f} (without {before:.4f}){why}"
         )
     summary = save_model(calibration, **scores)
     if args.score_test:

@@ -14,8 +14,9 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 from .configuration_precode import SIZES, PreCodeConfig
 from .data_collator import PreCodeDataCollator
-from .evaluation.calibration import expected_calibration_error, fit_temperature
+from .evaluation.calibration import calibrate, expected_calibration_error, fit_temperature
 from .evaluation.metrics import ConvComRecall, ERCScores
+from .evaluation.significance import paired_bootstrap
 from .modeling_precode import (
     PreCodeForConversationCompletion,
     PreCodeForUtteranceClassification,
@@ -52,9 +53,11 @@ __all__ = [
     "PreCodePreTrainedModel",
     "PreCodeTokenizer",
     "__version__",
+    "calibrate",
     "encode_dialogues",
     "expected_calibration_error",
     "fit_temperature",
     "focused_class_weights",
     "load_word_vectors",
+    "paired_bootstrap",
 ]

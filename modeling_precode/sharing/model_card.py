@@ -286,7 +286,7 @@ def _scores(summary: dict[str, Any]) -> Iterator[str]:
                 ),
             ]
             for split in calibration
-            if split != "temperature"
+            if split not in ("temperature", "cross_fit")
         )
         yield markdown_table([["", "ECE without", "ECE with", "NLL without", "NLL with"], *rows])
     for split, found in scores.items():
