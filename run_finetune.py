@@ -53,14 +53,11 @@ from modeling_precode import (
 from modeling_precode.data_collator import IGNORED_LABEL
 from modeling_precode.evaluation.calibration import calibrate
 from modeling_precode.modeling_precode import ClassificationHead
-from modeling_precode.sharing.model_card import (
-    hyper_parameters,
-    model_facts,
-    run_summary,
-    text_encoder_facts,
-    write_model_card,
-)
+from modeling_precode.sharing.language import find_language
+from modeling_precode.sharing.local_names import without_folders
+from modeling_precode.sharing.model_card import write_model_card
 from modeling_precode.sharing.push import push_checkpoint
+from modeling_precode.sharing.run_summary import RunSummary, hyper_parameters, model_facts, text_encoder_facts
 from modeling_precode.training.arguments import (
     DDP_TIMEOUT,
     RECIPES,
@@ -366,7 +363,7 @@ def run_seed(
 
     def save_model(calibration: dict | None = None, **scores: dict) -> dict:
         """The model, its tokenizer and its card in the seed's folder. Returns the summary of the run."""
-        summary = run_summary(
+        summary = RunSummary(
             corpus=corpus_args.corpus,
             licence=corpus["train"].info.license or "licence unknown",
             start=encoder_args.model or "from scratch",
@@ -379,15 +376,16 @@ def run_seed(
             settings=hyper_parameters(encoder_args.settings(), args),
             model=model_facts(model.config),
             text_encoder=text_encoder_facts(encoder_args.text_encoder),
+            language=find_language(corpus_args.language, corpus["train"], corpus_args.corpus, corpus_args.options()),
             leakage=leakage,
             start_summary=load_config(encoder_args.model).training_summary if encoder_args.model else None,
         )
-        model.config.training_summary = summary
+        model.config.training_summary = summary.to_dict()
         with replaced_files(folder) as files:
             model.save_pretrained(files)
             tokenizer.save_pretrained(files)
             write_model_card(files, str(folder), "erc", summary)
-        return summary
+        return summary.to_dict()
 
     if args.push_best:
         trainer.add_callback(PushBest(save_model, folder, args))
@@ -507,11 +505,17 @@ def main() -> None:
     settings = {**asdict(corpus_args), **encoder_args.settings(), **args.to_dict()}
     write_json(
         output_dir / "finetune_results.json",
-        {f"{scored}_mean": mean, f"{scored}_standard_deviation": deviation, "runs": runs, "settings": settings},
+        {
+            f"{scored}_mean": mean,
+            f"{scored}_standard_deviation": deviation,
+            "runs": runs,
+            "settings": without_folders(settings),
+        },
     )
     over_seeds = {name: f"{value:.4f} ± {deviation[name]:.4f}" for name, value in mean.items()}
     seeds = {"split": scored, "runs": args.seeds, "mean": mean, "deviation": deviation}
-    write_model_card(output_dir, args.hub_model_id or str(output_dir), "erc", {**best, "seeds": seeds})
+    summary = RunSummary.from_dict({**best, "seeds": seeds})
+    write_model_card(output_dir, args.hub_model_id or str(output_dir), "erc", summary)
     logger.info(
         f"{scored} over {len(runs)} seed(s): "
         + "  ".join(f"{name} {value}" for name, value in over_seeds.items())

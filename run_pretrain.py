@@ -26,14 +26,11 @@ from modeling_precode import (
     encode_dialogues,
 )
 from modeling_precode.configuration_precode import CONVCOM_OBJECTIVES
-from modeling_precode.sharing.model_card import (
-    hyper_parameters,
-    model_facts,
-    run_summary,
-    text_encoder_facts,
-    write_model_card,
-)
+from modeling_precode.sharing.language import find_language
+from modeling_precode.sharing.local_names import without_folders
+from modeling_precode.sharing.model_card import write_model_card
 from modeling_precode.sharing.push import push_checkpoint
+from modeling_precode.sharing.run_summary import RunSummary, hyper_parameters, model_facts, text_encoder_facts
 from modeling_precode.training.arguments import (
     DDP_TIMEOUT,
     RECIPES,
@@ -317,8 +314,8 @@ def main() -> None:
         f"{torch.get_num_threads()} thread(s) on {accelerator.device.type}"
     )
 
-    def summary(best_step: int, **scores: dict) -> dict:
-        return run_summary(
+    def summary(best_step: int, **scores: dict) -> RunSummary:
+        return RunSummary(
             corpus=corpus_args.corpus,
             licence=corpus["train"].info.license or "licence unknown",
             seed=args.seed,
@@ -329,6 +326,7 @@ def main() -> None:
             settings=hyper_parameters(encoder_args.settings(), args),
             model=model_facts(accelerator.unwrap_model(model).config),
             text_encoder=text_encoder_facts(encoder_args.text_encoder),
+            language=find_language(corpus_args.language, corpus["train"], corpus_args.corpus, corpus_args.options()),
             leakage=leakage,
             start_summary=load_config(encoder_args.model).training_summary if encoder_args.model else None,
         )
@@ -363,11 +361,13 @@ def main() -> None:
     if not accelerator.is_main_process:
         return
     facts = summary(best["step"], validation={name: best[name] for name in test}, test=test)
-    model.config.training_summary = facts
+    model.config.training_summary = facts.to_dict()
     records = {"history": training.progress.history, "training_log": training.progress.training_log}
     with replaced_files(output_dir) as folder:
         model.config.save_pretrained(folder)
-        write_json(folder / "pretrain_results.json", {**facts, "settings": settings, **records})
+        write_json(
+            folder / "pretrain_results.json", {**facts.to_dict(), "settings": without_folders(settings), **records}
+        )
         write_model_card(folder, args.hub_model_id or args.output_dir, "convcom", facts)
     logger.info(f"The best checkpoint is in {output_dir}; fine-tune it with run_finetune.py --model {output_dir}")
     if args.push_to_hub and (address := push_checkpoint(output_dir, args.hub_model_id, args.hub_private_repo)):

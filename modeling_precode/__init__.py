@@ -24,6 +24,9 @@ from .modeling_precode import (
     PreCodePreTrainedModel,
 )
 from .pipeline_precode import TASK, ConversationEmotionPipeline
+from .sharing.model_card import write_model_card
+from .sharing.push import push_checkpoint, push_to_hub
+from .sharing.run_summary import RunSummary
 from .tokenization_precode import PreCodeTokenizer, encode_dialogues
 from .training.class_weights import focused_class_weights
 from .training.negatives import DialoguesWithNegatives
@@ -38,6 +41,8 @@ AutoModelForSequenceClassification.register(PreCodeConfig, PreCodeForUtteranceCl
 PIPELINE_REGISTRY.register_pipeline(
     TASK, pipeline_class=ConversationEmotionPipeline, pt_model=AutoModelForSequenceClassification
 )
+# The modules of the root travel with checkpoints and may import no wing: what writes the card is attached here.
+PreCodePreTrainedModel.push_to_hub = ConversationEmotionPipeline.push_to_hub = push_to_hub
 
 __all__ = [
     "SIZES",
@@ -52,6 +57,7 @@ __all__ = [
     "PreCodeModel",
     "PreCodePreTrainedModel",
     "PreCodeTokenizer",
+    "RunSummary",
     "__version__",
     "calibrate",
     "encode_dialogues",
@@ -60,4 +66,6 @@ __all__ = [
     "focused_class_weights",
     "load_word_vectors",
     "paired_bootstrap",
+    "push_checkpoint",
+    "write_model_card",
 ]

@@ -27,6 +27,7 @@ from ..data_collator import PreCodeDataCollator
 from ..evaluation.metrics import ConvComRecall
 from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
+from ..sharing.run_summary import RunSummary
 from .batches import DialogueLoader, WholeBatches
 from .checkpoints import random_state, remove_old_checkpoints, set_random_state, whole_checkpoint
 from .encoded_dialogues import INPUTS, EncodedDialogues
@@ -173,7 +174,7 @@ class Pretraining:
     dialogue_ids: list[str]
     validation: Evaluation
     total_steps: int
-    summary: Callable[..., dict[str, Any]]
+    summary: Callable[..., RunSummary]
     fingerprint: dict[str, Any]
 
     def __post_init__(self):
