@@ -17,8 +17,9 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 from .configuration_precode import SIZES, PreCodeConfig
 from .data_collator import PreCodeDataCollator
-from .evaluation.calibration import expected_calibration_error, fit_temperature
+from .evaluation.calibration import calibrate, expected_calibration_error, fit_temperature
 from .evaluation.metrics import ConvComRecall, ERCScores
+from .evaluation.significance import paired_bootstrap
 from .modeling_precode import (
     PreCodeForConversationCompletion,
     PreCodeForUtteranceClassification,
@@ -26,6 +27,9 @@ from .modeling_precode import (
     PreCodePreTrainedModel,
 )
 from .pipeline_precode import TASK, ConversationEmotionPipeline
+from .sharing.model_card import write_model_card
+from .sharing.push import push_checkpoint, push_to_hub
+from .sharing.run_summary import RunSummary
 from .tokenization_precode import PreCodeTokenizer, encode_dialogues
 from .training.class_weights import focused_class_weights
 from .training.negatives import DialoguesWithNegatives
@@ -57,6 +61,8 @@ AutoModelForSequenceClassification.register(PreCodeConfig, PreCodeForUtteranceCl
 PIPELINE_REGISTRY.register_pipeline(
     TASK, pipeline_class=ConversationEmotionPipeline, pt_model=AutoModelForSequenceClassification
 )
+# The modules of the root travel with checkpoints and may import no wing: what writes the card is attached here.
+PreCodePreTrainedModel.push_to_hub = ConversationEmotionPipeline.push_to_hub = push_to_hub
 
 __all__ = [
     "SIZES",
@@ -76,11 +82,16 @@ __all__ = [
     "RunOrigin",
     "UtteranceClassificationArguments",
     "UtteranceClassificationTrainer",
+    "RunSummary",
     "__version__",
+    "calibrate",
     "encode_dialogues",
     "expected_calibration_error",
     "fit_temperature",
     "focused_class_weights",
     "label_settings",
     "load_word_vectors",
+    "paired_bootstrap",
+    "push_checkpoint",
+    "write_model_card",
 ]

@@ -46,6 +46,30 @@ def test_over_confidence_shows_in_both_figures_and_the_temperature_takes_it_away
         assert found[split]["after"]["nll"] < found[split]["before"]["nll"] - 0.5
 
 
+def test_a_temperature_that_does_not_help_on_held_out_utterances_is_not_used():
+    """The likelihood of this small split can only win where it was fitted: its labels are drawn from the logits."""
+    used = 0
+    for seed in range(20):
+        logits, labels = calibrated(60, seed=seed)
+        found = calibrate({"validation": (logits, labels), "test": calibrated(2000, seed=100 + seed)})
+        cross_fit = found["cross_fit"]
+        assert found["validation"]["before"] == cross_fit["before"]
+        assert cross_fit["helps"] == all(
+            cross_fit["after"][name] < cross_fit["before"][name] for name in ("ece", "nll")
+        )
+        assert found["temperature"] == (cross_fit["fitted"] if cross_fit["helps"] else 1)
+        assert cross_fit["fitted"] == fit_temperature(logits, labels) != 1
+        if not cross_fit["helps"]:
+            assert found["test"]["after"] == found["test"]["before"]
+        used += cross_fit["helps"]
+    assert used < 8
+
+
+def test_a_single_utterance_says_nothing_about_others():
+    found = calibrate({"validation": ([[2.0, 0.0]], [0])})
+    assert found["temperature"] == 1 and not found["cross_fit"]["helps"]
+
+
 def test_the_figures_are_those_of_their_definitions():
     """Two of three utterances with a confidence of 0.75 are right, and the one with 0.6 is."""
     sure, less = np.log([0.75, 0.25]), np.log([0.6, 0.4])

@@ -1,4 +1,4 @@
-"""The harness of the experiments, run as a person runs it, and its statistics."""
+"""The harness of the experiments, run as a person runs it."""
 
 import json
 import os
@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 import yaml
 from corpus_of_topics import write_corpus
-from sklearn.metrics import f1_score
 
 from benchmarks.evidence.experiments import Experiments
-from benchmarks.evidence.significance import confusions, macro_f1, micro_f1_without, paired_bootstrap, weighted_f1
 from benchmarks.evidence.views import utterances_alone
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,46 +92,6 @@ def test_the_default_of_an_axis_is_the_run_without_it(tmp_path):
     half, whole = (parts.runs["custom", "pre-trained", value] for value in (0.5, 1.0))
     assert whole == plain.runs["custom", "pre-trained", None]
     assert half.settings == {**whole.settings, "train_fraction": 0.5}
-
-
-def predictions(path: Path, gold: np.ndarray, predicted: np.ndarray) -> Path:
-    rows = zip(gold, predicted, strict=True)
-    lines = [
-        {"dialogue_id": f"{i:03}", "labels": g.tolist(), "predictions": p.tolist()} for i, (g, p) in enumerate(rows)
-    ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
-
-
-def test_the_scores_of_the_bootstrap_are_those_of_scikit_learn(tmp_path):
-    generator = np.random.default_rng(3)
-    gold, predicted = generator.choice(["a", "b", "c"], (2, 40, 6))
-    names, counts = confusions(predictions(tmp_path / "one", gold, predicted))
-    confusion = counts.sum(0)
-    flat = gold.ravel(), predicted.ravel()
-    assert macro_f1(confusion) == pytest.approx(f1_score(*flat, average="macro"))
-    assert weighted_f1(confusion) == pytest.approx(f1_score(*flat, average="weighted"))
-    micro = f1_score(*flat, labels=["b", "c"], average="micro")
-    assert micro_f1_without(confusion, names.index("a")) == pytest.approx(micro)
-
-
-def test_the_bootstrap_finds_a_difference_that_is_there_and_none_that_is_not(tmp_path):
-    generator = np.random.default_rng(5)
-    gold = generator.choice(["a", "b", "c"], (80, 8))
-
-    def system(name: str, right: float) -> list[Path]:
-        files = []
-        for seed in range(3):
-            guess = generator.choice(["a", "b", "c"], gold.shape)
-            found = np.where(generator.random(gold.shape) < right, gold, guess)
-            files.append(predictions(tmp_path / f"{name}-{seed}", gold, found))
-        return files
-
-    better, worse, same = system("better", 0.6), system("worse", 0.5), system("same", 0.5)
-    found = paired_bootstrap(better, worse, excluded="a")
-    for score in ("macro_f1", "weighted_f1", "micro_f1_without_a"):
-        assert found[score]["low"] > 0 and found[score]["p"] < 0.01 and 0.03 < found[score]["difference"] < 0.15
-    assert paired_bootstrap(same, worse)["macro_f1"]["p"] > 0.05
 
 
 def test_an_utterance_alone_keeps_the_history_that_is_asked_for():

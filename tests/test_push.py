@@ -5,14 +5,18 @@ The Hub is that of `hub_server`, on loopback; the client is the real `huggingfac
 """
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
+from corpus_of_topics import texts_of
 from huggingface_hub import ModelCard
-from test_scripts import CUSTOM, SMALL, run, write_corpus
+from test_scripts import CUSTOM, ROOT, SMALL, run, write_corpus
+from text_encoders import write_text_encoder
 
-from modeling_precode import PreCodeForUtteranceClassification
-from modeling_precode.sharing.model_card import run_summary, write_model_card
+from modeling_precode import PreCodeForUtteranceClassification, RunSummary, write_model_card
 
 PUSH = """
 import json, sys
@@ -73,14 +77,106 @@ def test_finetuning_pushes_the_checkpoint_and_nothing_else(hub, tmp_path):
 
 
 def test_a_card_on_the_hub_does_not_say_where_the_checkpoint_lay(hub, checkpoint):
-    write_model_card(
-        checkpoint, str(checkpoint), "erc", run_summary(corpus="custom", licence="", selection="", scores={})
-    )
-    assert f'model="{checkpoint}"' in (checkpoint / "README.md").read_text(encoding="utf-8")
+    write_model_card(checkpoint, str(checkpoint), "erc", RunSummary(corpus="custom", command=""))
+    card = (checkpoint / "README.md").read_text(encoding="utf-8")
+    assert card.count('model="my model"') == 2 and "\n# my model\n" in card and str(checkpoint.parent) not in card
     push(hub, checkpoint, ("someone/model", "hf_secret"))
     card = hub.files("someone/model")["README.md"].decode()
     assert card.count('model="someone/model"') == 2 and "\n# model\n" in card
-    assert str(checkpoint.parent) not in card.replace("--basetemp", "")
+    assert str(checkpoint.parent) not in card and "my model" not in card
+
+
+def test_a_push_that_fails_leaves_a_card_that_the_command_for_later_may_upload(hub, checkpoint):
+    """The first versions wrote where the checkpoint lay into its card."""
+    write_model_card(checkpoint, "name", "erc", RunSummary(corpus="custom", command=""))
+    card = checkpoint / "README.md"
+    card.write_text(card.read_text(encoding="utf-8").replace('"name"', f'"{checkpoint}"'), encoding="utf-8")
+    push(hub, checkpoint, ("someone/model", "hf_unknown"))
+    assert card.read_text(encoding="utf-8").count('model="someone/model"') == 2
+    assert str(checkpoint.parent) not in card.read_text(encoding="utf-8")
+
+
+PUSH_FROM_PYTHON = """
+import sys
+from transformers import AutoModel, pipeline
+
+import modeling_precode
+
+emotions = pipeline("conversation-emotion", model=sys.argv[1])
+emotions.push_to_hub("someone/pipeline", token="hf_secret", private=True)
+emotions.model.push_to_hub("someone/model", token="hf_secret", revision="v2", commit_message="Better", tags=["calls"])
+emotions.tokenizer.push_to_hub("someone/model", token="hf_secret")
+AutoModel.from_pretrained(sys.argv[1]).push_to_hub("someone/encoder", token="hf_secret", create_pr=False)
+"""
+
+
+def test_a_pipeline_and_a_model_push_the_card_of_their_run(hub, checkpoint):
+    scores = {"test": {"weighted_f1": 0.625, "per_label": {"joy": {"f1": 0.5, "support": 4}}}}
+    summary = RunSummary(corpus="meld", licence="GPL-3.0", seed=3, selection="best", scores=scores, command="")
+    config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+    config["training_summary"] = {**summary.to_dict(), "start": f"{checkpoint.parent}/start"}
+    (checkpoint / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    run("-c", PUSH_FROM_PYTHON, str(checkpoint), HF_ENDPOINT=hub.address, HF_HUB_OFFLINE="0")
+    pushed = {name: hub.files(f"someone/{name}") for name in ("pipeline", "encoder")}
+    pushed["model"] = hub.files("someone/model", "v2")
+    for name, files in pushed.items():
+        card = ModelCard(files["README.md"].decode())
+        assert f'"someone/{name}"' in card.text and f"\n# {name}\n" in card.text
+        assert "| weighted_f1 | 0.6250 |" in card.text and "* Seed: 3" in card.text and "| joy |" in card.text
+        assert [(r.metric_name, r.metric_value) for r in card.data.eval_results] == [("Weighted F1", 0.625)]
+        assert {"config.json", "model.safetensors", "modeling_precode.py"} <= set(files)
+        assert not any(str(checkpoint.parent).encode() in data for data in files.values())
+    assert ModelCard(pushed["pipeline"]["README.md"].decode()).data.pipeline_tag == "text-classification"
+    assert ModelCard(pushed["encoder"]["README.md"].decode()).data.pipeline_tag == "feature-extraction"
+    assert "calls" in ModelCard(pushed["model"]["README.md"].decode()).data.tags
+    assert "tokenizer.json" in pushed["pipeline"] and "tokenizer.json" in hub.files("someone/model")
+    assert hub.repositories["model", "someone/pipeline"].is_private
+
+
+def test_a_model_without_a_record_of_its_run_pushes_a_card_all_the_same_but_keeps_one_that_is_there(hub, checkpoint):
+    write_model_card(checkpoint, "someone/there", "erc", RunSummary(corpus="calls"))
+    hub.add("someone/there", checkpoint)
+    (checkpoint / "README.md").unlink()
+    script = PUSH_FROM_PYTHON.partition("emotions.push")[0] + "".join(
+        f'emotions.push_to_hub("someone/{name}", token="hf_secret")\n' for name in ("new", "there")
+    )
+    run("-c", script, str(checkpoint), HF_ENDPOINT=hub.address, HF_HUB_OFFLINE="0")
+    new = hub.files("someone/new")["README.md"].decode()
+    assert 'model="someone/new"' in new and "The checkpoint has no record of its training." in new
+    assert b"**calls**" in hub.files("someone/there")["README.md"]
+
+
+MARK = "marked-folder"
+
+
+def test_nothing_that_is_uploaded_names_a_folder_of_the_machine(hub, tmp_path):
+    """Everything is in a marked folder: the corpus and the text encoder, named by relative paths, and the results."""
+    corpus = write_corpus(tmp_path / MARK / "corpus", sizes=(("train", 30), ("validation", 12), ("test", 12)))
+    write_text_encoder(tmp_path / MARK / "encoder", texts_of(corpus), "bert")
+    start, folder = (tmp_path / MARK / name for name in ("start", "finetuned"))
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"}
+    settings |= {"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0", "HF_TOKEN": "hf_secret"}
+    common = ("--corpus", "custom", "--data_dir", f"{MARK}/corpus", "--push_to_hub", "--hub_model_id")
+    for command in (
+        ("run_pretrain.py", *common, "someone/start", "--text_encoder", f"{MARK}/encoder", "--hidden_size", "8")
+        + ("--max_steps", "1", "--batch_size", "12", "--output_dir", str(start), "--check_overlap", f"custom={corpus}"),
+        ("run_finetune.py", *common, "someone/model", "--model", str(start), "--num_train_epochs", "1")
+        + ("--output_dir", f"{MARK}/finetuned"),
+        ("-c", PUSH_FROM_PYTHON, str(folder)),
+    ):
+        script = [str(ROOT / command[0])] if command[0].endswith(".py") else [command[0]]
+        command = [sys.executable, *script, *command[1:]]
+        result = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=300)
+        assert result.returncode == 0 and "failed" not in result.stderr, result.stdout + result.stderr
+    pushed = {name: hub.files(f"someone/{name}") for name in ("start", "model", "pipeline", "encoder")}
+    assert {"finetune_results.json", "results.json"} <= set(pushed["model"])
+    assert "pretrain_results.json" in pushed["start"]
+    for name, files in pushed.items():
+        assert {"config.json", "README.md"} <= set(files)
+        for path, data in files.items():
+            assert MARK.encode() not in data and str(tmp_path).encode() not in data, f"{name}/{path}"
+    assert b"--data_dir corpus" in pushed["model"]["README.md"]
+    assert json.loads(pushed["model"]["config.json"])["training_summary"]["start"] == "start"
 
 
 def test_a_push_that_fails_says_what_to_do_and_leaves_the_checkpoint_and_the_command_for_later(hub, checkpoint):

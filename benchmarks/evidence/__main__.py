@@ -11,13 +11,13 @@ from pathlib import Path
 
 from modeling_precode import PreCodeTokenizer
 from modeling_precode.cli.console import start_output
+from modeling_precode.evaluation.significance import paired_bootstrap
 
 from .baselines import add_baselines, completion_baseline
 from .experiments import Experiments, Study, comparison_key
 from .report import write_report
 from .results import Results
 from .runner import Runner
-from .significance import paired_bootstrap
 
 HERE = Path(__file__).resolve().parent
 
@@ -38,7 +38,7 @@ def add_comparisons(studies: list[Study], runner: Runner) -> None:
                 ]
                 if runner.results.get(key) or not all(path.is_file() for paths in files for path in paths):
                     continue
-                scores = paired_bootstrap(*files, excluded=run.settings.get("excluded_label"))
+                scores = paired_bootstrap(*files, excluded_label=run.settings.get("excluded_label"))
                 line = {"key": key, "seed": None, "comparison": [run.key, other.key], "seeds": list(run.seeds)}
                 runner.results.add({**line, "scores": scores})
 

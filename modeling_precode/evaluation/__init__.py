@@ -1,1 +1,1 @@
-"""How good a model is: metrics and calibration."""
+"""How good a model is: metrics, calibration and significance."""

@@ -1,7 +1,7 @@
-"""Probabilities that mean what they say: one temperature for all logits, and how far confidence is from accuracy.
+"""Calibration: the temperature of the probabilities, and how far confidence is from accuracy.
 
 After Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017. Logits (N, C) and labels
-(N,) are NumPy arrays or tensors on the CPU, of labelled utterances only.
+(N,) are NumPy arrays or tensors on the CPU, of labeled utterances only.
 """
 
 from typing import Any
@@ -9,16 +9,26 @@ from typing import Any
 import numpy as np
 
 BINS = 15
-# Where every label is right, the likelihood has no end: the colder the better.
+# Of the validation split, in the cross-fit.
+PARTS = 5
+# Bounds of the temperature. Where every label is right, the likelihood rises without end as the temperature falls.
 COLDEST, HOTTEST = 1 / 20, 20.0
 
 
 def fit_temperature(logits: Any, labels: Any) -> float:
-    """The temperature, from 0.05 to 20, by which logits are to be divided for the least negative log-likelihood of the
-    labels. It changes no label.
+    """Fit the temperature that gives the least negative log-likelihood of the labels when it divides the logits.
+
+    Dividing by it changes no predicted label. [`calibrate`] says whether it helps on other utterances too.
+
+    Args:
+        logits: (utterances, classes).
+        labels: (utterances,) class ids.
+
+    Returns:
+        The temperature, from 0.05 to 20.
 
     Raises:
-        ValueError: there is no label, or the shapes do not go together.
+        ValueError: There is no label, the shapes do not go together, or a label is not a class id.
     """
     logits, labels = _checked(logits, labels)
     of_labels = logits[np.arange(len(labels)), labels]
@@ -35,14 +45,24 @@ def fit_temperature(logits: Any, labels: Any) -> float:
 
 
 def negative_log_likelihood(logits: Any, labels: Any, temperature: float = 1.0) -> float:
-    """The mean over the utterances, in nats, all classes weighing the same."""
+    """The mean negative log-likelihood of the labels (utterances,) in nats, not weighted by class.
+
+    Raises:
+        ValueError: As [`fit_temperature`].
+    """
     logits, labels = _checked(logits, labels)
     return float(-_log_probabilities(logits / temperature)[np.arange(len(labels)), labels].mean())
 
 
 def expected_calibration_error(logits: Any, labels: Any, temperature: float = 1.0) -> float:
-    """How far the probability of the predicted label is from the share of right ones, in 15 bins of equal width: the
-    mean over the bins, each weighing as many utterances as it has."""
+    """How far confidence (the probability of the predicted label) is from accuracy, from 0 to 1.
+
+    Utterances go into 15 bins of equal width by their confidence. The error is the mean over the bins of the distance
+    between mean confidence and accuracy, weighted by the utterances in a bin.
+
+    Raises:
+        ValueError: As [`fit_temperature`].
+    """
     logits, labels = _checked(logits, labels)
     probabilities = np.exp(_log_probabilities(logits / temperature))
     confidence, is_right = probabilities.max(1), logits.argmax(1) == labels
@@ -51,25 +71,57 @@ def expected_calibration_error(logits: Any, labels: Any, temperature: float = 1.
 
 
 def calibrate(splits: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
-    """Fit the temperature on the split `validation`, and say what it does to all of them.
+    """Choose the temperature on the split `validation`, and report calibration on all splits without and with it.
+
+    A temperature is used only where it helps on utterances that it was not fitted on: in a cross-fit over
+    `validation`, it must lower both the negative log-likelihood and the expected calibration error. Otherwise the
+    temperature stays 1.
 
     Args:
-        splits: logits and labels by the name of the split.
+        splits: Logits (N, C) and labels (N,) by the name of the split, dialogue after dialogue. `validation` is
+            required.
 
     Returns:
-        `temperature`, and for every split `before` and `after`, each with `ece` and `nll`.
+        `temperature`; `cross_fit`, with the `fitted` temperature, whether it `helps`, and `before` and `after`, each
+        with `ece` and `nll`, on the held-out parts of `validation`; and for every split `before` and `after` in the
+        same form.
+
+    Raises:
+        ValueError: A split has no label, or its shapes do not go together.
     """
-    temperature = fit_temperature(*splits["validation"])
-
-    def figures(split: str, temperature: float) -> dict[str, float]:
-        return {
-            "ece": expected_calibration_error(*splits[split], temperature),
-            "nll": negative_log_likelihood(*splits[split], temperature),
-        }
-
+    logits, labels = _checked(*splits["validation"])
+    fitted = fit_temperature(logits, labels)
+    before, after = _figures(logits, labels), _figures(_cross_fitted(logits, labels), labels)
+    helps = all(after[figure] < before[figure] for figure in before)
+    temperature = fitted if helps else 1.0
     return {
         "temperature": temperature,
-        **{split: {"before": figures(split, 1.0), "after": figures(split, temperature)} for split in splits},
+        "cross_fit": {"fitted": fitted, "helps": helps, "before": before, "after": after},
+        **{
+            split: {"before": _figures(*split_data), "after": _figures(*split_data, temperature)}
+            for split, split_data in splits.items()
+        },
+    }
+
+
+def _cross_fitted(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Every utterance's logits, divided by the temperature of the parts that it is not in.
+
+    Parts are contiguous, so that at most two of them share a dialogue. A single utterance keeps its logits.
+    """
+    if len(labels) == 1:
+        return logits
+    scaled = logits.copy()
+    for part in np.array_split(np.arange(len(labels)), min(PARTS, len(labels))):
+        others = np.delete(np.arange(len(labels)), part)
+        scaled[part] /= fit_temperature(logits[others], labels[others])
+    return scaled
+
+
+def _figures(logits: Any, labels: Any, temperature: float = 1.0) -> dict[str, float]:
+    return {
+        "ece": expected_calibration_error(logits, labels, temperature),
+        "nll": negative_log_likelihood(logits, labels, temperature),
     }
 
 

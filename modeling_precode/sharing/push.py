@@ -1,17 +1,26 @@
-"""The push of a checkpoint, with its card, to the Hub."""
+"""The push of a checkpoint, with its card, to the Hub: from a folder, from a model and from a pipeline."""
 
 import re
 import shlex
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from huggingface_hub import HfApi
+from transformers import Pipeline, PreTrainedModel
 
 from data_scripts.tools.hub import push_folder
+from data_scripts.tools.whole_files import read_json, whole_file, write_json
+
+from ..modeling_precode import PreCodeForUtteranceClassification
+from .model_card import model_card
+from .run_summary import RunSummary
 
 # Sub-folders; predictions, which hold a corpus's text; and what training keeps to resume, which holds pickles.
 NOT_PUSHED = ["*/*", "*.jsonl", "*.bin", "*.pt", "*.pth", "*.pkl"]
 
 
 def name_card(path: Path, name: str) -> None:
-    """Have a card load its checkpoint by its name on the Hub, and not by the path that it has here."""
+    """Make the card at `path` load its checkpoint by its name on the Hub."""
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     if loaded := re.search(r'(?:model=|from_pretrained\()"([^"]+)"', text):
         title, new_title = (Path(one).name for one in (loaded[1], name))
@@ -21,21 +30,30 @@ def name_card(path: Path, name: str) -> None:
             f"\n- name: {title}\n": f"\n- name: {new_title}\n",
         }.items():
             text = text.replace(old, new)
-        path.write_text(text, encoding="utf-8")
+        with whole_file(path) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
 def push_checkpoint(
     folder: str | Path, name: str | None, private: bool = False, token: str | None = None
 ) -> str | None:
-    """Upload a checkpoint to the Hub, without sub-folders and without predictions, which hold a corpus's text.
+    """Upload a checkpoint's folder to the Hub, without sub-folders and without predictions, which hold a corpus's text.
 
-    Never costs the run: when the Hub cannot be reached or refuses, the folder stays, and the message says how to
-    push it later.
+    A failure never costs the run: when the Hub cannot be reached or refuses, the folder stays, and a message on
+    standard error says how to push it later.
+
+    Args:
+        folder: The checkpoint's folder.
+        name: The repository, `user/name` or `name`; the folder's name by default.
+        private: Push to a private repository; one that exists and is public is refused.
+        token: A token of the Hub; that of `hf auth login` by default.
 
     Returns:
-        the address of the commit, or `None` when the push failed.
+        The address of the commit, or `None` when the push failed.
     """
-    name = name or Path(folder).resolve().name
+    name, card = name or Path(folder).resolve().name, Path(folder, "README.md")
+    # Before the push: when it fails, the command for later uploads the card as it is.
+    name_card(card, name)
     excluded = [word for pattern in NOT_PUSHED for word in ("--exclude", pattern)]
     command = ["hf", "upload", name, str(folder), *excluded, *["--private"] * private]
     return push_folder(
@@ -45,6 +63,71 @@ def push_checkpoint(
         later=shlex.join(command),
         private=private,
         token=token,
-        prepare=lambda repository: name_card(Path(folder, "README.md"), repository),
+        prepare=lambda repository: name_card(card, repository),
         ignore_patterns=NOT_PUSHED,
     )
+
+
+def push_to_hub(
+    self: PreTrainedModel | Pipeline,
+    repo_id: str,
+    *,
+    commit_message: str | None = None,
+    commit_description: str | None = None,
+    private: bool | None = None,
+    token: bool | str | None = None,
+    revision: str | None = None,
+    create_pr: bool = False,
+    max_shard_size: int | str = "50GB",
+    tags: list[str] | None = None,
+) -> str:
+    """Upload the checkpoint to the Hub, with the card of its run.
+
+    The card is written from `config.training_summary`. It replaces the card that the repository has, which stays in the
+    repository's history. Without a summary, a card that the repository has is kept.
+
+    Args:
+        repo_id: The repository, `user/name` or `name`. It is created where there is none.
+        commit_message: Title of the commit; "Upload model" or "Upload pipeline" by default.
+        commit_description: Description of the commit.
+        private: Whether a repository that is created is private; as the user's or organization's default by default.
+        token: A token of the Hub; that of `hf auth login` by default.
+        revision: The branch to push to; it is created where there is none. The main branch by default.
+        create_pr: Open a pull request with the files, rather than commit them.
+        max_shard_size: The size of a file of weights at most.
+        tags: Tags that the card gets besides its own.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        HfHubHTTPError: The Hub refuses, with the reason.
+    """
+    api = HfApi(token=token)
+    repository = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+    if revision is not None and not revision.startswith("refs/pr"):
+        api.create_branch(repository, branch=revision, exist_ok=True)
+    model = self.model if isinstance(self, Pipeline) else self
+    saved = model.config.training_summary
+    summary = RunSummary.from_dict(saved)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        self.save_pretrained(folder, max_shard_size=max_shard_size)
+        if saved or not api.file_exists(repository, "README.md", revision=revision):
+            task = "erc" if isinstance(model, PreCodeForUtteranceClassification) else "convcom"
+            card = model_card(repository, task, summary)
+            card.data.tags = list(dict.fromkeys([*card.data.tags, *(model.model_tags or []), *(tags or [])]))
+            card.save(folder / "README.md")
+        if saved:
+            # The summary of an earlier version may have local paths.
+            config = read_json(folder / "config.json")
+            write_json(folder / "config.json", {**config, "training_summary": {**saved, **summary.to_dict()}})
+        commit = api.upload_folder(
+            folder_path=folder,
+            repo_id=repository,
+            commit_message=commit_message or f"Upload {'pipeline' if isinstance(self, Pipeline) else 'model'}",
+            commit_description=commit_description,
+            revision=revision,
+            create_pr=create_pr,
+        )
+    return str(commit)

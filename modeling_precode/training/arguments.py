@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from data_scripts.building.options import parse_options
 
 from ..configuration_precode import GRU_UTTERANCE_ENCODERS, SIZES, TEXT_POOLINGS
+from ..sharing.language import check_language
 from ..tokenization_precode import MAX_UTTERANCE_TOKENS, TEXT_MODES
 from .fingerprint import FINGERPRINT, start_digest
 from .optimization import TEXT_ENCODER_LEARNING_RATE
@@ -33,12 +34,18 @@ class CorpusArguments:
     corpus: str = argument("A corpus's name, the folder of a dataset, or a dataset's name on the Hub.", "sample")
     data_dir: str | None = argument("Where the corpus's published files are: a folder, or for some corpora a file.")
     corpus_options: list[str] = argument("Options of the corpus, as name=value.", [])
+    language: str | None = argument(
+        "Language of the corpus for the model card, an ISO 639 code such as de (default: that of a published corpus, "
+        "or a guess from the text)."
+    )
     num_proc: int | None = argument("Processes that build the corpus.")
     train_fraction: float = argument("Train on this part of the training dialogues, drawn by a fixed seed.", 1.0)
 
     def __post_init__(self):
         if not 0 < self.train_fraction <= 1:
             raise ValueError(f"--train_fraction must be more than 0 and at most 1; got {self.train_fraction}")
+        if self.language is not None:
+            check_language(self.language)
 
     def options(self) -> dict[str, Any]:
         return parse_options(self.corpus_options, "--corpus_options")

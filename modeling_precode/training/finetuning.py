@@ -38,6 +38,7 @@ from ..evaluation.metrics import ERCScores
 from ..modeling_precode import PreCodeForUtteranceClassification
 from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
+from ..sharing.run_summary import RunSummary
 from ..tokenization_precode import encode_dialogues
 from .batches import DialogueBatches, DialogueLoader, WholeBatches
 from .checkpoints import MANIFEST, begin_run, clear_write_errors, find_checkpoint
@@ -388,7 +389,7 @@ class UtteranceClassificationTrainer(Trainer):
             **{f"the {split} split's digest": dataset_digest(rows) for split, rows in self.corpus.items()},
         }
 
-    def summary(self, scores: dict[str, Any]) -> dict[str, Any]:
+    def summary(self, scores: dict[str, Any]) -> RunSummary:
         """The summary of the run that the checkpoint keeps."""
         tested = "test scored once" if "test" in scores else "test not scored"
         return self.origin.summary(
@@ -416,7 +417,7 @@ class UtteranceClassificationTrainer(Trainer):
             return None
         folder, model = Path(output_dir or self.args.output_dir), self.accelerator.unwrap_model(self.model)
         summary = self.summary(self.scores if scores is None else scores)
-        model.config.training_summary = summary
+        model.config.training_summary = summary.to_dict()
         folder.mkdir(parents=True, exist_ok=True)
         with replaced_files(folder) as files:
             model.save_pretrained(files)

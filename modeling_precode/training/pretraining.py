@@ -18,8 +18,10 @@ from data_scripts.tools.whole_files import replaced_files, write_json
 
 from ..data_collator import PreCodeDataCollator
 from ..modeling_precode import PreCodeForConversationCompletion
+from ..sharing.local_names import without_folders
 from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
+from ..sharing.run_summary import RunSummary
 from .arguments import check_tracker
 from .checkpoints import begin_run, find_checkpoint
 from .completion_dialogues import encode_split, training_loader
@@ -161,7 +163,7 @@ class ConversationCompletionTrainer:
             },
         }
 
-    def summary(self, best_step: int, **scores: dict[str, float]) -> dict[str, Any]:
+    def summary(self, best_step: int, **scores: dict[str, float]) -> RunSummary:
         """The summary of the run that the checkpoint keeps."""
         selection = f"best {SELECTION_METRIC} on the validation split, at step {best_step}; test scored once"
         config = self.model.config
@@ -265,14 +267,14 @@ class ConversationCompletionTrainer:
             return
         folder, progress, model = Path(output_dir or self.output_dir), self.loop.progress, self.loop.unwrapped
         summary = self.summary(progress.best.get("step", 0), **self.scores)
-        model.config.training_summary = summary
-        settings = {**self.origin.corpus_settings, **self.origin.settings, **vars(self.args)}
+        model.config.training_summary = summary.to_dict()
+        settings = without_folders({**self.origin.corpus_settings, **self.origin.settings, **vars(self.args)})
         records = {"settings": settings, "history": progress.history, "training_log": progress.training_log}
         folder.mkdir(parents=True, exist_ok=True)
         with replaced_files(folder) as files:
             model.save_pretrained(files)
             self.processing_class.save_pretrained(files)
-            write_json(files / RESULTS, {**summary, **records})
+            write_json(files / RESULTS, {**summary.to_dict(), **records})
             write_model_card(files, self.args.hub_model_id or str(folder), "convcom", summary)
 
     def push_to_hub(self) -> str | None:

@@ -21,6 +21,7 @@ from data_scripts.tools.whole_files import link_or_copy, replaced_files
 
 from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
+from ..sharing.run_summary import RunSummary
 from .batches import DialogueLoader
 from .checkpoints import random_state, remove_old_checkpoints, set_random_state, whole_checkpoint
 from .fingerprint import write_fingerprint
@@ -70,7 +71,7 @@ class PretrainingLoop:
     dialogue_ids: list[str]
     validation: RecallEvaluation
     total_steps: int
-    summary: Callable[..., dict[str, Any]]
+    summary: Callable[..., RunSummary]
     fingerprint: dict[str, Any]
     callbacks: list[TrainerCallback] = field(default_factory=list)
 

@@ -5,10 +5,12 @@ from typing import Any
 
 from datasets import DatasetDict
 
+from data_scripts.building.options import parse_options
 from data_scripts.sharing.dataset_card import corpus_facts
 
 from ..configuration_precode import PreCodeConfig
-from ..sharing.model_card import hyper_parameters, model_facts, run_summary, text_encoder_facts
+from ..sharing.language import find_language
+from ..sharing.run_summary import FROM_SCRATCH, RunSummary, hyper_parameters, model_facts, text_encoder_facts
 from .arguments import CorpusArguments, EncoderArguments
 from .starting import load_config
 
@@ -58,7 +60,7 @@ class RunOrigin:
         selection: str,
         scores: dict[str, Any],
         calibration: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
+    ) -> RunSummary:
         """The summary that a checkpoint keeps of its run, and from which its card is written.
 
         Args:
@@ -70,19 +72,20 @@ class RunOrigin:
             scores: name of a split -> name of a metric -> number.
             calibration: from `calibrate`, where a temperature was fitted.
         """
-        facts = {
-            "corpus": self.corpus,
-            "licence": splits["train"].info.license or "licence unknown",
-            "start": self.start or "from scratch",
-            "seed": seed,
-            "selection": selection,
-            "scores": scores,
-            "calibration": calibration,
-            "facts": corpus_facts(splits, self.corpus),
-            "settings": hyper_parameters({**self.settings, **args.text_encoder_settings()}, args),
-            "model": model_facts(config),
-            "text_encoder": text_encoder_facts(self.text_encoder),
-            "leakage": self.leakage,
-            "start_summary": load_config(self.start).training_summary if self.start else None,
-        }
-        return run_summary(**facts)
+        options = parse_options(self.corpus_settings.get("corpus_options", ()), "--corpus_options")
+        return RunSummary(
+            corpus=self.corpus,
+            licence=splits["train"].info.license or "licence unknown",
+            start=self.start or FROM_SCRATCH,
+            seed=seed,
+            selection=selection,
+            scores=scores,
+            calibration=calibration,
+            facts=corpus_facts(splits, self.corpus),
+            settings=hyper_parameters({**self.settings, **args.text_encoder_settings()}, args),
+            model=model_facts(config),
+            text_encoder=text_encoder_facts(self.text_encoder),
+            language=find_language(self.corpus_settings.get("language"), splits["train"], self.corpus, options),
+            leakage=self.leakage,
+            start_summary=load_config(self.start).training_summary if self.start else None,
+        )

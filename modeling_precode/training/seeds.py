@@ -9,7 +9,9 @@ from typing import Any
 
 from data_scripts.tools.whole_files import read_json, replaced_files, write_json
 
+from ..sharing.local_names import without_folders
 from ..sharing.model_card import write_model_card
+from ..sharing.run_summary import RunSummary
 from .checkpoints import remove_checkpoints
 from .finetuning import UtteranceClassificationTrainer, score_values
 from .finetuning_arguments import UtteranceClassificationArguments
@@ -58,7 +60,11 @@ def train_seed(
     if args.calibrate:
         found = trainer.calibrate()
         before, after = (found[splits[-1]][when]["ece"] for when in ("before", "after"))
-        logger.info(f"  temperature {found['temperature']:.4f}  {splits[-1]} ECE {after:.4f} (without {before:.4f})")
+        cross_fit = found["cross_fit"]
+        why = "" if cross_fit["helps"] else f"  ({cross_fit['fitted']:.4f} does not help in a cross-fit on validation)"
+        logger.info(
+            f"  temperature {found['temperature']:.4f}  {splits[-1]} ECE {after:.4f} (without {before:.4f}){why}"
+        )
     trainer.save_model()
     if "test" in splits:
         logits = trainer.predictions["test"].predictions
@@ -91,10 +97,16 @@ def save_seeds(runs: list[dict[str, Any]], args: UtteranceClassificationArgument
     scores = [score_values(run["scores"][scored]) for run in runs]
     mean = {name: statistics.mean(one[name] for one in scores) for name in scores[0]}
     deviation = {name: statistics.stdev(one[name] for one in scores) if len(scores) > 1 else 0.0 for name in mean}
-    results = {f"{scored}_mean": mean, f"{scored}_standard_deviation": deviation, "runs": runs, "settings": settings}
+    results = {
+        f"{scored}_mean": mean,
+        f"{scored}_standard_deviation": deviation,
+        "runs": runs,
+        "settings": without_folders(settings),
+    }
     write_json(output_dir / "finetune_results.json", results)
     seeds = {"split": scored, "runs": args.seeds, "mean": mean, "deviation": deviation}
-    write_model_card(output_dir, args.hub_model_id or str(output_dir), "erc", {**best, "seeds": seeds})
+    summary = RunSummary.from_dict({**best, "seeds": seeds})
+    write_model_card(output_dir, args.hub_model_id or str(output_dir), "erc", summary)
     over_seeds = "  ".join(f"{name} {value:.4f} ± {deviation[name]:.4f}" for name, value in mean.items())
     return (
         f"{scored} over {len(runs)} seed(s): {over_seeds}\n"

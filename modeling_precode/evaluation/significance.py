@@ -1,0 +1,198 @@
+"""Whether two systems differ: the paired bootstrap over dialogues, for systems with one or several seeds."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REPLICATES = 10_000
+# A file of predictions, or its lines: a dialogue each, with `dialogue_id`, `labels` and `predictions`.
+Predictions = str | Path | Iterable[Mapping[str, Any]]
+
+
+def paired_bootstrap(
+    ours: Sequence[Predictions],
+    theirs: Sequence[Predictions],
+    excluded_label: str | None = None,
+    *,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Compare two systems' mean scores over their seeds, on the same dialogues.
+
+    Dialogues are drawn with replacement, and every seed of both systems is scored on each draw. The p-value is twice
+    the share of draws in which the difference has the other sign or is 0. It is at least 2 / `replicates` and at most
+    1.
+
+    ```python
+    found = paired_bootstrap(
+        [f"runs/ours/seed_{seed}/test_predictions.jsonl" for seed in (1, 2, 3)],
+        [f"runs/theirs/seed_{seed}/test_predictions.jsonl" for seed in (1, 2, 3)],
+    )
+    found["weighted_f1"]  # {"difference": 0.012, "low": 0.004, "high": 0.021, "p": 0.003}
+    ```
+
+    Args:
+        ours: The test predictions of every seed of the first system: files `test_predictions.jsonl` that
+            `run_finetune.py` writes, or lists of their lines. A line has `dialogue_id`, `labels` and `predictions`:
+            names of labels, one for each utterance. An utterance whose label is None is not scored.
+        theirs: The same for the second system. The number of seeds may differ.
+        excluded_label: Also compare the micro F1 without this label, such as the neutral label of DailyDialog.
+        replicates: The number of draws.
+        seed: Seed of the draws.
+
+    Returns:
+        By the name of a score (`macro_f1`, `weighted_f1` and, with `excluded_label`, `micro_f1_without_<label>`, as
+        fractions): `difference` (ours minus theirs), `low` and `high` (the middle 95% of the draws) and `p`.
+
+    Raises:
+        ValueError: A system has no predictions, the systems were not scored on the same dialogues and labels, a line is
+            not a dialogue with predictions, or `excluded_label` does not occur.
+        OSError: A file cannot be read.
+    """
+    for argument, files in (("ours", ours), ("theirs", theirs)):
+        if isinstance(files, str | Path) or not len(files):
+            raise ValueError(f"{argument} is {files!r}; give a list with the predictions of every seed")
+    systems = [[_read(predictions) for predictions in system] for system in (ours, theirs)]
+    _check_same_dialogues([seed for system in systems for seed in system])
+    names = sorted({name for system in systems for found in system for name in found.names})
+    scores = {"macro_f1": macro_f1, "weighted_f1": weighted_f1}
+    if excluded_label is not None:
+        if excluded_label not in names:
+            raise ValueError(f"excluded_label is {excluded_label!r}; the labels are {', '.join(names)}")
+        excluded = names.index(excluded_label)
+        scores[f"micro_f1_without_{excluded_label}"] = lambda confusion: micro_f1_without(confusion, excluded)
+    size = len(systems[0][0].ids)
+    draws = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), replicates).astype(np.float64)
+    draws = np.concatenate([np.ones((1, size)), draws])  # the first is the test split itself
+    first, second = (_mean_scores(system, names, scores, draws) for system in systems)
+    return {name: _compare(first[name] - second[name]) for name in scores}
+
+
+def macro_f1(confusion: np.ndarray) -> np.ndarray:
+    """Confusion matrices (..., classes, classes) -> (...): the mean F1 of all classes; 0 for one that never occurs."""
+    return _f1(confusion).mean(-1)
+
+
+def weighted_f1(confusion: np.ndarray) -> np.ndarray:
+    """Confusion matrices (..., classes, classes) -> (...): the mean F1, classes weighted by their gold utterances."""
+    support = confusion.sum(-1)
+    return (_f1(confusion) * support).sum(-1) / support.sum(-1)
+
+
+def micro_f1_without(confusion: np.ndarray, excluded: int) -> np.ndarray:
+    """Confusion matrices (..., classes, classes) -> (...): F1 of the decisions on all classes but `excluded`."""
+    others = np.delete(np.arange(confusion.shape[-1]), excluded)
+    correct = confusion[..., others, others].sum(-1)
+    decisions = confusion[..., others, :].sum((-2, -1)) + confusion[..., :, others].sum((-2, -1))
+    return 2 * correct / np.maximum(decisions, 1)
+
+
+def confusions(predictions: Predictions) -> tuple[list[str], np.ndarray]:
+    """The labels that occur, and a confusion matrix for each dialogue.
+
+    Args:
+        predictions: A file that `run_finetune.py` writes, or its lines.
+
+    Returns:
+        The names of the labels, sorted, and counts of utterances (dialogues, classes, classes): a row for each gold
+        label and a column for each predicted one. Dialogues are in the order of their ids.
+
+    Raises:
+        ValueError: A line is not a dialogue with predictions, or no utterance has a label.
+    """
+    found = _read(predictions)
+    return found.names, found.counts
+
+
+class _Seed:
+    """Predictions of one seed: the dialogues' `ids`, the labels' `names`, `counts` (dialogues, classes, classes)."""
+
+    def __init__(self, source: str, pairs: dict[str, list[tuple[str, str]]]):
+        self.source, self.ids = source, sorted(pairs)
+        self.names = sorted({label for found in pairs.values() for pair in found for label in pair})
+        if not self.names:
+            raise ValueError(f"{source}: no utterance has a label")
+        self.counts = np.zeros((len(pairs), len(self.names), len(self.names)))
+        for row, dialogue in zip(self.counts, self.ids, strict=True):
+            for gold, predicted in pairs[dialogue]:
+                row[self.names.index(gold), self.names.index(predicted)] += 1
+
+    def gold(self) -> dict[str, list[float]]:
+        """By the name of a gold label that occurs: its utterances in each dialogue."""
+        return {
+            name: column.tolist()
+            for name, column in zip(self.names, self.counts.sum(-1).T, strict=True)
+            if column.any()
+        }
+
+    def counts_of(self, names: list[str]) -> np.ndarray:
+        """`counts` with rows and columns for all of `names`."""
+        counts = np.zeros((len(self.counts), len(names), len(names)))
+        places = [names.index(name) for name in self.names]
+        counts[np.ix_(range(len(counts)), places, places)] = self.counts
+        return counts
+
+
+def _read(predictions: Predictions) -> _Seed:
+    if isinstance(predictions, str | Path):
+        source = str(predictions)
+        # Not `splitlines`: an utterance may hold other line separators than "\n".
+        lines: Iterable[Any] = Path(predictions).read_text(encoding="utf-8").rstrip("\n").split("\n")
+    else:
+        source, lines = "predictions", predictions
+    pairs: dict[str, list[tuple[str, str]]] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line) if isinstance(line, str) else line
+            found = list(zip(row["labels"], row["predictions"], strict=True))
+            # In a view without context an utterance is a dialogue, `id#number`: it is drawn with the rest of its own.
+            dialogue = row["dialogue_id"].partition("#")[0]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{source}, line {number}: not a dialogue with `dialogue_id`, `labels` and as many `predictions` "
+                f"({type(error).__name__}: {error}); give a test_predictions.jsonl that run_finetune.py wrote"
+            ) from error
+        pairs.setdefault(dialogue, []).extend(pair for pair in found if pair[0] is not None)
+    return _Seed(source, pairs)
+
+
+def _check_same_dialogues(seeds: list[_Seed]) -> None:
+    first = seeds[0]
+    for other in seeds[1:]:
+        if missing := sorted(set(first.ids) ^ set(other.ids)):
+            raise ValueError(
+                f"{first.source} and {other.source} are not of the same dialogues: {missing[0]!r} is in one only"
+            )
+        if first.gold() != other.gold():
+            raise ValueError(f"{first.source} and {other.source} have different gold labels for the same dialogues")
+
+
+def _mean_scores(system: list[_Seed], names: list[str], scores: dict[str, Any], draws: np.ndarray) -> dict:
+    """The name of a score -> (draws,): its mean over the seeds."""
+    sums: dict[str, Any] = dict.fromkeys(scores, 0.0)
+    for seed in system:
+        counts = seed.counts_of(names)
+        drawn = (draws @ counts.reshape(len(counts), -1)).reshape(-1, len(names), len(names))
+        for name, score in scores.items():
+            sums[name] = sums[name] + score(drawn) / len(system)
+    return sums
+
+
+def _compare(difference: np.ndarray) -> dict[str, float]:
+    """The difference on the test split, then on every draw -> its interval and p-value."""
+    low, high = np.quantile(difference[1:], [0.025, 0.975])
+    other_sign = (np.sign(difference[1:]) != np.sign(difference[0])).mean()
+    return {
+        "difference": float(difference[0]),
+        "low": float(low),
+        "high": float(high),
+        "p": float(min(2 * max(other_sign, 1 / (len(difference) - 1)), 1)),
+    }
+
+
+def _f1(confusion: np.ndarray) -> np.ndarray:
+    correct = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return 2 * correct / np.maximum(confusion.sum(-1) + confusion.sum(-2), 1)

@@ -1,0 +1,64 @@
+"""The language of a corpus: as its user says, as its publication says, or as a guess from its text."""
+
+import re
+from importlib.util import find_spec
+from typing import Any
+
+from datasets import Dataset
+
+from data_scripts import CORPORA
+from data_scripts.sharing.dataset_card import built_with, language_of
+
+# What a guess is made from, at most.
+DIALOGUES, CHARACTERS = 500, 100_000
+
+
+def find_language(
+    language: str | None, rows: Dataset, corpus: str, options: dict[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """The field `language` of a [`RunSummary`].
+
+    Args:
+        language: What the user says: an ISO 639 code, or None.
+        rows: The training dialogues, with the column `utterances`, for a guess by `py3langid` where that package is
+            installed.
+        corpus: The name of the corpus. The language of a published corpus is known.
+        options: Those that the corpus was built with.
+
+    Returns:
+        `code`, an ISO 639 code, and `is_guess`; or None where the language is not known and cannot be guessed.
+
+    Raises:
+        ValueError: `language` is not an ISO 639 code.
+    """
+    if language is not None:
+        check_language(language)
+        return {"code": language, "is_guess": False}
+    if corpus in CORPORA and (known := language_of(corpus, built_with(corpus, options or {}))):
+        return {"code": known, "is_guess": False}
+    guess = guess_language(rows)
+    return guess and {"code": guess, "is_guess": True}
+
+
+def check_language(language: str) -> None:
+    """Raise ValueError where `language` is not an ISO 639 code: two or three lower-case letters."""
+    if not re.fullmatch("[a-z]{2,3}", language):
+        raise ValueError(f"--language {language}: give an ISO 639 code of two or three letters, such as en or de")
+
+
+def guess_language(rows: Dataset) -> str | None:
+    """The ISO 639 code of the likeliest language, or None without the package `py3langid` or without text."""
+    if find_spec("py3langid") is None:
+        return None
+    import py3langid
+
+    chosen = rows.select(range(0, len(rows), len(rows) // DIALOGUES + 1))
+    text = " ".join(utterance for utterances in chosen["utterances"] for utterance in utterances)[:CHARACTERS]
+    return str(py3langid.classify(text.lower())[0]) if text.strip() else None
+
+
+def language_name(code: str) -> str:
+    """The English name of a language, or its code in quotes where the name is not known."""
+    from transformers.models.whisper.tokenization_whisper import LANGUAGES
+
+    return LANGUAGES[code].title() if code in LANGUAGES else f"`{code}`"

@@ -1,0 +1,143 @@
+"""The record of a run: what a checkpoint keeps about its training, and its model card tells."""
+
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from enum import Enum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard
+
+from ..configuration_precode import PreCodeConfig
+from .local_names import command_line, local_name, without_folders
+
+FROM_SCRATCH = "from scratch"
+PACKAGES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "huggingface_hub")
+# Arguments that say where a run takes place and what it prints, and do not change a result.
+NO_SETTINGS = {
+    *("output_dir", "overwrite_output_dir", "report_to", "push_to_hub", "hub_model_id", "hub_private_repo", "model"),
+    *("text_encoder", "hub_strategy", "ddp_timeout", "ddp_find_unused_parameters", "load_best_model_at_end"),
+    *("greater_is_better", "restore_callback_states_from_checkpoint"),
+    *("num_proc", "check_overlap", "logging_steps", "logging_strategy", "save_strategy", "save_total_limit", "seed"),
+    # In `model_facts`: a checkpoint may bring its own.
+    *("causal", "max_speakers", "text_pooling", "freeze_text_encoder", "speaker_prefix"),
+}
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions of Python and of the packages that a result depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+@dataclass(kw_only=True)
+class RunSummary:
+    """What a checkpoint keeps about its run, as `config.training_summary`, and what its model card tells.
+
+    No field holds a local path: folders are written by their own names.
+
+    Args:
+        corpus: The name of the corpus, or of the folder or file that it was read from. Empty where nothing is known.
+        licence: The license of the corpus. Older checkpoints have it here only; `facts` has it too.
+        start: What the run started from: `"from scratch"`, a name on the Hub, or the name of a checkpoint's folder.
+        seed: The seed of the run.
+        selection: How the checkpoint was chosen, as a sentence without a period.
+        scores: Name of a split -> name of a metric -> number. `per_label` maps the name of a label to its metrics.
+        calibration: What [`calibrate`] returned.
+        facts: Source, license and counts of the corpus, from `data_scripts.sharing.dataset_card.corpus_facts`.
+        settings: What changes a result, from [`hyper_parameters`].
+        model: What a reader wants to know of the configuration, from [`model_facts`].
+        text_encoder: Name and license of the text encoder, from [`text_encoder_facts`].
+        language: `code` (ISO 639) and `is_guess`, from [`find_language`].
+        leakage: What was compared -> sentences with figures.
+        seeds: Scores over all seeds: `split`, `runs` (the seeds), and by the name of a metric `mean` and `deviation`.
+        start_summary: The summary of the checkpoint that the run started from, as a summary or a dictionary.
+        command: The command of the run. By default that of this process, without folders and tokens.
+        versions: Package -> version. By default those that are installed.
+    """
+
+    corpus: str = ""
+    licence: str = ""
+    start: str = FROM_SCRATCH
+    seed: int | None = None
+    selection: str = ""
+    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calibration: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None
+    settings: dict[str, Any] | None = None
+    model: dict[str, Any] | None = None
+    text_encoder: dict[str, str] | None = None
+    language: dict[str, Any] | None = None
+    leakage: dict[str, list[str]] | None = None
+    seeds: dict[str, Any] | None = None
+    start_summary: "RunSummary | dict[str, Any] | None" = None
+    command: str = field(default_factory=command_line)
+    versions: dict[str, str] = field(default_factory=installed_versions)
+
+    def __post_init__(self):
+        self.corpus, self.start = local_name(self.corpus), local_name(self.start)
+        if isinstance(self.start_summary, dict):
+            self.start_summary = RunSummary.from_dict(self.start_summary)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary as `config.training_summary` and the results hold it; it can be written as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, summary: dict[str, Any] | None) -> "RunSummary":
+        """The summary of a checkpoint, whatever version of this package saved it.
+
+        Args:
+            summary: `config.training_summary`. Fields that it lacks stay empty. Those that this version does not know
+                or that have another type are left out. None gives an empty summary.
+        """
+        kinds = {field.name: dict for field in fields(cls)} | {"seed": int}
+        kinds |= dict.fromkeys(("corpus", "licence", "start", "selection", "command"), str)
+        kept = {name: value for name, value in (summary or {}).items() if isinstance(value, kinds.get(name, ()))}
+        # A run of before was not this process's.
+        return cls(**{"command": "", "versions": {}, **kept})
+
+    def lineage(self) -> "Iterator[RunSummary]":
+        """This run, the run that it started from, and so on."""
+        yield self
+        if isinstance(self.start_summary, RunSummary):
+            yield from self.start_summary.lineage()
+
+
+def hyper_parameters(encoder: dict[str, Any], arguments: Any) -> dict[str, Any]:
+    """The settings that change a result.
+
+    Args:
+        encoder: Settings of the encoder, by name.
+        arguments: A dataclass of arguments. Those that its own class declares count, and not inherited ones.
+    """
+    declared = [field.name for field in fields(arguments) if field.name in type(arguments).__annotations__]
+    settings = {**encoder, **{name: getattr(arguments, name) for name in declared}}
+    return {
+        name: value.value if isinstance(value, Enum) else without_folders(value)
+        for name, value in settings.items()
+        if name not in NO_SETTINGS and value is not None
+    }
+
+
+def model_facts(config: PreCodeConfig) -> dict[str, Any]:
+    """What a reader wants to know of a configuration, whether the run chose it or a checkpoint brought it."""
+    facts = {"causal": config.causal, "max_speakers": config.max_speakers}
+    if config.text_config is not None:
+        facts["text_encoder"] = config.text_config.model_type
+        facts |= {name: getattr(config, name) for name in ("text_pooling", "freeze_text_encoder", "speaker_prefix")}
+    return facts
+
+
+def text_encoder_facts(name_or_folder: str | None) -> dict[str, str] | None:
+    """The name of a text encoder, and its license where its folder's README states one; None without an encoder."""
+    if name_or_folder is None or not Path(name_or_folder).is_dir():
+        return name_or_folder and {"name": name_or_folder, "licence": ""}
+    folder = Path(name_or_folder).resolve()
+    name, licence = folder.name, ""
+    if (folder / "README.md").is_file():
+        card = ModelCard((folder / "README.md").read_text(encoding="utf-8"), ignore_metadata_errors=True)
+        titles = (line[2:].strip() for line in card.text.splitlines() if line.startswith("# "))
+        name, licence = next(titles, name), str(card.data.license or "")
+    return {"name": name, "licence": licence}
