@@ -67,7 +67,7 @@ def test_pretraining_learns_and_leaves_a_checkpoint_with_every_figure(pretrained
     # The negatives of the other two topics are told apart; chance is 0.091.
     assert results["scores"]["test"]["R_11@1"] > 0.15
     assert [record["step"] for record in results["history"]] == [30, 60]
-    assert results["settings"]["data_dir"] == str(corpus)
+    assert results["settings"]["data_dir"] == corpus.name
     best = max(record["R_11@1"] for record in results["history"])
     assert results["scores"]["validation"]["R_11@1"] == best
     model = PreCodeForConversationCompletion.from_pretrained(pretrained)

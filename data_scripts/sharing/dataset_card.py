@@ -5,15 +5,16 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import datasets
 from datasets.info import DatasetInfosDict
-from huggingface_hub import DatasetCard, DatasetCardData
+from huggingface_hub import CardData, DatasetCard, DatasetCardData, RepoCard
 
 from .. import CORPORA, INFO, INFO_FIELDS
 from ..inspection.description import describe
 
+Card = TypeVar("Card", bound=RepoCard)
 NO_REDISTRIBUTION = "no-redistribution"  # the tag that says so in a card
 # Those of the Hub's licences that corpora have.
 HUB_LICENCES = {
@@ -31,7 +32,7 @@ COLUMNS = {
     "label_distributions": "the share of the annotators' votes for each label, in the order of the labels",
     "negatives": "other candidates for an utterance of the dialogue",
 }
-WARNING = "It may not be passed on: keep this repository private, and share it with nobody who has no licence."
+TEMPLATE = Path(__file__).with_name("dataset_card_template.md")
 
 
 def dataset_card(corpus: datasets.DatasetDict, name: str, options: dict[str, Any], notes: Iterable[str]) -> str:
@@ -46,26 +47,29 @@ def dataset_card(corpus: datasets.DatasetDict, name: str, options: dict[str, Any
     title, info = Path(name).name, rows.info
     restricted = is_restricted(name, info.license)
     settings = built_with(name, options)
-    made = [*(f"`{option}={value!r}`" for option, value in settings.items()), *notes]
-    licence = info.license or "Not stated."
-    parts = [
-        f"---\n{header(corpus, title, language_of(name, settings), restricted)}\n---",
-        f"# {title}",
-        info.description.strip(),
-        f"Home page: {info.homepage}" if info.homepage else "",
-        "One row is one dialogue:",
-        bullets(f"`{column}`: {COLUMNS[column]}" for column in rows.column_names if column in COLUMNS),
-        "## Licence",
-        f"{licence}\n\n{WARNING}" if restricted else licence,
-        "## In numbers",
-        describe(corpus).markdown(),
-        "## How it was made",
-        f"By `data_scripts` of the package `precode`, corpus `{title}`{', with:' if made else '.'}",
-        bullets(made),
-        "## How to cite",
-        f"```bibtex\n{info.citation}\n```" if info.citation else "Nothing stated.",
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    card = fill_template(
+        DatasetCard,
+        TEMPLATE,
+        header(corpus, title, language_of(name, settings), restricted),
+        title=title,
+        description=info.description.strip(),
+        homepage=info.homepage,
+        columns=bullets(f"`{column}`: {COLUMNS[column]}" for column in rows.column_names if column in COLUMNS),
+        stated_license=info.license,
+        restricted=restricted,
+        statistics=describe(corpus).markdown(),
+        settings=bullets([*(f"`{option}={value!r}`" for option, value in settings.items()), *notes]),
+        citation=info.citation,
+    )
+    return str(card)
+
+
+def fill_template(kind: type[Card], template: Path, data: CardData, **facts: Any) -> Card:
+    """A card with its header from `data` and its text from a Jinja template that knows `facts`."""
+    card = kind.from_template(data, template_path=str(template), **facts)
+    # The template has an empty line wherever a condition is.
+    card.text = "\n" + re.sub(r"\n{3,}", "\n\n", card.text).strip("\n") + "\n"
+    return card
 
 
 def header(corpus: datasets.DatasetDict, title: str, language: str | None, restricted: bool) -> DatasetCardData:

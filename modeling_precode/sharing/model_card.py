@@ -1,6 +1,5 @@
 """The card that a checkpoint carries: a template, filled with the facts of its run."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from data_scripts.inspection.description import markdown_table
-from data_scripts.sharing.dataset_card import bullets, language_of, licence_of
+from data_scripts.sharing.dataset_card import bullets, fill_template, language_of, licence_of
 from data_scripts.tools.whole_files import whole_file
 
 from ..evaluation.citation import CITATION
@@ -56,20 +55,21 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: RunSumma
         summary: The record of the run.
     """
     with whole_file(Path(folder, "README.md")) as path:
-        path.write_text(f"{model_card(name, task, summary)}\n", encoding="utf-8")
+        path.write_text(str(model_card(name, task, summary)), encoding="utf-8")
 
 
 def model_card(name: str, task: str, summary: RunSummary) -> ModelCard:
     """The card of a checkpoint; the arguments are those of [`write_model_card`]."""
     name = local_name(name)
-    code = _language(summary)
-    card = ModelCard.from_template(
+    language = _language(summary)
+    return fill_template(
+        ModelCard,
+        TEMPLATE,
         metadata(name, task, summary),
-        template_path=str(TEMPLATE),
         name=name,
         title=Path(name).name,
         task=task,
-        language=code and {**code, "name": language_name(code["code"])},
+        language=language and {**language, "name": language_name(language["code"])},
         model=summary.model or {},
         text_encoder=_text_encoder(summary),
         corpora=[_corpus(run) for run in summary.lineage() if run.corpus],
@@ -84,9 +84,6 @@ def model_card(name: str, task: str, summary: RunSummary) -> ModelCard:
             dict.fromkeys([CITATION, *(_facts(run)["citation"] for run in summary.lineage())])
         ).strip(),
     )
-    # The template has an empty line wherever a condition is.
-    card.text = "\n" + re.sub(r"\n{3,}", "\n\n", card.text).strip("\n")
-    return card
 
 
 def metadata(name: str, task: str, summary: RunSummary) -> ModelCardData:

@@ -93,7 +93,7 @@ def test_a_licence_that_the_hub_does_not_know_is_other(corpus, emotionpush, tmp_
     found = header(tmp_path / "emotionpush")
     assert (found["license"], found["license_name"]) == ("other", "on-request-from-the-authors-no-redistribution")
     assert "no-redistribution" in found["tags"]
-    assert "may not be passed on" in (tmp_path / "emotionpush" / "README.md").read_text()
+    assert "may not be redistributed" in (tmp_path / "emotionpush" / "README.md").read_text()
     export_corpus(corpus, tmp_path / "custom", "custom")
     assert header(tmp_path / "custom")["license"] == "unknown"
 
