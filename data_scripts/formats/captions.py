@@ -1,0 +1,149 @@
+"""Captions with times, WebVTT and SubRip, as transcripts: a cue an utterance, with its speaker where it names one."""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from typing import NamedTuple
+
+from ..building.dialogues import Dialogue, Utterance
+from .input_file import InputFile
+from .names import LONG_SPEAKER, is_name, speaker_and_text
+from .times import clock_seconds
+
+ARROW = re.compile(r"\s*((?:\d+:)?\d+:\d+(?:[.,]\d+)?)\s*-->\s*((?:\d+:)?\d+:\d+(?:[.,]\d+)?)(?:\s|$)")
+BLOCK = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
+VOICE = re.compile(r"<v(?:\.[^\s>]*)?(?:\s+([^>]*))?>", re.IGNORECASE)
+TAG = re.compile(r"</?(?:[a-z]{1,4}\d?(?:[.\s][^>]*)?|\d[\d:.]*|font[^>]*|ruby)>|\{\\?[^{}]*\}", re.IGNORECASE)
+DASH = re.compile(r"(?:[-–—‐](?![-–—])|>>>?)\s*")
+SOUND = re.compile(r"[\s♪♫¶]*(?:[\[(][^\[\]()]*[\])][\s♪♫¶]*)+|[♪♫¶][^♪♫¶]*[♪♫¶]?\s*")
+# As for other text, and besides a name in brackets or capitals: `[Ana]`, `ANA:`.
+BRACKETED = re.compile(r"\[([^\[\]:]{1,60})\]\s*:?\s*(?=\S)")
+
+
+class Cue(NamedTuple):
+    number: int  # of the line with its times
+    start: float
+    end: float
+    lines: list[str]
+
+
+def is_webvtt(file: InputFile) -> bool:
+    return bool(file.sample) and bool(re.match(r"WEBVTT(?:\s|$)", file.sample[0]))
+
+
+def is_subrip(file: InputFile) -> bool:
+    """Whether one of the first lines has two times of hours, and only a number may be before it."""
+    lines = [line for line in file.sample if line.strip()][:3]
+    places = [place for place, line in enumerate(lines) if ARROW.match(line)]
+    return bool(places) and all(line.strip().isdigit() for line in lines[: places[0]])
+
+
+def read_captions(file: InputFile) -> Iterator[Dialogue]:
+    """One dialogue. A cue in which two people speak is two utterances; one of a sound or a song alone is left out."""
+    file.options.refuse_columns(file.name)
+    is_vtt = is_webvtt(file)
+    found = list(cues(file, is_vtt))
+    known = long_names(found)
+    utterances = []
+    previous: list[str] = []
+    for cue in found:
+        # Live captions repeat the line before in the cue that scrolls it up.
+        scrolled = [TAG.sub("", line).strip() for line in cue.lines]
+        if previous and scrolled and scrolled == previous:
+            file.leave_out("repeated captions")
+            continue
+        previous = scrolled
+        where = f"{file.name}:{cue.number}"
+        for speaker, text in turns(cue.lines, is_vtt, known):
+            if not text or SOUND.fullmatch(text):
+                file.leave_out("sounds" if text else "empty captions")
+            else:
+                utterances.append(Utterance(text, speaker, where=where, start=cue.start, end=cue.end))
+    if utterances:
+        yield Dialogue("", utterances)
+
+
+def cues(file: InputFile, is_vtt: bool) -> Iterator[Cue]:
+    """What has times; notes, styles and what else is not shown is left out."""
+    paragraph: list[tuple[int, str]] = []
+    is_first = is_vtt
+    for number, line in enumerate([*file.lines(), ""], start=1):
+        if line.strip():
+            paragraph.append((number, line.strip()))
+            continue
+        if paragraph and is_first:
+            # Metadata may be below the word WEBVTT, and in careless files the first cue.
+            times = next((place for place, (_, line) in enumerate(paragraph) if ARROW.match(line)), len(paragraph))
+            paragraph, is_first = paragraph[times:], False
+        if paragraph:
+            yield from cues_of(file, paragraph, is_vtt)
+        paragraph = []
+
+
+def cues_of(file: InputFile, paragraph: list[tuple[int, str]], is_vtt: bool) -> Iterator[Cue]:
+    """The cues of lines without a blank one between them: one, as a rule."""
+    if is_vtt and BLOCK.match(paragraph[0][1]) and not ARROW.match(paragraph[min(1, len(paragraph) - 1)][1]):
+        file.leave_out("notes" if paragraph[0][1].startswith("NOTE") else "styles")
+        return
+    places = [place for place, (_, line) in enumerate(paragraph) if ARROW.match(line)]
+    if not places:
+        numbers = all(line.isdigit() for _, line in paragraph)
+        file.leave_out("cues without a text" if numbers else "lines outside of a cue", len(paragraph))
+        return
+    if places[0] > 1:
+        file.leave_out("lines outside of a cue", places[0] - 1)
+    for place, following in zip(places, [*places[1:], None], strict=True):
+        content = [line for _, line in paragraph[place + 1 : following]]
+        if following is not None and content and content[-1].isdigit():
+            content.pop()  # the number of the next cue
+        times = ARROW.match(paragraph[place][1])
+        start, end = clock_seconds(times[1]), clock_seconds(times[2])
+        if start is None or end is None:
+            file.leave_out("cues without times")
+        else:
+            yield Cue(paragraph[place][0], start, max(start, end), content)
+
+
+def turns(lines: list[str], is_vtt: bool, known: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Who says what in a cue."""
+    text = "\n".join(lines)
+    if is_vtt and VOICE.search(text):
+        before, *voices = VOICE.split(text)
+        if plain(before, is_vtt):
+            yield "", plain(before, is_vtt)
+        for name, said in zip(voices[::2], voices[1::2], strict=True):
+            yield plain(name or "", is_vtt), plain(said.replace("</v>", ""), is_vtt)
+        return
+    turn: list[str] = []
+    speaker, has_turn = "", False
+    for line in lines:
+        line = plain(line, is_vtt)
+        dash = DASH.match(line)
+        line = line[dash.end() :] if dash else line
+        name, rest = speaker_and_text(line, known)
+        if not name and (bracketed := BRACKETED.match(line)) and is_name(bracketed[1]) and bracketed[1] in known:
+            name, rest = bracketed[1], line[bracketed.end() :]
+        if (dash or name) and has_turn:
+            yield speaker, " ".join(turn).strip()
+            turn, speaker = [], ""
+        speaker, has_turn = name or speaker, True
+        turn.append(rest)
+    yield speaker, " ".join(turn).strip()
+
+
+def plain(text: str, is_vtt: bool) -> str:
+    text = TAG.sub("", text)
+    text = re.sub("[\u200b\u200e\u200f\ufeff]", "", unescape(text) if is_vtt or "&" in text else text)
+    return " ".join(text.split())
+
+
+def long_names(found: list[Cue]) -> frozenset[str]:
+    """Names of more than three words, or in brackets, that more than one cue begins with."""
+    counts: dict[str, int] = {}
+    for cue in found:
+        first = plain(DASH.sub("", cue.lines[0], count=1), True) if cue.lines else ""
+        for pattern in (LONG_SPEAKER, BRACKETED):
+            name = pattern.match(first)
+            if name and is_name(name[1]):
+                counts[name[1]] = counts.get(name[1], 0) + 1
+    return frozenset(name for name, count in counts.items() if count > 1)
