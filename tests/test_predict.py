@@ -61,7 +61,7 @@ def test_a_text_file_becomes_a_table(predict, dialogue):
     words = lines[1].split()
     assert words[0] in ("anger", "joy", "neutral") and words[1].endswith("%")
     assert lines[1].endswith("Ann  I am so happy!") and lines[2].endswith("Bo   About what?")
-    assert lines[4] == "Dialogue 4" and lines[5].endswith("  The weather ...")
+    assert lines[4] == "Dialogue 2" and lines[5].endswith("  The weather ...")
     shares = predict(dialogue, "--distribution").splitlines()[2].split()
     assert sorted(shares[::2]) == ["anger", "joy", "neutral"]
 
@@ -98,7 +98,7 @@ def test_all_formats_in_give_the_same_predictions(predict, dialogue, tmp_path):
         "b.csv": "call,who,words,label\n" + rows,
     }.items():
         (tmp_path / name).write_text(content + "\n")
-    columns = ["--columns", "dialogue_column=call", "speaker_column=who", "text_column=words"]
+    columns = ["--corpus_options", "dialogue_column=call", "speaker_column=who", "text_column=words"]
     for arguments in (["a.jsonl"], ["a.csv"], ["b.csv", *columns]):
         found = json.loads(predict(tmp_path / arguments[0], *arguments[1:], "--format", "jsonl"))
         assert found.pop("labels") == ["joy", None]
@@ -108,7 +108,7 @@ def test_all_formats_in_give_the_same_predictions(predict, dialogue, tmp_path):
 def test_csv_has_an_utterance_a_row_and_a_column_a_label(predict, dialogue):
     rows = list(csv.DictReader(io.StringIO(predict(dialogue, "--format", "csv", "--distribution"))))
     assert [row["text"] for row in rows] == ["I am so happy!", "About what?", "The weather ..."]
-    assert [row["dialogue_id"] for row in rows] == ["1", "1", "4"]
+    assert [row["dialogue_id"] for row in rows] == ["1", "1", "2"]
     for row in rows:
         shares = {name: float(row[f"probability of {name}"]) for name in ("anger", "joy", "neutral")}
         assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
@@ -190,7 +190,15 @@ def test_without_a_model_it_takes_the_quick_starts_or_says_how_to_get_one(
         (["nowhere.txt"], "nowhere.txt: no such file; give one"),
         (["dialogue.txt", "--output", "out.doc"], "--output out.doc: its name says no format; known are .jsonl, .csv"),
         (["dialogue.txt", "--output", "no/out.csv"], "--output no/out.csv: no folder for such a file"),
-        (["dialogue.txt", "--columns", "txt_column=a"], "--columns txt_column: unknown; known are dialogue_column"),
+        (
+            ["dialogue.txt", "--corpus_options", "txt_column=a"],
+            "--corpus_options txt_column: unknown; known are dialogue",
+        ),
+        (["dialogue.txt", "--corpus_options", "text_column"], "--corpus_options takes name=value; got 'text_column'"),
+        (["x.csv", "--corpus_options", "text_column=1"], "x.csv:1: missing column 1; got dialogue_id, text; rename"),
+        (["x.csv", "--corpus_options", "rows=all"], "unknown option rows; got 'all'; give dialogue or one"),
+        (["x.csv", "--max_silence", "0"], "max_silence must be seconds, more than 0; got 0.0; give inf for never"),
+        (["x.csv", "--format", "parquet"], "--format parquet: it cannot be printed; give --output, a file's name"),
         (["model"], "model: a folder; give a file"),
         (["model/config.json", "--output", "model/config.json", "--format", "csv"], "the file that is read"),
         (["model/README"], "no such file"),
@@ -199,7 +207,7 @@ def test_without_a_model_it_takes_the_quick_starts_or_says_how_to_get_one(
         (["dialogue.txt", "--live"], "labels an utterance from what comes after it too. Give it the whole dialogue"),
         (["dialogue.txt", "--live", "--output", "o.csv"], "--output with --live: it reads text and prints a line at"),
         (
-            ["dialogue.txt", "--columns", "text_column=a"],
+            ["dialogue.txt", "--corpus_options", "text_column=a"],
             "dialogue.txt: text_column is for another form of file; got 'a'",
         ),
         (["dialogue.txt", "--device", "gpu"], "--device gpu: "),
@@ -209,6 +217,7 @@ def test_without_a_model_it_takes_the_quick_starts_or_says_how_to_get_one(
 )
 def test_what_is_wrong_is_named_in_one_line(predict, dialogue, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_text("dialogue_id,text\n1,so happy\n")
     with pytest.raises(SystemExit) as stopped:
         predict(*arguments)
     assert message in str(stopped.value) and "\n" not in str(stopped.value)

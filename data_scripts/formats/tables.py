@@ -17,12 +17,21 @@ from .values import label_of, plain_value, speaker_of, text_of, time_of
 
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 # What the columns of such a table are often called: enough to know a table by its first line.
-USUAL_COLUMNS = set(
-    ["text", "utterance", "utterances", "message", "sentence", "transcript", "content", "speaker", "author", "user", "sender", "name"]
-)
-USUAL_COLUMNS |= set(
-    ["label", "emotion", "sentiment", "dialogue_id", "dialog_id", "conversation_id", "id", "start", "end", "time", "timestamp", "date"]
-)
+USUAL_COLUMNS = {"text", "utterance", "utterances", "message", "sentence", "transcript", "content", "label", "emotion"}
+USUAL_COLUMNS |= {
+    "speaker",
+    "author",
+    "user",
+    "sender",
+    "name",
+    "sentiment",
+    "start",
+    "end",
+    "time",
+    "timestamp",
+    "date",
+}
+USUAL_COLUMNS |= {"dialogue_id", "dialog_id", "conversation_id", "id"}
 WITHOUT_DIALOGUES = (
     "name it with dialogue_column; where there is none, rows=dialogue takes every row as a dialogue of its own, and "
     "rows=one the whole file as one (precode predict: --corpus_options rows=dialogue)"

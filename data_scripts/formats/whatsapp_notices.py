@@ -18,12 +18,14 @@ KIND = any_of(
     "áudio", "figurinha", "immagine", "afbeelding", "contactkaart", "görüntü", "ses", "çıkartma", "belge", "фото",
     "изображение", "видео", "аудио", "аудиофайл", "стикер", "документ", "obraz", "wideo", "dźwięk", "naklejka",
     "tarjeta de contacto", "cartão de contato", "contato", "carte de contact", "scheda contatto", "ljud", "lyd",
-    "billede", "bilde", "kuva", "ääni", "zdjęcie", "nota de voz", "nota vocale", "gambar", "stiker", "dokumen", "obrázek",
+    "billede", "bilde", "kuva", "ääni", "zdjęcie", "nota de voz", "nota vocale", "gambar", "stiker",
+    "dokumen", "obrázek",
 )  # fmt: skip
 LEFT_OUT = any_of(
     "omitted", "weggelassen", "ausgelassen", "ausgeschlossen", "absente?", "omise?", "omitid[oa]", "ocultad[oa]",
     "ocult[oa]", "omess[oa]", "non inclus[oa]", "weggelaten", "dahil edilmedi", "отсутствует", "пропущено", "пропущен",
-    "pominięt[oey]", "utelämnad", "utelämnat", "udeladt", "utelatt", "jätetty pois", "tidak disertakan", "vynechán[oa]?",
+    "pominięt[oey]", "utelämnad", "utelämnat", "udeladt", "utelatt", "jätetty pois",
+    "tidak disertakan", "vynechán[oa]?",
 )  # fmt: skip
 # In angle brackets on one system; bare on the other, behind a mark, or where the mark was lost by a few known words.
 OMITTED = re.compile(
