@@ -1,13 +1,17 @@
 """Captions with times, WebVTT and SubRip, as transcripts: a cue an utterance, with its speaker where it names one."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from html import unescape
+from itertools import chain
 from typing import NamedTuple
 
 from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile
 from .names import LONG_SPEAKER, is_name, speaker_and_text
+from .subtitles import Line
+from .subtitles import turns as film_turns
 from .times import clock_seconds
 
 ARROW = re.compile(r"\s*((?:\d+:)?\d+:\d+(?:[.,]\d+)?)\s*-->\s*((?:\d+:)?\d+:\d+(?:[.,]\d+)?)(?:\s|$)")
@@ -42,8 +46,9 @@ def read_captions(file: InputFile) -> Iterator[Dialogue]:
     """One dialogue. A cue in which two people speak is two utterances; one of a sound or a song alone is left out."""
     file.options.refuse_columns(file.name)
     is_vtt = is_webvtt(file)
-    found = list(cues(file, is_vtt))
+    found = list(cues(file.lines(), is_vtt, file.left_out))
     known = long_names(found)
+    has_names_above = is_named_above(found)
     utterances = []
     previous: list[str] = []
     for cue in found:
@@ -54,7 +59,11 @@ def read_captions(file: InputFile) -> Iterator[Dialogue]:
             continue
         previous = scrolled
         where = f"{file.name}:{cue.number}"
-        for speaker, text in turns(cue.lines, is_vtt, known):
+        if has_names_above and len(cue.lines) > 1:
+            said = [(plain(cue.lines[0], is_vtt).rstrip(":"), plain(" ".join(cue.lines[1:]), is_vtt))]
+        else:
+            said = turns(cue.lines, is_vtt, known)
+        for speaker, text in said:
             if not text or SOUND.fullmatch(text):
                 file.leave_out("sounds" if text else "empty captions")
             else:
@@ -63,11 +72,11 @@ def read_captions(file: InputFile) -> Iterator[Dialogue]:
         yield Dialogue("", utterances)
 
 
-def cues(file: InputFile, is_vtt: bool) -> Iterator[Cue]:
-    """What has times; notes, styles and what else is not shown is left out."""
+def cues(lines: Iterable[str], is_vtt: bool, left_out: Counter[str]) -> Iterator[Cue]:
+    """What has times; notes, styles and what else is not shown is counted in `left_out`."""
     paragraph: list[tuple[int, str]] = []
     is_first = is_vtt
-    for number, line in enumerate([*file.lines(), ""], start=1):
+    for number, line in enumerate(chain(lines, [""]), start=1):
         if line.strip():
             paragraph.append((number, line.strip()))
             continue
@@ -76,22 +85,22 @@ def cues(file: InputFile, is_vtt: bool) -> Iterator[Cue]:
             times = next((place for place, (_, line) in enumerate(paragraph) if ARROW.match(line)), len(paragraph))
             paragraph, is_first = paragraph[times:], False
         if paragraph:
-            yield from cues_of(file, paragraph, is_vtt)
+            yield from cues_of(paragraph, is_vtt, left_out)
         paragraph = []
 
 
-def cues_of(file: InputFile, paragraph: list[tuple[int, str]], is_vtt: bool) -> Iterator[Cue]:
+def cues_of(paragraph: list[tuple[int, str]], is_vtt: bool, left_out: Counter[str]) -> Iterator[Cue]:
     """The cues of lines without a blank one between them: one, as a rule."""
     if is_vtt and BLOCK.match(paragraph[0][1]) and not ARROW.match(paragraph[min(1, len(paragraph) - 1)][1]):
-        file.leave_out("notes" if paragraph[0][1].startswith("NOTE") else "styles")
+        left_out["notes" if paragraph[0][1].startswith("NOTE") else "styles"] += 1
         return
     places = [place for place, (_, line) in enumerate(paragraph) if ARROW.match(line)]
     if not places:
         numbers = all(line.isdigit() for _, line in paragraph)
-        file.leave_out("cues without a text" if numbers else "lines outside of a cue", len(paragraph))
+        left_out["cues without a text" if numbers else "lines outside of a cue"] += len(paragraph)
         return
     if places[0] > 1:
-        file.leave_out("lines outside of a cue", places[0] - 1)
+        left_out["lines outside of a cue"] += places[0] - 1
     for place, following in zip(places, [*places[1:], None], strict=True):
         content = [line for _, line in paragraph[place + 1 : following]]
         if following is not None and content and content[-1].isdigit():
@@ -99,9 +108,22 @@ def cues_of(file: InputFile, paragraph: list[tuple[int, str]], is_vtt: bool) -> 
         times = ARROW.match(paragraph[place][1])
         start, end = clock_seconds(times[1]), clock_seconds(times[2])
         if start is None or end is None:
-            file.leave_out("cues without times")
+            left_out["cues without times"] += 1
         else:
             yield Cue(paragraph[place][0], start, max(start, end), content)
+
+
+def film_lines_of_webvtt(text: str) -> list[Line]:
+    """Every turn of every cue that is speech, as of a SubRip file, with the speakers that the cues name."""
+    lines: list[Line] = []
+    for cue in cues(text.splitlines(), True, Counter()):
+        before, *voices = VOICE.split("\n".join(cue.lines))
+        for name, said in zip(["", *voices[::2]], [before, *voices[1::2]], strict=True):
+            found = film_turns(unescape(said), cue.start, cue.end)
+            for line in found:
+                line.speaker, line.opens = plain(name or "", True) or line.speaker, line.opens or bool(name)
+            lines += found
+    return lines
 
 
 def turns(lines: list[str], is_vtt: bool, known: frozenset[str]) -> Iterator[tuple[str, str]]:
@@ -147,3 +169,10 @@ def long_names(found: list[Cue]) -> frozenset[str]:
             if name and is_name(name[1]):
                 counts[name[1]] = counts.get(name[1], 0) + 1
     return frozenset(name for name, count in counts.items() if count > 1)
+
+
+def is_named_above(found: list[Cue]) -> bool:
+    """Whether nearly all cues have a name, which comes back, on a line of its own above the text."""
+    names = [plain(cue.lines[0], True).rstrip(":") for cue in found if len(cue.lines) > 1]
+    names = [name for name in names if is_name(name) and len(name) <= 40 and name[-1] not in ".!?…,"]
+    return len(names) >= max(2, 0.8 * len(found)) and len(set(names)) <= 0.7 * len(names)

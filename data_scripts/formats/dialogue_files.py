@@ -16,7 +16,7 @@ from .times import seconds_of
 logger = logging.getLogger(__name__)
 
 PLURALS = re.compile(
-    r"\b(line|message|row|caption|note|style|sound|attachment|cue|segment|turn|chat|utterance|sheet|speaker|dialogue)s\b"
+    r"\b(line|message|row|caption|note|style|sound|attachment|cue|segment|deleted message|turn|chat|utterance|sheet|speaker|dialogue|date)s\b"
 )
 
 
@@ -59,7 +59,7 @@ def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
     """
     log = logger.debug if is_silent else logger.info
     name = file.path.name if file.name == str(file.path) else file.name
-    dialogues = utterances = 0
+    dialogues = utterances = unnamed = 0
     speakers: set[str] = set()
     found = detect(file)
     log("%s: detected format: %s", name, found.title)
@@ -68,11 +68,14 @@ def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
         dialogues += 1
         utterances += len(dialogue.utterances)
         speakers.update(turn.speaker for turn in dialogue.utterances if turn.speaker)
+        unnamed += sum(not turn.speaker for turn in dialogue.utterances)
     if not dialogues:
         left_out = f" left out: {shown_counts(file)};" if file.left_out else ""
         size = file.path.stat().st_size
         raise ValueError(f"{file.name}: no dialogue in it; got a file of {size} bytes;{left_out} fill it or remove it")
     counts = [counted(dialogues, "dialogues"), counted(utterances, "utterances"), counted(len(speakers), "speakers")]
+    if speakers and unnamed:
+        counts.append(f"{counted(unnamed, 'utterances')} without a speaker")
     left_out = f"; left out: {shown_counts(file)}" if file.left_out else ""
     log("%s: %s, %s%s", name, found.title, ", ".join([*counts, *remarks(file)]), left_out)
 

@@ -4,6 +4,8 @@ import codecs
 import gzip
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +19,7 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
+CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1f]")
 HIGH = bytes(range(128, 256))
 SAMPLE_BYTES = 1 << 16
 
@@ -42,17 +45,28 @@ def unicode_encoding(data: bytes) -> str | None:
     if places[0] == -(-len(data) // 4) and places[1] > quarter * 0.9 and places[3] < quarter / 2:
         return "utf-32-be"
     even, odd = places[0] + places[2], places[1] + places[3]
-    if (even and odd) or (max(even, odd) < len(data) / 10 and is_utf8(data)):
+    # Of Latin text every second byte is one; of other scripts a space's, and the other bytes are no text.
+    if (even and odd) or (max(even, odd) < len(data) * 0.35 and is_text(data)):
         return None
     return "utf-16-le" if odd else "utf-16-be"
 
 
-def is_utf8(data: bytes) -> bool:
+def is_text(data: bytes) -> bool:
+    """Whether bytes are UTF-8 without control characters, but for NULs."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(data)
     except UnicodeDecodeError:
         return False
-    return True
+    return not CONTROL.search(data)
+
+
+@contextmanager
+def named_damage(name: object) -> Iterator[None]:
+    """ValueError with the name of a file that is compressed, and broken."""
+    try:
+        yield
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{name}: broken gzip; {error}; compress it again") from None
 
 
 def encoding_of(path: Path) -> str:
@@ -61,24 +75,21 @@ def encoding_of(path: Path) -> str:
     Raises:
         ValueError: it is compressed, and broken.
     """
-    try:
-        with open_binary(path) as file:
-            chunk = file.read(SAMPLE_BYTES)
-            if found := unicode_encoding(chunk):
-                return found
-            decoder = codecs.getincrementaldecoder("utf-8")()
-            try:
-                while chunk:
-                    decoder.decode(chunk)
-                    chunk = file.read(1 << 20)
-                decoder.decode(b"", final=True)
-                return "utf-8"
-            except UnicodeDecodeError:
-                file.seek(0)
-                lines = (line for line in file if not line.isascii())
-                return encoding_by_letters(b"".join(islice(lines, 1000))[: 2 * SAMPLE_BYTES])
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{path}: broken gzip; {error}; compress it again") from None
+    with named_damage(path), open_binary(path) as file:
+        chunk = file.read(SAMPLE_BYTES)
+        if found := unicode_encoding(chunk):
+            return found
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            while chunk:
+                decoder.decode(chunk)
+                chunk = file.read(1 << 20)
+            decoder.decode(b"", final=True)
+            return "utf-8"
+        except UnicodeDecodeError:
+            file.seek(0)
+            lines = (line for line in file if not line.isascii())
+            return encoding_by_letters(b"".join(islice(lines, 1000))[: 2 * SAMPLE_BYTES])
 
 
 def encoding_by_letters(data: bytes) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .encodings import encoding_of, open_binary
+from .encodings import encoding_of, named_damage, open_binary
 from .options import ReadingOptions, known_suffix
 from .reading import parse_json, read_lines
 
@@ -46,7 +46,7 @@ class InputFile:
 
     @cached_property
     def start(self) -> bytes:
-        with open_binary(self.path) as file:
+        with named_damage(self.name), open_binary(self.path) as file:
             return file.read(1 << 12)
 
     def lines(self) -> Iterator[str]:

@@ -12,7 +12,7 @@ from .model_chats import is_model_chat, is_model_turn, read_model_chats, read_mo
 from .own_form import check_characters, is_own_form, read_own_form
 from .reading import parse_json
 from .speech_json import is_speech, is_speech_segment, read_segments, read_speech
-from .tables import is_row, read_json_rows
+from .tables import is_row, is_row_of_dialogue, read_json_rows
 
 Entries = Iterator[tuple[str, Any]]
 
@@ -32,8 +32,12 @@ FORMS = [
     ),
     JsonForm("chats with a model", lambda entry, file: is_model_chat(entry), read_model_chats),
     JsonForm("a chat with a model", lambda entry, file: is_model_turn(entry), read_model_turns),
+    JsonForm(
+        "speech recognition segments",
+        lambda entry, file: is_speech_segment(entry) and not is_row_of_dialogue(entry, file.options),
+        read_segments,
+    ),
     JsonForm("JSON rows", lambda entry, file: is_row(entry, file.options), read_json_rows),
-    JsonForm("speech recognition segments", lambda entry, file: is_speech_segment(entry), read_segments),
 ]
 
 

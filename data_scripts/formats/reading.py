@@ -1,17 +1,15 @@
 """Reading files: text, JSON and CSV whose errors name the file, the line and the fix; a key that notices changes."""
 
 import csv
-import gzip
 import hashlib
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .encodings import open_binary
+from .encodings import named_damage, open_binary
 
 AnyPath = TypeVar("AnyPath", bound=Path | zipfile.Path)
 
@@ -68,13 +66,11 @@ def read_lines(path: Path, encoding: str = "utf-8", name: object = None) -> Iter
     """
     name = path if name is None else name
     lines = utf8_lines(path, name) if encoding in ("utf-8", "utf-8-sig") else encoded_lines(path, encoding, name)
-    try:
+    with named_damage(name):
         for number, text in lines:
             if "\0" in text:
                 raise ValueError(f"{name}:{number}: not text; got a NUL character; save it as UTF-8")
             yield from io.StringIO(text, newline="")  # a lone carriage return ends a line too
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{name}: broken gzip; {error}; compress it again") from None
 
 
 def utf8_lines(path: Path, name: object) -> Iterator[tuple[int, str]]:

@@ -35,7 +35,7 @@ def is_speech_segment(segment: Any) -> bool:
     return (
         isinstance(segment, dict)
         and isinstance(segment.get("text", segment.get("transcript")), str)
-        and bool(segment.keys() & {"start", "end", "offsets", "timestamps", "speaker"})
+        and bool(segment.keys() & {"start", "end", "offsets", "timestamps"})
     )
 
 

@@ -70,7 +70,8 @@ def read_table(file: InputFile, table: Table) -> Iterator[Dialogue]:
         elif turns := [turn for _, turn in rows]:
             yield Dialogue("", turns)
         return
-    if comes_back(reader.dialogue_id(where, row) for where, row in table.rows(id_columns) if not is_blank(row)):
+    named = (pair for pair in table.rows(id_columns) if any(text_of(value).strip() for value in pair[1].values()))
+    if comes_back(reader.dialogue_id(where, row) for where, row in named):
         file.remarks.append("the rows of each dialogue gathered")
         found = gathered(reader.turns(table.rows(columns)))
     else:
@@ -217,6 +218,11 @@ def is_separated(file: InputFile) -> bool:
 def is_row(entry: Any, options: ReadingOptions) -> bool:
     """Whether an object of JSON is an utterance."""
     return isinstance(entry, dict) and isinstance(entry.get(options.text_column), str)
+
+
+def is_row_of_dialogue(entry: Any, options: ReadingOptions) -> bool:
+    """Whether it names its dialogue, or options say which that is."""
+    return is_row(entry, options) and set(options.dialogue_columns(list(entry))) <= entry.keys()
 
 
 def read_json_rows(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:

@@ -12,23 +12,29 @@ from .times import CHAT_SILENCE, clock_seconds, date_order, in_order
 
 CLOCK = r"\d{1,3}:\d{2}(?::\d{2})?(?:[.,]\d{1,3})?(?:\s?[AaPp]\.?\s?[Mm]\b\.?)?"
 DAY = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
-TIME = rf"(?:(?P<day>{DAY})(?:T|,?\s+))?(?P<clock>{CLOCK})(?:Z|\s?[+-]\d\d:?\d\d\b|\s?(?:UTC|GMT))?"
+TIME = rf"(?:(?:(?P<day>{DAY})|today|yesterday)(?:T|,?\s+(?:at\s+)?))?(?P<clock>{CLOCK})(?:Z|\s?[+-]\d\d:?\d\d\b|\s?(?:UTC|GMT))?"
 RANGE = rf"{TIME}(?:\s*(?:-->|->|–|—|-|to)\s*(?P<end>{CLOCK}))?"
 BOX = rf"[\[(]?\s*{RANGE}\s*[\])]?"
 NAME = r"(?P<name>[^:：\t|<>\[\]]{1,70}?)"
 BETWEEN = r"[\s,|•·–—-]*"
 COLON = r"\s?[:：](?:\s+|$)"
+MARKED = r"(?:\d+[.)]|[-*•–—>]+)\s+"
 # A turn of a form begins in a line that it matches.
 FORMS = {
-    "time, name and text": re.compile(rf"{BOX}{BETWEEN}\[?{NAME}\]?{COLON}(?P<text>.*)"),
-    "name, time and text": re.compile(rf"\[?{NAME}\]?{BETWEEN}{BOX}{COLON}(?P<text>.*)"),
-    "time, <name> and text": re.compile(rf"(?:{BOX}\s*)?<[\s@+~&%]*{NAME}>\s+(?P<text>.*)"),
-    "time, tab, name, tab and text": re.compile(rf"{BOX}\s*\t\s*{NAME}\s*\t\s*(?P<text>.*)"),
-    "time, [name] and text": re.compile(rf"{BOX}{BETWEEN}\[{NAME}\]:?\s+(?P<text>.*)"),
-    "name and time above the text": re.compile(rf"\[?{NAME}\]?(?:{BETWEEN}|\s+at\s+){BOX}\s*:?"),
-    "time and name above the text": re.compile(rf"{BOX}{BETWEEN}{NAME}\s*:?"),
-    "times in brackets and text": re.compile(rf"\[\s*(?P<clock>{CLOCK})\s*-->\s*(?P<end>{CLOCK})\s*\]\s*(?P<text>.*)"),
+    "time, name and text": rf"{BOX}{BETWEEN}\[?{NAME}\]?{COLON}(?P<text>.*)",
+    "name, time and text": rf"\[?{NAME}\]?{BETWEEN}{BOX}{COLON}(?P<text>.*)",
+    "time, <name> and text": rf"(?:{BOX}\s*)?<[\s@+~&%]*{NAME}>\s+(?P<text>.*)",
+    "time, tab, name, tab and text": rf"{BOX}\s*\t\s*{NAME}\s*\t\s*(?P<text>.*)",
+    "time, [name] and text": rf"{BOX}{BETWEEN}\[{NAME}\]:?\s+(?P<text>.*)",
+    "[name], [time] and text": rf"\[{NAME}\]\s*\[[^\]\d]{{0,6}}(?P<clock>{CLOCK})[^\]\d]{{0,6}}\]\s+(?P<text>.*)",
+    "name and time above the text": rf"\[?{NAME}\]?(?P<between>{BETWEEN}|\s+at\s+){BOX}\s*:?",
+    "time and name above the text": rf"{BOX}(?P<between>{BETWEEN}){NAME}\s*:?",
+    "times in brackets and text": rf"\[\s*(?P<clock>{CLOCK})\s*-->\s*(?P<end>{CLOCK})\s*\]\s*(?P<text>.*)",
+    "bold name and text": rf"(?:{MARKED})?(?P<mark>[*_]{{1,3}}){NAME}\s?[:：]?(?P=mark)\s?[:：]?\s+(?P<text>.*)",
+    "mark, name and text": rf"{MARKED}{NAME}{COLON}(?P<text>.*)",
+    "[name]: text": rf"\[{NAME}\]{COLON}(?P<text>.*)",
 }
+FORMS = {form: re.compile(pattern, re.IGNORECASE) for form, pattern in FORMS.items()}
 ABOVE = [form for form in FORMS if form.endswith("above the text")]
 TIME_ALONE = re.compile(BOX)
 TO_SOMEBODY = re.compile(r"^From\s+|\s+to\s+\S.*$", re.IGNORECASE)
@@ -37,7 +43,14 @@ ADVERT = re.compile(
     r"(?:\b(?:by|with|from|using)\b|https?:).*",
     re.IGNORECASE,
 )
-FEWEST_TURNS = 2
+MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w*\.?"
+DATE_ALONE = re.compile(
+    rf"\W*(?:\w+,?\s)?{DAY}\W*\w{{0,12}}\W*|\W*\d{{4}}[년年]\s?\d{{1,2}}[월月]\s?\d{{1,2}}[일日][^:]{{0,12}}"
+    rf"|\W*(?:\w+day,?\s+)?(?:{MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?|\d{{1,2}}\.?\s+{MONTH}),?(?:\s+\d{{4}})?\W*",
+    re.IGNORECASE,
+)
+TIME_AND_TEXT = re.compile(rf"{BOX}{BETWEEN}\s(?P<text>\S.*)", re.IGNORECASE)
+FEWEST_TURNS, SPACES = 2, ("", " ")
 
 
 class Turn(NamedTuple):
@@ -64,11 +77,14 @@ def form_of(file: InputFile) -> str | None:
     for form in FORMS:
         begins = [head_of(form, line) is not None for line in lines]
         count = sum(begins)
-        names = Counter(head["name"] for line in lines if (head := head_of(form, line)) and "name" in head.groupdict())
+        heads = [head for line in lines if (head := head_of(form, line)) and "name" in head.groupdict()]
+        names = Counter(cleaned(head["name"]) for head in heads)
         if form in ABOVE:
             is_form = count >= FEWEST_TURNS and any(begins[:4]) and has_text_below(begins)
             # A time after a few words may be part of a sentence, a name comes back or looks like one.
-            is_form &= max(names.values(), default=0) > 1 or all(map(is_name, names))
+            is_form &= max(names.values(), default=0) > 1 or all(
+                is_name(cleaned(head["name"])) or head["between"] not in SPACES for head in heads
+            )
         else:
             is_form = count >= min(FEWEST_TURNS, len(lines)) and count >= len(lines) / 2
             is_form |= count >= 3 and begins[0] and max(names.values(), default=0) > 1 and count >= len(lines) / 5
@@ -84,7 +100,9 @@ def head_of(form: str, line: str) -> re.Match | None:
         return found
     name = cleaned(found["name"])
     if form in ABOVE:
-        return found if is_name(name) and any(map(str.isalpha, name)) else None
+        # A word in small letters is a user's name where more than a space is before or after it.
+        is_user = " " not in name and found["between"] not in SPACES
+        return found if (is_name(name) or is_user) and any(map(str.isalpha, name)) else None
     return found if may_name(name) else None
 
 
@@ -138,6 +156,13 @@ def turns(file: InputFile, form: str) -> Iterator[Turn]:
             turn = turn_of(number, head)
         elif ADVERT.fullmatch(line) and len(line) < 120:
             file.leave_out("notes of the program")
+        elif DATE_ALONE.fullmatch(line):
+            file.leave_out("dates")
+        elif form not in ABOVE and "clock" in FORMS[form].groupindex and (timed := TIME_AND_TEXT.fullmatch(line)):
+            # A time begins a turn, though nobody be named.
+            if turn:
+                yield turn
+            turn = Turn(number, "", timed["day"], timed["clock"], timed["end"], [timed["text"]])
         elif turn:
             turn.lines.append(line)
         else:

@@ -116,10 +116,10 @@ def test_an_edited_file_is_read_again(load, write):
         ('{"utterances": ["Hi.", " "]}', r"test.jsonl:2: empty utterance; got ' '; fill it in or remove it"),
         ('{"utterances": ["Hi."], "labels": ["joy", "joy"]}', r"test.jsonl:2: 1 utterances but 2 labels; got \['joy'"),
         ('{"utterances": ["Hi."], "speakers": ["a", "b"]}', r"test.jsonl:2: 1 utterances but 2 speakers"),
-        ('{"utterances": ["Hi."], "labels": [3]}', r"test.jsonl:2: labels must be a list of strings; got \[3\]"),
+        ('{"utterances": ["Hi."], "labels": [[3]]}', r"test.jsonl:2: labels must be a list of strings; got \[\[3\]\]"),
         (
-            '{"utterances": ["Hi."], "labels": ["Joy"]}',
-            r"test.jsonl:2: unknown label; got 'Joy'; known labels: joy, neu",
+            '{"utterances": ["Hi."], "labels": ["Fury"]}',
+            r"test.jsonl:2: unknown label; got 'Fury'; known labels: joy, neu",
         ),
         (
             '{"utterances": ["Hi."], "dialogue_id": 1}',
@@ -167,9 +167,9 @@ def test_a_bad_line_names_file_line_value_and_fix(load, write, line, message):
             r"train.csv:2: unknown label; got 'joy'; known labels: anger",
         ),
         (
-            HEADER.encode() + "1,a,Olá.,joy\n".encode("latin-1"),
+            HEADER.encode() + "1,a,Olá, é cedo à noite.\n".encode() + b"\xe1",
             {},
-            r"train.csv:2: not UTF-8; got byte 0xe1 at offset 37",
+            r"train.csv:3: not UTF-8; got byte 0xe1 at offset 59",
         ),
     ],
 )
@@ -199,7 +199,7 @@ def test_a_missing_or_double_file_lists_what_is_there(load, write, tmp_path):
 
 def test_another_kind_of_file_is_refused(load, write):
     path = write({"a.docx": "Hi."}) / "a.docx"
-    known = ".jsonl, .json, .csv, .tsv, .txt, .parquet; text also as .gz"
+    known = ".jsonl, .json, .csv, .tsv, .txt, .vtt, .srt, .parquet, .xlsx; text also as .gz"
     with pytest.raises(ValueError, match=f"a.docx: unknown kind of file; got '.docx'; known: {known}"):
         load("custom", path)
 

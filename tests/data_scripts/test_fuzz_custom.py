@@ -7,7 +7,8 @@ import json
 import datasets
 import pytest
 
-from data_scripts.formats.dialogue_files import READERS, Columns, read_dialogues
+from data_scripts import read_dialogues
+from data_scripts.formats.detection import SUFFIXES
 
 pytest.importorskip("hypothesis")
 
@@ -70,7 +71,7 @@ TOKENS = [b'"', b"\n", b"\r", b"\0", b",", b"\\u", b"\\ud800", b"\xff\xfe", b"\x
 @st.composite
 def files(draw):
     """A suffix, and arbitrary bytes or a valid file with a few places overwritten, filled in, left out or cut off."""
-    suffix = draw(st.sampled_from(sorted(READERS)))
+    suffix = draw(st.sampled_from(sorted(SUFFIXES)))
     if draw(st.integers(0, 9)) == 0:
         return suffix, draw(st.binary())
     data = draw(st.sampled_from(VALID[suffix]))
@@ -90,7 +91,7 @@ def folder(tmp_path_factory):
 def read_or_refuse(path, data):
     path.write_bytes(data)
     try:
-        for dialogue in read_dialogues(path, Columns()):
+        for dialogue in read_dialogues(path):
             json.dumps(dialogue, ensure_ascii=False).encode()  # what is read can be written
     except (ValueError, OSError) as error:
         assert path.name in str(error)
@@ -102,8 +103,8 @@ def test_the_files_that_are_mutated_are_valid(folder):
         for data in forms:
             path = folder / f"valid{suffix}"
             path.write_bytes(data)
-            assert [len(dialogue.utterances) for dialogue in read_dialogues(path, Columns())] == [2, 1], suffix
-    assert VALID.keys() == READERS.keys()
+            assert [len(dialogue.utterances) for dialogue in read_dialogues(path)] == [2, 1], suffix
+    assert VALID.keys() == SUFFIXES.keys()
 
 
 @settings(max_examples=400, deadline=None, database=None)
