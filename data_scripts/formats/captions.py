@@ -14,10 +14,10 @@ from .subtitles import Line
 from .subtitles import turns as film_turns
 from .times import clock_seconds
 
-ARROW = re.compile(r"\s*((?:\d+:)?\d+:\d+(?:[.,]\d+)?)\s*-->\s*((?:\d+:)?\d+:\d+(?:[.,]\d+)?)(?:\s|$)")
+ARROW = re.compile(r"\s*((?:\d+:)?\d+:\d+(?:[.,]\d+)?)\s*-->\s*((?:\d+:)?\d+:\d+(?:[.,]\d+)?)(?:\s+\w+:\S+)*\s*$")
 BLOCK = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
 VOICE = re.compile(r"<v(?:\.[^\s>]*)?(?:\s+([^>]*))?>", re.IGNORECASE)
-TAG = re.compile(r"</?(?:[a-z]{1,4}\d?(?:[.\s][^>]*)?|\d[\d:.]*|font[^>]*|ruby)>|\{\\?[^{}]*\}", re.IGNORECASE)
+TAG = re.compile(r"</?(?:c|[bius]|em|lang|ruby|rt|font|v)(?:[.\s][^>]*)?>|<\d[\d:.]*>|\{\\[^{}]*\}", re.IGNORECASE)
 DASH = re.compile(r"(?:[-–—‐](?![-–—])|>>>?)\s*")
 SOUND = re.compile(r"[\s♪♫¶]*(?:[\[(][^\[\]()]*[\])][\s♪♫¶]*)+|[♪♫¶][^♪♫¶]*[♪♫¶]?\s*")
 # As for other text, and besides a name in brackets or capitals: `[Ana]`, `ANA:`.

@@ -16,7 +16,8 @@ from .times import seconds_of
 logger = logging.getLogger(__name__)
 
 PLURALS = re.compile(
-    r"\b(line|message|row|caption|note|style|sound|attachment|cue|segment|deleted message|turn|chat|utterance|sheet|speaker|dialogue|date)s\b"
+    r"\b(line|message|row|caption|note|style|sound|attachment|cue|segment|turn|chat|utterance|sheet|speaker|dialogue"
+    r"|date)s\b"
 )
 
 

@@ -19,7 +19,8 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
-CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1f]")
+WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f]")
 HIGH = bytes(range(128, 256))
 SAMPLE_BYTES = 1 << 16
 
@@ -37,27 +38,25 @@ def unicode_encoding(data: bytes) -> str | None:
     data = data[:SAMPLE_BYTES]
     if b"\0" not in data:
         return None
-    places = [data[place::4].count(0) for place in range(4)]
-    quarter = max(len(data) // 4, 1)
-    # No character is beyond 0x10FFFF: the highest of four bytes is always 0, the next nearly so.
-    if places[3] == quarter and places[2] > quarter * 0.9 and places[0] < quarter / 2:
-        return "utf-32-le"
-    if places[0] == -(-len(data) // 4) and places[1] > quarter * 0.9 and places[3] < quarter / 2:
-        return "utf-32-be"
-    even, odd = places[0] + places[2], places[1] + places[3]
-    # Of Latin text every second byte is one; of other scripts a space's, and the other bytes are no text.
-    if (even and odd) or (max(even, odd) < len(data) * 0.35 and is_text(data)):
-        return None
-    return "utf-16-le" if odd else "utf-16-be"
+    return next((encoding for encoding in WIDE if is_wide(data, encoding)), None)
 
 
-def is_text(data: bytes) -> bool:
-    """Whether bytes are UTF-8 without control characters, but for NULs."""
+def is_wide(data: bytes, encoding: str) -> bool:
+    """Whether bytes with NULs are text in an encoding with several bytes a character.
+
+    None of its characters is a NUL, and what is the byte of a line end or of a space is that character, as it never is
+    in other text into which a NUL came.
+    """
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(data)
+        text = codecs.getincrementaldecoder(encoding)().decode(data)
     except UnicodeDecodeError:
         return False
-    return not CONTROL.search(data)
+    if not text or "\0" in text or CONTROL.search(text):
+        return False
+    for character in "\n ":
+        if count := data.count(character.encode()):
+            return text.count(character) > 0.8 * count
+    return data.count(0) > 0.4 * len(data)
 
 
 @contextmanager

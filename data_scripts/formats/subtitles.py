@@ -46,7 +46,7 @@ class Line:
 
 
 def decode_subtitles(data: bytes, encoding: str | None = None) -> str:
-    """Text of any file, by its byte-order mark or the NULs of UTF-16 and UTF-32, as UTF-8, in `encoding`, or in the encoding that it seems to be in.
+    """Text of any file: UTF-16 and UTF-32 by their marks or NULs, else UTF-8, `encoding`, or what it seems to be in.
 
     A file of Latin letters is taken for cp1252: its few odd bytes are too few for a detector, which guesses cp1250,
     cp1251 or big5 for many of the files found in the wild. Lines of another encoding within it are repaired.

@@ -12,7 +12,8 @@ from .times import CHAT_SILENCE, clock_seconds, date_order, in_order
 
 CLOCK = r"\d{1,3}:\d{2}(?::\d{2})?(?:[.,]\d{1,3})?(?:\s?[AaPp]\.?\s?[Mm]\b\.?)?"
 DAY = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
-TIME = rf"(?:(?:(?P<day>{DAY})|today|yesterday)(?:T|,?\s+(?:at\s+)?))?(?P<clock>{CLOCK})(?:Z|\s?[+-]\d\d:?\d\d\b|\s?(?:UTC|GMT))?"
+ZONE = r"(?:Z|\s?[+-]\d\d:?\d\d\b|\s?(?:UTC|GMT))?"
+TIME = rf"(?:(?:(?P<day>{DAY})|today|yesterday)(?:T|,?\s+(?:at\s+)?))?(?P<clock>{CLOCK}){ZONE}"
 RANGE = rf"{TIME}(?:\s*(?:-->|->|–|—|-|to)\s*(?P<end>{CLOCK}))?"
 BOX = rf"[\[(]?\s*{RANGE}\s*[\])]?"
 NAME = r"(?P<name>[^:：\t|<>\[\]]{1,70}?)"
