@@ -16,6 +16,7 @@ import browser
 import pytest
 import torch
 from hub_repositories import StoredFile
+from pyarrow import parquet
 from test_scripts import ROOT, run
 
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
@@ -117,6 +118,78 @@ def test_csv_has_an_utterance_a_row_and_a_column_a_label(predict, dialogue):
     assert "probability of joy" not in predict(dialogue, "--format", "csv")
 
 
+CHAT = (
+    "30/04/23, 17:33 - Messages and calls are end-to-end encrypted. Tap to learn more.\n"
+    "30/04/23, 17:33 - Ana: I am so happy!\n30/04/23, 17:37 - Ben Lee: About what?\n"
+    "30/04/23, 17:43 - Ana: <Media omitted>\n"
+)
+
+
+def test_a_chat_is_labeled_without_what_nobody_said_and_that_is_said(predict, checkpoint, tmp_path, capsys, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "chat.txt").write_text(CHAT)
+    rows = list(csv.DictReader(io.StringIO(predict(tmp_path / "chat.txt", "--format", "csv"))))
+    assert [(row["speaker"], row["text"], row["start"]) for row in rows] == [
+        ("Ana", "I am so happy!", "2023-04-30T17:33:00"),
+        ("Ben Lee", "About what?", "2023-04-30T17:37:00"),
+    ]
+    assert caplog.messages[0] == "chat.txt: detected format: WhatsApp export"
+    assert caplog.messages[-1].endswith("2 utterances, 2 speakers; left out: 1 system line, 1 omitted media")
+    table = predict(tmp_path / "chat.txt").splitlines()
+    assert table[1].endswith("2023-04-30 17:33  Ana      I am so happy!")
+    [row] = map(json.loads, predict(tmp_path / "chat.txt", "--format", "jsonl").splitlines())
+    assert row["starts"] == ["2023-04-30T17:33:00", "2023-04-30T17:37:00"]
+    assert len(predict(tmp_path / "chat.txt", "--max_silence", "60").split("Dialogue")) == 3
+
+
+TABLE = (
+    "place,call,words,who,label,score\nhome,a,so happy,Ann,joy,1\nwork,b,so sad,Bo,,2\nhome,a,about what?,,anger,3\n"
+)
+TABLE_OPTIONS = ["--corpus_options", "dialogue_column=call", "text_column=words", "speaker_column=who"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_comes_out_with_its_columns_in_its_order(predict, tmp_path, kind):
+    (tmp_path / "in.csv").write_text(TABLE)
+    output = tmp_path / f"out.{kind}"
+    predict(tmp_path / "in.csv", *TABLE_OPTIONS, "--distribution", "--output", output)
+    rows = list(csv.DictReader(output.open())) if kind == "csv" else parquet.read_table(output).to_pylist()
+    assert [(row["dialogue_id"], row["text"], row["speaker"], row["place"]) for row in rows] == [
+        ("a", "so happy", "Ann", "home"),
+        ("b", "so sad", "Bo", "work"),
+        ("a", "about what?", "", "home"),
+    ]
+    assert [row["label"] for row in rows] == ["joy", "", "anger"]
+    for row in rows:
+        assert float(row["score"]) == max(float(row[f"probability of {name}"]) for name in ("anger", "joy", "neutral"))
+    assert list(rows[0])[:5] == ["dialogue_id", "speaker", "text", "label", "place"]
+
+
+def test_json_lines_keep_the_other_columns_of_rows_and_of_dialogues(predict, tmp_path):
+    (tmp_path / "in.csv").write_text(TABLE)
+    first, second = map(json.loads, predict(tmp_path / "in.csv", *TABLE_OPTIONS, "--format", "jsonl").splitlines())
+    assert (first["dialogue_id"], first["place"], second["place"]) == ("a", ["home", "home"], ["work"])
+    line = {"dialogue_id": "d", "utterances": ["so"], "topic": {"a": 1}, "starts": [1.5], "ends": [None]}
+    (tmp_path / "in.jsonl").write_text(json.dumps(line) + "\n")
+    found = json.loads(predict(tmp_path / "in.jsonl", "--format", "jsonl"))
+    assert (found["topic"], found["starts"]) == ({"a": 1}, [1.5])
+    [row] = csv.DictReader(io.StringIO(predict(tmp_path / "in.jsonl", "--format", "csv")))
+    assert (json.loads(row["topic"]), row["start"]) == ({"a": 1}, "1.5")
+
+
+def test_rows_of_a_large_table_come_out_in_its_order(predict, tmp_path):
+    rows = "".join(f"{number % 7},so {number}\n" for number in range(700))
+    (tmp_path / "in.csv").write_text("dialogue_id,text\n" + rows)
+    found = csv.DictReader(io.StringIO(predict(tmp_path / "in.csv", "--format", "csv")))
+    assert [row["text"] for row in found] == [f"so {number}" for number in range(700)]
+
+
+def test_a_column_may_be_called_by_a_number(predict, tmp_path):
+    (tmp_path / "in.csv").write_text("0,1\na,so happy\n")
+    arguments = ["--corpus_options", "dialogue_column=0", "text_column=1"]
+    assert "so happy" in predict(tmp_path / "in.csv", *arguments)
+
+
 def test_csv_holds_every_text(predict, tmp_path):
     texts = ["so\rhappy", 'a "sun", so', "so\nhappy", "1"]
     (tmp_path / "a.jsonl").write_text(json.dumps({"utterances": texts}) + "\n")
@@ -152,6 +225,9 @@ def test_standard_input_is_read_in_a_real_process(checkpoint, tmp_path):
     assert [line.split()[0] for line in result.stdout.splitlines() if line][0] == "Dialogue"
     assert result.stdout.count("%") == 3
     line = json.dumps({"utterances": ["so happy"]})
+    result = run([], CHAT)
+    assert "Ben Lee  About what?" in result.stdout and "17:33 -" not in result.stdout
+    assert "/dev/stdin: WhatsApp export, 1 dialogue, 2 utterances" in result.stderr
     result = run(["--input_format", "jsonl", "--output", str(tmp_path / "out.csv")], line + "\nno json\n")
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith("error: /dev/stdin:2: not JSON; got 'no json'")

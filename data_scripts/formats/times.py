@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 # Between messages; after a night a chat begins anew.
 CHAT_SILENCE = 8 * 3600.0
-SECONDS = re.compile(r"\s*(?:(\d+):)?(\d+):(\d+)(?:[.,](\d{1,6}))?\s*(?:([AaPp])\.?\s?[Mm]\.?)?\s*")
+SECONDS = re.compile(r"\s*(?:(\d{1,6}):)?(\d{1,6}):(\d{1,6})(?:[.,](\d{1,6}))?\s*(?:([AaPp])\.?\s?[Mm]\.?)?\s*")
 # The second half of a day, before or after its hour; what is not among these is the first.
 AFTERNOON = re.compile(
     r"p\.?\s?m|^p\.?$|tarde|noche|[μΜ]\.?\s?[μΜ]|م|下午|晚上|中午|傍晚|오후|午後|ÖS|PTG|\bCH\b|chiều|tối|\bodp|\bdu\b|\bip\b|e\.?\s?m\b"
