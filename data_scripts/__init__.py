@@ -15,6 +15,7 @@ from .custom import Custom
 from .dailydialog import DailyDialog
 from .emorynlp import EmoryNLP
 from .emotionpush import EmotionPush
+from .formats.dialogue_files import read_dialogues
 from .friends import Friends
 from .iemocap import Iemocap
 from .meld import Meld
@@ -23,7 +24,7 @@ from .mosi import Mosi
 from .opsub import OpSub
 from .sample import Sample
 
-__all__ = ["CORPORA", "label_names", "load_corpus"]
+__all__ = ["CORPORA", "label_names", "load_corpus", "read_dialogues"]
 
 CORPORA: dict[str, type[DialogueBuilder]] = {
     "chitchat": ChitChat,

@@ -34,7 +34,8 @@ without this option its name is its digits. -1 is no label.
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from glob import escape, glob
 from pathlib import Path
@@ -44,7 +45,10 @@ import datasets
 
 from .building.dialogues import Dialogue, DialogueBuilder, Utterance
 from .building.splitting import split_by_hash
-from .formats.dialogue_files import READERS, Columns, read_dialogues, suffix
+from .formats.detection import SUFFIXES
+from .formats.dialogue_files import read_file
+from .formats.input_file import InputFile
+from .formats.options import ReadingOptions, known_suffix
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +58,8 @@ NUMBER = r"([-_.]?\d+(-of-\d+)?(-[0-9a-f]{16})?)?"
 
 
 @dataclass
-class CustomConfig(Columns, datasets.BuilderConfig):
-    """Label names in the order of their ids, and the columns of the files."""
+class CustomConfig(ReadingOptions, datasets.BuilderConfig):
+    """Label names in the order of their ids, and how the files are read."""
 
     labels: list[str] | None = None
 
@@ -81,9 +85,10 @@ class Custom(DialogueBuilder):
         if self.LABELS is None:
             sources = self.sources(self.config)
             dialogues = self.read(sources.get("all") or sources["train"])
-            labels = {utterance.label for dialogue in dialogues for utterance in dialogue.utterances if utterance.label}
-            self.LABELS = sorted_labels(labels) or None
-            if labels and all(map(str.isdecimal, labels)):
+            self.LABELS = one_spelling_each(
+                utterance.label for dialogue in dialogues for utterance in dialogue.utterances if utterance.label
+            )
+            if self.LABELS and all(map(str.isdecimal, self.LABELS)):
                 logger.warning(
                     "%s: labels are numbers without names; name them in their order, "
                     'as in --corpus_options \'labels=["anger", "joy"]\'',
@@ -121,11 +126,35 @@ class Custom(DialogueBuilder):
 
     def read(self, files: list[tuple[str, Path]], chosen: frozenset[str] | None = None) -> Iterator[Dialogue]:
         for prefix, path in files:
-            for dialogue in read_dialogues(path, self.config):
+            # A build reads a file more than once; what is in it is said once.
+            is_silent = chosen is not None or path in self.logged
+            self.logged.add(path)
+            for dialogue in read_file(InputFile(path, self.config), is_silent):
                 # Files that each count from 0 must not clash.
                 dialogue_id = prefix + dialogue.dialogue_id
                 if chosen is None or dialogue_id in chosen:
                     yield dialogue._replace(dialogue_id=dialogue_id)
+
+    @property
+    def logged(self) -> set[Path]:
+        return vars(self).setdefault("_logged", set())
+
+    def label_id(self, utterance: Utterance) -> int:
+        label = utterance.label
+        if label is not None and self.LABELS and label not in self.LABELS:
+            label = next((known for known in self.LABELS if known.casefold() == label.casefold()), label)
+        return super().label_id(utterance._replace(label=label))
+
+
+def one_spelling_each(labels: Iterable[str]) -> list[str] | None:
+    """The names of labels, sorted; of those that differ in case alone the most frequent. None where there are none."""
+    spellings: dict[str, Counter[str]] = {}
+    for label in labels:
+        spellings.setdefault(label.casefold(), Counter())[label] += 1
+    for counts in spellings.values():
+        if len(counts) > 1:
+            logger.info("custom: %s are one label, as they differ in case alone", ", ".join(sorted(counts)))
+    return sorted_labels({max(sorted(counts), key=counts.__getitem__) for counts in spellings.values()}) or None
 
 
 def sorted_labels(labels: set[str]) -> list[str]:
@@ -140,7 +169,7 @@ def matches(pattern: str) -> list[Path]:
     if pattern.startswith(here):
         pattern = escape(here) + pattern.removeprefix(here)
     paths = sorted(path for path in map(Path, glob(pattern, recursive=True)) if path.is_file())
-    if len({suffix(path) for path in paths}) > 1:
+    if len({known_suffix(path) for path in paths}) > 1:
         names = ", ".join(path.name for path in paths[:10])
         raise ValueError(f"{pattern}: files of different formats; got {names}; give a pattern for those of one format")
     return paths
@@ -157,7 +186,7 @@ def files_of(split: str, folder: Path) -> list[tuple[str, Path]]:
             f"{folder}: a file is missing; got {found}; needed: {' or '.join(stems)}, "
             f"as a file or a folder of files; to split all files by dialogue, give {folder.name}/*.csv, say"
         )
-    if len(groups) > 1 or len({suffix(path) for path in paths}) > 1:
+    if len(groups) > 1 or len({known_suffix(path) for path in paths}) > 1:
         names = ", ".join(path.relative_to(folder).as_posix() for path in paths[:10])
         raise ValueError(
             f"{folder}: more than one file of a split; got {names}; leave one, or number those of one name and format"
@@ -167,7 +196,7 @@ def files_of(split: str, folder: Path) -> list[tuple[str, Path]]:
 
 def numbered(folder: Path, stem: str) -> list[Path]:
     """`train.csv`, and `train_2.csv`."""
-    paths = [path for path in sorted(folder.iterdir()) if suffix(path) in READERS and path.is_file()]
+    paths = [path for path in sorted(folder.iterdir()) if known_suffix(path) in SUFFIXES and path.is_file()]
     return [path for path in paths if re.fullmatch(stem + NUMBER, without_suffix(Path(path.name)))]
 
 
@@ -183,4 +212,4 @@ def named(paths: list[Path], folder: Path) -> list[tuple[str, Path]]:
 
 def without_suffix(path: Path) -> str:
     name = path.as_posix()
-    return name[: len(name) - len(suffix(path))]
+    return name[: len(name) - len(known_suffix(path))]

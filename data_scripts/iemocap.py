@@ -180,7 +180,7 @@ class Iemocap(OriginalCorpus):
             evaluation = evaluated.get(name, UNKNOWN)
             label, votes = task.get(evaluation.code), evaluation.votes(task)
             notes["turns without a label of the task"] += label is None
-            turns.append((float(start), Utterance(text.strip(), session + sex, label, where, votes)))
+            turns.append((float(start), Utterance(text.strip(), session + sex, label, where, votes=votes)))
         notes["evaluated turns that are in no transcript"] = len(evaluated.keys() - names)
         for what, count in notes.items():
             if count:

@@ -4,7 +4,7 @@ Source: subtitles that you have; the films keep their own licences, and none shi
 the corpus and its use in pre-training: Jiao et al., Findings of EMNLP 2020; for OpenSubtitles: Lison and Tiedemann,
 LREC 2016. `data_dir` is one of, or a folder, a zip, a tar or a bucket with:
 
-* `.srt` files, one a film;
+* `.srt` or `.vtt` files, one a film;
 * `.xml` or `.xml.gz` files of OPUS OpenSubtitles, one a film, in its tree of year, film and version;
 * `.txt` or `.txt.gz` files of OPUS, one line a sentence; where a film ends in them is unknown, so a dialogue is
   `max_utterances` lines in a row, and about a megabyte of them counts as a film (a `.gz` is read by one process);
@@ -35,6 +35,7 @@ import pyarrow as pa
 from .building.dialogues import Dialogue, DialogueBuilder, Utterance
 from .building.parts import read_part, report_path
 from .building.splitting import in_parts, split_by_hash
+from .formats.captions import film_lines_of_webvtt
 from .formats.opus import xml_lines
 from .formats.original import original_files, read_original
 from .formats.owner import check_owner
@@ -45,7 +46,7 @@ from .tools.whole_files import read_json
 logger = logging.getLogger(__name__)
 
 PACKAGES = {"charset_normalizer": "charset-normalizer", "ftfy": "ftfy", "py3langid": "py3langid"}
-KIND = re.compile(r"\.(srt|xml|txt)(?:\.gz)?$", re.IGNORECASE)
+KIND = re.compile(r"\.(srt|vtt|xml|txt)(?:\.gz)?$", re.IGNORECASE)
 VERSION_OF_FILM = re.compile(r"((?:^|.*/)\d+/\d+)/[^/]+$")  # year/film/version.xml
 WORD = re.compile(r"[^\W\d_]+")
 BLOCK_BYTES = 1 << 20
@@ -71,12 +72,12 @@ class OpSubConfig(datasets.BuilderConfig):
     max_utterances: int = 50  # longer ones are cut in parts
     min_cues: int = 100  # a film of fewer is dropped
     language: str = "en"  # a film in another is dropped
-    encoding: str = ""  # of what is neither UTF-8 nor UTF-16; told from the text without it
+    encoding: str = ""  # of what is no Unicode; told from the text without it
 
 
 class OpSub(DialogueBuilder):
     BUILDER_CONFIG_CLASS = OpSubConfig
-    DATA_DIR = "a folder, zip or tar of .srt, OPUS .xml or .txt files, or one of them"
+    DATA_DIR = "a folder, zip or tar of .srt, .vtt, OPUS .xml or .txt files, or one of them"
     HOMEPAGE = "https://opus.nlpl.eu/OpenSubtitles"
     REDISTRIBUTABLE = False
     LICENSE = "that of each film's subtitles"
@@ -132,7 +133,7 @@ class OpSub(DialogueBuilder):
             names = films if self._by_film else self.dialogue_ids(films)
             by_split = split_by_hash(names, validation=0.05, test=0.05)
         except ValueError as error:
-            report = self.report() or "no file with a name that ends in .srt, .xml or .txt"
+            report = self.report() or "no file with a name that ends in .srt, .vtt, .xml or .txt"
             raise ValueError(f"{where}: dialogues of {len(films)} films: {error}; found: {report}") from None
         self._split_of = {name: split for split, names in by_split.items() for name in names}
         return [datasets.SplitGenerator(name=split, gen_kwargs={"split": split}) for split in by_split]
@@ -218,13 +219,14 @@ class OpSub(DialogueBuilder):
                 yield f"{piece.name}@{start}", self.cut(runs)
             return
         data = source(where).read(piece.name)
-        if kind == "srt":
-            lines = film_lines(decode_subtitles(data, self.config.encoding or None))
+        if kind != "xml":
+            read_lines = film_lines if kind == "srt" else film_lines_of_webvtt
+            lines = read_lines(decode_subtitles(data, self.config.encoding or None))
         else:
             lines = list(xml_lines(data))
         if not self.is_wanted(piece.name, lines):
             return
-        if self.config.join_sentences and kind == "srt":
+        if self.config.join_sentences and kind != "xml":
             lines = join_sentences(lines, self.config.max_pause)
         yield piece.name, self.cut(cut_at_silences(lines, self.config.max_silence))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import datasets
 
 from .building.dialogues import Dialogue, DialogueBuilder
-from .formats.dialogue_files import read_json_lines
+from .formats.own_form import read_json_lines
 
 
 class Sample(DialogueBuilder):

@@ -29,7 +29,7 @@ class DialogueStream:
         if not model.config.causal:
             raise ValueError(
                 "stream() needs a model that reads forward only; this one has `causal=False` and labels an utterance "
-                "from what comes after it too. Give it the whole dialogue, or train one with run_finetune.py --causal"
+                "from what comes after it too. Give it the whole dialogue, or train one with precode finetune --causal"
             )
         self.model = model
         self.state: Tensor | None = None

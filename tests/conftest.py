@@ -71,6 +71,12 @@ def shared_data() -> Path:
     return beside_the_repository("shared/data")
 
 
+@pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """The folder of inputs that people bring."""
+    return beside_the_repository("shared/cases")
+
+
 @pytest.fixture
 def tokenizer() -> PreCodeTokenizer:
     return PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", *WORDS])

@@ -33,7 +33,7 @@ def test_a_notebook_fine_tunes_with_trainer_and_what_it_saves_labels_from_the_co
     assert len(said) == 2 and said[1].startswith("Ben What? Are you serious? ")
     (tmp_path / "dialogue.txt").write_text("Ana: Ben, you got in!\nBen: What? Are you serious?\n")
     table = run(
-        *("-m", "modeling_precode.cli.command", "predict", str(tmp_path / "dialogue.txt")),
+        *("-m", "modeling_precode.cli.main", "predict", str(tmp_path / "dialogue.txt")),
         *("--model", str(tmp_path / "output"), "--device", "cpu"),
     ).stdout
     for line, row in zip(said, table.splitlines()[1:], strict=True):

@@ -16,10 +16,11 @@ import browser
 import pytest
 import torch
 from hub_repositories import StoredFile
+from pyarrow import parquet
 from test_scripts import ROOT, run
 
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
-from modeling_precode.cli.command import main
+from modeling_precode.cli.main import main
 from modeling_precode.cli.page import page
 from modeling_precode.cli.predictions import as_line
 
@@ -61,7 +62,7 @@ def test_a_text_file_becomes_a_table(predict, dialogue):
     words = lines[1].split()
     assert words[0] in ("anger", "joy", "neutral") and words[1].endswith("%")
     assert lines[1].endswith("Ann  I am so happy!") and lines[2].endswith("Bo   About what?")
-    assert lines[4] == "Dialogue 4" and lines[5].endswith("  The weather ...")
+    assert lines[4] == "Dialogue 2" and lines[5].endswith("  The weather ...")
     shares = predict(dialogue, "--distribution").splitlines()[2].split()
     assert sorted(shares[::2]) == ["anger", "joy", "neutral"]
 
@@ -98,7 +99,7 @@ def test_all_formats_in_give_the_same_predictions(predict, dialogue, tmp_path):
         "b.csv": "call,who,words,label\n" + rows,
     }.items():
         (tmp_path / name).write_text(content + "\n")
-    columns = ["--columns", "dialogue_column=call", "speaker_column=who", "text_column=words"]
+    columns = ["--corpus_options", "dialogue_column=call", "speaker_column=who", "text_column=words"]
     for arguments in (["a.jsonl"], ["a.csv"], ["b.csv", *columns]):
         found = json.loads(predict(tmp_path / arguments[0], *arguments[1:], "--format", "jsonl"))
         assert found.pop("labels") == ["joy", None]
@@ -108,13 +109,85 @@ def test_all_formats_in_give_the_same_predictions(predict, dialogue, tmp_path):
 def test_csv_has_an_utterance_a_row_and_a_column_a_label(predict, dialogue):
     rows = list(csv.DictReader(io.StringIO(predict(dialogue, "--format", "csv", "--distribution"))))
     assert [row["text"] for row in rows] == ["I am so happy!", "About what?", "The weather ..."]
-    assert [row["dialogue_id"] for row in rows] == ["1", "1", "4"]
+    assert [row["dialogue_id"] for row in rows] == ["1", "1", "2"]
     for row in rows:
         shares = {name: float(row[f"probability of {name}"]) for name in ("anger", "joy", "neutral")}
         assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
         assert row["prediction"] == max(shares, key=shares.__getitem__)
         assert float(row["score"]) == pytest.approx(max(shares.values()))
     assert "probability of joy" not in predict(dialogue, "--format", "csv")
+
+
+CHAT = (
+    "30/04/23, 17:33 - Messages and calls are end-to-end encrypted. Tap to learn more.\n"
+    "30/04/23, 17:33 - Ana: I am so happy!\n30/04/23, 17:37 - Ben Lee: About what?\n"
+    "30/04/23, 17:43 - Ana: <Media omitted>\n"
+)
+
+
+def test_a_chat_is_labeled_without_what_nobody_said_and_that_is_said(predict, checkpoint, tmp_path, capsys, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "chat.txt").write_text(CHAT)
+    rows = list(csv.DictReader(io.StringIO(predict(tmp_path / "chat.txt", "--format", "csv"))))
+    assert [(row["speaker"], row["text"], row["start"]) for row in rows] == [
+        ("Ana", "I am so happy!", "2023-04-30T17:33:00"),
+        ("Ben Lee", "About what?", "2023-04-30T17:37:00"),
+    ]
+    assert caplog.messages[0] == "chat.txt: detected format: WhatsApp export"
+    assert caplog.messages[-1].endswith("2 utterances, 2 speakers; left out: 1 system line, 1 omitted media")
+    table = predict(tmp_path / "chat.txt").splitlines()
+    assert table[1].endswith("2023-04-30 17:33  Ana      I am so happy!")
+    [row] = map(json.loads, predict(tmp_path / "chat.txt", "--format", "jsonl").splitlines())
+    assert row["starts"] == ["2023-04-30T17:33:00", "2023-04-30T17:37:00"]
+    assert len(predict(tmp_path / "chat.txt", "--max_silence", "60").split("Dialogue")) == 3
+
+
+TABLE = (
+    "place,call,words,who,label,score\nhome,a,so happy,Ann,joy,1\nwork,b,so sad,Bo,,2\nhome,a,about what?,,anger,3\n"
+)
+TABLE_OPTIONS = ["--corpus_options", "dialogue_column=call", "text_column=words", "speaker_column=who"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_comes_out_with_its_columns_in_its_order(predict, tmp_path, kind):
+    (tmp_path / "in.csv").write_text(TABLE)
+    output = tmp_path / f"out.{kind}"
+    predict(tmp_path / "in.csv", *TABLE_OPTIONS, "--distribution", "--output", output)
+    rows = list(csv.DictReader(output.open())) if kind == "csv" else parquet.read_table(output).to_pylist()
+    assert [(row["dialogue_id"], row["text"], row["speaker"], row["place"]) for row in rows] == [
+        ("a", "so happy", "Ann", "home"),
+        ("b", "so sad", "Bo", "work"),
+        ("a", "about what?", "", "home"),
+    ]
+    assert [row["label"] for row in rows] == ["joy", "", "anger"]
+    for row in rows:
+        assert float(row["score"]) == max(float(row[f"probability of {name}"]) for name in ("anger", "joy", "neutral"))
+    assert list(rows[0])[:5] == ["dialogue_id", "speaker", "text", "label", "place"]
+
+
+def test_json_lines_keep_the_other_columns_of_rows_and_of_dialogues(predict, tmp_path):
+    (tmp_path / "in.csv").write_text(TABLE)
+    first, second = map(json.loads, predict(tmp_path / "in.csv", *TABLE_OPTIONS, "--format", "jsonl").splitlines())
+    assert (first["dialogue_id"], first["place"], second["place"]) == ("a", ["home", "home"], ["work"])
+    line = {"dialogue_id": "d", "utterances": ["so"], "topic": {"a": 1}, "starts": [1.5], "ends": [None]}
+    (tmp_path / "in.jsonl").write_text(json.dumps(line) + "\n")
+    found = json.loads(predict(tmp_path / "in.jsonl", "--format", "jsonl"))
+    assert (found["topic"], found["starts"]) == ({"a": 1}, [1.5])
+    [row] = csv.DictReader(io.StringIO(predict(tmp_path / "in.jsonl", "--format", "csv")))
+    assert (json.loads(row["topic"]), row["start"]) == ({"a": 1}, "1.5")
+
+
+def test_rows_of_a_large_table_come_out_in_its_order(predict, tmp_path):
+    rows = "".join(f"{number % 7},so {number}\n" for number in range(700))
+    (tmp_path / "in.csv").write_text("dialogue_id,text\n" + rows)
+    found = csv.DictReader(io.StringIO(predict(tmp_path / "in.csv", "--format", "csv")))
+    assert [row["text"] for row in found] == [f"so {number}" for number in range(700)]
+
+
+def test_a_column_may_be_called_by_a_number(predict, tmp_path):
+    (tmp_path / "in.csv").write_text("0,1\na,so happy\n")
+    arguments = ["--corpus_options", "dialogue_column=0", "text_column=1"]
+    assert "so happy" in predict(tmp_path / "in.csv", *arguments)
 
 
 def test_csv_holds_every_text(predict, tmp_path):
@@ -142,7 +215,7 @@ def test_the_command_is_installed_under_its_name():
 
 
 def test_standard_input_is_read_in_a_real_process(checkpoint, tmp_path):
-    command = [sys.executable, "-m", "modeling_precode.cli.command", "predict", "-", "--model", str(checkpoint)]
+    command = [sys.executable, "-m", "modeling_precode.cli.main", "predict", "-", "--model", str(checkpoint)]
 
     def run(arguments: list[str], text: str) -> subprocess.CompletedProcess:
         return subprocess.run([*command, *arguments], input=text, cwd=ROOT, capture_output=True, text=True, timeout=120)
@@ -152,6 +225,9 @@ def test_standard_input_is_read_in_a_real_process(checkpoint, tmp_path):
     assert [line.split()[0] for line in result.stdout.splitlines() if line][0] == "Dialogue"
     assert result.stdout.count("%") == 3
     line = json.dumps({"utterances": ["so happy"]})
+    result = run([], CHAT)
+    assert "Ben Lee  About what?" in result.stdout and "17:33 -" not in result.stdout
+    assert "/dev/stdin: WhatsApp export, 1 dialogue, 2 utterances" in result.stderr
     result = run(["--input_format", "jsonl", "--output", str(tmp_path / "out.csv")], line + "\nno json\n")
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith("error: /dev/stdin:2: not JSON; got 'no json'")
@@ -190,7 +266,15 @@ def test_without_a_model_it_takes_the_quick_starts_or_says_how_to_get_one(
         (["nowhere.txt"], "nowhere.txt: no such file; give one"),
         (["dialogue.txt", "--output", "out.doc"], "--output out.doc: its name says no format; known are .jsonl, .csv"),
         (["dialogue.txt", "--output", "no/out.csv"], "--output no/out.csv: no folder for such a file"),
-        (["dialogue.txt", "--columns", "txt_column=a"], "--columns txt_column: unknown; known are dialogue_column"),
+        (
+            ["dialogue.txt", "--corpus_options", "txt_column=a"],
+            "--corpus_options txt_column: unknown; known are dialogue",
+        ),
+        (["dialogue.txt", "--corpus_options", "text_column"], "--corpus_options takes name=value; got 'text_column'"),
+        (["x.csv", "--corpus_options", "text_column=1"], "x.csv:1: missing column 1; got dialogue_id, text; rename"),
+        (["x.csv", "--corpus_options", "rows=all"], "unknown option rows; got 'all'; give dialogue or one"),
+        (["x.csv", "--max_silence", "0"], "max_silence must be seconds, more than 0; got 0.0; give inf for never"),
+        (["x.csv", "--format", "parquet"], "--format parquet: it cannot be printed; give --output, a file's name"),
         (["model"], "model: a folder; give a file"),
         (["model/config.json", "--output", "model/config.json", "--format", "csv"], "the file that is read"),
         (["model/README"], "no such file"),
@@ -199,7 +283,7 @@ def test_without_a_model_it_takes_the_quick_starts_or_says_how_to_get_one(
         (["dialogue.txt", "--live"], "labels an utterance from what comes after it too. Give it the whole dialogue"),
         (["dialogue.txt", "--live", "--output", "o.csv"], "--output with --live: it reads text and prints a line at"),
         (
-            ["dialogue.txt", "--columns", "text_column=a"],
+            ["dialogue.txt", "--corpus_options", "text_column=a"],
             "dialogue.txt: text_column is for another form of file; got 'a'",
         ),
         (["dialogue.txt", "--device", "gpu"], "--device gpu: "),
@@ -209,6 +293,7 @@ def test_without_a_model_it_takes_the_quick_starts_or_says_how_to_get_one(
 )
 def test_what_is_wrong_is_named_in_one_line(predict, dialogue, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_text("dialogue_id,text\n1,so happy\n")
     with pytest.raises(SystemExit) as stopped:
         predict(*arguments)
     assert message in str(stopped.value) and "\n" not in str(stopped.value)
@@ -231,7 +316,7 @@ def test_a_model_on_the_hub_labels_by_its_name_and_revision_and_its_token_stays_
     settings = {"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "HF_TOKEN": "hf_secret"}
 
     def on_the_hub(*arguments: str, **changed: str) -> subprocess.CompletedProcess:
-        command = ("-m", "modeling_precode.cli.command", "predict", str(dialogue), "--model", *arguments)
+        command = ("-m", "modeling_precode.cli.main", "predict", str(dialogue), "--model", *arguments)
         result = run(*command, check=False, **{**settings, **changed})
         assert "hf_secret" not in result.stdout + result.stderr and "Traceback" not in result.stderr
         return result

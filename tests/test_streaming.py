@@ -21,7 +21,7 @@ from modeling_precode import (
     PreCodeForUtteranceClassification,
     PreCodeModel,
 )
-from modeling_precode.cli.command import main
+from modeling_precode.cli.main import main
 from modeling_precode.configuration_precode import GRU_UTTERANCE_ENCODERS
 
 TURNS = [("Ann", "I am so happy!"), ("Bo", "About what?"), "The weather ...", {"speaker": "Ann", "text": ""}]
@@ -164,7 +164,7 @@ def test_the_pipelines_stream_gives_what_the_whole_dialogue_gives(emotions):
 
 def test_lines_are_labelled_as_they_come_in_a_real_process(emotions, tmp_path):
     """Every answer is read before the next line is written."""
-    command = [sys.executable, "-m", "modeling_precode.cli.command", "predict", "-", "--live"]
+    command = [sys.executable, "-m", "modeling_precode.cli.main", "predict", "-", "--live"]
     process = subprocess.Popen(
         [*command, "--model", str(tmp_path / "model")],
         **{"cwd": ROOT, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1},

@@ -19,7 +19,7 @@ from transformers import pipeline
 
 import run_finetune
 import run_pretrain
-from modeling_precode.cli.command import main
+from modeling_precode.cli.main import main
 from modeling_precode.training.finetuning import UtteranceClassificationTrainer
 from modeling_precode.training.pretraining_loop import PretrainingLoop
 from modeling_precode.training.starting import load_config, load_tokenizer

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 class Utterance(NamedTuple):
     """One utterance as published; `where` names its file and line, for messages.
 
+    `start` and `end` are seconds from the start of a recording, or dates in ISO 8601, as a message has. `extra` holds
+    the other columns of its row, and `row` is the number of that row, from 0, in a file with an utterance a row.
     `votes` are how many annotators chose a label, where the corpus publishes that; one who chose two has half for each.
     """
 
@@ -30,15 +32,23 @@ class Utterance(NamedTuple):
     speaker: str = ""
     label: str | None = None
     where: str = ""
+    start: float | str | None = None
+    end: float | str | None = None
+    extra: dict[str, Any] | None = None
+    row: int | None = None
     votes: dict[str, float] | None = None
 
 
 class Dialogue(NamedTuple):
-    """A dialogue, and for Conversation Completion the negatives that its corpus publishes with it."""
+    """A dialogue, and for Conversation Completion the negatives that its corpus publishes with it.
+
+    `extra` holds what else its file says of it as a whole.
+    """
 
     dialogue_id: str
     utterances: list[Utterance]
     negatives: list[str] | None = None
+    extra: dict[str, Any] | None = None
 
 
 class DialogueBuilder(datasets.ArrowBasedBuilder):
@@ -234,7 +244,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
 
     def row(self, dialogue: Dialogue) -> dict:
         """One row of the dataset; ValueError where the dialogue is no good."""
-        dialogue_id, utterances, negatives = dialogue
+        dialogue_id, utterances, negatives, _ = dialogue
         if not utterances:
             raise ValueError(f"{self.corpus}: dialogue without utterances; got {dialogue_id!r}; remove it")
         for utterance in utterances:

@@ -1,14 +1,14 @@
 """Options of a corpus, from a command line."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 
-def parse_options(options: Iterable[str], argument: str) -> dict[str, Any]:
+def parse_options(options: Iterable[str], argument: str, as_text: Collection[str] = ()) -> dict[str, Any]:
     """`["max_silence=4", "labels=[\\"a\\"]"]` -> a dictionary; a value is read as JSON where it is JSON.
 
-    `argument` is named in the message where an option is no `name=value`.
+    `argument` is named in the message where an option is no `name=value`; values of `as_text` are kept as they are.
     """
     parsed = {}
     for option in options:
@@ -16,7 +16,7 @@ def parse_options(options: Iterable[str], argument: str) -> dict[str, Any]:
         if not equals:
             raise ValueError(f"{argument} takes name=value; got {option!r}")
         try:
-            parsed[name] = json.loads(value)
+            parsed[name] = value if name in as_text else json.loads(value)
         except json.JSONDecodeError:
             parsed[name] = value
     return parsed

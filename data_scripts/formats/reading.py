@@ -1,15 +1,15 @@
 """Reading files: text, JSON and CSV whose errors name the file, the line and the fix; a key that notices changes."""
 
 import csv
-import gzip
 import hashlib
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+
+from .encodings import named_damage, open_binary
 
 AnyPath = TypeVar("AnyPath", bound=Path | zipfile.Path)
 
@@ -55,19 +55,43 @@ def read_text(path: Path | zipfile.Path) -> str:
     return decode(path.read_bytes(), path)
 
 
-def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file, plain or .gz, each with its end, and no more than one in memory."""
+def read_lines(path: Path, encoding: str = "utf-8", name: object = None) -> Iterator[str]:
+    """The lines of a file, plain or .gz, each with its end, and no more than one in memory.
+
+    Args:
+        name: what messages call the file; its path by default.
+
+    Raises:
+        ValueError: the file is no text in this encoding, or a broken gzip.
+    """
+    name = path if name is None else name
+    lines = utf8_lines(path, name) if encoding in ("utf-8", "utf-8-sig") else encoded_lines(path, encoding, name)
+    with named_damage(name):
+        for number, text in lines:
+            if "\0" in text:
+                raise ValueError(f"{name}:{number}: not text; got a NUL character; save it as UTF-8")
+            yield from io.StringIO(text, newline="")  # a lone carriage return ends a line too
+
+
+def utf8_lines(path: Path, name: object) -> Iterator[tuple[int, str]]:
     offset = 0
-    try:
-        with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as lines:
+    with open_binary(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            yield number, decode(line, name, number, offset)
+            offset += len(line)
+
+
+def encoded_lines(path: Path, encoding: str, name: object) -> Iterator[tuple[int, str]]:
+    number = 0
+    with open_binary(path) as file, io.TextIOWrapper(file, encoding=encoding, newline="") as lines:
+        try:
             for number, line in enumerate(lines, start=1):
-                text = decode(line, path, number, offset)
-                if "\0" in text:
-                    raise ValueError(f"{path}:{number}: not text; got a NUL character; save it as UTF-8")
-                offset += len(line)
-                yield from io.StringIO(text, newline="")  # a lone carriage return ends a line too
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{path}: broken gzip; {error}; compress it again") from None
+                yield number, line.removeprefix("\ufeff") if number == 1 else line
+        except UnicodeError as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"{name}:{number + 1}: not {encoding}; {reason}; save it as UTF-8, or give the option encoding"
+            ) from None
 
 
 def parse_json(text: str, where: object) -> Any:
@@ -86,16 +110,35 @@ def check_columns(where: object, found: Sequence[str], needed: Sequence[str]) ->
         raise ValueError(f"{where}: two columns {double[0]}; got {names}; rename one")
 
 
-def read_csv(path: Path, columns: Sequence[str], **dialect: Any) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each row with its `path:line`; ValueError for a missing column or a row that does not fit the header."""
-    rows = csv.DictReader(read_lines(path), **dialect)
-    separators = "tabs" if rows.reader.dialect.delimiter == "\t" else "commas"
+SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+
+
+def read_csv(
+    path: Path,
+    columns: Sequence[str],
+    lines: Iterable[str] | None = None,
+    name: object = None,
+    first_line: int = 1,
+    **dialect: Any,
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each row with its `path:line`; ValueError for a missing column or a row that does not fit the header.
+
+    Args:
+        lines: of the file, from the header on; read as UTF-8 by default.
+        name: what messages call the file; its path by default.
+        first_line: the number of the header's line.
+    """
+    name = path if name is None else name
+    rows = csv.DictReader(read_lines(path) if lines is None else lines, **dialect)
+    separators = SEPARATORS.get(rows.reader.dialect.delimiter, "separators")
     try:
         if not rows.fieldnames:
-            raise ValueError(f"{path}:1: no header; got an empty line or file; write the names of the columns there")
-        check_columns(f"{path}:1", rows.fieldnames, columns)
+            raise ValueError(
+                f"{name}:{first_line}: no header; got an empty line or file; write the names of the columns there"
+            )
+        check_columns(f"{name}:{first_line}", rows.fieldnames, columns)
         for row in rows:
-            where = f"{path}:{rows.line_num}"
+            where = f"{name}:{rows.line_num + first_line - 1}"
             if None in row or None in row.values():
                 fields = str([value for value in row.values() if value is not None])[:300]
                 raise ValueError(
@@ -103,7 +146,8 @@ def read_csv(path: Path, columns: Sequence[str], **dialect: Any) -> Iterator[tup
                 )
             yield where, row
     except csv.Error as error:
-        where = f"{path}:{rows.line_num + 1}"  # where the row begins, as an open quote ends at the end of the file
+        # Where the row begins, as an open quote ends at the end of the file.
+        where = f"{name}:{rows.line_num + first_line}"
         raise ValueError(
             f"{where}: not CSV; {error}; save it as CSV again, with quotes inside a field doubled"
         ) from None

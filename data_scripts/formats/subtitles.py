@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from .encodings import unicode_encoding
+
 MARKUP = re.compile(r"</?\s*\w[^>]*>|<>|\{[^}]*\}|[\x00-\x08\x0e-\x1f\u200b-\u200f\u202a-\u202e\ufeff]")
 LINE_BREAK = re.compile(r"<br\s*/?>|\\N|(?<=[.?!]) +(?=[-–] ?[A-Z])")  # the last: two turns on one line
 SOUND_NOTE = re.compile(r"\[[^\]]*(?:\]|$)|\([^)]*(?:\)|$)")
@@ -44,13 +46,14 @@ class Line:
 
 
 def decode_subtitles(data: bytes, encoding: str | None = None) -> str:
-    """Text of any file, by its byte-order mark, as UTF-8, in `encoding`, or in the encoding that it seems to be in.
+    """Text of any file: UTF-16 and UTF-32 by their marks or NULs, else UTF-8, `encoding`, or what it seems to be in.
 
     A file of Latin letters is taken for cp1252: its few odd bytes are too few for a detector, which guesses cp1250,
     cp1251 or big5 for many of the files found in the wild. Lines of another encoding within it are repaired.
     """
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        text = data.decode("utf-16", errors="replace")
+    wide = unicode_encoding(data)
+    if wide and wide != "utf-8-sig":
+        text = data.decode(wide, errors="replace")
     else:
         try:
             text = data.decode("utf-8-sig")

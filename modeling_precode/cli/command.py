@@ -1,73 +1,97 @@
-"""The command `precode`: `precode predict FILE` labels every utterance of the dialogues in a file."""
+"""`precode predict FILE` labels every utterance of the dialogues in a file."""
 
 import argparse
-import os
+import logging
+import shutil
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from data_scripts.building.dialogues import Dialogue
 from data_scripts.building.options import parse_options
-from data_scripts.formats.dialogue_files import TEXT_READERS, Columns, read_dialogues, speaker_and_text
+from data_scripts.formats.detection import FORMATS, TEXT_SUFFIXES
+from data_scripts.formats.dialogue_files import read_file
+from data_scripts.formats.input_file import InputFile
+from data_scripts.formats.names import speaker_and_text
+from data_scripts.formats.options import ReadingOptions
 from data_scripts.formats.reading import read_lines
-from data_scripts.tools.console import Parser, one_line_errors
+from data_scripts.tools.console import Parser
 from data_scripts.tools.whole_files import whole_file
 
 from ..training.starting import load_config
-from .predictions import WRITERS, as_line, as_table
+from .predictions import WRITERS, Labelled, as_line, as_table
+from .rows import write_parquet
 
 QUICKSTART = "checkpoints/quickstart/finetuned"
 STANDARD_INPUT = "/dev/stdin"
-INPUT_FORMATS = sorted(suffix[1:] for suffix in TEXT_READERS)
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    parser = Parser("precode", description="Emotion recognition in conversations.", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
-    predict = commands.add_parser(
-        "predict",
-        help="label every utterance of the dialogues in a file",
+def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    parser = Parser(
+        prog,
         description="Label every utterance of the dialogues in a file with an emotion, from the whole dialogue.",
         allow_abbrev=False,
     )
-    add = predict.add_argument
-    kinds = f"{', '.join(TEXT_READERS)}, plain or .gz, or .parquet"
-    add("file", metavar="FILE", help=f"{kinds}; - for standard input. Text is `Speaker: utterance` lines, with a "
-        "blank line between dialogues")  # fmt: skip
+    add = parser.add_argument
+    kinds = f"{', '.join(TEXT_SUFFIXES)}, plain or .gz, .parquet or .xlsx"
+    add("file", metavar="FILE", help=f"{kinds}; - for standard input. The format, such as a WhatsApp export, WebVTT or "
+        "`Speaker: utterance` lines with a blank line between dialogues, is detected")  # fmt: skip
     add("--model", help=f"a checkpoint's folder, or its name on the Hub (default: {QUICKSTART})")
     add("--revision", help="a branch, tag or commit of a model on the Hub")
-    add("--input_format", choices=INPUT_FORMATS, help="of standard input, or of a file whose name does not say it")
-    add("--columns", nargs="+", default=[], metavar="NAME=VALUE", help="other names of columns: text_column=words")
-    add("--output", metavar="FILE", help="write here instead of to the terminal: .jsonl, .csv or .html")
-    add("--format", choices=sorted(WRITERS), help="of the output (default: as its name says; on a terminal, a table)")
+    add("--input_format", choices=list(FORMATS), help="what the file is, where that cannot be detected; txt is plain "
+        "text, every line of it an utterance")  # fmt: skip
+    add("--corpus_options", nargs="+", default=[], metavar="NAME=VALUE", help="how to read the file: "
+        "text_column=words, dialogue_column=season,episode, rows=dialogue, empty=skip (docs/inputs.md)")  # fmt: skip
+    add("--max_silence", type=float, metavar="SECONDS", help="a new dialogue begins after a longer silence (default: "
+        "8 hours in chats with dates; never in recordings)")  # fmt: skip
+    add("--output", metavar="FILE", help="write here instead of to the terminal: .jsonl, .csv, .parquet or .html")
+    add(
+        "--format",
+        choices=[*sorted(WRITERS), "parquet"],
+        help="of the output (default: as its name says; on a terminal, a table)",
+    )
     add("--distribution", action="store_true", help="also give the probability of every label; a page has them always")
     add("--live", action="store_true", help="label each line of text as it comes, with a model that reads forward "
-        "only (run_finetune.py --causal)")  # fmt: skip
+        "only (precode finetune --causal)")  # fmt: skip
     add("--max_batch_tokens", type=int, metavar="N", help="tokens that go through the model at once")
     add("--device", help="where to compute: cpu, cuda, cuda:1, mps (default: the first accelerator)")
     return parser.parse_args(arguments)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    with one_line_errors():
-        try:
-            predict(parse_arguments(arguments))
-        except BrokenPipeError:
-            # Whoever reads has enough; Python would complain once more when it closes the output.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except KeyboardInterrupt:
-            sys.exit(130)
+def main(arguments: Sequence[str] | None = None, prog: str = "precode predict") -> None:
+    predict(parse_arguments(arguments, prog))
 
 
 def predict(args: argparse.Namespace) -> None:
     # What cannot work out in the end is said before the model is loaded.
     kind = output_format(args)
     path = file_to_read(args)
-    dialogues = None if args.live else read(args, path)
+    if args.live:
+        predict_live(args, path)
+        return
+    log_to_the_terminal()
+    with input_file(args, path) as file:
+        dialogues = read(file)
+        emotions, checkpoint = pipeline_of(args)
+        # The pipeline reads ahead; what it has read but not labelled waits here.
+        waiting: list[Dialogue] = []
+        results = emotions(
+            turns_of(dialogues, waiting),
+            distribution=args.distribution or kind == "html",
+            max_batch_tokens=args.max_batch_tokens,
+        )
+        labelled = ((waiting.pop(0), turns) for turns in results)
+        write_output(args, kind, labelled, labels_of(emotions), checkpoint)
+
+
+def pipeline_of(args: argparse.Namespace) -> tuple[Any, str]:
+    """The pipeline of the checkpoint that was asked for, and its name."""
     check_device(args.device)
     checkpoint = model_to_use(args)
 
@@ -77,20 +101,24 @@ def predict(args: argparse.Namespace) -> None:
     from ..pipeline_precode import TASK
 
     logging.disable_progress_bar()
-    emotions = pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device)
-    labels = list(emotions.model.config.id2label.values())
-    if dialogues is None:
-        for line in label_live(emotions, path, labels, args.distribution):
-            print(line, end="", flush=True)
+    return pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device), checkpoint
+
+
+def labels_of(emotions: Any) -> list[str]:
+    return list(emotions.model.config.id2label.values())
+
+
+def predict_live(args: argparse.Namespace, path: Path) -> None:
+    emotions, _ = pipeline_of(args)
+    for line in label_live(emotions, path, labels_of(emotions), args.distribution):
+        print(line, end="", flush=True)
+
+
+def write_output(args: argparse.Namespace, kind: str, labelled: Labelled, labels: list[str], checkpoint: str) -> None:
+    if kind == "parquet":
+        with whole_file(Path(args.output)) as unfinished:
+            write_parquet(unfinished, labelled, labels)
         return
-    # The pipeline reads ahead; what it has read but not labelled waits here.
-    waiting: list[Dialogue] = []
-    results = emotions(
-        turns_of(dialogues, waiting),
-        distribution=args.distribution or kind == "html",
-        max_batch_tokens=args.max_batch_tokens,
-    )
-    labelled = ((waiting.pop(0), turns) for turns in results)
     name = "standard input" if args.file == "-" else Path(args.file).name
     # A page is for others, too: they need not know where a folder lies here.
     model = Path(checkpoint).resolve().name if Path(checkpoint).is_dir() else checkpoint
@@ -109,7 +137,7 @@ def file_to_read(args: argparse.Namespace) -> Path:
         raise FileNotFoundError(f"{args.file}: no such file; give one with dialogues, or - for standard input")
     if path.is_dir():
         raise IsADirectoryError(f"{args.file}: a folder; give a file")
-    for option in ("output", "format", "input_format", "columns", "max_batch_tokens"):
+    for option in ("output", "format", "input_format", "corpus_options", "max_silence", "max_batch_tokens"):
         if args.live and getattr(args, option):
             raise ValueError(f"--{option} with --live: it reads text and prints a line at once; leave one of them out")
     return path
@@ -136,21 +164,47 @@ def label_live(emotions, path: Path, labels: list[str], distribution: bool) -> I
             stream = emotions.stream(distribution)
 
 
-def read(args: argparse.Namespace, path: Path) -> Iterator[Dialogue]:
-    """The dialogues of the file, the first of them read, so that what is wrong with the file is known at once."""
-    options = parse_options(args.columns, "--columns")
-    known = [field.name for field in fields(Columns)]
+@contextmanager
+def input_file(args: argparse.Namespace, path: Path) -> Iterator[InputFile]:
+    """The file; standard input is copied to one first, as its format is detected before it is read."""
+    options = reading_options(args)
+    if args.file != "-":
+        yield InputFile(path, options, keeps_columns=True)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "standard input.txt")
+        with open(path, "rb") as source, open(copy, "wb") as target:
+            shutil.copyfileobj(source, target)
+        yield InputFile(copy, options, name=STANDARD_INPUT, keeps_columns=True)
+
+
+def reading_options(args: argparse.Namespace) -> ReadingOptions:
+    known = {field.name: field.default for field in fields(ReadingOptions)}
+    # A column may be called 1.
+    names = [name for name, default in known.items() if isinstance(default, str)]
+    options = parse_options(args.corpus_options, "--corpus_options", as_text=names)
     if unknown := [name for name in options if name not in known]:
-        raise ValueError(f"--columns {unknown[0]}: unknown; known are {', '.join(known)}")
-    kind = args.input_format or ("txt" if args.file == "-" else None)
-    dialogues = read_dialogues(path, Columns(**options), kind and f".{kind}")
-    first = next(dialogues)
+        raise ValueError(f"--corpus_options {unknown[0]}: unknown; known are {', '.join(known)}")
+    for name in ("input_format", "max_silence"):
+        if getattr(args, name) is not None:
+            options[name] = getattr(args, name)
+    return ReadingOptions(**options)
 
-    def all_of_them() -> Iterator[Dialogue]:
-        yield first
-        yield from dialogues
 
-    return all_of_them()
+def read(file: InputFile) -> Iterator[Dialogue]:
+    """The dialogues of the file, the first of them read, so that what is wrong with the file is known at once."""
+    dialogues = read_file(file)
+    return chain([next(dialogues)], dialogues)
+
+
+def log_to_the_terminal() -> None:
+    """What is read and left out, on standard error."""
+    log = logging.getLogger("data_scripts")
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
 
 
 def turns_of(dialogues: Iterator[Dialogue], waiting: list[Dialogue]) -> Iterator[list[dict]]:
@@ -172,13 +226,15 @@ def model_to_use(args: argparse.Namespace) -> str:
     if "PreCodeForUtteranceClassification" not in heads:
         raise ValueError(
             f"{checkpoint}: a checkpoint with the head {', '.join(heads) or 'of none'}, which labels nothing; "
-            f"fine-tune it first: run_finetune.py --model {checkpoint}"
+            f"fine-tune it first: precode finetune --model {checkpoint}"
         )
     return checkpoint
 
 
 def output_format(args: argparse.Namespace) -> str:
     if not args.output:
+        if args.format == "parquet":
+            raise ValueError("--format parquet: it cannot be printed; give --output, a file's name")
         return args.format or "table"
     path = Path(args.output)
     if path.is_dir() or not path.absolute().parent.is_dir():
@@ -186,8 +242,8 @@ def output_format(args: argparse.Namespace) -> str:
     if path.exists() and args.file != "-" and Path(args.file).exists() and path.samefile(args.file):
         raise ValueError(f"--output {args.output}: the file that is read; give another name")
     kind = args.format or path.suffix.lower().removeprefix(".")
-    if kind not in WRITERS:
-        known = ", ".join(f".{name}" for name in WRITERS if name != "table")
+    if kind not in WRITERS and kind != "parquet":
+        known = ", ".join([*(f".{name}" for name in WRITERS if name != "table"), ".parquet"])
         raise ValueError(f"--output {args.output}: its name says no format; known are {known}; or give --format")
     return kind
 
@@ -200,7 +256,3 @@ def opened(output: str | None) -> Iterator[TextIO]:
         return
     with whole_file(Path(output)) as unfinished, open(unfinished, "w", encoding="utf-8", newline="") as file:
         yield file
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,5 @@
 """Labelled dialogues as a table for a terminal, JSON Lines, CSV or a web page: each in pieces, as they come."""
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -9,8 +7,10 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from data_scripts.building.dialogues import Dialogue
+from data_scripts.formats.times import shown_time
 
 from .page import page
+from .rows import as_csv
 
 # A dialogue as it was read, and its turns as the pipeline gives them.
 Labelled = Iterable[tuple[Dialogue, list[dict]]]
@@ -24,14 +24,19 @@ def as_table(
     for number, (dialogue, turns) in enumerate(labelled):
         yield "\n" * bool(number) + f"Dialogue {printable(dialogue.dialogue_id)}\n"
         speaker_width = max((len(shown_speaker(turn)) for turn in turns), default=0)
-        for turn in turns:
-            yield as_line(turn, labels, speaker_width, is_terminal)
+        times = [printable(shown_time(utterance.start)) for utterance in dialogue.utterances]
+        time_width = max(map(len, times), default=0)
+        for time, turn in zip(times, turns, strict=True):
+            yield as_line(turn, labels, speaker_width, is_terminal, f"{time:>{time_width}}" if time_width else "")
 
 
-def as_line(turn: dict, labels: Sequence[str], speaker_width: int = 0, is_terminal: bool = False) -> str:
+def as_line(
+    turn: dict, labels: Sequence[str], speaker_width: int = 0, is_terminal: bool = False, time: str = ""
+) -> str:
     """An utterance of the table."""
     label, label_width = printable(turn["label"]), max(map(len, labels), default=0)
     head = f"  {label:<{label_width}} {turn['score']:4.0%}  "
+    head += f"{time}  " if time else ""
     speaker = shown_speaker(turn)
     head += f"{speaker:<{speaker_width}}  " if speaker or speaker_width else ""
     text, indent = printable(turn["text"]), "\n" + " " * len(head)
@@ -58,38 +63,32 @@ def printable(text: str) -> str:
 
 
 def as_json_lines(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
-    """A dialogue a line, in the form of the corpus `custom` with `predictions` and `scores` beside it."""
+    """A dialogue a line, in the form of the corpus `custom` with `predictions` and `scores` beside it.
+
+    Times and other columns of the input are there too, a column of rows as a list.
+    """
     for dialogue, turns in labelled:
+        said = dialogue.utterances
         row = {
             "dialogue_id": dialogue.dialogue_id,
             "utterances": [turn["text"] for turn in turns],
             "speakers": [turn.get("speaker", "") for turn in turns],
         }
-        if any(utterance.label for utterance in dialogue.utterances):
-            row["labels"] = [utterance.label for utterance in dialogue.utterances]
-        row |= {"predictions": [turn["label"] for turn in turns], "scores": [turn["score"] for turn in turns]}
+        for name, values in (
+            ("labels", [utterance.label for utterance in said]),
+            ("starts", [utterance.start for utterance in said]),
+            ("ends", [utterance.end for utterance in said]),
+        ):
+            if any(value is not None for value in values):
+                row[name] = values
+        predicted = {"predictions": [turn["label"] for turn in turns], "scores": [turn["score"] for turn in turns]}
         if turns and "distribution" in turns[0]:
-            row["distributions"] = [turn["distribution"] for turn in turns]
-        yield json.dumps(row, ensure_ascii=False) + "\n"
-
-
-def as_csv(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
-    """An utterance a row under a header; with distributions, a column for each label."""
-    buffer = io.StringIO()
-    # Text is quoted, as Python leaves out quotes that a lone carriage return needs.
-    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    for number, (dialogue, turns) in enumerate(labelled):
-        if not number:
-            more = labels if turns and "distribution" in turns[0] else ()
-            header = ["dialogue_id", "speaker", "text", "label", "prediction", "score"]
-            writer.writerow([*header, *(f"probability of {label}" for label in more)])
-        for utterance, turn in zip(dialogue.utterances, turns, strict=True):
-            said = [dialogue.dialogue_id, turn.get("speaker", ""), turn["text"], utterance.label or ""]
-            shares = turn.get("distribution", {}).values()
-            writer.writerow([*said, turn["label"], *(round(share, 6) for share in (turn["score"], *shares))])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
+            predicted["distributions"] = [turn["distribution"] for turn in turns]
+        columns = dict.fromkeys(name for utterance in said for name in utterance.extra or {})
+        others = (dialogue.extra or {}) | {name: [(turn.extra or {}).get(name) for turn in said] for name in columns}
+        # What an earlier prediction said gives way to this one.
+        row |= {name: value for name, value in others.items() if name not in row}
+        yield json.dumps(row | predicted, ensure_ascii=False) + "\n"
 
 
 def as_page(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:

@@ -282,7 +282,7 @@ def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
     if not isinstance(config, PreCodeConfig):
         raise ValueError(
             f"{checkpoint}: a checkpoint of the kind {config.model_type!r}; this needs one of the kind "
-            f"{PreCodeConfig.model_type!r}, made by run_pretrain.py or run_finetune.py"
+            f"{PreCodeConfig.model_type!r}, made by precode pretrain or precode finetune"
         )
     return config
 

@@ -116,11 +116,10 @@ def test_an_edited_file_is_read_again(load, write):
         ('{"utterances": ["Hi.", " "]}', r"test.jsonl:2: empty utterance; got ' '; fill it in or remove it"),
         ('{"utterances": ["Hi."], "labels": ["joy", "joy"]}', r"test.jsonl:2: 1 utterances but 2 labels; got \['joy'"),
         ('{"utterances": ["Hi."], "speakers": ["a", "b"]}', r"test.jsonl:2: 1 utterances but 2 speakers"),
-        ('{"utterances": ["Hi."], "labels": [3]}', "test.jsonl:2: unknown label; got '3'; known labels: joy, neutral"),
-        ('{"utterances": ["Hi."], "labels": [true]}', r"test.jsonl:2: labels must be a list of strings; got \[True\]"),
+        ('{"utterances": ["Hi."], "labels": [[3]]}', r"test.jsonl:2: labels must be a list of strings; got \[\[3\]\]"),
         (
-            '{"utterances": ["Hi."], "labels": ["Joy"]}',
-            r"test.jsonl:2: unknown label; got 'Joy'; known labels: joy, neu",
+            '{"utterances": ["Hi."], "labels": ["Fury"]}',
+            r"test.jsonl:2: unknown label; got 'Fury'; known labels: joy, neu",
         ),
         (
             '{"utterances": ["Hi."], "dialogue_id": 1}',
@@ -168,9 +167,9 @@ def test_a_bad_line_names_file_line_value_and_fix(load, write, line, message):
             r"train.csv:2: unknown label; got 'joy'; known labels: anger",
         ),
         (
-            HEADER.encode() + "1,a,Olá.,joy\n".encode("latin-1"),
+            HEADER.encode() + "1,a,Olá, é cedo à noite.\n".encode() + b"\xe1",
             {},
-            r"train.csv:2: not UTF-8; got byte 0xe1 at offset 37",
+            r"train.csv:3: not UTF-8; got byte 0xe1 at offset 59",
         ),
     ],
 )
@@ -200,7 +199,7 @@ def test_a_missing_or_double_file_lists_what_is_there(load, write, tmp_path):
 
 def test_another_kind_of_file_is_refused(load, write):
     path = write({"a.docx": "Hi."}) / "a.docx"
-    known = ".jsonl, .json, .csv, .tsv, .txt, .parquet; text also as .gz"
+    known = ".jsonl, .json, .csv, .tsv, .txt, .vtt, .srt, .parquet, .xlsx; text also as .gz"
     with pytest.raises(ValueError, match=f"a.docx: unknown kind of file; got '.docx'; known: {known}"):
         load("custom", path)
 
@@ -338,3 +337,37 @@ def test_a_corpus_of_many_files_can_be_streamed(write, tmp_path):
     folder = write({"a.csv": ROWS, "b.csv": ROWS})
     splits = Custom(folder / "*.csv", cache_dir=tmp_path).as_streaming_dataset()
     assert sorted(row["dialogue_id"] for rows in splits.values() for row in rows) == ["a:1", "a:2", "b:1", "b:2"]
+
+
+def test_labels_that_differ_in_case_or_white_space_alone_are_one(load, write, caplog):
+    caplog.set_level("INFO")
+    files = in_three(HEADER + "1,,a,Joy\n1,,b,joy \n1,,c,joy\n1,,d,NaN\n2,,e,ANGER\n", "csv")
+    dataset = load("custom", write(files | {"test.csv": HEADER + "1,,a, JOY\n"}))
+    assert label_names(dataset) == ["ANGER", "joy"]
+    assert dataset["train"]["labels"] == [[1, 1, 1, -1], [0]] and dataset["test"]["labels"] == [[1]]
+    assert sum("custom: Joy, joy are one label" in message for message in caplog.messages) == 1
+
+
+def test_any_form_of_chat_is_a_corpus(load, write, caplog):
+    caplog.set_level("INFO")
+    chat = "30/04/23, 17:33 - Ana: Hi\n30/04/23, 17:34 - Ben: <Media omitted>\n30/04/23, 17:35 - Ben: Yo\n"
+    captions = "1\n00:00:01,000 --> 00:00:02,000\nAna: Hi\n"
+    folder = write(
+        {"train/a.txt": chat, "train/b.txt": "Ana: Hi\nBen: Yo\n", "dev.srt": captions, "test.srt": captions}
+    )
+    dataset = load("custom", folder)
+    assert dataset["train"].to_list() == [
+        {"dialogue_id": f"train/{name}:1", "utterances": ["Hi", "Yo"], "speakers": ["Ana", "Ben"]} for name in "ab"
+    ]
+    assert dataset["test"]["speakers"] == [["Ana"]]
+    said = [message for message in caplog.messages if message.startswith("a.txt: WhatsApp export, ")]
+    assert said == ["a.txt: WhatsApp export, 1 dialogue, 2 utterances, 2 speakers; left out: 1 omitted media"]
+
+
+def test_rows_in_any_order_and_options_of_reading_work_in_a_corpus(load, write):
+    content = "season,scene,text\n1,1,a\n1,2,b\n1,1,\n1,1,c\n"
+    dataset = load("custom", write(in_three(content, "csv")), dialogue_column="season,scene", empty="skip")
+    assert dataset["train"]["dialogue_id"] == ["train-1-1", "train-1-2"]
+    assert dataset["train"]["utterances"] == [["a", "c"], ["b"]]
+    with pytest.raises(ValueError, match="custom: option text_column must be of type str; got 1"):
+        load("custom", write(in_three(content, "csv")), text_column=1)

@@ -7,9 +7,11 @@ import json
 import datasets
 import pytest
 
-from data_scripts.formats.dialogue_files import READERS, Columns, read_dialogues
+from data_scripts import read_dialogues
+from data_scripts.formats.detection import SUFFIXES
 
 pytest.importorskip("hypothesis")
+openpyxl = pytest.importorskip("openpyxl")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,6 +44,21 @@ def parquet(rows, **features):
     return file.getvalue()
 
 
+def captions(by, head=""):
+    """Two cues, and a minute later a third."""
+    cues = [(1, "Ann: Hi."), (2, "Olá!"), (70, "No.")]
+    times = [(f"00:{second // 60:02}:{second % 60:02}{by}000", text) for second, text in cues]
+    return (head + "".join(f"1\n{time} --> {time}\n{text}\n\n" for time, text in times)).encode()
+
+
+def workbook(rows):
+    file, book = io.BytesIO(), openpyxl.Workbook()
+    for row in [list(rows[0]), *(list(row.values()) for row in rows)]:
+        book.active.append(row)
+    book.save(file)
+    return file.getvalue()
+
+
 def valid_files():
     """Each suffix with the forms that its files may have."""
     texts = {
@@ -50,6 +67,8 @@ def valid_files():
         ".csv": [separated(",")],
         ".tsv": [separated("\t")],
         ".txt": ["Ann: Hi.\nBo: Olá! 😀\n\nsee http://x\n".encode()],
+        ".vtt": [captions(".", "WEBVTT\n\n")],
+        ".srt": [captions(","), captions(",").decode().encode("utf-16-le")],
     }
     compressed = {f"{suffix}.gz": [gzip.compress(text, mtime=0) for text in forms] for suffix, forms in texts.items()}
     lists = dict.fromkeys(["utterances", "speakers", "labels"], datasets.List(STRINGS))
@@ -59,7 +78,7 @@ def valid_files():
         parquet(ROWS),
         parquet(ROWS, label=CLASSES),
     ]
-    return texts | compressed | {".parquet": tables}
+    return texts | compressed | {".parquet": tables, ".xlsx": [workbook(ROWS)]}
 
 
 VALID = valid_files()
@@ -70,7 +89,7 @@ TOKENS = [b'"', b"\n", b"\r", b"\0", b",", b"\\u", b"\\ud800", b"\xff\xfe", b"\x
 @st.composite
 def files(draw):
     """A suffix, and arbitrary bytes or a valid file with a few places overwritten, filled in, left out or cut off."""
-    suffix = draw(st.sampled_from(sorted(READERS)))
+    suffix = draw(st.sampled_from(sorted(SUFFIXES)))
     if draw(st.integers(0, 9)) == 0:
         return suffix, draw(st.binary())
     data = draw(st.sampled_from(VALID[suffix]))
@@ -90,7 +109,7 @@ def folder(tmp_path_factory):
 def read_or_refuse(path, data):
     path.write_bytes(data)
     try:
-        for dialogue in read_dialogues(path, Columns()):
+        for dialogue in read_dialogues(path):
             json.dumps(dialogue, ensure_ascii=False).encode()  # what is read can be written
     except (ValueError, OSError) as error:
         assert path.name in str(error)
@@ -102,8 +121,9 @@ def test_the_files_that_are_mutated_are_valid(folder):
         for data in forms:
             path = folder / f"valid{suffix}"
             path.write_bytes(data)
-            assert [len(dialogue.utterances) for dialogue in read_dialogues(path, Columns())] == [2, 1], suffix
-    assert VALID.keys() == READERS.keys()
+            dialogues = read_dialogues(path, max_silence=60)
+            assert [len(dialogue.utterances) for dialogue in dialogues] == [2, 1], suffix
+    assert VALID.keys() == SUFFIXES
 
 
 @settings(max_examples=400, deadline=None, database=None)

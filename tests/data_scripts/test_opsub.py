@@ -100,6 +100,27 @@ def test_sentences_are_joined_or_not(load, write):
     assert load("opsub", folder, join_sentences=False)["train"]["utterances"][0][:3] == split_sentence
 
 
+def test_webvtt_is_read_beside_subrip(load, films, write, counts):
+    expected = counts(load("opsub", films))
+    for path in sorted(films.iterdir())[:3]:
+        head = "WEBVTT\n\nNOTE of the film\n\nSTYLE\n::cue {}\n\n"
+        text = path.read_text().replace(",000", ".000").replace("Where have", "<v Ana Silva>Where &amp; have")
+        path.unlink()
+        write({f"{path.stem}.vtt": head + text})
+    dataset = load("opsub", films)
+    assert counts(dataset) == expected
+    speakers = {speaker for split in dataset.values() for row in split["speakers"] for speaker in row}
+    assert speakers == {"", "Ana Silva"}
+    texts = {text for split in dataset.values() for row in split["utterances"] for text in row}
+    assert texts == {*ENGLISH, "Where & have you been all this time?"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+def test_films_in_wide_encodings_are_read(load, write, counts, encoding):
+    folder = write({f"Film_{number}.srt": film().encode(encoding) for number in range(3)})
+    assert sum(rows for rows, _ in counts(load("opsub", folder)).values()) == 30
+
+
 def test_a_zip_and_two_workers_give_the_same(load, films, tmp_path, caplog):
     one = load("opsub", films)
     with zipfile.ZipFile(tmp_path / "films.zip", "w") as archive:
@@ -430,7 +451,9 @@ def test_films_can_be_streamed(films, tmp_path):
 
 
 def test_what_holds_no_films_says_so(load, write):
-    with pytest.raises(ValueError, match="opsub: data_dir is missing; give a folder, zip or tar of .srt, OPUS .xml"):
+    with pytest.raises(
+        ValueError, match="opsub: data_dir is missing; give a folder, zip or tar of .srt, .vtt, OPUS .xml"
+    ):
         load("opsub")
     folder = write({"b.doc": "no film"})
     for path in (folder, folder / "b.doc"):

@@ -1,0 +1,180 @@
+"""Captions with times, WebVTT and SubRip, as transcripts: a cue an utterance, with its speaker where it names one."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from html import unescape
+from itertools import chain
+from typing import NamedTuple
+
+from ..building.dialogues import Dialogue, Utterance
+from .input_file import InputFile
+from .names import LONG_SPEAKER, is_name, speaker_and_text
+from .subtitles import Line
+from .subtitles import turns as film_turns
+from .times import clock_seconds
+
+ARROW = re.compile(
+    r"\s*((?:\d{1,4}:)?\d{1,4}:\d{1,4}(?:[.,]\d{1,6})?)\s*-->\s*((?:\d{1,4}:)?\d{1,4}:\d{1,4}(?:[.,]\d{1,6})?)(?:\s+\w+:\S+)*\s*$"
+)
+BLOCK = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
+VOICE = re.compile(r"<v(?:\.[^\s>]*)?(?:\s+([^>]*))?>", re.IGNORECASE)
+TAG = re.compile(r"</?(?:c|[bius]|em|lang|ruby|rt|font|v)(?:[.\s][^>]*)?>|<\d[\d:.]*>|\{\\[^{}]*\}", re.IGNORECASE)
+DASH = re.compile(r"(?:[-–—‐](?![-–—])|>>>?)\s*")
+SOUND = re.compile(r"[\s♪♫¶]*(?:[\[(][^\[\]()]*[\])][\s♪♫¶]*)+|[♪♫¶][^♪♫¶]*[♪♫¶]?\s*")
+# As for other text, and besides a name in brackets or capitals: `[Ana]`, `ANA:`.
+BRACKETED = re.compile(r"\[([^\[\]:]{1,60})\]\s*:?\s*(?=\S)")
+
+
+class Cue(NamedTuple):
+    number: int  # of the line with its times
+    start: float
+    end: float
+    lines: list[str]
+
+
+def is_webvtt(file: InputFile) -> bool:
+    return bool(file.sample) and bool(re.match(r"WEBVTT(?:\s|$)", file.sample[0]))
+
+
+def is_subrip(file: InputFile) -> bool:
+    """Whether one of the first lines has two times of hours, and only a number may be before it."""
+    lines = [line for line in file.sample if line.strip()][:3]
+    places = [place for place, line in enumerate(lines) if ARROW.match(line)]
+    return bool(places) and all(line.strip().isdigit() for line in lines[: places[0]])
+
+
+def read_captions(file: InputFile) -> Iterator[Dialogue]:
+    """One dialogue. A cue in which two people speak is two utterances; one of a sound or a song alone is left out."""
+    file.options.refuse_columns(file.name)
+    is_vtt = is_webvtt(file)
+    found = list(cues(file.lines(), is_vtt, file.left_out))
+    known = long_names(found)
+    has_names_above = is_named_above(found)
+    utterances = []
+    previous: list[str] = []
+    for cue in found:
+        # Live captions repeat the line before in the cue that scrolls it up.
+        scrolled = [TAG.sub("", line).strip() for line in cue.lines]
+        if previous and scrolled and scrolled == previous:
+            file.leave_out("repeated captions")
+            continue
+        previous = scrolled
+        where = f"{file.name}:{cue.number}"
+        if has_names_above and len(cue.lines) > 1:
+            said = [(plain(cue.lines[0], is_vtt).rstrip(":"), plain(" ".join(cue.lines[1:]), is_vtt))]
+        else:
+            said = turns(cue.lines, is_vtt, known)
+        for speaker, text in said:
+            if not text or SOUND.fullmatch(text):
+                file.leave_out("sounds" if text else "empty captions")
+            else:
+                utterances.append(Utterance(text, speaker, where=where, start=cue.start, end=cue.end))
+    if utterances:
+        yield Dialogue("", utterances)
+
+
+def cues(lines: Iterable[str], is_vtt: bool, left_out: Counter[str]) -> Iterator[Cue]:
+    """What has times; notes, styles and what else is not shown is counted in `left_out`."""
+    paragraph: list[tuple[int, str]] = []
+    is_first = is_vtt
+    for number, line in enumerate(chain(lines, [""]), start=1):
+        if line.strip():
+            paragraph.append((number, line.strip()))
+            continue
+        if paragraph and is_first:
+            # Metadata may be below the word WEBVTT, and in careless files the first cue.
+            times = next((place for place, (_, line) in enumerate(paragraph) if ARROW.match(line)), len(paragraph))
+            paragraph, is_first = paragraph[times:], False
+        if paragraph:
+            yield from cues_of(paragraph, is_vtt, left_out)
+        paragraph = []
+
+
+def cues_of(paragraph: list[tuple[int, str]], is_vtt: bool, left_out: Counter[str]) -> Iterator[Cue]:
+    """The cues of lines without a blank one between them: one, as a rule."""
+    if is_vtt and BLOCK.match(paragraph[0][1]) and not ARROW.match(paragraph[min(1, len(paragraph) - 1)][1]):
+        left_out["notes" if paragraph[0][1].startswith("NOTE") else "styles"] += 1
+        return
+    places = [place for place, (_, line) in enumerate(paragraph) if ARROW.match(line)]
+    if not places:
+        numbers = all(line.isdigit() for _, line in paragraph)
+        left_out["cues without a text" if numbers else "lines outside of a cue"] += len(paragraph)
+        return
+    if places[0] > 1:
+        left_out["lines outside of a cue"] += places[0] - 1
+    for place, following in zip(places, [*places[1:], None], strict=True):
+        content = [line for _, line in paragraph[place + 1 : following]]
+        if following is not None and content and content[-1].isdigit():
+            content.pop()  # the number of the next cue
+        times = ARROW.match(paragraph[place][1])
+        start, end = clock_seconds(times[1]), clock_seconds(times[2])
+        if start is None or end is None:
+            left_out["cues without times"] += 1
+        else:
+            yield Cue(paragraph[place][0], start, max(start, end), content)
+
+
+def film_lines_of_webvtt(text: str) -> list[Line]:
+    """Every turn of every cue that is speech, as of a SubRip file, with the speakers that the cues name."""
+    lines: list[Line] = []
+    for cue in cues(text.splitlines(), True, Counter()):
+        before, *voices = VOICE.split("\n".join(cue.lines))
+        for name, said in zip(["", *voices[::2]], [before, *voices[1::2]], strict=True):
+            found = film_turns(unescape(said), cue.start, cue.end)
+            for line in found:
+                line.speaker, line.opens = plain(name or "", True) or line.speaker, line.opens or bool(name)
+            lines += found
+    return lines
+
+
+def turns(lines: list[str], is_vtt: bool, known: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Who says what in a cue."""
+    text = "\n".join(lines)
+    if is_vtt and VOICE.search(text):
+        before, *voices = VOICE.split(text)
+        if plain(before, is_vtt):
+            yield "", plain(before, is_vtt)
+        for name, said in zip(voices[::2], voices[1::2], strict=True):
+            yield plain(name or "", is_vtt), plain(said.replace("</v>", ""), is_vtt)
+        return
+    turn: list[str] = []
+    speaker, has_turn = "", False
+    for line in lines:
+        line = plain(line, is_vtt)
+        dash = DASH.match(line)
+        line = line[dash.end() :] if dash else line
+        name, rest = speaker_and_text(line, known)
+        if not name and (bracketed := BRACKETED.match(line)) and is_name(bracketed[1]) and bracketed[1] in known:
+            name, rest = bracketed[1], line[bracketed.end() :]
+        if (dash or name) and has_turn:
+            yield speaker, " ".join(turn).strip()
+            turn, speaker = [], ""
+        speaker, has_turn = name or speaker, True
+        turn.append(rest)
+    yield speaker, " ".join(turn).strip()
+
+
+def plain(text: str, is_vtt: bool) -> str:
+    text = TAG.sub("", text)
+    text = re.sub("[\u200b\u200e\u200f\ufeff]", "", unescape(text) if is_vtt or "&" in text else text)
+    return " ".join(text.split())
+
+
+def long_names(found: list[Cue]) -> frozenset[str]:
+    """Names of more than three words, or in brackets, that more than one cue begins with."""
+    counts: dict[str, int] = {}
+    for cue in found:
+        first = plain(DASH.sub("", cue.lines[0], count=1), True) if cue.lines else ""
+        for pattern in (LONG_SPEAKER, BRACKETED):
+            name = pattern.match(first)
+            if name and is_name(name[1]):
+                counts[name[1]] = counts.get(name[1], 0) + 1
+    return frozenset(name for name, count in counts.items() if count > 1)
+
+
+def is_named_above(found: list[Cue]) -> bool:
+    """Whether nearly all cues have a name, which comes back, on a line of its own above the text."""
+    names = [plain(cue.lines[0], True).rstrip(":") for cue in found if len(cue.lines) > 1]
+    names = [name for name in names if is_name(name) and len(name) <= 40 and name[-1] not in ".!?…,"]
+    return len(names) >= max(2, 0.8 * len(found)) and len(set(names)) <= 0.7 * len(names)

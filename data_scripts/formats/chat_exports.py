@@ -1,0 +1,203 @@
+"""Exports of chats as JSON: Slack, Discord (DiscordChatExporter), Telegram and Messenger."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from html import unescape
+from typing import Any, NamedTuple
+
+from ..building.dialogues import Dialogue, Utterance
+from .input_file import InputFile
+from .times import CHAT_SILENCE, iso_date
+from .values import speaker_of
+
+SLACK_NOT_SAID = re.compile(
+    r"(?:channel|group)_(?:join|leave|topic|purpose|name|archive|unarchive|convert_to_private|posting_permissions)"
+    r"|pinned_item|unpinned_item|bot_add|bot_remove|reminder_add|tombstone|huddle_thread|sh_room_created|app_conversation_join"
+)
+SLACK_MARK = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
+
+
+class Message(NamedTuple):
+    """A message of any of these; `left_out` says why it is no utterance, where it is none."""
+
+    speaker: str
+    text: str
+    date: str | None
+    left_out: str = ""
+
+
+class Export(NamedTuple):
+    title: str
+    recognizes: Callable[[Any], bool]
+    chats: Callable[[InputFile, list[tuple[str, Any]]], Iterator[tuple[str, list[tuple[str, Any]]]]]
+    message: Callable[[dict[str, Any], dict[str, str]], Message]
+
+
+def is_message_list(entry: Any, is_message: Callable[[Any], bool]) -> bool:
+    messages = entry.get("messages") if isinstance(entry, dict) else None
+    return isinstance(messages, list) and any(is_message(one) for one in messages if isinstance(one, dict))
+
+
+def is_slack(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("ts"), str) and "type" in entry
+
+
+def is_discord(entry: Any) -> bool:
+    return is_message_list(entry, lambda one: isinstance(one.get("author"), dict) and "content" in one)
+
+
+def is_telegram(entry: Any) -> bool:
+    chats = entry.get("chats") if isinstance(entry, dict) else None
+    if isinstance(chats, dict) and isinstance(chats.get("list"), list):
+        return any(map(is_telegram, chats["list"]))
+    return is_message_list(entry, lambda one: one.get("type") in ("message", "service") and "date" in one)
+
+
+def is_messenger(entry: Any) -> bool:
+    return is_message_list(entry, lambda one: "sender_name" in one and "timestamp_ms" in one)
+
+
+def entries_are_messages(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tuple[str, list]]:
+    """Slack's replies carry the date that they were written at, and may come late."""
+    known = [(where, one) for where, one in entries if is_slack(one)]
+    if len(known) < len(entries):
+        file.leave_out("entries that are no message", len(entries) - len(known))
+    yield "", sorted(known, key=lambda pair: slack_seconds(pair[1]))
+
+
+def entries_are_chats(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tuple[str, list]]:
+    """Each entry is a chat, or Telegram's list of all chats of a person."""
+    for where, entry in entries:
+        chats = entry.get("chats", {}).get("list") if isinstance(entry, dict) and "chats" in entry else [entry]
+        for number, chat in enumerate(chats, start=1):
+            if not isinstance(chat, dict) or not isinstance(chat.get("messages"), list):
+                raise ValueError(f"{where}: a chat without messages; got {str(chat):.60}; export it again")
+            place = where if len(chats) == 1 else f"{where}, chat {number}"
+            messages = [(f"{place}, message {n}", one) for n, one in enumerate(chat["messages"], start=1)]
+            name = (chat.get("name") or chat.get("id")) if len(chats) > 1 else ""
+            yield str(name or ""), messages
+
+
+def newest_last(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tuple[str, list]]:
+    for name, messages in entries_are_chats(file, entries):
+        yield name, sorted(messages, key=lambda pair: number_of(pair[1], "timestamp_ms"))
+
+
+def number_of(message: Any, key: str) -> float:
+    value = message.get(key) if isinstance(message, dict) else None
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def slack_seconds(message: dict[str, Any]) -> float:
+    try:
+        return float(message["ts"])
+    except ValueError:
+        return 0.0
+
+
+def slack_message(message: dict[str, Any], names: dict[str, str]) -> Message:
+    user = speaker_of(message.get("user")) or speaker_of(message.get("username")) or speaker_of(message.get("bot_id"))
+    speaker = slack_name(message.get("user_profile")) or names.get(user) or user
+    date = iso_date(slack_seconds(message)) if slack_seconds(message) else None
+    if SLACK_NOT_SAID.fullmatch(str(message.get("subtype") or "")) or message.get("type") != "message":
+        return Message(speaker, "", date, "system lines")
+
+    def shown(mark: re.Match) -> str:
+        kind, target, label = mark.groups()
+        target = names.get(target, target) if kind == "@" else target
+        return f"{'@' if kind in ('@', '!') else kind}{label or target.partition('^')[0]}"
+
+    text = unescape(SLACK_MARK.sub(shown, str(message.get("text") or "")))
+    return Message(speaker, text, date, "" if text.strip() else "omitted media")
+
+
+def slack_name(profile: Any) -> str:
+    if not isinstance(profile, dict):
+        return ""
+    return next((name for key in ("display_name", "real_name", "name") if (name := speaker_of(profile.get(key)))), "")
+
+
+def slack_names(file: InputFile, messages: list[tuple[str, Any]]) -> dict[str, str]:
+    """Names of users: from the messages themselves, and from the export's list beside or above the file."""
+    names = {}
+    for path in (file.path.parent / "users.json", file.path.parent.parent / "users.json"):
+        try:
+            users = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            continue
+        for user in users if isinstance(users, list) else []:
+            if isinstance(user, dict) and isinstance(user.get("id"), str):
+                names[user["id"]] = slack_name(user.get("profile")) or slack_name(user)
+    for _, message in messages:
+        user = message.get("user") if isinstance(message, dict) else None
+        if isinstance(user, str) and (name := slack_name(message.get("user_profile"))):
+            names[user] = name
+    return {user: name for user, name in names.items() if name}
+
+
+def discord_message(message: dict[str, Any], names: dict[str, str]) -> Message:
+    author = message.get("author") if isinstance(message.get("author"), dict) else {}
+    speaker = speaker_of(author.get("nickname")) or speaker_of(author.get("name"))
+    date = iso_date(message.get("timestamp"))
+    if message.get("type") not in (None, "Default", "Reply", "ChatInputCommand", "ThreadStarterMessage", "0", "19"):
+        return Message(speaker, "", date, "system lines")
+    text = str(message.get("content") or "")
+    return Message(speaker, text, date, "" if text.strip() else "omitted media")
+
+
+def telegram_message(message: dict[str, Any], names: dict[str, str]) -> Message:
+    speaker, date = speaker_of(message.get("from")), iso_date(message.get("date"))
+    if message.get("type") != "message":
+        return Message(speaker, "", date, "system lines")
+    parts = message.get("text")
+    parts = parts if isinstance(parts, list) else [parts]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    text = "".join(part for part in texts if isinstance(part, str))
+    return Message(speaker, text, date, "" if text.strip() else "omitted media")
+
+
+def messenger_message(message: dict[str, Any], names: dict[str, str]) -> Message:
+    """Messenger and Instagram write each byte of UTF-8 as a character of its own."""
+    speaker, text = (mended(str(message.get(key) or "")) for key in ("sender_name", "content"))
+    date = iso_date(number_of(message, "timestamp_ms") / 1000)
+    if message.get("is_unsent"):
+        return Message(speaker, "", date, "deleted messages")
+    return Message(speaker, text, date, "" if text.strip() else "omitted media")
+
+
+def mended(text: str) -> str:
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+EXPORTS = [
+    Export("Discord", is_discord, entries_are_chats, discord_message),
+    Export("Telegram", is_telegram, entries_are_chats, telegram_message),
+    Export("Messenger", is_messenger, newest_last, messenger_message),
+    Export("Slack", is_slack, entries_are_messages, slack_message),
+]
+
+
+def read_export(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
+    """A dialogue a chat, in the order of the messages."""
+    file.options.refuse_columns(file.name)
+    file.default_silence = CHAT_SILENCE
+    found = list(entries)
+    export = next(export for export in EXPORTS if export.recognizes(found[0][1]))
+    for name, messages in export.chats(file, found):
+        names = slack_names(file, messages) if export.title == "Slack" else {}
+        utterances = []
+        for where, one in messages:
+            if not isinstance(one, dict):
+                raise ValueError(f"{where}: no message; got {one!r:.60}; export it again")
+            message = export.message(one, names)
+            if message.left_out:
+                file.leave_out(message.left_out)
+            else:
+                text = " ".join(message.text.split())
+                utterances.append(Utterance(text, message.speaker, where=where, start=message.date))
+        if utterances:
+            yield Dialogue(name, utterances)

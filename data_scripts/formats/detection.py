@@ -1,0 +1,97 @@
+"""Which format a file of dialogues has: told from its content, and where that leaves a choice from its name."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ..building.dialogues import Dialogue
+from .captions import is_subrip, is_webvtt, read_captions
+from .excel import is_excel, read_excel
+from .input_file import InputFile, refuse_archive
+from .json_files import is_json, read_json, title_of
+from .parquet_dialogues import is_parquet, read_parquet_dialogues
+from .plain_text import read_detected_text, read_plain_text
+from .tables import is_separated, read_separated
+from .transcripts import is_named_blocks, is_timed_transcript, read_named_blocks, read_timed_transcript
+from .whatsapp import is_whatsapp, read_whatsapp
+
+
+class Format(NamedTuple):
+    title: str
+    recognizes: Callable[[InputFile], bool]
+    read: Callable[[InputFile], Iterator[Dialogue]]
+
+
+def is_transcript(file: InputFile) -> bool:
+    return is_timed_transcript(file) or is_named_blocks(file)
+
+
+def read_transcript(file: InputFile) -> Iterator[Dialogue]:
+    """Raises ValueError where it has none of the known forms."""
+    if is_timed_transcript(file):
+        return read_timed_transcript(file)
+    return read_named_blocks(file) if is_named_blocks(file) else read_detected_text(file)
+
+
+# In the order in which they are tried; the first two are told by bytes, the rest by text.
+FORMATS = {
+    "parquet": Format("Parquet", is_parquet, read_parquet_dialogues),
+    "xlsx": Format("Excel workbook", is_excel, read_excel),
+    "json": Format("JSON", is_json, read_json),
+    "jsonl": Format("JSON Lines", is_json, read_json),
+    "vtt": Format("WebVTT", is_webvtt, read_captions),
+    "srt": Format("SubRip", is_subrip, read_captions),
+    "whatsapp": Format("WhatsApp export", is_whatsapp, read_whatsapp),
+    "csv": Format("table as text", is_separated, read_separated),
+    "tsv": Format("table as text", is_separated, read_separated),
+    "transcript": Format("transcript", is_transcript, read_transcript),
+    "txt": Format("plain text", lambda file: True, read_plain_text),
+}
+PLAIN_TEXT = Format("plain text", lambda file: True, read_detected_text)
+# Anything else might be a table or plain text by chance: a text file of another name is one of these.
+CERTAIN = ["json", "vtt", "srt", "whatsapp", "transcript"]
+# A name says that it is one of these, whatever the content is.
+BY_NAME = {".jsonl": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".vtt": "vtt", ".srt": "srt"}
+BY_NAME |= {".parquet": "parquet", ".xlsx": "xlsx"}
+TEXT_SUFFIXES = [".jsonl", ".json", ".csv", ".tsv", ".txt", ".vtt", ".srt"]
+SUFFIXES = {*TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES), ".parquet", ".xlsx"}
+DOCUMENTS = (".docx", ".odt", ".ods", ".pptx", ".epub", ".pages", ".numbers")
+
+
+def detect(file: InputFile) -> Format:
+    """The format of a file.
+
+    Raises:
+        ValueError: it is of no known kind, or an archive.
+    """
+    kind = file.options.input_format or BY_NAME.get(file.suffix)
+    if kind and kind not in FORMATS:
+        raise ValueError(f"{file.name}: unknown input_format; got {kind!r}; known: {', '.join(FORMATS)}")
+    if kind:
+        return titled(file, FORMATS[kind])
+    for name in ("parquet", "xlsx"):
+        if FORMATS[name].recognizes(file):
+            return FORMATS[name]
+    if file.suffix not in DOCUMENTS:
+        refuse_archive(file)
+    if file.suffix == ".txt":
+        return next((titled(file, found) for found in by_text() if found.recognizes(file)), PLAIN_TEXT)
+    try:
+        found = next((FORMATS[name] for name in CERTAIN if FORMATS[name].recognizes(file)), None)
+    except ValueError:
+        found = None  # no text
+    if found is None:
+        known = ", ".join([*TEXT_SUFFIXES, ".parquet", ".xlsx"])
+        raise ValueError(
+            f"{file.name}: unknown kind of file; got {file.suffix!r}; known: {known}; text also as .gz; "
+            "or say what it is with input_format"
+        )
+    return titled(file, found)
+
+
+def by_text() -> list[Format]:
+    return [FORMATS[name] for name in ("json", "vtt", "srt", "whatsapp", "csv", "transcript")]
+
+
+def titled(file: InputFile, found: Format) -> Format:
+    """JSON is one of several forms, which its first value tells."""
+    return found._replace(title=title_of(file)) if found.read is read_json else found

@@ -1,0 +1,117 @@
+"""Which encoding text is in: told by its first bytes, or by what its other bytes would mean."""
+
+import codecs
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+# The mark of UTF-32 begins with that of UTF-16.
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
+WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f]")
+HIGH = bytes(range(128, 256))
+SAMPLE_BYTES = 1 << 16
+
+
+def open_binary(path: Path) -> BinaryIO:
+    """The bytes of a file, unpacked where its name ends in .gz."""
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else open(path, "rb")
+
+
+def unicode_encoding(data: bytes) -> str | None:
+    """UTF-8, UTF-16 or UTF-32 by a byte-order mark, the latter two also by where their NULs are; else None."""
+    for mark, encoding in MARKS.items():
+        if data.startswith(mark):
+            return encoding
+    data = data[:SAMPLE_BYTES]
+    if b"\0" not in data:
+        return None
+    return next((encoding for encoding in WIDE if is_wide(data, encoding)), None)
+
+
+def is_wide(data: bytes, encoding: str) -> bool:
+    """Whether bytes with NULs are text in an encoding with several bytes a character.
+
+    None of its characters is a NUL, and what is the byte of a line end or of a space is that character, as it never is
+    in other text into which a NUL came.
+    """
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(data)
+    except UnicodeDecodeError:
+        return False
+    if not text or "\0" in text or CONTROL.search(text):
+        return False
+    for character in "\n ":
+        if count := data.count(character.encode()):
+            return text.count(character) > 0.8 * count
+    return data.count(0) > 0.4 * len(data)
+
+
+@contextmanager
+def named_damage(name: object) -> Iterator[None]:
+    """ValueError with the name of a file that is compressed, and broken."""
+    try:
+        yield
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{name}: broken gzip; {error}; compress it again") from None
+
+
+def encoding_of(path: Path) -> str:
+    """The encoding of a file, all of which is read.
+
+    Raises:
+        ValueError: it is compressed, and broken.
+    """
+    with named_damage(path), open_binary(path) as file:
+        chunk = file.read(SAMPLE_BYTES)
+        if found := unicode_encoding(chunk):
+            return found
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            while chunk:
+                decoder.decode(chunk)
+                chunk = file.read(1 << 20)
+            decoder.decode(b"", final=True)
+            return "utf-8"
+        except UnicodeDecodeError:
+            file.seek(0)
+            lines = (line for line in file if not line.isascii())
+            return encoding_by_letters(b"".join(islice(lines, 1000))[: 2 * SAMPLE_BYTES])
+
+
+def encoding_by_letters(data: bytes) -> str:
+    """The encoding of lines that are not all UTF-8.
+
+    Most bytes of a word in Latin letters are ASCII, and the few others mislead a detector: they are taken for cp1252.
+    """
+    text = data.decode("utf-8", errors="replace")
+    broken = text.count("\ufffd")
+    if sum(character > "\x7f" for character in text) > 2 * broken:
+        return "utf-8"  # with a damaged place, which the reader names
+    words = b"".join(word for word in WORD.findall(data) if not word.isascii())
+    if len(words.translate(None, HIGH)) > len(words) * 0.4:
+        return "cp1252" if can_decode(data, "cp1252") else "latin-1"
+    import charset_normalizer
+
+    best = charset_normalizer.from_bytes(data).best()
+    return best.encoding if best else "cp1252"
+
+
+def can_decode(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True

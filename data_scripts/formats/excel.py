@@ -1,0 +1,75 @@
+"""Excel workbooks, `.xlsx`: the first sheet that has the needed columns, an utterance a row."""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+from ..building.dialogues import Dialogue
+from .input_file import InputFile
+from .tables import Table, read_table
+from .values import text_of
+
+
+def is_excel(file: InputFile) -> bool:
+    if not file.start.startswith(b"PK\x03\x04") or not zipfile.is_zipfile(file.path):
+        return False
+    with zipfile.ZipFile(file.path) as archive:
+        return "xl/workbook.xml" in archive.namelist()
+
+
+def read_excel(file: InputFile) -> Iterator[Dialogue]:
+    """Raises ImportError where openpyxl is not installed."""
+    with workbook(file) as sheets:
+        tables = [table for sheet in sheets if (table := table_of(file, sheet))]
+        options = file.options
+        fit = [
+            table
+            for table in tables
+            if {*options.dialogue_columns(table.columns), options.text_column} <= {*table.columns}
+        ]
+        if not tables:
+            return
+        if len(tables) > 1:
+            file.leave_out("other sheets", len(tables) - 1)
+        yield from read_table(file, (fit or tables)[0])
+
+
+@contextmanager
+def workbook(file: InputFile) -> Iterator[list[Any]]:
+    """The sheets of a file; ValueError where it is broken, at whichever point that shows."""
+    try:
+        import openpyxl
+    except ImportError:
+        raise ImportError(f"{file.name}: an Excel workbook needs openpyxl; pip install openpyxl") from None
+    try:
+        with (
+            open(file.path, "rb") as binary,
+            closing(openpyxl.load_workbook(binary, read_only=True, data_only=True)) as book,
+        ):
+            yield book.worksheets
+    except (zipfile.BadZipFile, KeyError, EOFError, SyntaxError, TypeError, IndexError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{file.name}: broken, or no Excel workbook; {reason}; save it again as .xlsx") from None
+
+
+def table_of(file: InputFile, sheet: Any) -> Table | None:
+    """A sheet whose first row that is not empty has the names of the columns; None for an empty one."""
+    first = next(((number, row) for number, row in numbered(sheet) if any(map(text_of, row))), None)
+    if first is None:
+        return None
+    head, names = first[0], [text_of(value).strip() for value in first[1]]
+    where = f"{file.name}, sheet {sheet.title}, row"
+
+    def rows(chosen: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+        for number, values in numbered(sheet):
+            if number > head:
+                row = {name: value for name, value in zip(names, values, strict=False) if name}
+                row = {**dict.fromkeys(filter(None, names)), **row}
+                yield f"{where} {number}", row if chosen is None else {name: row[name] for name in chosen}
+
+    return Table(f"{where} {head}", [name for name in names if name], rows)
+
+
+def numbered(sheet: Any) -> Iterator[tuple[int, tuple]]:
+    return enumerate(sheet.iter_rows(values_only=True), start=1)

@@ -1,0 +1,110 @@
+"""JSON of any layout, one value or one a line: which of the known forms it has, and its dialogues."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Any, NamedTuple
+
+from ..building.dialogues import Dialogue
+from .chat_exports import EXPORTS, read_export
+from .input_file import InputFile
+from .model_chats import is_model_chat, is_model_turn, read_model_chats, read_model_turns
+from .own_form import check_characters, is_own_form, read_own_form
+from .reading import parse_json
+from .speech_json import is_speech, is_speech_segment, read_segments, read_speech
+from .tables import is_row, is_row_of_dialogue, read_json_rows
+
+Entries = Iterator[tuple[str, Any]]
+
+
+class JsonForm(NamedTuple):
+    title: str
+    recognizes: Callable[[Any, InputFile], bool]  # by the first entry
+    read: Callable[[InputFile, Iterable[tuple[str, Any]]], Iterator[Dialogue]]
+
+
+FORMS = [
+    JsonForm("speech recognition JSON", lambda entry, file: is_speech(entry), read_speech),
+    JsonForm("dialogues in this library's form", lambda entry, file: is_own_form(entry, file.options), read_own_form),
+    *(
+        JsonForm(f"{export.title} export", lambda entry, file, export=export: export.recognizes(entry), read_export)
+        for export in EXPORTS
+    ),
+    JsonForm("chats with a model", lambda entry, file: is_model_chat(entry), read_model_chats),
+    JsonForm("a chat with a model", lambda entry, file: is_model_turn(entry), read_model_turns),
+    JsonForm(
+        "speech recognition segments",
+        lambda entry, file: is_speech_segment(entry) and not is_row_of_dialogue(entry, file.options),
+        read_segments,
+    ),
+    JsonForm("JSON rows", lambda entry, file: is_row(entry, file.options), read_json_rows),
+]
+
+
+def is_json(file: InputFile) -> bool:
+    """Whether text begins as a JSON object or array of JSON values does."""
+    line = next((line.strip() for line in file.sample if line.strip()), "")
+    if not line.startswith(("{", "[")):
+        return False
+    try:
+        json.loads(line)
+    except RecursionError:
+        return True
+    except ValueError:
+        # The first line of a value on several lines has nothing but punctuation and perhaps a key.
+        return line in ("{", "[", "[{") or line.startswith(('{"', '[{"')) or (line[1:].strip()[:1] in ("{", '"'))
+    return True
+
+
+def entries(file: InputFile) -> Entries:
+    """Each line's value, or those of the file's one array, or its one object; each with its place."""
+    lines = enumerate(map(str.strip, file.json_text()), start=1)
+    first = next(((number, line) for number, line in lines if line), None)
+    if first is None:
+        return
+    if has_a_value_a_line(first[1]):
+        for number, line in chain([first], lines):
+            if line:
+                where = f"{file.name}:{number}"
+                yield where, parse_json(line, where)
+        return
+    value = file.document
+    if isinstance(value, list):
+        yield from ((f"{file.name}, entry {number}", entry) for number, entry in enumerate(value, start=1))
+    else:
+        yield file.name, value
+
+
+def has_a_value_a_line(first_line: str) -> bool:
+    """Whether the first line is an object. An array is that of a whole file, however many lines it takes."""
+    try:
+        return isinstance(json.loads(first_line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def form_of(file: InputFile, first: Any) -> JsonForm | None:
+    return next((form for form in FORMS if form.recognizes(first, file)), None)
+
+
+def title_of(file: InputFile) -> str:
+    _, first = next(entries(file), ("", None))
+    form = form_of(file, first)
+    return form.title if form else "JSON"
+
+
+def read_json(file: InputFile) -> Iterator[Dialogue]:
+    """The dialogues of a file in any of these forms.
+
+    Raises:
+        ValueError: it is no JSON, or JSON of another form.
+    """
+    found = entries(file)
+    first = next(found, None)
+    if first is None:
+        return
+    form = form_of(file, first[1])
+    read = form.read if form else read_own_form
+    for dialogue in read(file, chain([first], found)):
+        check_characters(dialogue, dialogue.utterances[0].where if dialogue.utterances else file.name)
+        yield dialogue

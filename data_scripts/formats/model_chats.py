@@ -1,0 +1,102 @@
+"""Chats with a model: `messages` of role and content, and `conversations` of from and value."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..building.dialogues import Dialogue, Utterance
+from .input_file import InputFile
+from .values import plain_value, speaker_of
+
+LISTS = ("messages", "conversations", "conversation")
+ROLE, CONTENT = ("role", "from"), ("content", "value")
+# These say what the model is to be, or what a program gave it.
+NOT_PEOPLE = {"system": "system messages", "developer": "system messages", "tool": "tool messages"}
+NOT_PEOPLE |= {"function": "tool messages", "function_call": "tool messages", "observation": "tool messages"}
+NOT_PEOPLE |= {"tool_call": "tool messages", "tool_response": "tool messages", "ipython": "tool messages"}
+IDS = ("dialogue_id", "conversation_id", "id")
+
+
+def is_model_turn(entry: Any) -> bool:
+    return isinstance(entry, dict) and (
+        (isinstance(entry.get("role"), str) and "content" in entry)
+        or (isinstance(entry.get("from"), str) and "value" in entry)
+    )
+
+
+def list_of(entry: Any) -> str | None:
+    """The name under which a chat's turns are."""
+    if isinstance(entry, dict):
+        for name in LISTS:
+            turns = entry.get(name)
+            if isinstance(turns, list) and any(map(is_model_turn, turns)):
+                return name
+    return None
+
+
+def is_model_chat(entry: Any) -> bool:
+    return list_of(entry) is not None or (isinstance(entry, list) and any(map(is_model_turn, entry)))
+
+
+def read_model_chats(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
+    """A dialogue an entry."""
+    for where, entry in entries:
+        name = list_of(entry)
+        if name is None and not is_model_chat(entry):
+            raise ValueError(
+                f'{where}: no chat; got {str(entry):.60}; write {{"messages": [{{"role": ..., "content": ...}}]}}'
+            )
+        yield from chat(file, ((where, turn) for turn in (entry[name] if name else entry)), entry, name)
+
+
+def read_model_turns(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
+    """One dialogue, of turns that are an array or a line each."""
+    yield from chat(file, entries, {}, None)
+
+
+def chat(file: InputFile, turns: Iterable[tuple[str, Any]], entry: Any, name: str | None) -> Iterator[Dialogue]:
+    file.options.refuse_columns(file.name)
+    utterances = [turn for where, one in turns if (turn := utterance(file, where, one))]
+    if not utterances:
+        file.leave_out("chats without a message")
+        return
+    own = entry if isinstance(entry, dict) else {}
+    found = next((own[key] for key in IDS if isinstance(own.get(key), str | int)), None)
+    extra = {key: plain_value(value) for key, value in own.items() if key != name and key not in IDS}
+    yield Dialogue(
+        "" if found is None else str(found), utterances, extra=(extra or None) if file.keeps_columns else None
+    )
+
+
+def utterance(file: InputFile, where: str, turn: Any) -> Utterance | None:
+    """What a turn says; None, and counted, where it says nothing, or where its role is not read."""
+    if not is_model_turn(turn):
+        raise ValueError(f"{where}: a turn without role and content; got {str(turn):.60}; write both")
+    role, content = (next((turn[key] for key in keys if key in turn), None) for keys in (ROLE, CONTENT))
+    roles = [one.strip() for one in file.options.roles.split(",") if one.strip()]
+    if roles and role not in roles:
+        file.leave_out(f"messages of {speaker_of(role) or 'no role'}")
+        return None
+    if not roles and isinstance(role, str) and role.lower() in NOT_PEOPLE:
+        file.leave_out(NOT_PEOPLE[role.lower()])
+        return None
+    text = content_text(file, where, content)
+    if not text.strip():
+        file.leave_out("empty messages")
+        return None
+    return Utterance(text, speaker_of(turn["name"] if isinstance(turn.get("name"), str) else role), where=where)
+
+
+def content_text(file: InputFile, where: str, content: Any) -> str:
+    """A string, or the texts of a list of parts; other parts are left out."""
+    if isinstance(content, str) or content is None:
+        return content or ""
+    if not isinstance(content, list):
+        raise ValueError(f"{where}: content must be a string or a list of parts; got {content!r:.60}; write it so")
+    texts = []
+    for part in content:
+        text = part if isinstance(part, str) else part.get("text") if isinstance(part, dict) else None
+        if isinstance(text, str):
+            texts.append(text)
+        else:
+            file.leave_out("omitted media")
+    return " ".join(texts)

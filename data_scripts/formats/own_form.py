@@ -1,0 +1,108 @@
+"""This library's own form: a dialogue an object, `{"utterances": [...], "speakers": [...], "labels": [...]}`."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..building.dialogues import Dialogue, Utterance
+from .input_file import InputFile
+from .options import ReadingOptions
+from .values import label_of, plain_value, speaker_of, time_of
+
+TIMES = ("starts", "ends")
+
+
+def read_json_lines(path: Path) -> Iterator[Dialogue]:
+    """The dialogues of a file with one a line, numbered where they have no id."""
+    from .json_files import entries
+
+    file = InputFile(path, ReadingOptions())
+    for number, dialogue in enumerate(read_own_form(file, entries(file)), start=1):
+        yield dialogue if dialogue.dialogue_id else dialogue._replace(dialogue_id=str(number))
+
+
+def is_own_form(entry: Any, options: ReadingOptions) -> bool:
+    return isinstance(entry, dict) and options.utterances_column in entry
+
+
+def read_own_form(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
+    needed = file.options.of_dialogues(file.name)
+    for where, entry in entries:
+        if not isinstance(entry, dict) or any(name not in entry for name in needed):
+            form = ", ".join(f'"{name}": [...]' for name in needed)
+            shown = json.dumps(entry, ensure_ascii=False)[:60]
+            raise ValueError(f"{where}: no dialogue; got {shown!r}; write {{{form}}} on one line")
+        dialogue = from_lists(where, entry, file.options, file.keeps_columns)
+        check_characters(dialogue, where)
+        yield dialogue
+
+
+def from_lists(where: str, entry: dict[str, Any], options: ReadingOptions, keeps_columns: bool = False) -> Dialogue:
+    """A dialogue whose utterances, speakers and labels are lists; without an id of its own it has ""."""
+    texts = strings(entry, options.utterances_column, where)
+    speakers = strings(entry, options.speakers_column, where, len(texts))
+    labels = strings(entry, options.labels_column, where, len(texts), are_labels=True)
+    starts, ends = (times(entry, name, len(texts)) for name in TIMES)
+    turns = zip(texts, speakers, labels, starts, ends, strict=True)
+    utterances = [
+        Utterance(text, speaker_of(speaker), label_of(label), where, start, end)
+        for text, speaker, label, start, end in turns
+    ]
+    read = [options.utterances_column, options.speakers_column, options.labels_column, options.dialogue_column]
+    if any(start is not None for start in starts):
+        read += TIMES
+    extra = {name: plain_value(value) for name, value in entry.items() if name not in read} if keeps_columns else {}
+    return Dialogue(dialogue_id(entry, options, where), utterances, extra=extra or None)
+
+
+def dialogue_id(entry: dict[str, Any], options: ReadingOptions, where: str) -> str:
+    found = [entry.get(name) for name in options.dialogue_columns(list(entry)) or [options.dialogue_column]]
+    for value in found:
+        if not isinstance(value, str | int | float | None):
+            raise ValueError(f"{where}: {options.dialogue_column} must be a string; got {value!r:.200}; write one")
+    return "-".join(str(value) for value in found) if None not in found else ""
+
+
+def strings(
+    entry: dict[str, Any], name: str, where: str, length: int | None = None, are_labels: bool = False
+) -> list[Any]:
+    """One list of an entry, with "" for null or, where an utterance each is expected, for the whole list.
+
+    A label may be a number; a speaker that a program wrote for want of one may be NaN.
+    """
+    values = entry.get(name) or [""] * (length or 0)
+    is_fit = isinstance(values, list) and all(
+        isinstance(value, str | None) or (are_labels and is_number(value)) or (length and value != value)
+        for value in values
+    )
+    if not is_fit:
+        raise ValueError(f"{where}: {name} must be a list of strings; got {values!r:.200}; write each as a string")
+    if not values:
+        raise ValueError(f"{where}: dialogue without utterances; got {values!r}; remove it")
+    if length and len(values) != length:
+        raise ValueError(
+            f"{where}: {length} utterances but {len(values)} {name}; got {values!r:.200}; give one for each"
+        )
+    return ["" if value is None else value for value in values]
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def times(entry: dict[str, Any], name: str, length: int) -> list[float | str | None]:
+    values = entry.get(name)
+    if not isinstance(values, list) or len(values) != length:
+        return [None] * length
+    return [time_of(value) for value in values]
+
+
+def check_characters(dialogue: Dialogue, where: str) -> None:
+    """JSON can escape half a character, which no file can hold."""
+    try:
+        "".join(text or "" for turn in dialogue.utterances for text in (*turn[:3], dialogue.dialogue_id)).encode()
+        str(dialogue.extra or "").encode()
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise ValueError(f"{where}: half a character; got {half}; write the characters themselves") from None

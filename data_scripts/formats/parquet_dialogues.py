@@ -1,0 +1,55 @@
+"""Parquet: a dialogue a row where the column of utterances holds lists, else an utterance a row."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..building.dialogues import Dialogue
+from .input_file import InputFile
+from .own_form import from_lists
+from .parquet import check_kinds, kind, read_parquet, read_schema
+from .reading import check_columns
+from .tables import Table, check_table, read_table
+
+
+def is_parquet(file: InputFile) -> bool:
+    return file.start.startswith(b"PAR1")
+
+
+def read_parquet_dialogues(file: InputFile) -> Iterator[Dialogue]:
+    path, options = file.path, file.options
+    schema = read_schema(path)
+    has_lists = any(
+        field.name == options.utterances_column and kind(field.type).startswith("lists") for field in schema
+    )
+    id_columns = options.dialogue_columns(schema.names)
+    allowed = {column: {"strings", "integers"} for column in id_columns}
+    if has_lists:
+        needed, labels = options.of_dialogues(path), options.labels_column
+        needed = [column for column in needed if column != options.dialogue_column] + [
+            column for column in id_columns if column in schema.names or options.named("dialogue_column")
+        ]
+        allowed |= dict.fromkeys([options.utterances_column, options.speakers_column], {"lists of strings"})
+        allowed[labels] = {"lists of strings", "lists of integers"}
+    else:
+        needed, labels = options.of_utterances(path, schema.names), options.label_column
+        allowed |= dict.fromkeys([options.text_column, options.speaker_column], {"strings"})
+        allowed[labels] = {"strings", "integers"}
+    allowed = {column: kinds for column, kinds in allowed.items() if column in [*schema.names, *needed]}
+
+    def rows(chosen: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+        return read_parquet(path, schema.names if chosen is None else list(chosen), labels)
+
+    table = Table(file.name, schema.names, rows)
+    if has_lists:
+        check_columns(path, schema.names, list(allowed))
+    else:
+        check_table(table, options, file.name)
+    check_kinds(path, schema, allowed)
+    if not has_lists:
+        yield from read_table(file, table)
+        return
+    found = rows(
+        None if file.keeps_columns else [*allowed, *(name for name in ("starts", "ends") if name in schema.names)]
+    )
+    for where, row in found:
+        yield from_lists(where, row, options, file.keeps_columns)

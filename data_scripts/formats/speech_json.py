@@ -1,0 +1,91 @@
+"""What speech recognition writes as JSON: WhisperX, Whisper, whisper.cpp, OpenAI, AssemblyAI and Deepgram."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..building.dialogues import Dialogue, Utterance
+from .input_file import InputFile
+from .times import clock_seconds
+from .values import speaker_of
+
+# What is heard but not said: [Music], (laughter), ♪.
+SOUND = re.compile(r"\W*(?:\[[^\[\]]*\]|\([^()]*\)|[♪♫]+)\W*")
+SPEAKER_IN_TEXT = re.compile(r"\s*\(speaker ([\d?]+)\)\s*")
+
+
+def segments_of(entry: Any) -> list[Any] | None:
+    """The list of what is said in a recording; None for what is no such JSON."""
+    if not isinstance(entry, dict):
+        return None
+    results = entry.get("results")
+    candidates = [entry.get("segments"), entry.get("transcription"), entry.get("utterances")]
+    candidates.append(results.get("utterances") if isinstance(results, dict) else None)
+    for found in candidates:
+        if isinstance(found, list) and found and all(isinstance(segment, dict) for segment in found):
+            return found if any(map(is_speech_segment, found)) else None
+    return None
+
+
+def is_speech(entry: Any) -> bool:
+    return segments_of(entry) is not None
+
+
+def is_speech_segment(segment: Any) -> bool:
+    return (
+        isinstance(segment, dict)
+        and isinstance(segment.get("text", segment.get("transcript")), str)
+        and bool(segment.keys() & {"start", "end", "offsets", "timestamps"})
+    )
+
+
+def read_speech(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
+    """A dialogue a recording."""
+    for where, entry in entries:
+        segments = segments_of(entry)
+        if segments is None:
+            raise ValueError(f"{where}: no recording; got {str(entry):.60}; give JSON with segments that have a text")
+        # AssemblyAI counts milliseconds, and says so by nothing but the list's name.
+        milliseconds = "utterances" in entry and "segments" not in entry and "transcription" not in entry
+        numbered = ((f"{where}, segment {number}", one) for number, one in enumerate(segments, start=1))
+        yield from dialogue_of(file, numbered, 1000 if milliseconds else 1)
+
+
+def read_segments(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
+    """One dialogue, of segments that are an array or a line each."""
+    yield from dialogue_of(file, entries, 1)
+
+
+def dialogue_of(file: InputFile, segments: Iterable[tuple[str, Any]], unit: int) -> Iterator[Dialogue]:
+    file.options.refuse_columns(file.name)
+    utterances = []
+    for where, segment in segments:
+        text = segment.get("text", segment.get("transcript")) if isinstance(segment, dict) else None
+        if text is not None and not isinstance(text, str):
+            raise ValueError(f"{where}: no text; got {str(segment):.60}; write each segment's text as a string")
+        named = SPEAKER_IN_TEXT.match(text or "")
+        text = " ".join((text or "")[named.end() if named else 0 :].split())
+        if not text or SOUND.fullmatch(text):
+            file.leave_out("sounds" if text else "empty segments")
+            continue
+        start, end = times(segment, unit)
+        speaker = speaker_of(named[1] if named else segment.get("speaker"))
+        utterances.append(Utterance(text, "" if speaker == "?" else speaker, where=where, start=start, end=end))
+    if utterances:
+        yield Dialogue("", utterances)
+
+
+def times(segment: dict[str, Any], unit: int) -> tuple[float | None, float | None]:
+    offsets, stamps = segment.get("offsets"), segment.get("timestamps")
+    if isinstance(offsets, dict):
+        return seconds(offsets.get("from"), 1000), seconds(offsets.get("to"), 1000)
+    if isinstance(stamps, dict):
+        return seconds(stamps.get("from"), 1), seconds(stamps.get("to"), 1)
+    return seconds(segment.get("start"), unit), seconds(segment.get("end"), unit)
+
+
+def seconds(value: Any, unit: int) -> float | None:
+    if isinstance(value, str):
+        return clock_seconds(value)
+    is_time = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
+    return round(value / unit, 6) if is_time else None

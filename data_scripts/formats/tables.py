@@ -1,0 +1,248 @@
+"""Tables with an utterance a row, CSV and JSON rows among them: from rows in any order to dialogues."""
+
+import csv
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from ..building.dialogues import Dialogue, Utterance
+from .input_file import InputFile
+from .options import ReadingOptions
+from .reading import SEPARATORS, check_columns, read_csv
+from .values import label_of, plain_value, speaker_of, text_of, time_of
+
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+# What the columns of such a table are often called: enough to know a table by its first line.
+USUAL_COLUMNS = {"text", "utterance", "utterances", "message", "sentence", "transcript", "content", "label", "emotion"}
+USUAL_COLUMNS |= {
+    "speaker",
+    "author",
+    "user",
+    "sender",
+    "name",
+    "sentiment",
+    "start",
+    "end",
+    "time",
+    "timestamp",
+    "date",
+}
+USUAL_COLUMNS |= {"dialogue_id", "dialog_id", "conversation_id", "id"}
+WITHOUT_DIALOGUES = (
+    "name it with dialogue_column; where there is none, rows=dialogue takes every row as a dialogue of its own, and "
+    "rows=one the whole file as one (precode predict: --corpus_options rows=dialogue)"
+)
+
+
+class Table(NamedTuple):
+    """The names of its columns, where they are, and a function that reads its rows, all columns or some, anew."""
+
+    where: str
+    columns: list[str]
+    rows: Callable[[Sequence[str] | None], Iterator[tuple[str, dict[str, Any]]]]
+
+
+def check_table(table: Table, options: ReadingOptions, name: str) -> None:
+    """ValueError where a needed column is missing, with what to say where no dialogue is named."""
+    needed = options.of_utterances(name, table.columns)
+    try:
+        check_columns(table.where, table.columns, needed)
+    except ValueError as error:
+        missing = [column for column in needed if column not in table.columns]
+        advice = f"; {WITHOUT_DIALOGUES}" if set(missing) & set(options.dialogue_columns(table.columns)) else ""
+        raise ValueError(f"{error}{advice}") from None
+
+
+def read_table(file: InputFile, table: Table) -> Iterator[Dialogue]:
+    """The dialogues of a table. Rows of one dialogue that are apart are gathered, on the disk where they are many."""
+    check_table(table, file.options, file.name)
+    id_columns = file.options.dialogue_columns(table.columns)
+    reader = RowReader(file, table.columns, id_columns)
+    columns = None if file.keeps_columns else reader.needed
+    if not id_columns:
+        rows = ((str(number), turn) for number, (_, turn) in enumerate(reader.turns(table.rows(columns))))
+        if file.options.rows == "dialogue":
+            yield from (Dialogue("", [turn]) for _, turn in rows)
+        elif turns := [turn for _, turn in rows]:
+            yield Dialogue("", turns)
+        return
+    named = (pair for pair in table.rows(id_columns) if any(text_of(value).strip() for value in pair[1].values()))
+    if comes_back(reader.dialogue_id(where, row) for where, row in named):
+        file.remarks.append("the rows of each dialogue gathered")
+        found = gathered(reader.turns(table.rows(columns)))
+    else:
+        by_id = groupby(reader.turns(table.rows(columns)), key=lambda pair: pair[0])
+        found = ((name, [turn for _, turn in pairs]) for name, pairs in by_id)
+    yield from (Dialogue(name, turns) for name, turns in found)
+
+
+class RowReader:
+    """Makes utterances of rows, and numbers those that it keeps."""
+
+    def __init__(self, file: InputFile, columns: list[str], id_columns: list[str]):
+        self.file, self.options, self.id_columns = file, file.options, id_columns
+        options = self.options
+        own = [options.text_column, options.speaker_column, options.label_column]
+        own += [options.start_column, options.end_column]
+        self.needed = [column for column in dict.fromkeys([*id_columns, *own]) if column in columns]
+        # A column that is but a part of an id is kept as it is.
+        read = {*own, *(id_columns if len(id_columns) == 1 else [])}
+        self.others = [column for column in columns if column not in read] if file.keeps_columns else []
+
+    def turns(self, rows: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, Utterance]]:
+        number = 0
+        for where, row in rows:
+            text = text_of(row.get(self.options.text_column))
+            if is_blank(row):
+                self.file.leave_out("blank rows")
+            elif not text.strip() and self.options.empty == "skip":
+                self.file.leave_out("empty utterances")
+            else:
+                yield self.dialogue_id(where, row), self.utterance(where, row, text, number)
+                number += 1
+
+    def dialogue_id(self, where: str, row: dict[str, Any]) -> str:
+        values = [text_of(row[column]) for column in self.id_columns]
+        for column, value in zip(self.id_columns, values, strict=True):
+            if not value.strip():
+                raise ValueError(f"{where}: {column} is empty; got {row[column]!r}; fill it in")
+        return "-".join(values)
+
+    def utterance(self, where: str, row: dict[str, Any], text: str, number: int) -> Utterance:
+        options = self.options
+        return Utterance(
+            text,
+            speaker_of(row.get(options.speaker_column)),
+            label_of(row.get(options.label_column)),
+            where,
+            time_of(plain_value(row.get(options.start_column))),
+            time_of(plain_value(row.get(options.end_column))),
+            {column: plain_value(row.get(column)) for column in self.others} if self.file.keeps_columns else None,
+            number,
+        )
+
+
+def is_blank(row: dict[str, Any]) -> bool:
+    """Whether nothing is in a row of more than one column, as spreadsheets leave below their last."""
+    return len(row) > 1 and all(
+        value is None or (isinstance(value, str) and not value.strip()) for value in row.values()
+    )
+
+
+def comes_back(ids: Iterable[str]) -> bool:
+    seen: set[str] = set()
+    for name, _ in groupby(ids):
+        if name in seen:
+            return True
+        seen.add(name)
+    return False
+
+
+def gathered(turns: Iterable[tuple[str, Utterance]]) -> Iterator[tuple[str, list[Utterance]]]:
+    """The utterances of each dialogue, in the order in which dialogues begin; a file takes what memory should not."""
+    ids: dict[str, int] = {}
+    # A database without a name is in memory while it is small, and else in a temporary file.
+    with closing(sqlite3.connect("")) as database:
+        database.execute("CREATE TABLE turns (dialogue INTEGER, number INTEGER PRIMARY KEY, content TEXT)")
+        rows = ((ids.setdefault(name, len(ids)), number, json.dumps(turn)) for number, (name, turn) in enumerate(turns))
+        database.executemany("INSERT INTO turns VALUES (?, ?, ?)", rows)
+        names = list(ids)
+        found = database.execute("SELECT dialogue, content FROM turns ORDER BY dialogue, number")
+        for dialogue, group in groupby(found, key=lambda row: row[0]):
+            yield names[dialogue], [Utterance(*json.loads(content)) for _, content in group]
+
+
+def read_separated(file: InputFile) -> Iterator[Dialogue]:
+    """CSV with any separator, which the header or a line `sep=;` above it tells."""
+    yield from read_table(file, separated_table(file))
+
+
+def separated_table(file: InputFile) -> Table:
+    separator, skipped = separator_of(file)
+    if separator != "," and file.suffix != ".tsv":
+        file.remarks.append(f"separated by {SEPARATORS.get(separator, separator)}")
+    columns = header(file.sample, skipped, separator)
+
+    def rows(chosen: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+        lines = file.lines()
+        for _ in range(skipped):
+            next(lines)
+        found = read_csv(file.path, [], lines, file.name, first_line=skipped + 1, strict=True, delimiter=separator)
+        return found if chosen is None else ((where, {name: row[name] for name in chosen}) for where, row in found)
+
+    if not columns:
+        next(rows(None), None)  # which says that there is no header
+    return Table(f"{file.name}:{skipped + 1}", columns, rows)
+
+
+def header(lines: Sequence[str], skipped: int, separator: str) -> list[str]:
+    text = [f"{line}\n" for line in lines[skipped:]]
+    try:
+        return next((fields for fields in csv.reader(text, delimiter=separator) if fields), [])
+    except csv.Error:
+        return []
+
+
+def separator_of(file: InputFile) -> tuple[str, int]:
+    """The separator, and how many lines are above the header."""
+    found = SEPARATOR_LINE.fullmatch(file.sample[0]) if file.sample else None
+    if found:
+        return found[1], 1
+    usual = ["\t", ",", ";", "|"] if "tsv" in (file.suffix[1:], file.options.input_format) else [",", ";", "\t", "|"]
+
+    def fit(separator: str) -> tuple[int, int]:
+        columns = header(file.sample, 0, separator)
+        needed = {*file.options.dialogue_columns(columns), file.options.text_column}
+        return len(needed & set(columns)), len(columns)
+
+    return max(usual, key=fit), 0
+
+
+def is_separated(file: InputFile) -> bool:
+    """Whether the first line of text holds the names of columns, and the others as many fields."""
+    separator, skipped = separator_of(file)
+    columns = header(file.sample, skipped, separator)
+    options = file.options
+    own = {*options.dialogue_columns(columns), options.text_column, options.speaker_column, options.label_column}
+    known = {name for name in columns if name in own or name.strip().lower() in USUAL_COLUMNS}
+    if len(known) < 2 or any(len(name) > 40 for name in columns):
+        return False
+    rows = [line.count(separator) for line in file.sample[skipped + 1 :] if line.strip()]
+    return not rows or sum(count >= len(columns) - 1 for count in rows) >= 0.5 * len(rows)
+
+
+def is_row(entry: Any, options: ReadingOptions) -> bool:
+    """Whether an object of JSON is an utterance."""
+    return isinstance(entry, dict) and isinstance(entry.get(options.text_column), str)
+
+
+def is_row_of_dialogue(entry: Any, options: ReadingOptions) -> bool:
+    """Whether it names its dialogue, or options say which that is."""
+    return is_row(entry, options) and set(options.dialogue_columns(list(entry))) <= entry.keys()
+
+
+def read_json_rows(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
+    """An utterance an object, as pandas writes a table."""
+    from .json_files import entries as read_entries
+
+    first = next(iter(entries))
+
+    def rows(chosen: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+        for where, entry in read_entries(file):
+            if not isinstance(entry, dict) or any(column not in entry for column in needed):
+                raise ValueError(f"{where}: no row with {', '.join(needed)}; got {str(entry):.60}; write all of them")
+            yield (
+                where,
+                {name: entry.get(name) for name in columns}
+                if chosen is None
+                else {name: entry.get(name) for name in chosen},
+            )
+
+    columns = list(dict.fromkeys(name for _, entry in read_entries(file) if isinstance(entry, dict) for name in entry))
+    needed = file.options.of_utterances(file.name, columns)
+    check_table(Table(first[0], list(first[1]), rows), file.options, file.name)
+    yield from read_table(file, Table(first[0], columns, rows))

@@ -1,0 +1,107 @@
+"""Times of utterances: seconds of a recording, and dates of messages as any locale writes them."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+
+# Between messages; after a night a chat begins anew.
+CHAT_SILENCE = 8 * 3600.0
+SECONDS = re.compile(r"\s*(?:(\d{1,6}):)?(\d{1,6}):(\d{1,6})(?:[.,](\d{1,6}))?\s*(?:([AaPp])\.?\s?[Mm]\.?)?\s*")
+# The second half of a day, before or after its hour; what is not among these is the first.
+AFTERNOON = re.compile(
+    r"p\.?\s?m|^p\.?$|tarde|noche|[μΜ]\.?\s?[μΜ]|م|下午|晚上|中午|傍晚|오후|午後|ÖS|PTG|\bCH\b|chiều|tối|\bodp|\bdu\b|\bip\b|e\.?\s?m\b"
+    r"|หลังเที่ยง|अपराह्न|منتصف النهار|אחה",
+    re.IGNORECASE,
+)
+MORNING = re.compile(
+    r"a\.?\s?m|^a\.?$|[πΠ]\.?\s?[μΜ]|ص|上午|凌晨|早上|清晨|오전|午前|ÖÖ|PG|\bSA\b|sáng|\bdop|\bde\b|\bap\b|f\.?\s?m\b"
+    r"|ก่อนเที่ยง|पूर्वाह्न|לפנה",
+    re.IGNORECASE,
+)
+
+
+def clock_seconds(text: str) -> float | None:
+    """Seconds of `1:02:03.5`, `02:03`, or since midnight of `10:15 AM`; None for what is no time."""
+    time = SECONDS.fullmatch(text)
+    if not time:
+        return None
+    first, second, third, fraction, half = time.groups()
+    if half:
+        # Without seconds a time of the day has hours and minutes.
+        hours, minutes, seconds = (first, second, third) if first else (second, third, "0")
+        return half_day_hour(int(hours), half) * 3600.0 + int(minutes) * 60 + int(seconds)
+    return int(first or 0) * 3600 + int(second) * 60 + float(f"{int(third)}.{fraction or 0}")
+
+
+def half_day_hour(hour: int, half: str) -> int:
+    """The hour of the day for one of a clock of twelve hours, by what is written beside it."""
+    if AFTERNOON.search(half):
+        return hour if hour >= 12 else hour + 12
+    return 0 if hour == 12 and MORNING.search(half) else hour
+
+
+def date_order(dates: Iterable[Sequence[int]], twelve_hours: bool) -> str:
+    """How dates of three numbers are written: "ymd", "dmy" or "mdy", the one that all of them can be.
+
+    Where two can be, it is the one in which time goes back less often, and then that of a clock of twelve hours, which
+    is American, or of 24.
+    """
+    found = list(dates)
+    orders = [order for order in ("ymd", "dmy", "mdy") if all(is_date(date, order) for date in found)]
+    if any(len(str(first)) > 2 for first, *_ in found):
+        return "ymd"
+    orders = [order for order in orders if order != "ymd"] or orders or ["dmy"]
+    orders.sort(key=lambda order: (order == "dmy") == twelve_hours)
+    return min(orders, key=lambda order: steps_back([in_order(date, order) for date in found]))
+
+
+def in_order(date: Sequence[int], order: str) -> tuple[int, int, int]:
+    """Year, month and day. Years of two digits are of this century, those of the Thai calendar are 543 ahead."""
+    year, month, day = (date[order.index(part)] for part in "ymd")
+    year += 2000 if year < 100 else 0
+    return year - 543 if 2500 <= year < 2700 else year, month, day
+
+
+def is_date(date: Sequence[int], order: str) -> bool:
+    try:
+        datetime(*in_order(date, order))
+    except ValueError:
+        return False
+    return True
+
+
+def steps_back(dates: list[tuple[int, int, int]]) -> int:
+    return sum(later < earlier for earlier, later in zip(dates, dates[1:], strict=False))
+
+
+def iso_date(moment: object) -> str | None:
+    """A date in ISO 8601 of such a date, or of seconds since 1970; None for what is none."""
+    try:
+        if isinstance(moment, int | float) and not isinstance(moment, bool):
+            return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="seconds")
+        return datetime.fromisoformat(str(moment).replace("Z", "+00:00")).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def seconds_of(time: float | str | None) -> float | None:
+    """A time of an utterance as seconds, for what is between two of them; None where there is none."""
+    if isinstance(time, str):
+        try:
+            date = datetime.fromisoformat(time.replace("Z", "+00:00"))
+        except ValueError:
+            return None
+        # A file's dates have no zone, or all have one.
+        return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
+    return time
+
+
+def shown_time(time: float | str | None) -> str:
+    """`0:05`, `1:02:03` or `2023-04-30 17:33`, for people."""
+    if isinstance(time, str):
+        return time[:16].replace("T", " ")
+    if time is None:
+        return ""
+    minutes, seconds = divmod(int(time), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,253 @@
+"""Transcripts and chats as text with a time a turn: `[00:05] Ana: Hi.`, or name and time on a line of their own."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..building.dialogues import Dialogue, Utterance
+from .input_file import InputFile
+from .names import is_name, may_name, speaker_and_text
+from .times import CHAT_SILENCE, clock_seconds, date_order, in_order
+
+CLOCK = r"\d{1,3}:\d{2}(?::\d{2})?(?:[.,]\d{1,3})?(?:\s?[AaPp]\.?\s?[Mm]\b\.?)?"
+DAY = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
+ZONE = r"(?:Z|\s?[+-]\d\d:?\d\d\b|\s?(?:UTC|GMT))?"
+TIME = rf"(?:(?:(?P<day>{DAY})|today|yesterday)(?:T|,?\s+(?:at\s+)?))?(?P<clock>{CLOCK}){ZONE}"
+RANGE = rf"{TIME}(?:\s*(?:-->|->|–|—|-|to)\s*(?P<end>{CLOCK}))?"
+BOX = rf"[\[(]?\s*{RANGE}\s*[\])]?"
+NAME = r"(?P<name>[^:：\t|<>\[\]]{1,70}?)"
+BETWEEN = r"[\s,|•·–—-]*"
+COLON = r"\s?[:：](?:\s+|$)"
+MARKED = r"(?:\d+[.)]|[-*•–—>]+)\s+"
+# A turn of a form begins in a line that it matches.
+FORMS = {
+    "time, name and text": rf"{BOX}{BETWEEN}\[?{NAME}\]?{COLON}(?P<text>.*)",
+    "name, time and text": rf"\[?{NAME}\]?{BETWEEN}{BOX}{COLON}(?P<text>.*)",
+    "time, <name> and text": rf"(?:{BOX}\s*)?<[\s@+~&%]*{NAME}>\s+(?P<text>.*)",
+    "time, tab, name, tab and text": rf"{BOX}\s*\t\s*{NAME}\s*\t\s*(?P<text>.*)",
+    "time, [name] and text": rf"{BOX}{BETWEEN}\[{NAME}\]:?\s+(?P<text>.*)",
+    "[name], [time] and text": rf"\[{NAME}\]\s*\[[^\]\d]{{0,6}}(?P<clock>{CLOCK})[^\]\d]{{0,6}}\]\s+(?P<text>.*)",
+    "name and time above the text": rf"\[?{NAME}\]?(?P<between>{BETWEEN}|\s+at\s+){BOX}\s*:?",
+    "time and name above the text": rf"{BOX}(?P<between>{BETWEEN}){NAME}\s*:?",
+    "times in brackets and text": rf"\[\s*(?P<clock>{CLOCK})\s*-->\s*(?P<end>{CLOCK})\s*\]\s*(?P<text>.*)",
+    "bold name and text": rf"(?:{MARKED})?(?P<mark>[*_]{{1,3}}){NAME}\s?[:：]?(?P=mark)\s?[:：]?\s+(?P<text>.*)",
+    "mark, name and text": rf"{MARKED}{NAME}{COLON}(?P<text>.*)",
+    "[name]: text": rf"\[{NAME}\]{COLON}(?P<text>.*)",
+}
+FORMS = {form: re.compile(pattern, re.IGNORECASE) for form, pattern in FORMS.items()}
+ABOVE = [form for form in FORMS if form.endswith("above the text")]
+TIME_ALONE = re.compile(BOX)
+TO_SOMEBODY = re.compile(r"^From\s+|\s+to\s+\S.*$", re.IGNORECASE)
+ADVERT = re.compile(
+    r"\W*(?:transcribed|transcript(?:ion)?|generated|recorded|created|powered|exported)\b.{0,40}"
+    r"(?:\b(?:by|with|from|using)\b|https?:).*",
+    re.IGNORECASE,
+)
+MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w*\.?"
+DATE_ALONE = re.compile(
+    rf"\W*(?:\w+,?\s)?{DAY}\W*\w{{0,12}}\W*|\W*\d{{4}}[년年]\s?\d{{1,2}}[월月]\s?\d{{1,2}}[일日][^:]{{0,12}}"
+    rf"|\W*(?:\w+day,?\s+)?(?:{MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?|\d{{1,2}}\.?\s+{MONTH}),?(?:\s+\d{{4}})?\W*",
+    re.IGNORECASE,
+)
+TIME_AND_TEXT = re.compile(rf"{BOX}{BETWEEN}\s(?P<text>\S.*)", re.IGNORECASE)
+FEWEST_TURNS, SPACES = 2, ("", " ")
+
+
+class Turn(NamedTuple):
+    number: int
+    speaker: str
+    day: str | None
+    clock: str | None
+    end: str | None
+    lines: list[str]
+
+
+def is_timed_transcript(file: InputFile) -> bool:
+    return form_of(file) is not None or has_lone_times(file)
+
+
+def form_of(file: InputFile) -> str | None:
+    """The form that most turns of the file's first part have.
+
+    Where the text is in the same line, half of the lines begin a turn; where it is below, the first line does, and most
+    of these have a text below them.
+    """
+    lines = [line.strip() for line in file.sample if line.strip()]
+    found: list[tuple[int, str]] = []
+    for form in FORMS:
+        begins = [head_of(form, line) is not None for line in lines]
+        count = sum(begins)
+        heads = [head for line in lines if (head := head_of(form, line)) and "name" in head.groupdict()]
+        names = Counter(cleaned(head["name"]) for head in heads)
+        if form in ABOVE:
+            is_form = count >= FEWEST_TURNS and any(begins[:4]) and has_text_below(begins)
+            # A time after a few words may be part of a sentence, a name comes back or looks like one.
+            is_form &= max(names.values(), default=0) > 1 or all(
+                is_name(cleaned(head["name"])) or head["between"] not in SPACES for head in heads
+            )
+        else:
+            is_form = count >= min(FEWEST_TURNS, len(lines)) and count >= len(lines) / 2
+            is_form |= count >= 3 and begins[0] and max(names.values(), default=0) > 1 and count >= len(lines) / 5
+        if is_form:
+            found.append((count, form))
+    # Of two the earlier, which says more of a line.
+    return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def head_of(form: str, line: str) -> re.Match | None:
+    found = FORMS[form].fullmatch(line.strip())
+    if not found or "name" not in found.groupdict():
+        return found
+    name = cleaned(found["name"])
+    if form in ABOVE:
+        # A word in small letters is a user's name where more than a space is before or after it.
+        is_user = " " not in name and found["between"] not in SPACES
+        return found if (is_name(name) or is_user) and any(map(str.isalpha, name)) else None
+    return found if may_name(name) else None
+
+
+def cleaned(name: str) -> str:
+    return TO_SOMEBODY.sub("", name.strip(" ,|-–—\t")).strip(" (,")
+
+
+def has_text_below(begins: list[bool]) -> bool:
+    below = [not following for is_head, following in zip(begins, begins[1:], strict=False) if is_head]
+    return len(below) > 0 and sum(below) >= 0.7 * sum(begins)
+
+
+def has_lone_times(file: InputFile) -> bool:
+    """Whether lines with nothing but a time stand between lines with a speaker, or between all lines."""
+    lines = [line.strip() for line in file.sample if line.strip()]
+    times = [bool(TIME_ALONE.fullmatch(line)) for line in lines]
+    speakers = [not time and bool(speaker_and_text(line)[0]) for time, line in zip(times, lines, strict=True)]
+    return sum(times) >= 1 and sum(speakers) >= 2 and sum(speakers) >= 0.6 * (len(lines) - sum(times))
+
+
+def read_timed_transcript(file: InputFile) -> Iterator[Dialogue]:
+    """One dialogue. What comes before the first turn, and who made the transcript, is left out."""
+    file.options.refuse_columns(file.name)
+    form = form_of(file)
+    found = list(turns(file, form) if form else turns_below_times(file))
+    dates = [tuple(map(int, re.split("[-/.]", turn.day))) for turn in found if turn.day]
+    order = date_order(dates, any("m" in (turn.clock or "").lower() for turn in found))
+    file.default_silence = CHAT_SILENCE if dates else None
+    utterances = []
+    for turn in found:
+        text = " ".join(" ".join(turn.lines).split())
+        if text:
+            start, end = times_of(turn, order)
+            where = f"{file.name}:{turn.number}"
+            utterances.append(Utterance(text, turn.speaker, where=where, start=start, end=end))
+        else:
+            file.leave_out("turns without a text")
+    if utterances:
+        yield Dialogue("", utterances)
+
+
+def turns(file: InputFile, form: str) -> Iterator[Turn]:
+    turn = None
+    for number, line in enumerate(map(str.strip, file.lines()), start=1):
+        if not line:
+            continue
+        head = head_of(form, line)
+        if head:
+            if turn:
+                yield turn
+            turn = turn_of(number, head)
+        elif ADVERT.fullmatch(line) and len(line) < 120:
+            file.leave_out("notes of the program")
+        elif DATE_ALONE.fullmatch(line):
+            file.leave_out("dates")
+        elif form not in ABOVE and "clock" in FORMS[form].groupindex and (timed := TIME_AND_TEXT.fullmatch(line)):
+            # A time begins a turn, though nobody be named.
+            if turn:
+                yield turn
+            turn = Turn(number, "", timed["day"], timed["clock"], timed["end"], [timed["text"]])
+        elif turn:
+            turn.lines.append(line)
+        else:
+            file.leave_out("lines above the first turn")
+    if turn:
+        yield turn
+
+
+def turn_of(number: int, head: re.Match) -> Turn:
+    parts = head.groupdict()
+    text = (parts.get("text") or "").strip()
+    speaker = cleaned(parts.get("name") or "")
+    if "name" not in parts:
+        speaker, text = speaker_and_text(text)
+    return Turn(number, speaker, parts.get("day"), parts.get("clock"), parts.get("end"), [text] if text else [])
+
+
+def turns_below_times(file: InputFile) -> Iterator[Turn]:
+    """`Name: text`, and a time on a line of its own above some of them."""
+    time, turn = None, None
+    for number, line in enumerate(map(str.strip, file.lines()), start=1):
+        mark = TIME_ALONE.fullmatch(line)
+        speaker, text = speaker_and_text(line)
+        if mark:
+            time = mark
+        elif speaker:
+            if turn:
+                yield turn
+            day, clock, end = (time["day"], time["clock"], time["end"]) if time else (None, None, None)
+            turn, time = Turn(number, speaker, day, clock, end, [text]), None
+        elif line and turn and not (ADVERT.fullmatch(line) and len(line) < 120):
+            turn.lines.append(line)
+        elif line:
+            file.leave_out("notes of the program" if turn else "lines above the first turn")
+    if turn:
+        yield turn
+
+
+def times_of(turn: Turn, order: str) -> tuple[float | str | None, float | None]:
+    start = clock_seconds(turn.clock) if turn.clock else None
+    end = clock_seconds(turn.end) if turn.end else None
+    if start is None or not turn.day:
+        return start, end
+    year, month, day = in_order([int(part) for part in re.split("[-/.]", turn.day)], order)
+    parts = turn.clock.split(":")
+    # Of a time of day, two numbers are hours and minutes.
+    seconds = int(start * 60 if len(parts) == 2 and "m" not in turn.clock.lower() else start)
+    return f"{year:04}-{month:02}-{day:02}T{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}", None
+
+
+def is_named_blocks(file: InputFile) -> bool:
+    """Whether names stand on lines of their own, each above what that person says, and come back."""
+    names, n_blocks = Counter(), 0
+    for block in blocks(file.sample):
+        n_blocks += 1
+        name = block[0].rstrip(":")
+        if len(block) > 1 and is_name(name) and not name.endswith((".", "!", "?", "…")) and len(name) <= 40:
+            names[name] += 1
+    return n_blocks >= 3 and names.total() >= 0.8 * n_blocks and len(names) <= names.total() * 0.7
+
+
+def blocks(lines: list[str]) -> Iterator[list[str]]:
+    block: list[str] = []
+    for line in [*map(str.strip, lines), ""]:
+        if line:
+            block.append(line)
+        elif block:
+            yield block
+            block = []
+
+
+def read_named_blocks(file: InputFile) -> Iterator[Dialogue]:
+    """One dialogue: a name, and below it what is said up to the next blank line."""
+    file.options.refuse_columns(file.name)
+    utterances: list[Utterance] = []
+    speaker, first, block = "", 1, []
+    for number, line in enumerate([*map(str.strip, file.lines()), ""], start=1):
+        if line:
+            first = first if block else number
+            block.append(line)
+        elif block:
+            # A paragraph without a name goes on.
+            speaker, said = (block[0].rstrip(":"), block[1:]) if len(block) > 1 else (speaker, block)
+            utterances.append(Utterance(" ".join(said), speaker, where=f"{file.name}:{first}"))
+            block = []
+    if utterances:
+        yield Dialogue("", utterances)

@@ -1,0 +1,64 @@
+"""Values of a table or of JSON: what is missing, what is a label, and a form of each that any output can hold."""
+
+import math
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+# As pandas and spreadsheets write what is not there.
+MISSING = {"", "nan", "NaN", "NA", "N/A", "<NA>", "NaT", "null", "NULL"}
+NOBODY = MISSING | {"None"}
+
+
+def text_of(value: Any) -> str:
+    """A cell as text, a number without a fraction as a whole one; "" for None and NaN."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value if isinstance(value, str) else str(plain_value(value))
+
+
+def speaker_of(value: Any) -> str:
+    """A speaker's name; "" where it is missing."""
+    name = text_of(value).strip()
+    return "" if name in NOBODY else name
+
+
+def label_of(value: Any) -> str | None:
+    """A label's name, or the digits of its number; None where it is missing or -1, which `datasets` writes for none."""
+    if value == -1 and not isinstance(value, str):
+        return None
+    label = " ".join(text_of(value).split())
+    return None if label in MISSING else label
+
+
+def time_of(value: Any) -> float | str | None:
+    """A time in seconds, or a date in ISO 8601, as a cell has it; None where it is missing."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return float(value) if math.isfinite(value) else None
+    text = text_of(value).strip()
+    try:
+        seconds = float(text)
+        return seconds if math.isfinite(seconds) else None
+    except ValueError:
+        return None if text in NOBODY else text
+
+
+def plain_value(value: Any) -> Any:
+    """What JSON can hold: dates in ISO 8601, None for NaN."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value) if value.is_finite() else None
+    if isinstance(value, dict):
+        return {str(key): plain_value(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_value(one) for one in value]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

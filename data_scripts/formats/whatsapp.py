@@ -1,0 +1,141 @@
+"""Chats that WhatsApp exports as text, from either kind of telephone and with the dates of any locale."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from ..building.dialogues import Dialogue, Utterance
+from .input_file import InputFile
+from .times import CHAT_SILENCE, date_order, half_day_hour, in_order
+from .whatsapp_notices import ATTACHED, CHANGED, DELETED, ENCRYPTED, OMITTED
+
+# The application marks what it writes itself with the first of these.
+MARK = "\u200e"
+INVISIBLE = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff]")
+SPACES = re.compile("[\u00a0\u202f\u2009]")
+DATE = r"(?P<first>\d{1,4})(?:[./-]\s?|年\s?|년\s?)(?P<second>\d{1,2})(?:[./-]\s?|月\s?|월\s?)(?P<third>\d{1,4})"
+# Between date and time: a comma, words such as "at", or the half of the day.
+BETWEEN = r"(?:일|日)?\.?(?:\s?г\.)?[,،、]?\s(?P<before>(?:[^\W\d]{1,8}\.?\s?){0,3}(?:[^\W\d]\.\s?[^\W\d]\.\s)?)"
+TIME = r"(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.](?P<second_of_time>\d{2}))?"
+AFTER = r"(?P<after>\s?[^\W\d][^\d\[\]:–—-]{0,14}?)?"
+HEAD = re.compile(
+    rf"(?:\[{DATE}{BETWEEN}{TIME}{AFTER}\s?\]\s?|".replace("?P<", "?P<ios_")
+    + rf"{DATE}{BETWEEN}{TIME}{AFTER}(?:\s[-–—]\s|,\s(?=[^:]+\s:\s)))"
+)
+# A group's subject may hold a colon too, but stands in quotes.
+NAME = re.compile(r"""(?:~\s?)?([^:"“”„«»\n]{1,80}?)\s?:(?:\s|$)""")
+MOST_NAME_WORDS = 8
+
+
+class Message(NamedTuple):
+    number: int  # of its line
+    date: tuple[int, int, int]
+    time: tuple[int, int, int]
+    twelve_hours: bool
+    content: str
+
+
+def is_whatsapp(file: InputFile) -> bool:
+    """Whether most lines, or the first and several more, begin with a date and a time as WhatsApp writes them."""
+    lines = [plain(line) for line in file.sample if line.strip()]
+    heads = sum(bool(HEAD.match(line)) for line in lines)
+    if not heads or not any(HEAD.match(line) for line in lines[:3]):
+        return False
+    messages = [line[found.end() :] for line in lines if (found := HEAD.match(line))]
+    return any(NAME.match(content) for content in messages) and (heads > 1 or len(lines) == 1)
+
+
+def plain(line: str) -> str:
+    return SPACES.sub(" ", INVISIBLE.sub("", line))
+
+
+def read_whatsapp(file: InputFile) -> Iterator[Dialogue]:
+    """One dialogue, without what the application itself says and without messages that hold nothing but media."""
+    file.options.refuse_columns(file.name)
+    file.default_silence = CHAT_SILENCE
+    found = list(messages(file))
+    twelve_hours = any(message.twelve_hours for message in found)
+    order = date_order((message.date for message in found), twelve_hours)
+    utterances = []
+    for message in found:
+        said = speaker_and_text(file, message.content)
+        if said:
+            where = f"{file.name}:{message.number}"
+            utterances.append(Utterance(said[1], said[0], where=where, start=moment(message, order)))
+    if utterances:
+        yield Dialogue("", utterances)
+
+
+def messages(file: InputFile) -> Iterator[Message]:
+    """Each with the lines that follow it; what comes before the first is left out."""
+    head, content, first_line = None, [], 0
+    for number, line in enumerate(file.lines(), start=1):
+        line = SPACES.sub(" ", line.rstrip("\r\n"))
+        new = HEAD.match(INVISIBLE.sub("", line))
+        if new:
+            if head:
+                yield message_of(first_line, head, content)
+            head, first_line, content = new, number, [after_head(line, new)]
+        elif head:
+            content.append(line)
+        elif plain(line).strip():
+            file.leave_out("lines before the first message")
+    if head:
+        yield message_of(first_line, head, content)
+
+
+def after_head(line: str, head: re.Match) -> str:
+    """The rest of a line, of which the head was read without invisible marks."""
+    left = head.end()
+    for place, character in enumerate(line):
+        if not left:
+            return line[place:]
+        left -= not INVISIBLE.match(character)
+    return ""
+
+
+def message_of(number: int, head: re.Match, content: list[str]) -> Message:
+    found = {name.removeprefix("ios_"): value for name, value in head.groupdict().items() if value is not None}
+    date = (int(found["first"]), int(found["second"]), int(found["third"]))
+    half = f"{found.get('before', '')} {found.get('after', '')}".strip()
+    hour = half_day_hour(int(found["hour"]), half)
+    time = (hour, int(found["minute"]), int(found.get("second_of_time", 0)))
+    return Message(number, date, time, bool(re.search(r"[ap]\.?\s?m", half, re.IGNORECASE)), "\n".join(content))
+
+
+def moment(message: Message, order: str) -> str | None:
+    try:
+        return datetime(*in_order(message.date, order), *message.time).isoformat()
+    except ValueError:
+        return None
+
+
+def speaker_and_text(file: InputFile, content: str) -> tuple[str, str] | None:
+    """Who says what in a message; None, and counted, where nobody says anything."""
+    name = NAME.match(INVISIBLE.sub("", content))
+    if not name or len(name[1].split()) > MOST_NAME_WORDS or ENCRYPTED.search(content):
+        file.leave_out("system lines")
+        return None
+    text = after_head(content, name)
+    is_marked = text.lstrip().startswith(MARK)
+    text = INVISIBLE.sub("", CHANGED.sub("", text))
+    if ATTACHED.search(text):
+        file.leave_out("attachments")
+        text = ATTACHED.sub("", text)
+        if not text.strip():
+            return None
+        is_marked = False
+    first, _, caption = text.strip().partition("\n")
+    for what, pattern in (("omitted media", OMITTED), ("deleted messages", DELETED)):
+        if pattern.fullmatch(first.strip()):
+            file.leave_out(what)
+            return (name[1].strip(), " ".join(caption.split())) if caption.strip() else None
+    text = " ".join(text.split())
+    if is_marked:
+        file.leave_out("system lines")
+        return None
+    if not text:
+        file.leave_out("empty messages")
+        return None
+    return name[1].strip(), text

@@ -1,0 +1,132 @@
+"""Labelled dialogues as rows, an utterance each, for CSV and Parquet: with times, the input's other columns, and its
+order of rows."""
+
+import csv
+import heapq
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from data_scripts.building.dialogues import Dialogue, Utterance
+
+Labelled = Iterable[tuple[Dialogue, list[dict]]]
+ROWS_AT_ONCE = 10_000
+
+
+def as_csv(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+    """An utterance a row under a header; with distributions, a column for each label."""
+    rows = in_order(rows_of(labelled))
+    first = list(islice(rows, ROWS_AT_ONCE))
+    columns = columns_of(first)
+    buffer = io.StringIO()
+    # Text is quoted, as Python leaves out quotes that a lone carriage return needs.
+    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    if columns:
+        writer.writerow(columns)
+    for row in chain(first, rows):
+        check_columns(row, columns)
+        writer.writerow([cell(row.get(column)) for column in columns])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def cell(value: Any) -> Any:
+    if isinstance(value, list | dict | bool):
+        return json.dumps(value, ensure_ascii=False)
+    return "" if value is None else value
+
+
+def write_parquet(path: Path, labelled: Labelled, labels: Sequence[str]) -> None:
+    """The same rows as Parquet. The first ten thousand say which columns there are, and of which types.
+
+    Raises:
+        ValueError: a column has values of several types.
+    """
+    rows = in_order(rows_of(labelled))
+    first = list(islice(rows, ROWS_AT_ONCE))
+    columns = columns_of(first)
+    schema = pa.schema([(column, type_of([row.get(column) for row in first])) for column in columns])
+    with parquet.ParquetWriter(path, schema) as file:
+        while first:
+            arrays = []
+            for field in schema:
+                values = [row.get(field.name) for row in first]
+                if pa.types.is_string(field.type):
+                    values = [
+                        value if value is None or isinstance(value, str) else str(cell(value)) for value in values
+                    ]
+                try:
+                    arrays.append(pa.array(values, field.type))
+                except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+                    raise ValueError(f"column {field.name}: values of several types; {error}; write .jsonl") from None
+            file.write_table(pa.table(arrays, schema=schema))
+            first = list(islice(rows, ROWS_AT_ONCE))
+            for row in first:
+                check_columns(row, columns)
+
+
+def type_of(values: list[Any]) -> pa.DataType:
+    """That of Arrow where all values have one, else text."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds in ({float}, {int, float}):
+        return pa.float64()
+    return {bool: pa.bool_(), int: pa.int64()}.get(kinds.pop(), pa.string()) if len(kinds) == 1 else pa.string()
+
+
+def rows_of(labelled: Labelled) -> Iterator[tuple[int | None, dict[str, Any]]]:
+    """Each utterance's number in a table, if it is from one, and its row."""
+    for dialogue, turns in labelled:
+        for utterance, turn in zip(dialogue.utterances, turns, strict=True):
+            yield utterance.row, row_of(dialogue, utterance, turn)
+
+
+def row_of(dialogue: Dialogue, utterance: Utterance, turn: dict) -> dict[str, Any]:
+    row = {"dialogue_id": dialogue.dialogue_id, "speaker": turn.get("speaker", ""), "text": turn["text"]}
+    row["label"] = utterance.label or ""
+    row |= {name: time for name, time in (("start", utterance.start), ("end", utterance.end)) if time is not None}
+    row |= {
+        name: value for name, value in ((dialogue.extra or {}) | (utterance.extra or {})).items() if name not in row
+    }
+    row |= {"prediction": turn["label"], "score": round(turn["score"], 6)}
+    shares = turn.get("distribution", {})
+    return row | {f"probability of {label}": round(share, 6) for label, share in shares.items()}
+
+
+def in_order(rows: Iterable[tuple[int | None, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """The rows in the order of the file that they are from; those whose turn has not come wait."""
+    waiting: list[tuple[int, dict[str, Any]]] = []
+    following = 0
+    for number, row in rows:
+        if number is None:
+            yield row
+            continue
+        heapq.heappush(waiting, (number, row))
+        while waiting and waiting[0][0] == following:
+            yield heapq.heappop(waiting)[1]
+            following += 1
+    while waiting:
+        yield heapq.heappop(waiting)[1]
+
+
+def columns_of(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """All columns, those that were predicted last."""
+    found = dict.fromkeys(name for row in rows for name in row)
+    predicted = [name for name in found if name in ("prediction", "score") or name.startswith("probability of ")]
+    head = ["dialogue_id", "speaker", "text", "label", "start", "end"]
+    others = [name for name in found if name not in head and name not in predicted]
+    return [*(name for name in head if name in found), *others, *predicted]
+
+
+def check_columns(row: dict[str, Any], columns: Sequence[str]) -> None:
+    if missing := [name for name in row if name not in columns]:
+        raise ValueError(
+            f"a column that the first {ROWS_AT_ONCE:,} rows do not have; got {missing[0]!r} in dialogue "
+            f"{row['dialogue_id']!r}; write .jsonl"
+        )

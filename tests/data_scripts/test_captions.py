@@ -1,0 +1,120 @@
+"""Captions are read as transcripts: a cue an utterance, with its times and the speaker that it names."""
+
+import logging
+
+import pytest
+
+from data_scripts import read_dialogues
+
+MEETING = """WEBVTT
+
+NOTE recorded for the team
+
+f3a1-22/17-0
+00:00:05.000 --> 00:00:08.000
+<v Ana Silva>I got the job!</v>
+
+f3a1-22/19-0
+00:00:08.500 --> 00:00:10.000
+<v Ben Lee>What? Are you serious?</v>
+
+f3a1-22/23-0
+00:00:10.500 --> 00:00:14.000
+<v Ana Silva>Yes! They called me an hour ago
+and I am so happy.</v>
+
+f3a1-22/24-0
+00:00:15.000 --> 00:00:18.000
+<v Ben Lee>I wish Dad was here &amp; could see this.</v>
+"""
+CUE = "{number}\n00:00:{number:02},000 --> 00:00:{number:02},900\n{text}\n\n"
+
+
+def turns_of(write, content, name="talk.vtt"):
+    [dialogue] = read_dialogues(write({name: content}) / name)
+    return dialogue.utterances
+
+
+def said(turns):
+    return [(turn.speaker, turn.text) for turn in turns]
+
+
+def subrip(*texts):
+    return "".join(CUE.format(number=number, text=text) for number, text in enumerate(texts, start=1))
+
+
+@pytest.mark.parametrize("name", ["meeting.vtt", "meeting.txt", "meeting"])
+def test_webvtt_of_a_meeting_has_speakers_and_times(write, caplog, name):
+    caplog.set_level(logging.INFO)
+    turns = turns_of(write, MEETING, name)
+    assert [(turn.speaker, turn.text, turn.start, turn.end) for turn in turns] == [
+        ("Ana Silva", "I got the job!", 5, 8),
+        ("Ben Lee", "What? Are you serious?", 8.5, 10),
+        ("Ana Silva", "Yes! They called me an hour ago and I am so happy.", 10.5, 14),
+        ("Ben Lee", "I wish Dad was here & could see this.", 15, 18),
+    ]
+    assert caplog.messages == [
+        f"{name}: detected format: WebVTT",
+        f"{name}: WebVTT, 1 dialogue, 4 utterances, 2 speakers; left out: 1 note",
+    ]
+
+
+def test_webvtt_without_voices_has_the_names_before_colons(write, caplog):
+    caplog.set_level(logging.INFO)
+    content = (
+        "\ufeffWEBVTT - a talk\nKind: captions\n\nSTYLE\n::cue { color: red }\n\nNOTE\nof two\nlines\n\n"
+        "00:05.000 --> 00:08.000 align:start position:0%\nAna Silva: I got <b>it</b>,\n<i>really</i>.\n\n"
+        "00:08.000 --> 00:10.000\nBen: I <3 it &lt;3\n\n00:10.000 --> 00:12.000\nand so do you\n\n"
+        "00:12.000 --> 00:13.000\n[applause]\n"
+    )
+    turns = turns_of(write, content)
+    assert said(turns) == [("Ana Silva", "I got it, really."), ("Ben", "I <3 it <3"), ("", "and so do you")]
+    assert (turns[0].start, turns[0].end) == (5, 8)
+    assert caplog.messages[-1].endswith("1 utterance without a speaker; left out: 1 style, 1 note, 1 sound")
+
+
+def test_two_voices_of_a_cue_are_two_utterances(write):
+    content = "WEBVTT\n\n00:01.000 --> 00:02.000\n<v.loud Ana>Hi</v> <v Ben>Yo\n"
+    assert said(turns_of(write, content)) == [("Ana", "Hi"), ("Ben", "Yo")]
+
+
+@pytest.mark.parametrize("name", ["talk.srt", "talk.txt"])
+def test_subrip_is_read_with_speakers_or_without(write, name):
+    content = subrip(
+        "<i>Ana: Hi there.</i>", "Ben: What is\nthis?", "- Where?\n- Here.", "{\\an8}It is nice.", "[music]"
+    )
+    assert said(turns_of(write, content, name)) == [
+        ("Ana", "Hi there."),
+        ("Ben", "What is this?"),
+        ("", "Where?"),
+        ("", "Here."),
+        ("", "It is nice."),
+    ]
+
+
+def test_names_on_a_line_above_what_is_said_are_speakers(write):
+    content = "".join(
+        f"0:0:{second}.0 --> 0:0:{second}.900\n{name}\n{text}\n\n"
+        for second, name, text in [(1, "Ana Silva", "Hi."), (2, "Ben Lee", "What\nis it?"), (3, "Ana Silva", "This.")]
+    )
+    assert said(turns_of(write, content, "talk.txt")) == [
+        ("Ana Silva", "Hi."),
+        ("Ben Lee", "What is it?"),
+        ("Ana Silva", "This."),
+    ]
+
+
+def test_a_long_name_that_comes_back_is_a_speaker(write):
+    name = "Dr. Ana Maria de la Cruz, MD"
+    content = subrip(f"{name}: Hi.", "Ben: Yo.", f"{name}: So?")
+    assert said(turns_of(write, content, "talk.srt")) == [(name, "Hi."), ("Ben", "Yo."), (name, "So?")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "cp1251"])
+def test_captions_are_read_in_the_encoding_that_they_are_in(write, encoding):
+    content = subrip("Привет, как твои дела?", "Хорошо, спасибо тебе.", "Я очень рад.").encode(encoding)
+    assert [turn.text for turn in turns_of(write, content, "talk.srt")] == [
+        "Привет, как твои дела?",
+        "Хорошо, спасибо тебе.",
+        "Я очень рад.",
+    ]

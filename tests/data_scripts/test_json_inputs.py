@@ -1,0 +1,240 @@
+"""JSON of speech recognition, of chats and of this library is told apart by its content, and read with who said what."""
+
+import json
+import logging
+
+import pytest
+
+from data_scripts import read_dialogues
+
+SLACK = [
+    {"type": "message", "subtype": "channel_join", "user": "U01", "text": "<@U01> has joined", "ts": "1682869000.1"},
+    {"client_msg_id": "x", "type": "message", "text": "I got the job!", "user": "U01", "ts": "1682870000.000100"},
+    {"type": "message", "text": "What? &amp; are you serious <@U01>?", "user": "U02", "ts": "1682870010.000100"},
+    {"type": "message", "text": "", "files": [{}], "user": "U02", "ts": "1682870020.000100"},
+]
+DISCORD = {
+    "guild": {"name": "friends"},
+    "messages": [
+        {"type": "Default", "timestamp": "2023-04-30T17:33:19.123+00:00", "content": "I got the job!",
+         "author": {"name": "ana1", "nickname": "Ana"}},
+        {"type": "GuildMemberJoin", "timestamp": "2023-04-30T17:34:19+00:00", "content": "Joined.",
+         "author": {"name": "ben"}},
+        {"type": "Default", "timestamp": "2023-04-30T17:35:19+00:00", "content": "", "attachments": [{}],
+         "author": {"name": "ben"}},
+        {"type": "Reply", "timestamp": "2023-04-30T17:36:19+00:00", "content": "What?", "author": {"name": "ben"}},
+    ],
+}  # fmt: skip
+TELEGRAM = {
+    "name": "Ana",
+    "type": "personal_chat",
+    "messages": [
+        {"id": 1, "type": "service", "date": "2023-04-30T17:30:00", "actor": "Ana", "action": "phone_call", "text": ""},
+        {"id": 2, "type": "message", "date": "2023-04-30T17:33:19", "from": "Ana",
+         "text": ["I got ", {"type": "bold", "text": "the"}, " job!"]},
+        {"id": 3, "type": "message", "date": "2023-04-30T17:34:19", "from": "Ben", "text": "", "photo": "x.jpg"},
+        {"id": 4, "type": "message", "date": "2023-04-30T17:36:19", "from": "ben", "text": "What?"},
+    ],
+}  # fmt: skip
+MESSENGER = {
+    "participants": [],
+    "messages": [
+        {"sender_name": "JosÃ©", "timestamp_ms": 1682870010000, "content": "What?"},
+        {"sender_name": "Ana", "timestamp_ms": 1682870000000, "content": "I got the job!"},
+    ],
+}
+WHISPERX = {
+    "segments": [
+        {"start": 0.1, "end": 1.2, "text": " I got the job!", "words": [], "speaker": "SPEAKER_00"},
+        {"start": 1.3, "end": 2.2, "text": " What?", "words": []},
+    ],
+    "word_segments": [],
+}
+WHISPER_CPP = {
+    "transcription": [
+        {"timestamps": {"from": "00:00:00,100", "to": "00:00:01,200"}, "offsets": {"from": 100, "to": 1200},
+         "text": " (speaker 0) I got the job!"},
+        {"offsets": {"from": 1250, "to": 1290}, "text": " [MUSIC]"},
+        {"offsets": {"from": 1300, "to": 2200}, "text": " What?"},
+    ]
+}  # fmt: skip
+OPENAI = {
+    "task": "transcribe",
+    "segments": [
+        {
+            "type": "transcript.text.segment",
+            "id": "a",
+            "start": 0.1,
+            "end": 1.2,
+            "text": "I got the job!",
+            "speaker": "A",
+        },
+        {"type": "transcript.text.segment", "id": "b", "start": 1.3, "end": 2.2, "text": "What?", "speaker": None},
+    ],
+}
+ASSEMBLY = {
+    "utterances": [
+        {"speaker": "A", "text": "I got the job!", "start": 100, "end": 1200},
+        {"speaker": None, "text": "What?", "start": 1300, "end": 2200},
+    ]
+}
+DEEPGRAM = {
+    "results": {
+        "utterances": [
+            {"speaker": 0, "transcript": "I got the job!", "start": 0.1, "end": 1.2},
+            {"transcript": "What?", "start": 1.3, "end": 2.2},
+        ]
+    }
+}
+CHAT = [
+    {"role": "system", "content": "You are kind."},
+    {"role": "user", "content": "I got the job!"},
+    {"role": "assistant", "content": None, "tool_calls": []},
+    {"role": "tool", "content": "42"},
+    {"role": "assistant", "content": [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {}}]},
+]
+SHARED = [
+    {"from": "system", "value": "You are kind."},
+    {"from": "human", "value": "I got the job!"},
+    {"from": "gpt", "value": "What?"},
+]
+
+
+def dialogues_of(write, value, name="a.json", indent=None, **options):
+    content = value if isinstance(value, str) else json.dumps(value, indent=indent)
+    return list(read_dialogues(write({name: content}) / name, **options))
+
+
+def said(dialogue):
+    return [(turn.speaker, turn.text) for turn in dialogue.utterances]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    "value, title, speakers, left_out",
+    [
+        (DISCORD, "Discord export", ("Ana", "ben"), "1 system line, 1 omitted media"),
+        (TELEGRAM, "Telegram export", ("Ana", "ben"), "1 system line, 1 omitted media"),
+        (MESSENGER, "Messenger export", ("Ana", "José"), ""),
+        (WHISPERX, "speech recognition JSON", ("SPEAKER_00", ""), ""),
+        (WHISPER_CPP, "speech recognition JSON", ("0", ""), "1 sound"),
+        (OPENAI, "speech recognition JSON", ("A", ""), ""),
+        (ASSEMBLY, "speech recognition JSON", ("A", ""), ""),
+        (DEEPGRAM, "speech recognition JSON", ("0", ""), ""),
+        (WHISPERX["segments"], "speech recognition segments", ("SPEAKER_00", ""), ""),
+        ({"messages": CHAT}, "chats with a model", ("user", "assistant"),
+         "1 system message, 1 empty message, 1 tool message, 1 omitted media"),
+        ([{"messages": CHAT}], "chats with a model", ("user", "assistant"),
+         "1 system message, 1 empty message, 1 tool message, 1 omitted media"),
+        (CHAT, "a chat with a model", ("user", "assistant"),
+         "1 system message, 1 empty message, 1 tool message, 1 omitted media"),
+        ({"conversations": SHARED}, "chats with a model", ("human", "gpt"), "1 system message"),
+        ([{"id": "a", "conversations": SHARED}], "chats with a model", ("human", "gpt"), "1 system message"),
+    ],
+)  # fmt: skip
+def test_each_form_is_named_and_read_with_its_speakers(write, caplog, indent, value, title, speakers, left_out):
+    caplog.set_level(logging.INFO)
+    [dialogue] = dialogues_of(write, value, indent=indent)
+    assert said(dialogue) == [(speakers[0], "I got the job!"), (speakers[1], "What?")]
+    assert caplog.messages[0] == f"a.json: detected format: {title}"
+    assert caplog.messages[-1].partition("; left out: ")[2] == left_out
+
+
+@pytest.mark.parametrize("value", [WHISPERX, WHISPER_CPP, OPENAI, ASSEMBLY, DEEPGRAM, WHISPERX["segments"]])
+def test_segments_have_their_times_in_seconds(write, value):
+    [dialogue] = dialogues_of(write, value)
+    assert [(turn.start, turn.end) for turn in dialogue.utterances] == [(0.1, 1.2), (1.3, 2.2)]
+
+
+def test_a_day_of_slack_has_names_dates_and_decoded_marks(write, caplog):
+    caplog.set_level(logging.INFO)
+    [dialogue] = dialogues_of(write, SLACK, "2023-04-30.json", indent=4)
+    assert said(dialogue) == [("U01", "I got the job!"), ("U02", "What? & are you serious @U01?")]
+    assert dialogue.utterances[0].start == "2023-04-30T15:53:20+00:00"
+    assert caplog.messages[-1].endswith("Slack export, 1 dialogue, 2 utterances, 2 speakers; left out: 1 system line, "
+                                        "1 omitted media")  # fmt: skip
+    write({"users.json": json.dumps([{"id": "U01", "profile": {"display_name": "", "real_name": "Ana Silva"}}])})
+    [dialogue] = dialogues_of(write, SLACK, "general/2023-04-30.json")
+    assert said(dialogue) == [("Ana Silva", "I got the job!"), ("U02", "What? & are you serious @Ana Silva?")]
+
+
+def test_all_chats_of_telegram_are_dialogues_with_their_names(write):
+    value = {"chats": {"about": "x", "list": [TELEGRAM, {**TELEGRAM, "name": "Cleo"}]}}
+    assert [dialogue.dialogue_id for dialogue in dialogues_of(write, value)] == ["Ana", "Cleo"]
+
+
+def test_chats_with_a_model_are_read_from_json_lines_with_their_ids_and_columns(write):
+    lines = [{"id": "c7", "messages": CHAT, "topic": "work"}, {"conversations": SHARED}]
+    dialogues = dialogues_of(write, "".join(json.dumps(line) + "\n" for line in lines), "a.jsonl")
+    assert [dialogue.dialogue_id for dialogue in dialogues] == ["c7", "2"]
+    assert dialogues[0].extra == {"topic": "work"}
+
+
+def test_roles_can_be_chosen(write, caplog):
+    caplog.set_level(logging.INFO)
+    [dialogue] = dialogues_of(write, {"messages": CHAT}, roles="user")
+    assert said(dialogue) == [("user", "I got the job!")]
+    assert "2 messages of assistant" in caplog.messages[-1]
+    [dialogue] = dialogues_of(write, {"messages": CHAT}, roles="system,user")
+    assert said(dialogue)[0] == ("system", "You are kind.")
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_librarys_own_form_may_be_an_array_or_one_object(write, indent):
+    own = {"dialogue_id": "d", "utterances": ["Hi.", "Oh, hello!"], "speakers": ["Ann", "Bo"], "topic": "t"}
+    for value in ([own], own):
+        [dialogue] = dialogues_of(write, value, indent=indent)
+        assert (dialogue.dialogue_id, said(dialogue)) == ("d", [("Ann", "Hi."), ("Bo", "Oh, hello!")])
+        assert dialogue.extra == {"topic": "t"}
+
+
+def test_labels_in_json_may_be_numbers_and_minus_one_is_none(write):
+    [dialogue] = dialogues_of(write, {"utterances": ["a", "b", "c"], "labels": [3, -1, None]}, "a.jsonl")
+    assert [turn.label for turn in dialogue.utterances] == ["3", None, None]
+
+
+def test_a_missing_speaker_is_nobody(write):
+    [dialogue] = dialogues_of(write, '{"utterances": ["a", "b", "c"], "speakers": ["Ana", NaN, "nan"]}', "a.jsonl")
+    assert [turn.speaker for turn in dialogue.utterances] == ["Ana", "", ""]
+
+
+def test_rows_as_pandas_writes_them_are_a_table(write):
+    rows = [
+        {"dialogue_id": 1, "speaker": "Ana", "text": "Hi", "label": "joy", "place": "home"},
+        {"dialogue_id": 2, "speaker": None, "text": "Yo", "label": None, "place": None},
+        {"dialogue_id": 1, "speaker": "Ben", "text": "So?", "label": "NA", "place": "home"},
+    ]
+    for value, name in ((rows, "a.json"), ("".join(json.dumps(row) + "\n" for row in rows), "a.jsonl")):
+        first, second = dialogues_of(write, value, name)
+        assert said(first) == [("Ana", "Hi"), ("Ben", "So?")] and said(second) == [("", "Yo")]
+        assert [turn.label for turn in first.utterances] == ["joy", None]
+        assert first.utterances[0].extra == {"place": "home"}
+
+
+def test_json_is_known_under_any_name(write):
+    assert said(dialogues_of(write, {"messages": CHAT}, "a.txt")[0])[0] == ("user", "I got the job!")
+    assert said(dialogues_of(write, WHISPERX, "a", indent=1)[0])[0] == ("SPEAKER_00", "I got the job!")
+
+
+@pytest.mark.parametrize(
+    "value, message",
+    [
+        ({"turns": ["a"]}, r"a.json:1: no dialogue; got '\{\"turns\""),
+        ([1, 2], r"a.json, entry 1: no dialogue; got '1'"),
+        (
+            {"messages": [{"role": "user", "content": 5}]},
+            r"a.json:1: content must be a string or a list of parts; got 5",
+        ),
+        ({"messages": [{"role": "user", "content": "a"}, 5]}, r"a.json:1: a turn without role and content; got 5"),
+        ([{"messages": CHAT}, {"a": 1}], r"a.json, entry 2: no chat; got \{'a': 1\}"),
+        (
+            {"messages": [{"role": "system", "content": "a"}]},
+            r"a.json: no dialogue in it; .* left out: 1 system message",
+        ),
+        ({"segments": [{"start": 0, "text": "a"}, {"text": 5}]}, r"a.json:1, segment 2: no text; got \{'text': 5\}"),
+    ],
+)
+def test_json_of_another_form_is_named_with_its_place(write, value, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        dialogues_of(write, value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,211 @@
+"""Tables are read as companies have them: any separator, encoding and order of rows, with what else is in them."""
+
+import datetime
+import io
+import logging
+
+import pytest
+
+from data_scripts import read_dialogues
+from data_scripts.formats.encodings import unicode_encoding
+
+HEADER = "dialogue_id,speaker,text,label\n"
+ROWS = "dialogue_id;speaker;text;label\r\n1;Ana;Olá, I got the job!;joy\r\n1;Ben;What?;surprise\r\n"
+
+
+def dialogues_of(write, content, name="calls.csv", **options):
+    return list(read_dialogues(write({name: content}) / name, **options))
+
+
+def said(dialogues):
+    return {dialogue.dialogue_id: [(turn.speaker, turn.text) for turn in dialogue.utterances] for dialogue in dialogues}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("first", ["", "sep={}\r\n", '"sep={}"\r\n'])
+@pytest.mark.parametrize("name", ["calls.csv", "calls.tsv", "calls.txt"])
+def test_any_separator_is_told_from_the_header_or_the_line_above(write, separator, first, name):
+    content = first.format(separator) + ROWS.replace("Olá, ", "").replace(";", separator)
+    [dialogue] = dialogues_of(write, content, name)
+    assert [(turn.speaker, turn.text, turn.label) for turn in dialogue.utterances] == [
+        ("Ana", "I got the job!", "joy"),
+        ("Ben", "What?", "surprise"),
+    ]
+    assert dialogue.utterances[1].where.endswith(f"{name}:{4 if first else 3}")
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"],
+)
+@pytest.mark.parametrize("name", ["calls.csv", "calls.txt"])
+def test_any_encoding_is_told_from_the_bytes(write, caplog, encoding, name):
+    caplog.set_level(logging.INFO)
+    [dialogue] = dialogues_of(write, ROWS.encode(encoding), name)
+    assert dialogue.utterances[0].text == "Olá, I got the job!"
+    assert ("read as" in caplog.messages[-1]) == (not encoding.startswith("utf-8"))
+
+
+@pytest.mark.parametrize(
+    "encoding, text",
+    [
+        ("cp1251", "Привет, как твои дела сегодня? Я очень рад тебя видеть."),
+        ("gb18030", "你好，今天我很高兴见到你，我们走吧"),
+        ("cp932", "こんにちは、元気ですか、とても嬉しいです"),
+    ],
+)
+def test_other_scripts_are_detected_or_their_encoding_is_given(write, encoding, text):
+    content = f'dialogue_id,text\n1,"{text}"\n1,"{text}"\n'.encode(encoding)
+    for options in ({}, {"encoding": encoding}):
+        [dialogue] = dialogues_of(write, content, **options)
+        assert dialogue.utterances[0].text == text
+
+
+@pytest.mark.parametrize("text", ["Hi.", "Привет тебе", "你好\n你好", "Olá\n😀 so"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wide_encodings_need_no_mark(text, encoding):
+    assert unicode_encoding(f"{text} \n".encode(encoding)) == encoding
+
+
+@pytest.mark.parametrize("data", [b"a\nb\0", b"a b\0\0c", "Olá a todos\0".encode(), b"", b"so"])
+def test_a_nul_in_other_text_is_no_wide_encoding(data):
+    assert unicode_encoding(data) is None
+
+
+def test_rows_may_be_anywhere_and_the_file_may_be_large(write):
+    count = 3000
+    rows = "".join(f"{number % 3},{number}\n" for number in range(count))
+    dialogues = dialogues_of(write, "dialogue_id,text\n" + rows)
+    assert [dialogue.dialogue_id for dialogue in dialogues] == ["0", "1", "2"]
+    assert [int(turn.text) for turn in dialogues[1].utterances] == list(range(1, count, 3))
+    assert [turn.row for turn in dialogues[1].utterances] == list(range(1, count, 3))
+
+
+def test_several_columns_name_a_dialogue_and_stay(write):
+    content = "season,episode,text\n1,2,Hi\n1,3,Yo\n1,2,So?\n"
+    dialogues = dialogues_of(write, content, dialogue_column="season,episode")
+    assert said(dialogues) == {"1-2": [("", "Hi"), ("", "So?")], "1-3": [("", "Yo")]}
+    assert dialogues[1].utterances[0].extra == {"season": "1", "episode": "3"}
+    with pytest.raises(ValueError, match="calls.csv:1: missing column scene; got season, episode, text"):
+        dialogues_of(write, content, dialogue_column="season,scene")
+
+
+def test_without_a_column_of_dialogues_an_option_says_what_one_is(write):
+    content = "text,emotion\nI feel great,joy\nI feel awful,sadness\n"
+    message = (
+        r"calls.csv:1: missing column dialogue_id; got text, emotion; .* rows=dialogue takes every row as a dialogue"
+    )
+    with pytest.raises(ValueError, match=message):
+        dialogues_of(write, content)
+    every = dialogues_of(write, content, rows="dialogue", label_column="emotion")
+    assert said(every) == {"1": [("", "I feel great")], "2": [("", "I feel awful")]}
+    assert [dialogue.utterances[0].label for dialogue in every] == ["joy", "sadness"]
+    assert said(dialogues_of(write, content, rows="one")) == {"1": [("", "I feel great"), ("", "I feel awful")]}
+
+
+@pytest.mark.parametrize("missing", ["", "nan", "NaN", "NA", "<NA>", "null"])
+def test_missing_values_are_no_label_and_nobody(write, missing):
+    [dialogue] = dialogues_of(write, HEADER + f"1,{missing},Hi,{missing}\n1,Nan,So? , joy \n")
+    assert [(turn.speaker, turn.label) for turn in dialogue.utterances] == [("", None), ("Nan", "joy")]
+
+
+def test_empty_utterances_and_blank_rows_are_left_out_and_counted(write, caplog):
+    caplog.set_level(logging.INFO)
+    content = HEADER + "1,Ana,Hi,joy\n1,Ben,,joy\n1,Ana, ,joy\n1,Ben,Yo,joy\n,,,\n,,,\n"
+    [dialogue] = dialogues_of(write, content, empty="skip")
+    assert [(turn.text, turn.row) for turn in dialogue.utterances] == [("Hi", 0), ("Yo", 1)]
+    assert caplog.messages[-1].endswith("left out: 2 empty utterances, 2 blank rows")
+
+
+def test_times_and_other_columns_go_along(write):
+    content = "dialogue_id,text,start,end,place\n1,Hi,0,1.5,home\n1,Yo,2023-04-30T17:00:00,,\n"
+    [dialogue] = dialogues_of(write, content)
+    assert [(turn.start, turn.end, turn.extra) for turn in dialogue.utterances] == [
+        (0, 1.5, {"place": "home"}),
+        ("2023-04-30T17:00:00", None, {"place": ""}),
+    ]
+    [dialogue] = dialogues_of(write, content.replace("start", "from"), start_column="from")
+    assert dialogue.utterances[0].start == 0
+
+
+def test_a_dialogue_of_a_table_is_cut_where_that_is_asked(write):
+    content = "dialogue_id,text,start\nd,Hi,0\nd,Yo,100\ne,So?,0\n"
+    assert [dialogue.dialogue_id for dialogue in dialogues_of(write, content)] == ["d", "e"]
+    assert [dialogue.dialogue_id for dialogue in dialogues_of(write, content, max_silence=50)] == ["d-1", "d-2", "e"]
+
+
+def workbook(*sheets):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for number, rows in enumerate(sheets):
+        sheet = book.create_sheet(f"sheet {number}")
+        for row in rows:
+            sheet.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def test_a_workbook_is_a_table(write, caplog):
+    caplog.set_level(logging.INFO)
+    when = datetime.datetime(2023, 4, 30, 17)
+    rows = [
+        ["dialogue_id", "speaker", "text", "label", "when"],
+        [1, "Ana", "I got the job!", "joy", when],
+        [2.0, None, 5, None, None],
+        [1, "Ben", "What?", "", None],
+        [None] * 5,
+    ]
+    content = workbook([["notes"], ["none"]], rows)
+    first, second = dialogues_of(write, content, "calls.xlsx")
+    assert said([first, second]) == {"1": [("Ana", "I got the job!"), ("Ben", "What?")], "2": [("", "5")]}
+    assert first.utterances[0].extra == {"when": "2023-04-30T17:00:00"}
+    assert [turn.label for turn in first.utterances] == ["joy", None]
+    assert caplog.messages[0] == "calls.xlsx: detected format: Excel workbook"
+    assert caplog.messages[-1].endswith("left out: 1 other sheet, 1 blank row")
+    message = r"calls.xlsx, sheet sheet 0, row 1: missing column dialogue_id, text; got a, b; .* rows=dialogue"
+    with pytest.raises(ValueError, match=message):
+        dialogues_of(write, workbook([["a", "b"], [1, 2]]), "calls.xlsx")
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 and no more", b"", b"no workbook"])
+def test_a_broken_workbook_is_named(write, content):
+    pytest.importorskip("openpyxl")
+    with pytest.raises(ValueError, match=r"calls.xlsx: broken, or no Excel workbook; .*; save it again as .xlsx"):
+        dialogues_of(write, content, "calls.xlsx")
+
+
+@pytest.mark.parametrize("name", ["calls.zip", "calls.tar"])
+def test_an_archive_is_named_with_what_is_in_it(write, tmp_path, name):
+    import shutil
+
+    folder = write({"chats/_chat.txt": "Ana: Hi", "chats/a.csv": ROWS})
+    path = shutil.make_archive(str(tmp_path / "calls"), name.split(".")[1], folder / "chats")
+    with pytest.raises(ValueError, match=rf"{name}: an archive of files; got .*_chat.txt.*; unpack it, and give one"):
+        list(read_dialogues(path))
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"row": "one"}, "unknown option; got row; known: dialogue_column, text_column"),
+        ({"rows": "all"}, "unknown option rows; got 'all'; give dialogue or one"),
+        ({"empty": "drop"}, "unknown option empty; got 'drop'; give skip"),
+        ({"text_column": 1}, "option text_column must be a string; got 1; put it in quotes"),
+        ({"encoding": "klingon"}, "unknown encoding; got 'klingon'; give one like cp1252"),
+        ({"max_silence": 0}, "max_silence must be seconds, more than 0; got 0; give inf for never"),
+        ({"max_silence": "a"}, "max_silence must be seconds, more than 0; got 'a'"),
+        ({"input_format": "doc"}, "calls.csv: unknown input_format; got 'doc'; known: parquet, xlsx, json, jsonl, vtt"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(write, options, message):
+    with pytest.raises(ValueError, match=message):
+        dialogues_of(write, ROWS, **options)
+
+
+def test_a_file_that_is_not_there_and_a_folder_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.txt: no such file"):
+        list(read_dialogues(tmp_path / "nowhere.txt"))
+    with pytest.raises(IsADirectoryError, match="a folder; give a file"):
+        list(read_dialogues(tmp_path))
