@@ -118,7 +118,9 @@ class Custom(DialogueBuilder):
                 f"{utterance.where}: label without a name; got {label}; "
                 f"the option labels names 0 to {len(self.config.labels) - 1}"
             )
-        return super().label_id(utterance)
+        if label and self.LABELS and label not in self.LABELS:
+            label = next((known for known in self.LABELS if known.casefold() == label.casefold()), label)
+        return super().label_id(utterance._replace(label=label or None))
 
     def parts(self, source: dict[str, Any]) -> list[dict[str, Any]]:
         """A file each."""
@@ -138,12 +140,6 @@ class Custom(DialogueBuilder):
     @property
     def logged(self) -> set[Path]:
         return vars(self).setdefault("_logged", set())
-
-    def label_id(self, utterance: Utterance) -> int:
-        label = utterance.label
-        if label is not None and self.LABELS and label not in self.LABELS:
-            label = next((known for known in self.LABELS if known.casefold() == label.casefold()), label)
-        return super().label_id(utterance._replace(label=label))
 
 
 def one_spelling_each(labels: Iterable[str]) -> list[str] | None:
