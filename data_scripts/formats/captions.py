@@ -14,7 +14,9 @@ from .subtitles import Line
 from .subtitles import turns as film_turns
 from .times import clock_seconds
 
-ARROW = re.compile(r"\s*((?:\d{1,4}:)?\d{1,4}:\d{1,4}(?:[.,]\d{1,6})?)\s*-->\s*((?:\d{1,4}:)?\d{1,4}:\d{1,4}(?:[.,]\d{1,6})?)(?:\s+\w+:\S+)*\s*$")
+ARROW = re.compile(
+    r"\s*((?:\d{1,4}:)?\d{1,4}:\d{1,4}(?:[.,]\d{1,6})?)\s*-->\s*((?:\d{1,4}:)?\d{1,4}:\d{1,4}(?:[.,]\d{1,6})?)(?:\s+\w+:\S+)*\s*$"
+)
 BLOCK = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
 VOICE = re.compile(r"<v(?:\.[^\s>]*)?(?:\s+([^>]*))?>", re.IGNORECASE)
 TAG = re.compile(r"</?(?:c|[bius]|em|lang|ruby|rt|font|v)(?:[.\s][^>]*)?>|<\d[\d:.]*>|\{\\[^{}]*\}", re.IGNORECASE)

@@ -80,7 +80,9 @@ def test_two_voices_of_a_cue_are_two_utterances(write):
 
 @pytest.mark.parametrize("name", ["talk.srt", "talk.txt"])
 def test_subrip_is_read_with_speakers_or_without(write, name):
-    content = subrip("<i>Ana: Hi there.</i>", "Ben: What is\nthis?", "- Where?\n- Here.", "{\\an8}It is nice.", "[music]")
+    content = subrip(
+        "<i>Ana: Hi there.</i>", "Ben: What is\nthis?", "- Where?\n- Here.", "{\\an8}It is nice.", "[music]"
+    )
     assert said(turns_of(write, content, name)) == [
         ("Ana", "Hi there."),
         ("Ben", "What is this?"),

@@ -39,7 +39,14 @@ EXPECTED = {
     "excel_utf16.txt": TWO,
     "calls_cp1252.csv": [("Ana", "I can’t believe it!")],
 }
-TIMED = {"whatsapp_ios.txt", "whatsapp_android.txt", "meeting.vtt", "otter.txt", "whisperx.json", "slack_2023-04-30.json"}
+TIMED = {
+    "whatsapp_ios.txt",
+    "whatsapp_android.txt",
+    "meeting.vtt",
+    "otter.txt",
+    "whisperx.json",
+    "slack_2023-04-30.json",
+}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -52,7 +59,9 @@ def test_a_file_is_one_dialogue_with_its_speakers(shared_cases, caplog, name):
 
 
 def test_chats_with_a_model_are_a_dialogue_each(shared_cases):
-    dialogues = {dialogue.dialogue_id: dialogue.utterances for dialogue in read_dialogues(shared_cases / "sharegpt.json")}
+    dialogues = {
+        dialogue.dialogue_id: dialogue.utterances for dialogue in read_dialogues(shared_cases / "sharegpt.json")
+    }
     assert [turn.speaker for turn in dialogues["a1"]] == [turn.speaker for turn in dialogues["a2"]] == ["human", "gpt"]
 
 

@@ -326,7 +326,9 @@ def test_any_form_of_chat_is_a_corpus(load, write, caplog):
     caplog.set_level("INFO")
     chat = "30/04/23, 17:33 - Ana: Hi\n30/04/23, 17:34 - Ben: <Media omitted>\n30/04/23, 17:35 - Ben: Yo\n"
     captions = "1\n00:00:01,000 --> 00:00:02,000\nAna: Hi\n"
-    folder = write({"train/a.txt": chat, "train/b.txt": "Ana: Hi\nBen: Yo\n", "dev.srt": captions, "test.srt": captions})
+    folder = write(
+        {"train/a.txt": chat, "train/b.txt": "Ana: Hi\nBen: Yo\n", "dev.srt": captions, "test.srt": captions}
+    )
     dataset = load("custom", folder)
     assert dataset["train"].to_list() == [
         {"dialogue_id": f"train/{name}:1", "utterances": ["Hi", "Yo"], "speakers": ["Ana", "Ben"]} for name in "ab"

@@ -1,4 +1,4 @@
-"""JSON of speech recognition, of chats and of this library is told apart by its content, and read with who said what."""
+"""JSON of speech recognition, chats and this library is told apart by its content, and read with who said what."""
 
 import json
 import logging
@@ -61,7 +61,14 @@ WHISPER_CPP = {
 OPENAI = {
     "task": "transcribe",
     "segments": [
-        {"type": "transcript.text.segment", "id": "a", "start": 0.1, "end": 1.2, "text": "I got the job!", "speaker": "A"},
+        {
+            "type": "transcript.text.segment",
+            "id": "a",
+            "start": 0.1,
+            "end": 1.2,
+            "text": "I got the job!",
+            "speaker": "A",
+        },
         {"type": "transcript.text.segment", "id": "b", "start": 1.3, "end": 2.2, "text": "What?", "speaker": None},
     ],
 }
@@ -214,10 +221,16 @@ def test_json_is_known_under_any_name(write):
     [
         ({"turns": ["a"]}, r"a.json:1: no dialogue; got '\{\"turns\""),
         ([1, 2], r"a.json, entry 1: no dialogue; got '1'"),
-        ({"messages": [{"role": "user", "content": 5}]}, r"a.json:1: content must be a string or a list of parts; got 5"),
+        (
+            {"messages": [{"role": "user", "content": 5}]},
+            r"a.json:1: content must be a string or a list of parts; got 5",
+        ),
         ({"messages": [{"role": "user", "content": "a"}, 5]}, r"a.json:1: a turn without role and content; got 5"),
         ([{"messages": CHAT}, {"a": 1}], r"a.json, entry 2: no chat; got \{'a': 1\}"),
-        ({"messages": [{"role": "system", "content": "a"}]}, r"a.json: no dialogue in it; .* left out: 1 system message"),
+        (
+            {"messages": [{"role": "system", "content": "a"}]},
+            r"a.json: no dialogue in it; .* left out: 1 system message",
+        ),
         ({"segments": [{"start": 0, "text": "a"}, {"text": 5}]}, r"a.json:1, segment 2: no text; got \{'text': 5\}"),
     ],
 )

@@ -451,7 +451,9 @@ def test_films_can_be_streamed(films, tmp_path):
 
 
 def test_what_holds_no_films_says_so(load, write):
-    with pytest.raises(ValueError, match="opsub: data_dir is missing; give a folder, zip or tar of .srt, .vtt, OPUS .xml"):
+    with pytest.raises(
+        ValueError, match="opsub: data_dir is missing; give a folder, zip or tar of .srt, .vtt, OPUS .xml"
+    ):
         load("opsub")
     folder = write({"b.doc": "no film"})
     for path in (folder, folder / "b.doc"):

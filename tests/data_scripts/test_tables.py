@@ -92,7 +92,9 @@ def test_several_columns_name_a_dialogue_and_stay(write):
 
 def test_without_a_column_of_dialogues_an_option_says_what_one_is(write):
     content = "text,emotion\nI feel great,joy\nI feel awful,sadness\n"
-    message = r"calls.csv:1: missing column dialogue_id; got text, emotion; .* rows=dialogue takes every row as a dialogue"
+    message = (
+        r"calls.csv:1: missing column dialogue_id; got text, emotion; .* rows=dialogue takes every row as a dialogue"
+    )
     with pytest.raises(ValueError, match=message):
         dialogues_of(write, content)
     every = dialogues_of(write, content, rows="dialogue", label_column="emotion")

@@ -1,4 +1,4 @@
-"""Transcripts as text are read with speakers and times; one of an unknown form is refused and never labeled as it is."""
+"""Transcripts as text are read with speakers and times; one of an unknown form is refused."""
 
 import logging
 
@@ -130,7 +130,9 @@ def test_a_turn_of_several_lines_is_one_utterance(write):
 
 def test_a_title_and_dates_are_left_out_and_counted(write, caplog):
     caplog.set_level(logging.INFO)
-    turns_of(write, "Weekly meeting\nSunday, April 30, 2023\n\n[5:33] Ana: Hi\n[5:34] Ben: Yo\nMay 1, 2023\n[5:35] Ana: A\n")
+    turns_of(
+        write, "Weekly meeting\nSunday, April 30, 2023\n\n[5:33] Ana: Hi\n[5:34] Ben: Yo\nMay 1, 2023\n[5:35] Ana: A\n"
+    )
     assert caplog.messages[-1].endswith("left out: 1 line above the first turn, 2 dates")
 
 

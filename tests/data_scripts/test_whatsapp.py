@@ -209,7 +209,11 @@ def test_a_long_chat_is_cut_at_silences(write, caplog):
     days = "".join(f"{day}/04/23, 17:33 - Ana: Hi\n{day}/04/23, 21:34 - Ben: So?\n" for day in (13, 14, 15))
     path = write({"chat.txt": days}) / "chat.txt"
     dialogues = list(read_dialogues(path))
-    assert [(dialogue.dialogue_id, len(dialogue.utterances)) for dialogue in dialogues] == [("1", 2), ("2", 2), ("3", 2)]
+    assert [(dialogue.dialogue_id, len(dialogue.utterances)) for dialogue in dialogues] == [
+        ("1", 2),
+        ("2", 2),
+        ("3", 2),
+    ]
     assert "cut at silences of more than 8 hours" in caplog.messages[-1]
     assert len(list(read_dialogues(path, max_silence=3600))) == 6
     assert len(list(read_dialogues(path, max_silence="inf"))) == 1
