@@ -1,30 +1,22 @@
-"""Your own dialogues, labelled or not, in JSON Lines, CSV, TSV, Parquet or plain text, of any size.
+"""Your own dialogues, labelled or not: chats, transcripts, captions, JSON, tables and plain text, of any size.
 
 Source, licence and citation are yours to know. `data_dir` is one of
 * a file. It is split by dialogue, 80/10/10, the same way each time;
 * several files by a pattern, such as `"calls/*.csv"` (in quotes, or the shell replaces it), split in the same way;
 * a folder with `train`, `validation` (or `valid`, `dev`) and `test`: each one file, such as `train.csv`, several with
   numbers, such as `train-00000.parquet` or `train_2.csv`, or a sub-folder with any number of files.
-The files of a split, or of a pattern, have one format, and a dialogue lies in one file: the same id in two files means
+The files of a split, or of a pattern, have one suffix, and a dialogue lies in one file: the same id in two files means
 two dialogues, so where files are several, their names come before the ids (`train_2:17`).
 
-The suffix says which format it is; all but Parquet may be compressed as well (`calls.jsonl.gz`). Text is UTF-8.
-* `.jsonl` or `.json`: one dialogue a line, of which only `utterances` is needed:
+docs/inputs.md lists the formats, which are detected, and the options, which are the fields of `ReadingOptions`. Among
+the formats are
+* `.jsonl` or `.json`, of which only `utterances` is needed:
   `{"dialogue_id": "1", "utterances": ["Hi.", "Hello!"], "speakers": ["Ann", "Bo"], "labels": ["neutral", "joy"]}`
-  Labels may be numbers, as `Dataset.to_json` writes them.
-* `.csv` or `.tsv`: one utterance a row in the order of the dialogue, under a header, of which only the dialogue and the
-  text are needed: `dialogue_id,speaker,text,label`. The rows of a dialogue stand together. In both, a field that
-  begins with a quote ends with one, and a quote inside it is written twice.
-* `.parquet`: either of the two: one dialogue a row if its utterances are a list. Labels may be `ClassLabel`s, as
-  `datasets` writes them, or numbers without names.
-* `.txt`: `Ann: Hello!`, one utterance a line, and a blank line between dialogues. A speaker is what stands before the
-  line's first colon if that is one to three words, at most 30 characters, begins with a letter or a digit, has no
-  comma, semicolon, quote, question or exclamation mark, and a space follows the colon (a wide colon needs none). Any
-  other line is an utterance as a whole, without a speaker: `12:30 we left`, `http://x`. But in `Note: we left` the
-  speaker is Note.
-
-Columns of other names are given by options: `dialogue_column`; for one utterance a row, `text_column`,
-`speaker_column` and `label_column`; for one dialogue a row, `utterances_column`, `speakers_column`, `labels_column`.
+* `.csv`, `.tsv` or `.xlsx`: one utterance a row in the order of the dialogue, under a header, of which only the dialogue
+  and the text are needed: `dialogue_id,speaker,text,label`;
+* `.parquet`: either of the two. Labels may be `ClassLabel`s, as `datasets` writes them; other numbers become names of
+  digits, and -1 is no label;
+* `.txt`: `Ann: Hello!`, one utterance a line, and a blank line between dialogues; or a chat or a transcript.
 
 An utterance whose label is null or "" stays as context. Label names are the option `labels`, or those of train (of all
 files, where a split is yet to be made), sorted. A number is the place of a name in the option `labels`, counted from 0;

@@ -11,7 +11,9 @@ from data_scripts import read_dialogues
 from data_scripts.formats.detection import SUFFIXES
 
 pytest.importorskip("hypothesis")
-openpyxl = pytest.importorskip("openpyxl")
+pytest.importorskip("openpyxl")
+
+import openpyxl
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 NAMES = ["Ana", "Ben Lee", "Dr. Cleo de la Cruz, MD", "小明", "Zoë O'Neil-Smith"]
 # What means something to one of the readers, and words.
 PIECES = [
-    "hi", "Oh", "so", "I", "don't", "at 12:30", "12:30", "30/04/23, 17:33 - ", "[30/04/23, 17:33:19] ", "00:05 ", "Ana: ",
-    "Note:", "-->", "00:00:01.000 --> 00:00:02.000", "<v Ana>", "<3", "<sigh>", "{", "}", "[", "]", "(", ")", ":)", "😀",
-    "\u200e", "\u202f", "\u00a0", "<Media omitted>", "omitted", "deleted", '"', "“", ",", ";", "\t", "|", "\n", "\n\n", "?", "!",
-    "Olá", "你好", "：", "&amp;", "NOTE ", "STYLE", "WEBVTT", "1", "...", "-", "*", "**", "_", "http://x.y", "@ana", "#",
-    "Transcribed by x", "May 1, 2023", "\\N", "{\\an8}", "♪",
+    "hi", "Oh", "so", "I", "don't", "at 12:30", "12:30", "30/04/23, 17:33 - ", "[30/04/23, 17:33:19] ", "00:05 ",
+    "Ana: ", "Note:", "-->", "00:00:01.000 --> 00:00:02.000", "<v Ana>", "<3", "<sigh>", "{", "}", "[", "]", "(", ")",
+    ":)", "😀", "\u200e", "\u202f", "\u00a0", "<Media omitted>", "omitted", "deleted", '"', "“", ",", ";", "\t", "|",
+    "\n", "\n\n", "?", "!", "Olá", "你好", "：", "&amp;", "NOTE ", "STYLE", "WEBVTT", "1", "...", "-", "*", "**", "_",
+    "http://x.y", "@ana", "#", "Transcribed by x", "May 1, 2023", "\\N", "{\\an8}", "♪",
 ]  # fmt: skip
 PARTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map(" ".join)
 TEXTS = st.one_of(PARTS, st.text(max_size=20))

@@ -1,4 +1,4 @@
-"""JSON of speech recognition, of chats and of this library is told apart by its content, and read with who said what."""
+"""JSON of speech recognition, chats and this library is told apart by its content, and read with who said what."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Transcripts as text are read with speakers and times; one of an unknown form is refused and never labeled as it is."""
+"""Transcripts as text are read with speakers and times; one of an unknown form is refused."""
 
 import logging
 
