@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from conftest import LABELS
 from corpus_of_topics import texts_of
 from huggingface_hub import ModelCard
 from test_scripts import CUSTOM, ROOT, SMALL, run, write_corpus
@@ -98,7 +99,7 @@ def test_a_push_that_fails_leaves_a_card_that_the_command_for_later_may_upload(h
 
 PUSH_FROM_PYTHON = """
 import sys
-from transformers import AutoModel, pipeline
+from transformers import AutoModel, AutoModelForSequenceClassification, pipeline
 
 import modeling_precode
 
@@ -106,24 +107,33 @@ emotions = pipeline("conversation-emotion", model=sys.argv[1])
 emotions.push_to_hub("someone/pipeline", token="hf_secret", private=True)
 emotions.model.push_to_hub("someone/model", token="hf_secret", revision="v2", commit_message="Better", tags=["calls"])
 emotions.tokenizer.push_to_hub("someone/model", token="hf_secret")
+# The summary is not of an encoder, nor of a model with other labels.
+other = AutoModelForSequenceClassification.from_pretrained(sys.argv[1], num_labels=2, ignore_mismatched_sizes=True)
+other.push_to_hub("someone/other", token="hf_secret")
 AutoModel.from_pretrained(sys.argv[1]).push_to_hub("someone/encoder", token="hf_secret", create_pr=False)
 """
 
 
 def test_a_pipeline_and_a_model_push_the_card_of_their_run(hub, checkpoint):
-    scores = {"test": {"weighted_f1": 0.625, "per_label": {"joy": {"f1": 0.5, "support": 4}}}}
+    labels = {label: {"f1": 0.5, "support": 4} for label in LABELS}
+    scores = {"test": {"weighted_f1": 0.625, "per_label": labels}}
     summary = RunSummary(corpus="meld", licence="GPL-3.0", seed=3, selection="best", scores=scores, command="")
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     config["training_summary"] = {**summary.to_dict(), "start": f"{checkpoint.parent}/start"}
     (checkpoint / "config.json").write_text(json.dumps(config), encoding="utf-8")
     run("-c", PUSH_FROM_PYTHON, str(checkpoint), HF_ENDPOINT=hub.address, HF_HUB_OFFLINE="0")
-    pushed = {name: hub.files(f"someone/{name}") for name in ("pipeline", "encoder")}
+    pushed = {name: hub.files(f"someone/{name}") for name in ("pipeline", "encoder", "other")}
     pushed["model"] = hub.files("someone/model", "v2")
     for name, files in pushed.items():
         card = ModelCard(files["README.md"].decode())
         assert f'"someone/{name}"' in card.text and f"\n# {name}\n" in card.text
-        assert "| weighted_f1 | 0.6250 |" in card.text and "* Seed: 3" in card.text and "| joy |" in card.text
-        assert [(r.metric_name, r.metric_value) for r in card.data.eval_results] == [("Weighted F1", 0.625)]
+        if name in ("pipeline", "model"):
+            assert "| weighted_f1 | 0.6250 |" in card.text and "* Seed: 3" in card.text and "| joy |" in card.text
+            assert [(r.metric_name, r.metric_value) for r in card.data.eval_results] == [("Weighted F1", 0.625)]
+            assert "Trained and scored on **meld**" in card.text
+        else:
+            assert "Started from a checkpoint trained on **meld**" in card.text and card.data.eval_results is None
+            assert "The checkpoint has no record of its training." in card.text and "0.6250" not in card.text
         assert {"config.json", "model.safetensors", "modeling_precode.py"} <= set(files)
         assert not any(str(checkpoint.parent).encode() in data for data in files.values())
     assert ModelCard(pushed["pipeline"]["README.md"].decode()).data.pipeline_tag == "text-classification"

@@ -241,4 +241,6 @@ def test_both_scripts_train_them_and_a_checkpoint_without_can_learn_them(tmp_pat
     )
     assert read(folders["fine"] / "config.json")["max_speakers"] == 3
     assert read(folders["fine"] / "results.json")["scores"]["test"]["macro_f1"] > 0.9
-    assert "it tells 3 of a conversation apart" in (folders["fine"] / "README.md").read_text(encoding="utf-8")
+    assert "the model distinguishes 3 of them in a conversation" in (folders["fine"] / "README.md").read_text(
+        encoding="utf-8"
+    )

@@ -72,7 +72,7 @@ def model_card(name: str, task: str, summary: RunSummary) -> ModelCard:
         language=language and {**language, "name": language_name(language["code"])},
         model=summary.model or {},
         text_encoder=_text_encoder(summary),
-        corpora=[_corpus(run) for run in summary.lineage() if run.corpus],
+        corpora=[{**_corpus(run), "is_start": run is not summary} for run in summary.lineage() if run.corpus],
         run=_run(summary),
         settings=_settings(summary),
         scores=_scores(summary),

@@ -11,6 +11,7 @@ from transformers import Pipeline, PreTrainedModel
 from data_scripts.tools.hub import push_folder
 from data_scripts.tools.whole_files import read_json, whole_file, write_json
 
+from ..configuration_precode import PreCodeConfig
 from ..modeling_precode import PreCodeForUtteranceClassification
 from .model_card import model_card
 from .run_summary import RunSummary
@@ -68,6 +69,15 @@ def push_checkpoint(
     )
 
 
+def describes(summary: RunSummary, task: str, config: PreCodeConfig) -> bool:
+    """Whether a summary is of the training of a model for `task`, and not of the one that it started from.
+
+    `from_pretrained` passes on the summary of the checkpoint, whatever head the model gets.
+    """
+    labels = [set(scores["per_label"]) for scores in summary.scores.values() if "per_label" in scores]
+    return bool(summary.scores) and labels == ([set(config.label2id)] * len(summary.scores) if task == "erc" else [])
+
+
 def push_to_hub(
     self: PreTrainedModel | Pipeline,
     repo_id: str,
@@ -84,7 +94,8 @@ def push_to_hub(
     """Upload the checkpoint to the Hub, with the card of its run.
 
     The card is written from `config.training_summary`. It replaces the card that the repository has, which stays in the
-    repository's history. Without a summary, a card that the repository has is kept.
+    repository's history. Where the summary is not of this model's own training, such as that of the checkpoint that a
+    `transformers.Trainer` started from, the card says so, and a card that the repository has is kept.
 
     Args:
         repo_id: The repository, `user/name` or `name`. It is created where there is none.
@@ -108,14 +119,15 @@ def push_to_hub(
     if revision is not None and not revision.startswith("refs/pr"):
         api.create_branch(repository, branch=revision, exist_ok=True)
     model = self.model if isinstance(self, Pipeline) else self
-    saved = model.config.training_summary
-    summary = RunSummary.from_dict(saved)
+    task = "erc" if isinstance(model, PreCodeForUtteranceClassification) else "convcom"
+    saved, summary = model.config.training_summary, RunSummary.from_dict(model.config.training_summary)
+    is_own = describes(summary, task, model.config)
     with TemporaryDirectory() as name:
         folder = Path(name)
         self.save_pretrained(folder, max_shard_size=max_shard_size)
-        if saved or not api.file_exists(repository, "README.md", revision=revision):
-            task = "erc" if isinstance(model, PreCodeForUtteranceClassification) else "convcom"
-            card = model_card(repository, task, summary)
+        if is_own or not api.file_exists(repository, "README.md", revision=revision):
+            own = summary if is_own else RunSummary(start="", start_summary=summary, command="", versions={})
+            card = model_card(repository, task, own)
             card.data.tags = list(dict.fromkeys([*card.data.tags, *(model.model_tags or []), *(tags or [])]))
             card.save(folder / "README.md")
         if saved:
