@@ -3,15 +3,18 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
-SOURCES := modeling_precode data_scripts tests examples benchmarks run_pretrain.py run_finetune.py
+SOURCES := modeling_precode data_scripts tests examples benchmarks docs/site_hooks.py run_pretrain.py run_finetune.py
+# The versions that pip installs; constraints-lowest.txt has the lowest.
+CONSTRAINTS ?= constraints.txt
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --constraint $(CONSTRAINTS) --editable
 
 # An installation is made anew when one of these changes.
-INSTALLED := setup.cfg setup.py constraints.txt modeling_precode/kernels.c
+INSTALLED = setup.cfg setup.py $(CONSTRAINTS) modeling_precode/kernels.c
 
 # Where the corpora of the experiments are, as benchmarks/evidence/experiments.yaml names them.
 DATA ?= data
 
-.PHONY: quickstart test test-slow faults evidence evidence-quick style quality clean
+.PHONY: quickstart test test-slow test-lowest faults evidence evidence-quick style quality types docs clean
 
 quickstart: $(VENV)/quickstart
 	$(BIN)/python examples/quickstart.py
@@ -21,6 +24,11 @@ test: $(VENV)/test quality
 
 test-slow: $(VENV)/test
 	$(PYTEST) -m slow
+
+# The tests with the lowest versions that setup.cfg allows, in an environment of their own; with Python 3.11.
+test-lowest:
+	$(MAKE) VENV=$(VENV)-lowest CONSTRAINTS=constraints-lowest.txt $(VENV)-lowest/test
+	$(VENV)-lowest/bin/python -m pytest -n 2 --dist worksteal
 
 # Kill training again and again at random moments, and compare what comes out with runs that were left alone.
 faults: $(VENV)/test
@@ -45,17 +53,29 @@ quality: $(VENV)/test
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 
+# Check the types. The files and settings are in pyproject.toml.
+types: $(VENV)/test
+	$(BIN)/mypy
+
+# The documentation, in build/site. A link that leads nowhere is an error.
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) checkpoints build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest checkpoints build dist *.egg-info
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # One file a set of packages.
 $(VENV)/quickstart: $(INSTALLED) | $(BIN)/python
-	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable ".[chitchat]"
+	$(INSTALL) ".[chitchat]"
 	touch $@
 
 $(VENV)/test: $(INSTALLED) | $(BIN)/python
-	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
+	$(INSTALL) ".[test]"
+	touch $@
+
+$(VENV)/docs: $(INSTALLED) | $(BIN)/python
+	$(INSTALL) ".[docs]"
 	touch $@

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m data_scr
 
 def list_corpora() -> None:
     for name, builder in CORPORA.items():
-        about = sys.modules[builder.__module__].__doc__.partition("\n")[0]
+        about = (sys.modules[builder.__module__].__doc__ or "").partition("\n")[0]
         data_dir = "none, it comes in a package" if builder.DATA_DIR is None else builder.DATA_DIR
         print(f"{name}\n  {about}")
         print(f"  Licence: {builder.LICENSE or 'yours to know'}")

@@ -161,7 +161,8 @@ class Iemocap(OriginalCorpus):
 
     def turns(self, path: Path, evaluated: dict[str, Evaluation]) -> list[Utterance]:
         """The turns of a dialogue in the order in which they start, with the label of their code."""
-        task, notes, turns, names = TASKS[self.config.task], Counter(), [], set()
+        task, turns, names = TASKS[self.config.task], [], set()
+        notes: Counter[str] = Counter()
         for where, line in lines(path):
             if not line.startswith("Ses"):
                 # Between turns stand a few words with no more than an "M:" or "F:".

@@ -98,7 +98,8 @@ class Mosei(OriginalCorpus):
 
     def listed(self, lists: dict[str, Path]) -> dict[str, list[str]]:
         """The videos of each split that are there."""
-        splits, places = {}, {}
+        splits: dict[str, list[str]] = {}
+        places: dict[str, str] = {}
         for split, path in lists.items():
             names = [name.strip() for name in read_text(path).splitlines() if name.strip()]
             for name in names:
@@ -170,7 +171,7 @@ class Mosei(OriginalCorpus):
         form = FORM if FORM["video"] in read_text(table).split("\n", 1)[0] else {}
         names = [form.get(column, column) for column in columns]
         for where, row in read_csv(table, names):
-            found = dict(zip(columns, map(row.get, names), strict=True))
+            found = {column: row[name] for column, name in zip(columns, names, strict=True)}
             if form:
                 found["video"] = found["video"].rsplit("/", 1)[-1]  # some are led by a folder
             yield where, found

@@ -22,7 +22,7 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -186,7 +186,7 @@ class OpSub(DialogueBuilder):
                 kept.append(name)
         return kept
 
-    def read(self, where: str = "", pieces: list[Piece] = (), **original) -> Iterator[Dialogue]:
+    def read(self, where: str = "", pieces: Sequence[Piece] = (), **original) -> Iterator[Dialogue]:
         if original:
             yield from read_original(**original)
         self._films = []
@@ -208,7 +208,7 @@ class OpSub(DialogueBuilder):
 
     def films(self, where: str, piece: Piece) -> Iterator[tuple[str, Iterator[list[Utterance]]]]:
         """The dialogues of each film of a piece, with its name."""
-        kind = KIND.search(piece.name)[1].lower()
+        kind = piece.name.lower().removesuffix(".gz").rpartition(".")[2]
         if kind == "txt":
             for start, texts in blocks_of_text(where, piece):
                 lines = [line for text in texts for line in turns(text, 0.0, 0.0)]
@@ -293,7 +293,8 @@ class OpSub(DialogueBuilder):
 def groups(pieces: list[Piece]) -> Iterator[list[Piece]]:
     """Pieces of together a thirty-second of all, but no less than 256 kB and no more than 4 MB."""
     limit = min(max(sum(piece.size for piece in pieces) // 32, 1 << 18), 1 << 22)
-    group, size = [], 0
+    group: list[Piece] = []
+    size = 0
     for piece in pieces:
         if group and size + piece.size > limit:
             yield group

@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
+import torch.backends.cudnn.rnn
 from original_files import CONTAINERS, EMOTIONS, KINDS, PLACES, TORCH_CONTAINERS, WORDS, Original
 from torch import nn
 from transformers import AutoModelForPreTraining, AutoModelForSequenceClassification, AutoTokenizer

@@ -69,7 +69,8 @@ def find_overlap(dialogues: Dataset, other: Dataset, min_words: int = 5, share: 
         raise ValueError(f"min_words must be 1 or more; got {min_words!r}")
     if not 0 < share <= 1:
         raise ValueError(f"share must be over 0 and at most 1; got {share!r}")
-    common = common_hashes(*sorted([dialogues, other], key=len), min_words)
+    smaller, larger = sorted([dialogues, other], key=len)
+    common = common_hashes(smaller, larger, min_words)
     overlap = Overlap(min_words, share)
     for index, utterances in enumerate(row for rows in batches(dialogues) for row in rows):
         whole, long = hashes(utterances, min_words)

@@ -12,13 +12,17 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..configuration_precode import PreCodeConfig
-from ..modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
+from ..modeling_precode import (
+    PreCodeForConversationCompletion,
+    PreCodeForUtteranceClassification,
+    PreCodePreTrainedModel,
+)
 from ..tokenization_precode import PreCodeTokenizer
 from .restricted_pickle import Record, read_pickle, rebuild_tensor
 
@@ -169,7 +173,7 @@ def _config(
     pooling_length: int,
 ) -> PreCodeConfig:
     vocab_size, word_vector_size = words.tensors[f"{_UTTERANCE_ENCODER}.word_embedding.weight"].shape
-    sizes = {
+    sizes: dict[str, Any] = {
         "vocab_size": vocab_size,
         "word_vector_size": word_vector_size,
         "utterance_hidden_size": len(utterances.tensors[f"{_UTTERANCE_ENCODER}.projection.bias"]),
@@ -233,7 +237,12 @@ def _check_shapes(modules: Iterable[OriginalModule], expected: dict[str, Tensor]
                 )
 
 
-def _check_reloaded(folder: Path, model_class: type, tensors: dict[str, Tensor], tokenizer: PreCodeTokenizer | None):
+def _check_reloaded(
+    folder: Path,
+    model_class: type[PreCodePreTrainedModel],
+    tensors: dict[str, Tensor],
+    tokenizer: PreCodeTokenizer | None,
+):
     loaded = model_class.from_pretrained(folder).state_dict()
     different = [name for name, tensor in tensors.items() if not torch.equal(loaded[name], tensor)]
     if tokenizer is not None and PreCodeTokenizer.from_pretrained(folder).get_vocab() != tokenizer.get_vocab():

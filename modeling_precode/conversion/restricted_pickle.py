@@ -10,7 +10,7 @@ import pickle
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -199,7 +199,9 @@ def _read_legacy(data: bytes, class_names: Collection[str]) -> tuple[Any, dict[s
     version = _RestrictedUnpickler(stream, ()).load()
     if version != _LEGACY_VERSION:
         raise _UnreadableError(f"is of version {version!r} of torch.save's older container, not {_LEGACY_VERSION}")
-    byte_order = "little" if _RestrictedUnpickler(stream, ()).load()["little_endian"] else "big"
+    byte_order: Literal["little", "big"] = (
+        "little" if _RestrictedUnpickler(stream, ()).load()["little_endian"] else "big"
+    )
     unpickler = _RestrictedUnpickler(stream, class_names)
     content = unpickler.load()
     numbers = {}

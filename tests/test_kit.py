@@ -1,0 +1,78 @@
+"""What a maintainer relies on: one version everywhere, tested bounds of the dependencies, documented names."""
+
+import configparser
+import inspect
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+import data_scripts
+import modeling_precode
+
+ROOT = Path(__file__).resolve().parents[1]
+EXPORTED = [(package, name) for package in (modeling_precode, data_scripts) for name in package.__all__]
+
+
+def requirements() -> list[Requirement]:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    return [Requirement(line) for line in setup["options"]["install_requires"].split("\n") if line]
+
+
+def constraints(name: str) -> dict[str, Version]:
+    """The versions that a constraints file states, by the normalized name of the distribution."""
+    lines = [line for line in (ROOT / name).read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+    pinned = (line.partition(";")[0].strip().split("==") for line in lines)
+    return {name.lower().replace("_", "-"): Version(version) for name, version in pinned}
+
+
+def test_the_citation_file_states_the_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == modeling_precode.__version__
+    assert citation["preferred-citation"]["title"] in modeling_precode.ERCScores().info.citation.replace("\n", " ")
+
+
+def test_the_newest_release_of_the_changelog_is_the_version():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    releases = re.findall(r"^## \[(\d[^\]]*)\]", changelog, re.MULTILINE)
+    assert releases[0] == modeling_precode.__version__
+    assert releases == sorted(releases, key=Version, reverse=True)
+    assert changelog.index("## [Unreleased]") < changelog.index(f"## [{releases[0]}]")
+
+
+@pytest.mark.parametrize("package, name", EXPORTED, ids=lambda value: getattr(value, "__name__", value))
+def test_what_a_package_exports_is_documented(package, name):
+    value = getattr(package, name)
+    if inspect.isclass(value) or inspect.isroutine(value):
+        # A dataclass without a docstring gets its own signature for one.
+        assert value.__doc__ and not value.__doc__.startswith(f"{value.__name__}(")
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=lambda requirement: requirement.name)
+def test_both_ends_of_a_dependencys_range_are_tested(requirement):
+    name = requirement.name.lower().replace("_", "-")
+    [floor] = [Version(bound.version) for bound in requirement.specifier if bound.operator == ">="]
+    assert constraints("constraints-lowest.txt")[name] == floor
+    assert requirement.specifier.contains(constraints("constraints.txt")[name])
+
+
+def test_users_of_the_wheel_get_its_types_and_its_data(tmp_path):
+    source = tmp_path / "source"
+    # A copy, so that no earlier build is beside it.
+    for name in ("modeling_precode", "data_scripts"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "run_finetune.py", "run_pretrain.py"):
+        shutil.copy(ROOT / name, source)
+    build = "from setuptools import build_meta; build_meta.build_wheel('..')"
+    subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("precode-*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"modeling_precode/py.typed", "data_scripts/py.typed", "modeling_precode/cli/page.css"} <= names
