@@ -4,7 +4,7 @@ Importing this package registers its classes with the Auto classes and the pipel
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import (
     AutoConfig,
@@ -35,6 +35,13 @@ from .training.class_weights import focused_class_weights
 from .training.negatives import DialoguesWithNegatives
 from .training.word_vectors import load_word_vectors
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .training.finetuning import UtteranceClassificationTrainer, label_settings
+    from .training.finetuning_arguments import UtteranceClassificationArguments
+    from .training.pretraining import ConversationCompletionTrainer
+    from .training.pretraining_arguments import ConversationCompletionArguments
+    from .training.run_origin import RunOrigin
 
 # What training needs is imported when it is asked for.
 _TRAINING = {
