@@ -12,8 +12,8 @@ docs/inputs.md lists the formats, which are detected, and the options, which are
 the formats are
 * `.jsonl` or `.json`, of which only `utterances` is needed:
   `{"dialogue_id": "1", "utterances": ["Hi.", "Hello!"], "speakers": ["Ann", "Bo"], "labels": ["neutral", "joy"]}`
-* `.csv`, `.tsv` or `.xlsx`: one utterance a row in the order of the dialogue, under a header, of which only the dialogue
-  and the text are needed: `dialogue_id,speaker,text,label`;
+* `.csv`, `.tsv` or `.xlsx`: one utterance a row in the order of the dialogue, under a header, of which only the
+  dialogue and the text are needed: `dialogue_id,speaker,text,label`;
 * `.parquet`: either of the two. Labels may be `ClassLabel`s, as `datasets` writes them; other numbers become names of
   digits, and -1 is no label;
 * `.txt`: `Ann: Hello!`, one utterance a line, and a blank line between dialogues; or a chat or a transcript.

@@ -14,7 +14,6 @@ pytest.importorskip("hypothesis")
 pytest.importorskip("openpyxl")
 
 import openpyxl
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
