@@ -7,6 +7,7 @@ from typing import Any
 
 from ..building.dialogues import Dialogue
 from .input_file import InputFile
+from .options import ReadingOptions
 from .tables import Table, read_table
 from .values import text_of
 
@@ -22,17 +23,16 @@ def read_excel(file: InputFile) -> Iterator[Dialogue]:
     """Raises ImportError where openpyxl is not installed."""
     with workbook(file) as sheets:
         tables = [table for sheet in sheets if (table := table_of(file, sheet))]
-        options = file.options
-        fit = [
-            table
-            for table in tables
-            if {*options.dialogue_columns(table.columns), options.text_column} <= {*table.columns}
-        ]
+        fit = [table for table in tables if has_columns(table, file.options.fitted(table.columns))]
         if not tables:
             return
         if len(tables) > 1:
             file.leave_out("other sheets", len(tables) - 1)
         yield from read_table(file, (fit or tables)[0])
+
+
+def has_columns(table: Table, options: ReadingOptions) -> bool:
+    return {*options.dialogue_columns(table.columns), options.text_column} <= {*table.columns}
 
 
 @contextmanager
