@@ -91,7 +91,7 @@ def refuse_unknown_transcript(file: InputFile, known: frozenset[str]) -> None:
         if speaker := speaker_and_text(line, known)[0]:
             names[speaker] += 1
     with_speaker = names.total()
-    if lines >= 2 and with_time >= lines * FEW:
+    if with_time > lines * FEW and lines > 1:
         reason = f"{with_time} of {lines} lines begin with a time"
     elif lines >= 4 and with_end >= lines / 3:
         reason = f"{with_end} of {lines} lines end with a time"
