@@ -18,8 +18,8 @@ ARROW = re.compile(
     r"\s*((?:\d{1,4}:)?\d{1,4}:\d{1,4}(?:[.,]\d{1,6})?)\s*-->\s*((?:\d{1,4}:)?\d{1,4}:\d{1,4}(?:[.,]\d{1,6})?)(?:\s+\w+:\S+)*\s*$"
 )
 BLOCK = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
-VOICE = re.compile(r"<v(?:\.[^\s>]*)?(?:\s+([^>]*))?>", re.IGNORECASE)
-TAG = re.compile(r"</?(?:c|[bius]|em|lang|ruby|rt|font|v)(?:[.\s][^>]*)?>|<\d[\d:.]*>|\{\\[^{}]*\}", re.IGNORECASE)
+VOICE = re.compile(r"<v(?:\.[^\s<>]*)?(?:\s+([^<>]*))?>", re.IGNORECASE)
+TAG = re.compile(r"</?(?:c|[bius]|em|lang|ruby|rt|font|v)(?:[.\s][^<>]*)?>|<\d[\d:.]*>|\{\\[^{}]*\}", re.IGNORECASE)
 DASH = re.compile(r"(?:[-–—‐](?![-–—])|>>>?)\s*")
 SOUND = re.compile(r"[\s♪♫¶]*(?:[\[(][^\[\]()]*[\])][\s♪♫¶]*)+|[♪♫¶][^♪♫¶]*[♪♫¶]?\s*")
 # As for other text, and besides a name in brackets or capitals: `[Ana]`, `ANA:`.

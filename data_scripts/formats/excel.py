@@ -7,6 +7,7 @@ from typing import Any
 
 from ..building.dialogues import Dialogue
 from .input_file import InputFile
+from .options import ReadingOptions
 from .tables import Table, read_table
 from .values import text_of
 
@@ -22,12 +23,7 @@ def read_excel(file: InputFile) -> Iterator[Dialogue]:
     """Raises ImportError where openpyxl is not installed."""
     with workbook(file) as sheets:
         tables = [table for sheet in sheets if (table := table_of(file, sheet))]
-        options = file.options
-        fit = [
-            table
-            for table in tables
-            if {*options.dialogue_columns(table.columns), options.text_column} <= {*table.columns}
-        ]
+        fit = [table for table in tables if has_columns(table, file.options.fitted(table.columns))]
         if not tables:
             return
         if len(tables) > 1:
@@ -35,34 +31,44 @@ def read_excel(file: InputFile) -> Iterator[Dialogue]:
         yield from read_table(file, (fit or tables)[0])
 
 
+def has_columns(table: Table, options: ReadingOptions) -> bool:
+    return {*options.dialogue_columns(table.columns), options.text_column} <= {*table.columns}
+
+
 @contextmanager
 def workbook(file: InputFile) -> Iterator[list[Any]]:
-    """The sheets of a file; ValueError where it is broken, at whichever point that shows."""
+    """The sheets of a file."""
     try:
         import openpyxl
     except ImportError:
         raise ImportError(f"{file.name}: an Excel workbook needs openpyxl; pip install openpyxl") from None
-    try:
-        with (
-            open(file.path, "rb") as binary,
-            closing(openpyxl.load_workbook(binary, read_only=True, data_only=True)) as book,
-        ):
+    with open(file.path, "rb") as binary:
+        with named_damage(file):
+            book = openpyxl.load_workbook(binary, read_only=True, data_only=True)
+        with closing(book):
             yield book.worksheets
-    except (zipfile.BadZipFile, KeyError, EOFError, SyntaxError, TypeError, IndexError, AttributeError) as error:
+
+
+@contextmanager
+def named_damage(file: InputFile) -> Iterator[None]:
+    """ValueError where a workbook is broken, at whichever point that shows."""
+    try:
+        yield
+    except Exception as error:  # of zip, XML and openpyxl: what is broken can be anything
         reason = " ".join(str(error).split())
         raise ValueError(f"{file.name}: broken, or no Excel workbook; {reason}; save it again as .xlsx") from None
 
 
 def table_of(file: InputFile, sheet: Any) -> Table | None:
     """A sheet whose first row that is not empty has the names of the columns; None for an empty one."""
-    first = next(((number, row) for number, row in numbered(sheet) if any(map(text_of, row))), None)
+    first = next(((number, row) for number, row in numbered(file, sheet) if any(map(text_of, row))), None)
     if first is None:
         return None
     head, names = first[0], [text_of(value).strip() for value in first[1]]
     where = f"{file.name}, sheet {sheet.title}, row"
 
     def rows(chosen: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
-        for number, values in numbered(sheet):
+        for number, values in numbered(file, sheet):
             if number > head:
                 row = {name: value for name, value in zip(names, values, strict=False) if name}
                 row = {**dict.fromkeys(filter(None, names)), **row}
@@ -71,5 +77,6 @@ def table_of(file: InputFile, sheet: Any) -> Table | None:
     return Table(f"{where} {head}", [name for name in names if name], rows)
 
 
-def numbered(sheet: Any) -> Iterator[tuple[int, tuple]]:
-    return enumerate(sheet.iter_rows(values_only=True), start=1)
+def numbered(file: InputFile, sheet: Any) -> Iterator[tuple[int, tuple]]:
+    with named_damage(file):
+        yield from enumerate(sheet.iter_rows(values_only=True), start=1)

@@ -68,6 +68,15 @@ class ReadingOptions:
         if not is_time:
             raise ValueError(f"max_silence must be seconds, more than 0; got {self.max_silence!r}; give inf for never")
 
+    def fitted(self, found: list[str]) -> "ReadingOptions":
+        """With the columns `found` for those at their defaults that differ from them in case or white space alone."""
+        options = {field.name: getattr(self, field.name) for field in fields(ReadingOptions)}
+        for name in [*COLUMNS, "start_column", "end_column"]:
+            alike = [column for column in found if column.strip().casefold() == options[name].casefold()]
+            if not self.named(name) and options[name] not in found and len(alike) == 1:
+                options[name] = alike[0]
+        return ReadingOptions(**options)
+
     def dialogue_columns(self, found: list[str]) -> list[str]:
         """The columns that name a dialogue; one whose own name has a comma is one."""
         if self.rows:

@@ -102,7 +102,7 @@ def check_characters(dialogue: Dialogue, where: str) -> None:
     """JSON can escape half a character, which no file can hold."""
     try:
         "".join(text or "" for turn in dialogue.utterances for text in (*turn[:3], dialogue.dialogue_id)).encode()
-        str(dialogue.extra or "").encode()
+        json.dumps(dialogue.extra, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         half = ascii(error.object[error.start])
         raise ValueError(f"{where}: half a character; got {half}; write the characters themselves") from None

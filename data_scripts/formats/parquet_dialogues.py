@@ -16,22 +16,23 @@ def is_parquet(file: InputFile) -> bool:
 
 
 def read_parquet_dialogues(file: InputFile) -> Iterator[Dialogue]:
-    path, options = file.path, file.options
+    path = file.path
     schema = read_schema(path)
+    given, options = file.options, file.options.fitted(schema.names)
     has_lists = any(
         field.name == options.utterances_column and kind(field.type).startswith("lists") for field in schema
     )
     id_columns = options.dialogue_columns(schema.names)
     allowed = {column: {"strings", "integers"} for column in id_columns}
     if has_lists:
-        needed, labels = options.of_dialogues(path), options.labels_column
-        needed = [column for column in needed if column != options.dialogue_column] + [
-            column for column in id_columns if column in schema.names or options.named("dialogue_column")
+        needed, labels = given.of_dialogues(path), options.labels_column
+        needed = [column for column in needed if column != given.dialogue_column] + [
+            column for column in id_columns if column in schema.names or given.named("dialogue_column")
         ]
         allowed |= dict.fromkeys([options.utterances_column, options.speakers_column], {"lists of strings"})
         allowed[labels] = {"lists of strings", "lists of integers"}
     else:
-        needed, labels = options.of_utterances(path, schema.names), options.label_column
+        needed, labels = given.of_utterances(path, schema.names), options.label_column
         allowed |= dict.fromkeys([options.text_column, options.speaker_column], {"strings"})
         allowed[labels] = {"strings", "integers"}
     allowed = {column: kinds for column, kinds in allowed.items() if column in [*schema.names, *needed]}
@@ -43,7 +44,7 @@ def read_parquet_dialogues(file: InputFile) -> Iterator[Dialogue]:
     if has_lists:
         check_columns(path, schema.names, list(allowed))
     else:
-        check_table(table, options, file.name)
+        check_table(table, given, file.name)
     check_kinds(path, schema, allowed)
     if not has_lists:
         yield from read_table(file, table)

@@ -18,10 +18,13 @@ ENDS_WITH_TIME = re.compile(r".{0,60}\W\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp]\.?[M
 FEW = 0.5
 
 
-def read_plain_text(file: InputFile) -> Iterator[Dialogue]:
-    """A dialogue a paragraph, as plain text is read where a person says that it is that."""
+def read_plain_text(file: InputFile, known: frozenset[str] | None = None) -> Iterator[Dialogue]:
+    """A dialogue a paragraph, as plain text is read where a person says that it is that.
+
+    `known` are the long names of the file, where they were found already.
+    """
     file.options.refuse_columns(file.name)
-    known = file_names(file)
+    known = file_names(file) if known is None else known
     lines = enumerate(map(str.strip, file.lines()), start=1)
     for is_dialogue, numbered in groupby(lines, key=lambda pair: bool(pair[1])):
         if is_dialogue:
@@ -37,11 +40,12 @@ def read_detected_text(file: InputFile) -> Iterator[Dialogue]:
     Raises:
         ValueError: it looks like a transcript in a form that is not known.
     """
-    refuse_unknown_transcript(file)
-    if not is_one_dialogue(file):
-        yield from read_plain_text(file)
+    known = file_names(file)
+    refuse_unknown_transcript(file, known)
+    if not is_one_dialogue(file, known):
+        yield from read_plain_text(file, known)
         return
-    utterances = [turn for dialogue in read_plain_text(file) for turn in dialogue.utterances]
+    utterances = [turn for dialogue in read_plain_text(file, known) for turn in dialogue.utterances]
     yield Dialogue("", utterances)
 
 
@@ -61,9 +65,9 @@ def file_names(file: InputFile) -> frozenset[str]:
     return frozenset(name for name, count in counts.items() if count > 1 or TITLE.search(name) or not has_other)
 
 
-def is_one_dialogue(file: InputFile) -> bool:
+def is_one_dialogue(file: InputFile, known: frozenset[str]) -> bool:
     """Whether there is a blank line after every turn: none has a second line, and two people speak."""
-    known, speakers, previous = file_names(file), set(), ""
+    speakers, previous = set(), ""
     for line in map(str.strip, file.lines()):
         speaker = speaker_and_text(line, known)[0] if line else ""
         if line and (previous or not speaker):
@@ -73,8 +77,8 @@ def is_one_dialogue(file: InputFile) -> bool:
     return len(speakers) > 1
 
 
-def refuse_unknown_transcript(file: InputFile) -> None:
-    known, names = file_names(file), Counter()
+def refuse_unknown_transcript(file: InputFile, known: frozenset[str]) -> None:
+    names: Counter[str] = Counter()
     shown: list[str] = []
     lines = with_time = with_end = 0
     for line in map(str.strip, file.lines()):
@@ -87,7 +91,7 @@ def refuse_unknown_transcript(file: InputFile) -> None:
         if speaker := speaker_and_text(line, known)[0]:
             names[speaker] += 1
     with_speaker = names.total()
-    if lines >= 2 and with_time >= lines * FEW:
+    if with_time > lines * FEW and lines > 1:
         reason = f"{with_time} of {lines} lines begin with a time"
     elif lines >= 4 and with_end >= lines / 3:
         reason = f"{with_end} of {lines} lines end with a time"

@@ -48,7 +48,10 @@ class Table(NamedTuple):
 
 def check_table(table: Table, options: ReadingOptions, name: str) -> None:
     """ValueError where a needed column is missing, with what to say where no dialogue is named."""
-    needed = options.of_utterances(name, table.columns)
+    options.of_utterances(name, table.columns)  # refuses what is for another form
+    fitted = options.fitted(table.columns)
+    needed = [*fitted.dialogue_columns(table.columns), fitted.text_column]
+    needed += options.named("speaker_column", "label_column", "start_column", "end_column")
     try:
         check_columns(table.where, table.columns, needed)
     except ValueError as error:
@@ -60,6 +63,7 @@ def check_table(table: Table, options: ReadingOptions, name: str) -> None:
 def read_table(file: InputFile, table: Table) -> Iterator[Dialogue]:
     """The dialogues of a table. Rows of one dialogue that are apart are gathered, on the disk where they are many."""
     check_table(table, file.options, file.name)
+    file.options = file.options.fitted(table.columns)
     id_columns = file.options.dialogue_columns(table.columns)
     reader = RowReader(file, table.columns, id_columns)
     columns = None if file.keeps_columns else reader.needed
@@ -166,12 +170,16 @@ def separated_table(file: InputFile) -> Table:
     if separator != "," and file.suffix != ".tsv":
         file.remarks.append(f"separated by {SEPARATORS.get(separator, separator)}")
     columns = header(file.sample, skipped, separator)
+    # A person who writes CSV by hand writes a space after each comma.
+    has_spaces = len(columns) > 1 and all(column.startswith(" ") for column in columns[1:])
+    columns = [column.lstrip(" ") for column in columns] if has_spaces else columns
+    dialect = {"strict": True, "delimiter": separator, "skipinitialspace": has_spaces}
 
     def rows(chosen: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
         lines = file.lines()
         for _ in range(skipped):
             next(lines)
-        found = read_csv(file.path, [], lines, file.name, first_line=skipped + 1, strict=True, delimiter=separator)
+        found = read_csv(file.path, [], lines, file.name, first_line=skipped + 1, **dialect)
         return found if chosen is None else ((where, {name: row[name] for name in chosen}) for where, row in found)
 
     if not columns:
@@ -196,7 +204,8 @@ def separator_of(file: InputFile) -> tuple[str, int]:
 
     def fit(separator: str) -> tuple[int, int]:
         columns = header(file.sample, 0, separator)
-        needed = {*file.options.dialogue_columns(columns), file.options.text_column}
+        options = file.options.fitted(columns)
+        needed = {*options.dialogue_columns(columns), options.text_column}
         return len(needed & set(columns)), len(columns)
 
     return max(usual, key=fit), 0

@@ -52,6 +52,9 @@ DATE_ALONE = re.compile(
 )
 TIME_AND_TEXT = re.compile(rf"{BOX}{BETWEEN}\s(?P<text>\S.*)", re.IGNORECASE)
 FEWEST_TURNS, SPACES = 2, ("", " ")
+# What is before a text is short; to look for it in more takes too long.
+LONGEST_HEAD = 200
+FILLED = re.compile(r"\s{40}|[-–—]{8}|(?:[-–—] ){8}")
 
 
 class Turn(NamedTuple):
@@ -96,7 +99,10 @@ def form_of(file: InputFile) -> str | None:
 
 
 def head_of(form: str, line: str) -> re.Match | None:
-    found = FORMS[form].fullmatch(line.strip())
+    """What a line without white space around it begins with, if that is a turn of a form."""
+    if form in ABOVE and len(line) > LONGEST_HEAD or FILLED.search(line, 0, LONGEST_HEAD):
+        return None
+    found = FORMS[form].fullmatch(line, 0, LONGEST_HEAD)
     if not found or "name" not in found.groupdict():
         return found
     name = cleaned(found["name"])
@@ -105,6 +111,18 @@ def head_of(form: str, line: str) -> re.Match | None:
         is_user = " " not in name and found["between"] not in SPACES
         return found if (is_name(name) or is_user) and any(map(str.isalpha, name)) else None
     return found if may_name(name) else None
+
+
+def is_short(line: str) -> bool:
+    return len(line) < 120
+
+
+def is_note(line: str) -> bool:
+    return is_short(line) and bool(ADVERT.fullmatch(line))
+
+
+def time_alone(line: str) -> re.Match | None:
+    return TIME_ALONE.fullmatch(line) if len(line) < 60 else None
 
 
 def cleaned(name: str) -> str:
@@ -119,7 +137,7 @@ def has_text_below(begins: list[bool]) -> bool:
 def has_lone_times(file: InputFile) -> bool:
     """Whether lines with nothing but a time stand between lines with a speaker, or between all lines."""
     lines = [line.strip() for line in file.sample if line.strip()]
-    times = [bool(TIME_ALONE.fullmatch(line)) for line in lines]
+    times = [bool(time_alone(line)) for line in lines]
     speakers = [not time and bool(speaker_and_text(line)[0]) for time, line in zip(times, lines, strict=True)]
     return sum(times) >= 1 and sum(speakers) >= 2 and sum(speakers) >= 0.6 * (len(lines) - sum(times))
 
@@ -154,16 +172,20 @@ def turns(file: InputFile, form: str) -> Iterator[Turn]:
         if head:
             if turn:
                 yield turn
-            turn = turn_of(number, head)
-        elif ADVERT.fullmatch(line) and len(line) < 120:
+            turn = turn_of(number, line, head)
+        elif is_note(line):
             file.leave_out("notes of the program")
-        elif DATE_ALONE.fullmatch(line):
+        elif is_short(line) and DATE_ALONE.fullmatch(line):
             file.leave_out("dates")
-        elif form not in ABOVE and "clock" in FORMS[form].groupindex and (timed := TIME_AND_TEXT.fullmatch(line)):
+        elif (
+            form not in ABOVE
+            and "clock" in FORMS[form].groupindex
+            and (timed := TIME_AND_TEXT.fullmatch(line, 0, LONGEST_HEAD))
+        ):
             # A time begins a turn, though nobody be named.
             if turn:
                 yield turn
-            turn = Turn(number, "", timed["day"], timed["clock"], timed["end"], [timed["text"]])
+            turn = Turn(number, "", timed["day"], timed["clock"], timed["end"], [line[timed.start("text") :]])
         elif turn:
             turn.lines.append(line)
         else:
@@ -172,9 +194,9 @@ def turns(file: InputFile, form: str) -> Iterator[Turn]:
         yield turn
 
 
-def turn_of(number: int, head: re.Match) -> Turn:
+def turn_of(number: int, line: str, head: re.Match) -> Turn:
     parts = head.groupdict()
-    text = (parts.get("text") or "").strip()
+    text = line[head.start("text") :].strip() if "text" in parts else ""
     speaker = cleaned(parts.get("name") or "")
     if "name" not in parts:
         speaker, text = speaker_and_text(text)
@@ -185,7 +207,7 @@ def turns_below_times(file: InputFile) -> Iterator[Turn]:
     """`Name: text`, and a time on a line of its own above some of them."""
     time, turn = None, None
     for number, line in enumerate(map(str.strip, file.lines()), start=1):
-        mark = TIME_ALONE.fullmatch(line)
+        mark = time_alone(line)
         speaker, text = speaker_and_text(line)
         if mark:
             time = mark
@@ -194,7 +216,7 @@ def turns_below_times(file: InputFile) -> Iterator[Turn]:
                 yield turn
             day, clock, end = (time["day"], time["clock"], time["end"]) if time else (None, None, None)
             turn, time = Turn(number, speaker, day, clock, end, [text]), None
-        elif line and turn and not (ADVERT.fullmatch(line) and len(line) < 120):
+        elif line and turn and not is_note(line):
             turn.lines.append(line)
         elif line:
             file.leave_out("notes of the program" if turn else "lines above the first turn")

@@ -25,7 +25,7 @@ HEAD = re.compile(
 )
 # A group's subject may hold a colon too, but stands in quotes.
 NAME = re.compile(r"""(?:~\s?)?([^:"“”„«»\n]{1,80}?)\s?:(?:\s|$)""")
-MOST_NAME_WORDS = 8
+MOST_NAME_WORDS, LONGEST_NOTICE = 8, 160
 
 
 class Message(NamedTuple):
@@ -128,7 +128,7 @@ def speaker_and_text(file: InputFile, content: str) -> tuple[str, str] | None:
         is_marked = False
     first, _, caption = text.strip().partition("\n")
     for what, pattern in (("omitted media", OMITTED), ("deleted messages", DELETED)):
-        if pattern.fullmatch(first.strip()):
+        if len(first) < LONGEST_NOTICE and pattern.fullmatch(first.strip()):
             file.leave_out(what)
             return (name[1].strip(), " ".join(caption.split())) if caption.strip() else None
     text = " ".join(text.split())

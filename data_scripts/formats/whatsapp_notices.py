@@ -29,7 +29,7 @@ LEFT_OUT = any_of(
 )  # fmt: skip
 # In angle brackets on one system; bare on the other, behind a mark, or where the mark was lost by a few known words.
 OMITTED = re.compile(
-    rf"<[^<>]*(?:{MEDIA}|{LEFT_OUT})[^<>]*>|null|(?:\S+(?: • [^•]+)* )?(?:{KIND}) (?:{LEFT_OUT})"
+    rf"<[^<>]{{0,60}}(?:{MEDIA}|{LEFT_OUT})[^<>]{{0,60}}>|null|(?:\S+(?: • [^•]+)* )?(?:{KIND}) (?:{LEFT_OUT})"
     r"|.{0,60}(?:已省略|已略去|省略されました|생략됨|생략된.{0,12}|تم استبعاد.{0,20}|छोड़ा गया)",
     re.IGNORECASE,
 )
@@ -83,7 +83,7 @@ EDITED = any_of(
     "отредактировано", "змінено", "edytowan[oa]", "已编辑", "已編輯", "編集", "수정", "تعديل", "diedit", "redigerat",
     "redigera[td]?e?s?", "redigert", "muokattu", "upraven[oa]", "संपादित", "chỉnh sửa", "נערכה", "επεξεργασ",
 )  # fmt: skip
-CHANGED = re.compile(rf"\s*\u200e?<[^<>]*(?:{EDITED})[^<>]*>\s*$", re.IGNORECASE)
+CHANGED = re.compile(rf"\u200e?<[^<>]{{0,60}}(?:{EDITED})[^<>]{{0,60}}>\s*$", re.IGNORECASE)
 ENCRYPTED = re.compile(
     r"^\u200e?.{0,80}?(?:"
     + any_of(

@@ -1,6 +1,7 @@
 """Whatever a chat or a transcript says, it is read or refused, and no word or speaker of it is lost uncounted."""
 
 import json
+import time
 
 import pytest
 
@@ -139,3 +140,22 @@ def test_no_word_of_four_thousand_json_files_is_lost_uncounted(path, form, turns
 @given(content=LINES)
 def test_any_six_thousand_lines_are_read_or_refused(path, content):
     read_or_refuse(path, content)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "- " * 20_000,
+        "-" * 40_000,
+        f"12:30{' ' * 40_000}x",
+        "12:30 " * 8_000,
+        "1.1.1 " * 8_000,
+        "<a" * 20_000,
+        "[a] " * 9_000,
+    ],
+)
+def test_a_long_line_takes_no_long_time(path, line):
+    for head in ("", "[00:05] Ana: ", "30/04/23, 17:33 - Ana: ", "WEBVTT\n\n00:01.000 --> 00:02.000\n"):
+        started = time.perf_counter()
+        read_or_refuse(path, f"{head}{line}\n{head}{line}\n")
+        assert time.perf_counter() - started < 2

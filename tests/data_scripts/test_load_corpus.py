@@ -57,7 +57,7 @@ def test_an_unknown_corpus_lists_the_known_ones(load):
 
 
 def test_an_unknown_option_lists_the_accepted_ones(load, tmp_path):
-    accepted = "accepted: dialogue_column, label_column, labels, labels_column, speaker_column, speakers_column, "
+    accepted = "accepted: dialogue_column, empty, encoding, .*, start_column, "
     accepted += "text_column, utterances_column"
     with pytest.raises(ValueError, match=f"custom: unknown option; got text_colum; {accepted}"):
         load("custom", tmp_path, text_colum="text")

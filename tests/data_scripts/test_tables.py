@@ -4,7 +4,9 @@ import datetime
 import io
 import logging
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from data_scripts import read_dialogues
 from data_scripts.formats.encodings import unicode_encoding
@@ -88,6 +90,28 @@ def test_several_columns_name_a_dialogue_and_stay(write):
     assert dialogues[1].utterances[0].extra == {"season": "1", "episode": "3"}
     with pytest.raises(ValueError, match="calls.csv:1: missing column scene; got season, episode, text"):
         dialogues_of(write, content, dialogue_column="season,scene")
+
+
+@pytest.mark.parametrize("name", ["calls.csv", "calls.xlsx", "calls.parquet"])
+def test_columns_are_found_whatever_their_case(write, name):
+    rows = [["Dialogue_ID", "Speaker", "TEXT", "Label"], ["1", "Ana", "Hi", "joy"], ["1", "Ben", "Yo", ""]]
+    content = "\n".join(",".join(row) for row in rows)
+    if name.endswith("xlsx"):
+        content = workbook(rows)
+    elif name.endswith("parquet"):
+        file = io.BytesIO()
+        parquet.write_table(pa.Table.from_pylist([dict(zip(rows[0], row, strict=True)) for row in rows[1:]]), file)
+        content = file.getvalue()
+    [dialogue] = dialogues_of(write, content, name)
+    assert [(turn.speaker, turn.text, turn.label) for turn in dialogue.utterances] == [
+        ("Ana", "Hi", "joy"),
+        ("Ben", "Yo", None),
+    ]
+
+
+def test_a_space_after_each_comma_is_no_part_of_a_field(write):
+    content = 'dialogue_id, speaker, text\n1, Ana, "Hi, you."\n1, Ben, Yo\n'
+    assert said(dialogues_of(write, content)) == {"1": [("Ana", "Hi, you."), ("Ben", "Yo")]}
 
 
 def test_without_a_column_of_dialogues_an_option_says_what_one_is(write):
