@@ -42,7 +42,9 @@ logger = logging.getLogger("run_finetune")
 DROPOUT = 0.5
 # The usual arguments by purpose, for --help; --help-all shows the rest.
 GROUPS = {
-    "What to read and where to write": ["corpus", "data_dir", "corpus_options", "output_dir", "overwrite_output_dir"],
+    "What to read and where to write": [
+        *("corpus", "data_dir", "corpus_options", "label_map", "output_dir", "overwrite_output_dir")
+    ],
     "The model": [
         *("model", "size", "text_encoder", "freeze_text_encoder", "speaker_prefix", "max_speakers", "word_vectors"),
         *("text_mode", "dropout"),
