@@ -36,8 +36,8 @@ class CorpusArguments:
     data_dir: str | None = argument("Where the corpus's published files are: a folder, or for some corpora a file.")
     corpus_options: list[str] = argument("Options of the corpus, as name=value.", [])
     label_map: str | None = argument(
-        f"Map the corpus's labels to one set: {', '.join(LABEL_MAPS)}, or a YAML file of lines `label: counterpart`. An "
-        "utterance whose label has no counterpart stays as context."
+        f"Map the corpus's labels to one set: {', '.join(LABEL_MAPS)}, or a YAML file of lines `label: counterpart`. "
+        "An utterance whose label has no counterpart stays as context."
     )
     language: str | None = argument(
         "Language of the corpus for the model card, an ISO 639 code such as de (default: that of a published corpus, "
