@@ -51,7 +51,7 @@ GROUPS = {
     ],
     "Training": [
         *("recipe", "seeds", "learning_rate", "num_train_epochs", "per_device_train_batch_size", "class_weight_rate"),
-        *("patience", "bf16", "do_train"),
+        *("soft_labels", "patience", "bf16", "do_train"),
     ],
     "Choosing and scoring": [
         *("metric_for_best_model", "focused_labels", "excluded_label", "score_test", "calibrate", "do_eval"),
