@@ -42,14 +42,16 @@ logger = logging.getLogger("run_finetune")
 DROPOUT = 0.5
 # The usual arguments by purpose, for --help; --help-all shows the rest.
 GROUPS = {
-    "What to read and where to write": ["corpus", "data_dir", "corpus_options", "output_dir", "overwrite_output_dir"],
+    "What to read and where to write": [
+        *("corpus", "data_dir", "corpus_options", "label_map", "output_dir", "overwrite_output_dir")
+    ],
     "The model": [
         *("model", "size", "text_encoder", "freeze_text_encoder", "speaker_prefix", "max_speakers", "word_vectors"),
         *("text_mode", "dropout"),
     ],
     "Training": [
         *("recipe", "seeds", "learning_rate", "num_train_epochs", "per_device_train_batch_size", "class_weight_rate"),
-        *("patience", "bf16", "do_train"),
+        *("soft_labels", "patience", "bf16", "do_train"),
     ],
     "Choosing and scoring": [
         *("metric_for_best_model", "focused_labels", "excluded_label", "score_test", "calibrate", "do_eval"),

@@ -17,13 +17,16 @@ class PreCodeDataCollator:
     """Pads dialogues into a batch.
 
     Takes rows with `input_ids` (a list of utterances, each a list of token ids) and, where present, `speaker_ids` (a
-    number an utterance), `labels` (an id an utterance; -1 for an utterance without a label) and `negative_input_ids`
-    (as `input_ids`). Other columns are left out.
+    number an utterance), `labels` (an id an utterance; -1 for an utterance without a label), with these
+    `label_distributions` (for every utterance the probabilities of the classes, or an empty list), and
+    `negative_input_ids` (as `input_ids`). Other columns are left out.
 
     Returns tensors: `input_ids` and `attention_mask` (dialogues, utterances, tokens), padded on the right;
     `speaker_ids` (dialogues, utterances), 0 where there is no utterance; `labels` (dialogues, utterances), -100 where
-    there is no label or no utterance; `negative_input_ids` and `negative_attention_mask` (dialogues, negatives,
-    tokens).
+    there is no label or no utterance; `label_distributions` (dialogues, utterances, classes), 0 where there is none,
+    and left out where no utterance of the batch has one; `negative_input_ids` and `negative_attention_mask` (dialogues,
+    negatives, tokens). An utterance that has a distribution but no label gets its most likely class as its label, so
+    that it counts as labeled.
 
     With `vectors`, an utterance's `input_ids` are one number, the row of its vector; and in place of `input_ids` and
     `negative_input_ids` come `utterance_embeds` (dialogues, utterances, h) and `negative_utterance_embeds`, 0 at
@@ -51,6 +54,8 @@ class PreCodeDataCollator:
         if "labels" in dialogues[0]:
             labels = self._pad_numbers([row["labels"] for row in dialogues], IGNORED_LABEL)
             batch["labels"] = labels.masked_fill_(labels < 0, IGNORED_LABEL)
+        if {"labels", "label_distributions"} <= set(dialogues[0]):
+            self._add_distributions(batch, [row["label_distributions"] for row in dialogues])
         if self.with_layout:
             batch["layout"] = BatchLayout.of(batch["attention_mask"], batch.get("negative_attention_mask"))
         if self.vectors is not None:
@@ -60,6 +65,20 @@ class PreCodeDataCollator:
                     embeds = self.vectors[rows] * batch[f"{kind}attention_mask"].numpy().astype(bool)
                     batch[f"{kind}utterance_embeds"] = torch.from_numpy(embeds)
         return batch
+
+    def _add_distributions(self, batch: dict[str, Any], dialogues: list[Sequence[Sequence[float]]]) -> None:
+        num_classes = max((len(one) for dialogue in dialogues for one in dialogue), default=0)
+        if not num_classes:
+            return
+        labels = batch["labels"]
+        distributions = np.zeros((*labels.shape, num_classes), dtype=np.float32)
+        for i, dialogue in enumerate(dialogues):
+            for j, distribution in enumerate(dialogue):
+                if len(distribution):
+                    distributions[i, j] = distribution
+        batch["label_distributions"] = torch.from_numpy(distributions)
+        without_label = (labels == IGNORED_LABEL) & (batch["label_distributions"].sum(-1) > 0)
+        batch["labels"] = torch.where(without_label, batch["label_distributions"].argmax(-1), labels)
 
     def _pad_numbers(self, dialogues: list[Sequence[int]], padding: int) -> torch.Tensor:
         numbers = np.full((len(dialogues), max(map(len, dialogues))), padding, dtype=np.int64)

@@ -312,6 +312,7 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         output_hidden_states: bool | None = None,
         utterance_embeds: Tensor | None = None,
         speaker_ids: Tensor | None = None,
+        label_distributions: Tensor | None = None,
     ) -> UtteranceClassificationOutput:
         """Score every class for every utterance, and the loss where labels are given.
 
@@ -327,6 +328,11 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             utterance_embeds: (D, U, h), in place of `input_ids`, the text encoder's pooled states of every utterance;
                 the mask may then be (D, U).
             speaker_ids: (D, U), as in [`PreCodeModel`].
+            label_distributions: (D, U, C) the probabilities of the classes for an utterance that has a label. The loss
+                is the cross-entropy against them, and against the label alone where they are 0 or NaN.
+
+        Raises:
+            ValueError: input that [`PreCodeModel`] refuses, or distributions of another shape.
         """
         batch = self.precode.encode(input_ids, attention_mask, layout, utterance_embeds, speaker_ids)
         logits = batch.pad(self.classifier(torch.cat([batch.vectors, batch.states], dim=-1)))
@@ -334,11 +340,30 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         if labels is not None:
             weights = self.config.class_weights
             weights = None if weights is None else torch.tensor(weights).to(logits.device, non_blocking=True)
-            total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), weight=weights, reduction="sum")
+            if label_distributions is None:
+                total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), weight=weights, reduction="sum")
+            else:
+                total = self._soft_cross_entropy(logits, labels, label_distributions, weights)
             count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
             loss = total / torch.as_tensor(count).to(total.device, non_blocking=True).clamp(min=1)
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         return UtteranceClassificationOutput(loss, logits, batch.hidden_states() if wanted else None)
+
+    def _soft_cross_entropy(
+        self, logits: Tensor, labels: Tensor, distributions: Tensor, weights: Tensor | None
+    ) -> Tensor:
+        """The sum over all utterances with a label of the cross-entropy against their distribution, or their label."""
+        if distributions.shape != logits.shape:
+            raise ValueError(
+                f"label distributions have the shape (dialogues, utterances, classes), here {tuple(logits.shape)}; "
+                f"got {tuple(distributions.shape)}"
+            )
+        labels = labels.unsqueeze(-1)
+        of_labels = labels == torch.arange(logits.shape[-1], device=labels.device)
+        has_distribution = distributions.sum(-1, keepdim=True) > 0
+        targets = torch.where(has_distribution & (labels != -100), distributions.float(), of_labels.float())
+        losses = -targets * logits.float().log_softmax(-1)
+        return (losses if weights is None else losses * weights).sum()
 
     def stream(self) -> DialogueStream:
         """A new dialogue, to be given utterance by utterance; for a model with `causal=True`."""

@@ -224,7 +224,10 @@ def test_long_word_vectors_are_scaled_down_on_look_up_and_stay_as_they_are(make)
 )
 def test_a_training_step_with_a_layout_waits_for_no_number_of_the_device(make, model_class, objective):
     """The device `meta` has no numbers: whatever asks for one fails there."""
-    rows = [{"input_ids": row, "labels": [0] * len(row)} for row in dialogues()]
+    rows = [
+        {"input_ids": row, "labels": [0] * len(row), "label_distributions": [[0.5, 0.5, 0.0]] * len(row)}
+        for row in dialogues()
+    ]
     if model_class is PreCodeForConversationCompletion:
         rows = [{"input_ids": row["input_ids"]} for row in rows]
     if objective == "sampled_bce":

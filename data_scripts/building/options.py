@@ -1,4 +1,4 @@
-"""Options of a corpus, from a command line."""
+"""Options as a command line has them: `name=value`, and a corpus with its folder, `name=data_dir`."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -20,3 +20,9 @@ def parse_options(options: Iterable[str], argument: str, as_text: Collection[str
         except json.JSONDecodeError:
             parsed[name] = value
     return parsed
+
+
+def parse_corpus(corpus: str) -> tuple[str, str | None]:
+    """`"meld=MELD"` -> the name of a corpus and its `data_dir`; `"sample"` has none."""
+    name, _, data_dir = corpus.partition("=")
+    return name, data_dir or None

@@ -25,6 +25,15 @@ def markdown_table(rows: list[list[str]]) -> str:
     return "\n".join([header, f"|---{'|---:' * (len(rows[0]) - 1)}|", *body])
 
 
+def aligned_table(rows: list[list[str]]) -> str:
+    """Rows of cells for a terminal: the first column on the left, the others on the right."""
+    first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(first), *(cell.rjust(width) for cell, width in zip(row[1:], others, strict=True))])
+        for row in rows
+    )
+
+
 @dataclass
 class SplitDescription:
     """What is counted in one split; a histogram maps a length to how often it occurs."""
@@ -80,12 +89,7 @@ class Description:
         return rows
 
     def __str__(self) -> str:
-        rows = self.rows()
-        first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join([row[0].ljust(first), *(cell.rjust(width) for cell, width in zip(row[1:], others, strict=True))])
-            for row in rows
-        )
+        return aligned_table(self.rows())
 
     def markdown(self) -> str:
         return markdown_table(self.rows())

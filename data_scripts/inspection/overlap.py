@@ -17,6 +17,7 @@ import numpy as np
 from datasets import Dataset
 
 from .. import load_corpus
+from ..building.options import parse_corpus
 
 logger = logging.getLogger(__name__)
 
@@ -89,11 +90,11 @@ def find_overlap(dialogues: Dataset, other: Dataset, min_words: int = 5, share: 
 
 def load_other(given: str, split: str, argument: str, num_proc: int | None = None) -> tuple[str, str, Dataset]:
     """`NAME=DATA_DIR`, or `NAME` -> the name, the folder ("" without one), and that corpus's dialogues of a split."""
-    name, _, data_dir = given.partition("=")
-    corpus = load_corpus(name, data_dir or None, num_proc=num_proc)
+    name, data_dir = parse_corpus(given)
+    corpus = load_corpus(name, data_dir, num_proc=num_proc)
     if split not in corpus:
         raise ValueError(f"{argument} {given}: no split {split!r}; found {', '.join(corpus)}")
-    return name, data_dir, corpus[split]
+    return name, data_dir or "", corpus[split]
 
 
 def without(dataset: Dataset, overlap: Overlap, level: str) -> Dataset:

@@ -20,6 +20,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "predict": Command("label every utterance of the dialogues in a file", "modeling_precode.cli.predict"),
+    "evaluate": Command("score a model on labeled corpora", "modeling_precode.cli.evaluate"),
     "pretrain": Command("pre-train a model on unlabeled dialogue", "run_pretrain"),
     "finetune": Command("train a model to label utterances", "run_finetune"),
     "corpus": Command("build, describe, compare and share a corpus", "data_scripts.__main__"),

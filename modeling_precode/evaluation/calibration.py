@@ -63,11 +63,29 @@ def expected_calibration_error(logits: Any, labels: Any, temperature: float = 1.
     Raises:
         ValueError: As [`fit_temperature`].
     """
-    logits, labels = _checked(logits, labels)
-    probabilities = np.exp(_log_probabilities(logits / temperature))
-    confidence, is_right = probabilities.max(1), logits.argmax(1) == labels
-    bins = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(int)
-    return float(np.abs(np.bincount(bins, weights=is_right - confidence)).sum() / len(labels))
+    confidence, is_right, bins = _binned(logits, labels, temperature)
+    return float(np.abs(np.bincount(bins, weights=is_right - confidence)).sum() / len(bins))
+
+
+def reliability(logits: Any, labels: Any, temperature: float = 1.0) -> list[dict[str, float]]:
+    """What a reliability diagram shows: the bins of [`expected_calibration_error`] that have an utterance.
+
+    Returns:
+        For every such bin, from the lowest confidence up, the number of `utterances`, their mean `confidence` and their
+        `accuracy`.
+
+    Raises:
+        ValueError: As [`fit_temperature`].
+    """
+    confidence, is_right, bins = _binned(logits, labels, temperature)
+    return [
+        {
+            "utterances": int(inside.sum()),
+            "confidence": float(confidence[inside].mean()),
+            "accuracy": float(is_right[inside].mean()),
+        }
+        for inside in (bins == number for number in np.unique(bins))
+    ]
 
 
 def calibrate(splits: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
@@ -138,6 +156,14 @@ def _checked(logits: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
             "without a label"
         )
     return logits, labels
+
+
+def _binned(logits: Any, labels: Any, temperature: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For every utterance its confidence, whether its predicted label is right, and its bin."""
+    logits, labels = _checked(logits, labels)
+    confidence = np.exp(_log_probabilities(logits / temperature)).max(1)
+    bins = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(int)
+    return confidence, logits.argmax(1) == labels, bins
 
 
 def _log_probabilities(logits: np.ndarray) -> np.ndarray:

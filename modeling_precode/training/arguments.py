@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
+from data_scripts.building.label_maps import LABEL_MAPS, LabelMap
 from data_scripts.building.options import parse_options
 
 from ..configuration_precode import GRU_UTTERANCE_ENCODERS, SIZES, TEXT_POOLINGS
@@ -34,6 +35,10 @@ class CorpusArguments:
     corpus: str = argument("A corpus's name, the folder of a dataset, or a dataset's name on the Hub.", "sample")
     data_dir: str | None = argument("Where the corpus's published files are: a folder, or for some corpora a file.")
     corpus_options: list[str] = argument("Options of the corpus, as name=value.", [])
+    label_map: str | None = argument(
+        f"Map the corpus's labels to one set: {', '.join(LABEL_MAPS)}, or a YAML file of lines `label: counterpart`. "
+        "An utterance whose label has no counterpart stays as context."
+    )
     language: str | None = argument(
         "Language of the corpus for the model card, an ISO 639 code such as de (default: that of a published corpus, "
         "or a guess from the text)."
@@ -46,9 +51,15 @@ class CorpusArguments:
             raise ValueError(f"--train_fraction must be more than 0 and at most 1; got {self.train_fraction}")
         if self.language is not None:
             check_language(self.language)
+        if self.label_map is not None:
+            LabelMap.load(self.label_map)  # says what is wrong with it
 
     def options(self) -> dict[str, Any]:
         return parse_options(self.corpus_options, "--corpus_options")
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What a resumed run must share besides the digests of its splits, by its name for a person."""
+        return {} if self.label_map is None else {"the label map": dict(LabelMap.load(self.label_map).targets)}
 
 
 @dataclass

@@ -86,7 +86,8 @@ class UtteranceClassificationTrainer(Trainer):
         model: to train, with one output per label of the corpus.
         args: the settings. Only `seed` counts of the seeds; `run_finetune.py` runs several.
         train_dataset: dialogues, as `load_corpus` gives them. A row has `utterances`, a list of strings, and `labels`,
-            a list of `ClassLabel`s, -1 for an utterance without a label.
+            a list of `ClassLabel`s, -1 for an utterance without a label; with `args.soft_labels` also
+            `label_distributions`, for every utterance the probabilities of all labels, or an empty list.
         eval_dataset: the dialogues that choose the checkpoint, of the same form.
         processing_class: the tokenizer.
         test_dataset: the dialogues that are scored once at the end, of the same form.
@@ -114,6 +115,8 @@ class UtteranceClassificationTrainer(Trainer):
         self.corpus = DatasetDict({name: rows for name, rows in splits.items() if rows is not None})
         self.names = check_labels(self.corpus, args)
         check_model_labels(model, self.names)
+        if args.soft_labels:
+            check_distributions(train_dataset, self.names)
         check_text_encoder_options(args, model)
         check_gradient_checkpointing(model, args.gradient_checkpointing)
         model.config.class_weights = class_weights(self.corpus, self.names, args)
@@ -195,7 +198,8 @@ class UtteranceClassificationTrainer(Trainer):
         return scheduler
 
     def get_train_dataloader(self) -> DataLoader:
-        columns = [name for name in (*INPUTS, "labels") if name in self.train_dataset.column_names]
+        learned = ("labels", "label_distributions") if self.settings.soft_labels else ("labels",)
+        columns = [name for name in (*INPUTS, *learned) if name in self.train_dataset.column_names]
         return DialogueLoader(self.train_dataset.select_columns(columns), self.batches, **self.loading())
 
     def get_eval_dataloader(self, eval_dataset: Dataset | str | None = None) -> DataLoader:
@@ -496,6 +500,20 @@ def check_model_labels(model: PreCodeForUtteranceClassification, names: list[str
             f"the model has the labels {', '.join(known)}, and the corpus {', '.join(names)}; load the model with "
             "**label_settings(corpus)"
         )
+
+
+def check_distributions(rows: Dataset, names: list[str]) -> None:
+    """ValueError where the training split has no distributions of the labels to learn."""
+    if "label_distributions" not in rows.column_names:
+        raise ValueError("--soft_labels: the training split has no column label_distributions; leave --soft_labels out")
+    for number, dialogue in enumerate(rows["label_distributions"]):
+        for place, shares in enumerate(dialogue):
+            is_distribution = len(shares) == len(names) and min(shares) >= 0 and abs(sum(shares) - 1) < 1e-3
+            if len(shares) and not is_distribution:
+                raise ValueError(
+                    f"--soft_labels: label_distributions of training dialogue {number}, utterance {place}: give "
+                    f"{len(names)} probabilities that add up to 1, or an empty list; got {shares!r:.200}"
+                )
 
 
 def class_weights(corpus: DatasetDict, names: list[str], args: UtteranceClassificationArguments) -> list[float] | None:

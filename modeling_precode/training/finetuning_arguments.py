@@ -59,6 +59,11 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     class_weight_rate: float | None = argument(
         "Weigh a class by (n_min / n)^rate in the loss, as the original with 0.5 (default: no weights)."
     )
+    soft_labels: bool = argument(
+        "Where an utterance has label_distributions, such as the votes of annotators or a teacher's probabilities, "
+        "learn these in place of its label.",
+        False,
+    )
     focused_labels: list[str] | None = argument("Labels of the original's scores and class weights (default: all).")
     excluded_label: str | None = argument("Also report the micro F1 without this label.")
     score_test: bool = argument("Score the test split at the end; false in trials that choose settings.", True)
@@ -127,6 +132,8 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
             raise ValueError(f"--hub_strategy {self.hub_strategy}: unknown; known are end, best")
         if self.label_smoothing_factor and self.class_weight_rate is not None:
             raise ValueError("--label_smoothing_factor does not go with --class_weight_rate; leave one of them out")
+        if self.label_smoothing_factor and self.soft_labels:
+            raise ValueError("--label_smoothing_factor does not go with --soft_labels; leave one of them out")
         if self.seed is not None and self.seeds not in ([1], [self.seed]):
             raise ValueError(f"--seed {self.seed} and --seeds {' '.join(map(str, self.seeds))}: leave one of them out")
         if self.seed is None:

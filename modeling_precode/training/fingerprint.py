@@ -40,7 +40,7 @@ def check_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
 
 
 def dataset_digest(dataset: Dataset) -> str:
-    """A digest of the texts and whole numbers in a dataset's columns, whatever files or chunks they lie in."""
+    """A digest of the texts and numbers in a dataset's columns, whatever files or chunks they lie in."""
     streams: dict[str, Any] = {}
 
     def add(name: str, data: Any) -> None:
@@ -52,6 +52,8 @@ def dataset_digest(dataset: Dataset) -> str:
             feed(array.flatten(), f"{name} items")
         elif pa.types.is_integer(array.type):
             add(name, array.to_numpy(zero_copy_only=False).astype("<i8"))
+        elif pa.types.is_floating(array.type):
+            add(name, array.to_numpy(zero_copy_only=False).astype("<f8"))
         elif pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
             add(name, "".join(f"{text}\0" for text in array.to_pylist()).encode())
 

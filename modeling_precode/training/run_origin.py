@@ -44,9 +44,9 @@ class RunOrigin:
             corpus=corpus.corpus,
             start=encoder.model,
             text_encoder=encoder.text_encoder,
-            settings=encoder.settings(),
+            settings={**encoder.settings(), "label_map": corpus.label_map},
             corpus_settings=asdict(corpus),
-            fingerprint=encoder.fingerprint(),
+            fingerprint=encoder.fingerprint() | corpus.fingerprint(),
             leakage=leakage,
         )
 

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedT
 from transformers.utils import logging as transformers_logging
 
 from data_scripts import label_names, load_corpus
+from data_scripts.building.label_maps import map_labels
 
 from ..configuration_precode import TEXT_POOLINGS, PreCodeConfig
 from ..modeling_precode import ClassificationHead, PreCodeForUtteranceClassification
@@ -28,14 +29,17 @@ SPLITS = ("train", "validation", "test")
 
 
 def load_splits(args: CorpusArguments) -> DatasetDict:
-    """The corpus, with the part of its training split that is asked for. Each part holds the smaller ones.
+    """The corpus, with the labels of the label map and the part of its training split that are asked for. Each part
+    holds the smaller ones.
 
     Raises:
-        ValueError: a corpus that lacks a split.
+        ValueError: a corpus that lacks a split, or a label map that does not fit it.
     """
     corpus = load_corpus(args.corpus, args.data_dir, num_proc=args.num_proc, **args.options())
     if missing := [split for split in SPLITS if split not in corpus]:
         raise ValueError(f"--corpus: no split {', '.join(missing)}; found {', '.join(corpus)}")
+    if args.label_map is not None:
+        corpus = map_labels(corpus, args.label_map)
     if args.train_fraction < 1:
         size = max(round(args.train_fraction * len(corpus["train"])), 1)
         order = np.random.default_rng(0).permutation(len(corpus["train"]))

@@ -1,0 +1,98 @@
+"""`precode evaluate --model M --corpus NAME=DATA_DIR ...`: scores of a finished model, without training anything."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import datasets
+
+from data_scripts import load_corpus
+from data_scripts.building.label_maps import LABEL_MAPS, LabelMap
+from data_scripts.building.options import parse_corpus, parse_options
+from data_scripts.inspection.description import check_picture
+from data_scripts.tools.console import Parser
+from data_scripts.tools.whole_files import write_json
+
+from .command import check_device, model_to_use
+
+DESCRIPTION = """Score a model on the labeled dialogues of one corpus or several, against always saying the most
+frequent label of the training split, and against drawing labels by their shares there. Nothing is trained."""
+
+
+def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    parser = Parser(prog, description=DESCRIPTION, allow_abbrev=False)
+    add = parser.add_argument
+    add("--model", help="a checkpoint's folder, or its name on the Hub (default: that of `precode predict`)")
+    add("--revision", help="a branch, tag or commit of a model on the Hub")
+    add("--corpus", nargs="+", required=True, metavar="NAME[=DATA_DIR]", help="a corpus's name with where its "
+        "published files are, the folder of a dataset, or a dataset's name on the Hub")  # fmt: skip
+    add("--data_dir", help="where the published files of a single corpus are")
+    add("--corpus_options", nargs="+", default=[], metavar="NAME=VALUE", help="options of a single corpus")
+    add("--label_map", help=f"map the labels of corpora and model to one set: {', '.join(LABEL_MAPS)}, or a YAML file "
+        "of lines `label: counterpart`")  # fmt: skip
+    add("--split", choices=("test", "validation", "train"), default="test", help="what is scored (default: test)")
+    add("--excluded_label", help="what a micro F1 leaves out (default: the neutral label, where there is one)")
+    add("--output", metavar="FILE", help="also write every score as JSON")
+    add("--plot", metavar="FILE", help="also save confusion matrices and reliability diagrams as a picture, .png or "
+        ".svg; needs matplotlib")  # fmt: skip
+    add("--num_proc", type=int, metavar="N", help="processes that build a corpus")
+    add("--max_batch_tokens", type=int, metavar="N", help="tokens that go through the model at once")
+    add("--device", help="where to compute: cpu, cuda, cuda:1, mps (default: the first accelerator)")
+    args = parser.parse_args(arguments)
+    if len(args.corpus) > 1 and (args.data_dir or args.corpus_options):
+        given = "--data_dir" if args.data_dir else "--corpus_options"
+        parser.error(f"{given} with {len(args.corpus)} corpora: give NAME=DATA_DIR for each, and no options")
+    return args
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "precode evaluate") -> None:
+    args = parse_arguments(arguments, prog)
+    # What cannot work out in the end is said before anything is read.
+    if args.plot:
+        check_picture(args.plot)
+    if args.output and not Path(args.output).absolute().parent.is_dir():
+        raise FileNotFoundError(f"--output {args.output}: no such folder; make it first")
+    label_map = args.label_map and LabelMap.load(args.label_map)
+    check_device(args.device)
+    checkpoint = model_to_use(args)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    corpora = list(read_corpora(args))
+
+    from transformers import pipeline
+    from transformers.utils import logging
+
+    from ..evaluation.score_report import plot_scores, score_report
+    from ..evaluation.scoring import score_split
+    from ..pipeline_precode import TASK
+
+    logging.disable_progress_bar()
+    emotions = pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device)
+    options = {name: getattr(args, name) for name in ("split", "excluded_label", "max_batch_tokens")}
+    splits = [
+        score_split(emotions, corpus[args.split], corpus.get("train"), corpus=name, label_map=label_map, **options)
+        for name, corpus in corpora
+    ]
+    print(score_report(splits))
+    if args.output:
+        content = {"model": checkpoint, "label_map": args.label_map, "corpora": [split.to_dict() for split in splits]}
+        write_json(Path(args.output), content)
+        print(f"\nEvery score is in {args.output}")
+    if args.plot:
+        plot_scores(splits, args.plot, Path(checkpoint).name)
+        print(f"\nPlot in {args.plot}")
+
+
+def read_corpora(args: argparse.Namespace) -> Iterator[tuple[str, dict]]:
+    """The name and the splits of every corpus."""
+    options = parse_options(args.corpus_options, "--corpus_options")
+    names = [parse_corpus(given)[0] for given in args.corpus]
+    for given in args.corpus:
+        name, data_dir = parse_corpus(given)
+        if data_dir and args.data_dir:
+            raise ValueError(f"--corpus {given} and --data_dir {args.data_dir}: leave one of the folders out")
+        corpus = load_corpus(name, data_dir or args.data_dir, num_proc=args.num_proc, **options)
+        if args.split not in corpus:
+            raise ValueError(f"--corpus {given}: no split {args.split}; found {', '.join(corpus)}")
+        yield name if names.count(name) == 1 else given, corpus
