@@ -8,10 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 from datasets import Dataset
-from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from data_scripts.tools.whole_files import digest, read_json, write_json
+
+from .progress import with_progress
 
 # In a folder of its own, which a push to the Hub leaves out.
 FINGERPRINT = ".run/fingerprint.json"
@@ -59,7 +60,7 @@ def dataset_digest(dataset: Dataset) -> str:
 
     size = 10_000
     batches = dataset.with_format("arrow").iter(size)
-    for rows in tqdm(batches, "comparing", -(-len(dataset) // size), leave=False, disable=None):
+    for rows in with_progress(batches, "comparing", -(-len(dataset) // size)):
         for name in rows.column_names:
             feed(rows[name].combine_chunks(), name)
     return text_digest(f"{name} {stream.hexdigest()}" for name, stream in sorted(streams.items()))

@@ -13,13 +13,13 @@ import pyarrow as pa
 import torch
 import transformers
 from filelock import FileLock
-from tqdm import tqdm
 
 from ..modeling_precode import PreCodePreTrainedModel
 from ..steps import Steps
 from ..text_encoder import TextUtteranceEncoder
 from ..version import __version__
 from .encoded_dialogues import EncodedDialogues
+from .progress import with_progress
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +131,8 @@ def _write(path: Path, encoder: TextUtteranceEncoder, dtype: str, utterances: li
             # The last window may not have come to the disk.
             done = max(file.tell() // window_size - 1, 0)
             file.truncate(done * window_size)
-            for start in tqdm(range(done * WINDOW, len(utterances), WINDOW), "encoding", leave=False, disable=None):
+            starts = range(done * WINDOW, len(utterances), WINDOW)
+            for start in with_progress(starts, "encoding utterances", len(starts), "windows"):
                 vectors = _pooled(encoder, utterances[start : start + WINDOW])
                 file.write(vectors.astype(dtype).tobytes())
                 file.flush()
