@@ -21,7 +21,7 @@ def checkpoint(tiny_config, tmp_path) -> Path:
 def nodes() -> Iterator[tuple[Path, ast.AST]]:
     """Every part of every source file that is no test."""
     folders = ("modeling_precode", "data_scripts", "examples", "benchmarks")
-    sources = [path for folder in folders for path in (ROOT / folder).glob("*.py")] + list(ROOT.glob("run_*.py"))
+    sources = [path for folder in folders for path in (ROOT / folder).rglob("*.py")] + list(ROOT.glob("run_*.py"))
     assert len(sources) > 30
     return ((path, node) for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
