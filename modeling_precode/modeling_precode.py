@@ -229,10 +229,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             *(negative_input_ids, negative_attention_mask, negative_utterance_embeds),
         )
         layout, vectors, targets = batch.layout, batch.vectors, batch.layout.targets
-        forward_states, *backward_states = batch.states.split(self.config.conversation_hidden_size, dim=-1)
-        neighbours = [forward_states[targets - 1], *(later[targets + 1] for later in backward_states)]
-        contexts = torch.tanh(self.context_projection(torch.cat(neighbours, dim=-1)))
-        places = layout.utterances[targets]
+        contexts, places = self._contexts(batch.states, targets), layout.utterances[targets]
         scores = (contexts * vectors[targets]).sum(-1, keepdim=True)
         lowest = torch.finfo(scores.dtype).min
         losses = None
@@ -253,6 +250,12 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         logits = pad(scores, places, batch.shape, lowest)
         return ConversationCompletionOutput(loss, logits, batch.hidden_states() if wanted else None)
+
+    def _contexts(self, states: Tensor, targets: Tensor) -> Tensor:
+        """Contexts (M, d_u) of the targets: from the state before each and, unless causal, the backward one after it."""
+        forward_states, *backward_states = states.split(self.config.conversation_hidden_size, dim=-1)
+        neighbors = [forward_states[targets - 1], *(later[targets + 1] for later in backward_states)]
+        return torch.tanh(self.context_projection(torch.cat(neighbors, dim=-1)))
 
     def _candidate_losses(self, scores: Tensor) -> Tensor:
         """Losses (M,) over given candidates: scores (M, 1 + K), the true one first, the type's lowest for none."""

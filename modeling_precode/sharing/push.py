@@ -17,7 +17,7 @@ from .model_card import model_card
 from .run_summary import RunSummary
 
 # Sub-folders; predictions, which hold a corpus's text; and what training keeps to resume, which holds pickles.
-NOT_PUSHED = ["*/*", "*.jsonl", "*.bin", "*.pt", "*.pth", "*.pkl"]
+NOT_PUSHED = ["*/*", "run.yaml", "*.jsonl", "*.bin", "*.pt", "*.pth", "*.pkl"]
 
 
 def name_card(path: Path, name: str) -> None:

@@ -46,6 +46,9 @@ class ScriptParser(HfArgumentParser):
         self.add_argument("-h", "--help", action="store_true", help="Show the usual arguments.")
         self.add_argument("--help-all", action="store_true", help="Show all arguments.")
 
+    def option_names(self) -> list[str]:
+        return [option for action in self._actions for option in action.option_strings]
+
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message}; see {self.prog} --help")
 
@@ -110,7 +113,11 @@ def parse_arguments(
         print(parser.format_help(before.help_all), end="")
         raise SystemExit(0)
     tokens = [*_from_config(before.config, parser), *(sys.argv[1:] if arguments is None else arguments)]
-    given, _ = parser.parse_known_args(tokens)
+    given, unknown = parser.parse_known_args(tokens)
+    if unknown:
+        name = unknown[0].partition("=")[0]
+        close = get_close_matches(name, parser.option_names(), 1)
+        parser.error(f"{name}: unknown argument" + (f"; {close[0]}?" if close else ""))
     if given.recipe == "original" and given.text_encoder:
         raise ValueError(f"--text_encoder {given.text_encoder}: --recipe original has none; leave one of them out")
     settings = original(given.corpus, given.model) if given.recipe == "original" else {}

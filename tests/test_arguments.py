@@ -1,0 +1,198 @@
+"""What the arguments of both scripts promise: each does something or is refused, and a file repeats a run."""
+
+import json
+import sys
+
+import pytest
+import yaml
+from corpus_of_topics import write_corpus
+from safetensors.torch import load_file
+
+import run_finetune
+import run_pretrain
+from modeling_precode import PreCodeTokenizer
+from modeling_precode.cli.main import main as precode
+from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
+from modeling_precode.training.parsing import ScriptParser, write_config
+from modeling_precode.training.pretraining_arguments import ConversationCompletionArguments
+
+pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
+
+TINY = "--hidden_size 8 --word_vector_size 8"
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpus"), sizes=(("train", 40), ("validation", 16), ("test", 16)))
+
+
+@pytest.fixture
+def train(corpus, tmp_path):
+    """`train(script, arguments, folder)` -> the output folder."""
+
+    def run(script, arguments: str, folder: str = "output"):
+        data = f"--corpus custom --data_dir {corpus} --output_dir {tmp_path / folder}"
+        script.main([*data.split(), *arguments.split()])
+        return tmp_path / folder
+
+    return run
+
+
+def test_one_seed_is_given_as_a_user_of_trainer_gives_it(train):
+    folder = train(run_finetune, f"{TINY} --seed 42 --num_train_epochs 1")
+    assert (folder / "seed_42").is_dir() and not (folder / "seed_1").exists()
+    with pytest.raises(ValueError, match="--seed 3 and --seeds 1 2: leave one of them out"):
+        UtteranceClassificationArguments(seed=3, seeds=[1, 2])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"per_device_train_batch_size": 0}, "--per_device_train_batch_size must be at least 1; got 0"),
+        ({"per_device_eval_batch_size": 0}, "--per_device_eval_batch_size must be at least 1; got 0"),
+        ({"eval_strategy": "no"}, "--eval_strategy no: the checkpoint is chosen by evaluations; give epoch or steps"),
+        ({"eval_strategy": "steps", "save_strategy": "epoch"}, "--save_strategy epoch: not every evaluation"),
+        ({"group_by_length": True}, "unexpected keyword"),
+        ({"torch_compile": True}, "--torch_compile True: this does not work here; leave it out"),
+        ({"dataloader_drop_last": True}, "--dataloader_drop_last True: this does not work here"),
+        ({"skip_memory_metrics": False}, "--skip_memory_metrics False: this does not work here"),
+    ],
+)
+def test_what_would_do_nothing_or_harm_is_refused_by_name(settings, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        UtteranceClassificationArguments(**settings)
+
+
+def test_checkpoints_follow_the_evaluations():
+    args = UtteranceClassificationArguments(eval_strategy="steps", eval_steps=7)
+    assert (args.save_strategy, args.save_steps) == ("steps", 7)
+
+
+@pytest.mark.parametrize(("metric", "greater"), [("eval_weighted_f1", True), ("eval_loss", False), ("loss", False)])
+def test_a_metric_may_be_named_as_trainer_names_it(metric, greater):
+    args = UtteranceClassificationArguments(metric_for_best_model=metric)
+    assert args.metric_for_best_model == metric.removeprefix("eval_") and args.greater_is_better is greater
+
+
+def test_the_loss_can_choose_the_checkpoint(train):
+    folder = train(run_finetune, f"{TINY} --num_train_epochs 2 --metric_for_best_model eval_loss")
+    results = json.loads((folder / "results.json").read_text())
+    losses = [record["eval_loss"] for record in results["history"] if "eval_loss" in record]
+    assert results["scores"]["validation"]["loss"] == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_resuming_is_asked_for_as_a_user_of_trainer_does(train):
+    whole = train(run_finetune, f"{TINY} --num_train_epochs 1 --resume_from_checkpoint True")
+    again = train(run_finetune, f"{TINY} --num_train_epochs 1 --resume_from_checkpoint True")
+    assert whole == again and (whole / "finetune_results.json").is_file()
+
+
+def test_a_checkpoint_is_scored_and_not_trained(train, tmp_path, caplog):
+    caplog.set_level("INFO")
+    trained = train(run_finetune, f"{TINY} --num_train_epochs 2 --learning_rate 0.01")
+    scored = train(run_finetune, f"--model {trained} --do_eval --do_predict", "scored")
+    expected = json.loads((trained / "results.json").read_text())["scores"]
+    assert json.loads((scored / "scores.json").read_text()) == expected
+    assert not (scored / "model.safetensors").exists() and not (scored / "seed_1").exists()
+    caplog.clear()
+    train(run_finetune, f"--model {trained} --do_train false --do_predict", "test_only")
+    assert set(json.loads((tmp_path / "test_only" / "scores.json").read_text())) == {"test"}
+
+
+def test_labels_that_differ_are_told_and_never_scored(train, tmp_path, caplog):
+    caplog.set_level("INFO")
+    trained = train(run_finetune, f"{TINY} --num_train_epochs 1")
+    rows = [{"utterances": ["so", "very"], "labels": ["glee", "gloom"]}] * 40
+    (tmp_path / "other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    other = f"--corpus custom --data_dir {tmp_path / 'other.jsonl'} --model {trained}"
+    with pytest.raises(ValueError, match="labels anger, joy, neutral, and the corpus has glee, gloom"):
+        run_finetune.main([*other.split(), "--do_predict", "--output_dir", str(tmp_path / "scored")])
+    run_finetune.main([*other.split(), "--num_train_epochs", "1", "--output_dir", str(tmp_path / "new_head")])
+    assert "labels anger, joy, neutral; the head for glee, gloom is new" in caplog.text
+
+
+def test_scoring_needs_a_checkpoint(tmp_path):
+    with pytest.raises(ValueError, match="score a checkpoint: give one with --model"):
+        run_finetune.main(["--do_eval", "--output_dir", str(tmp_path / "out")])
+
+
+def test_a_tokenizer_keeps_its_own_text_mode(train, tmp_path):
+    PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", "cake", "party"], "original").save_pretrained(tmp_path / "t")
+    first = train(run_pretrain, f"{TINY} --max_steps 1", "first")
+    with pytest.raises(ValueError, match="--text_mode original: the tokenizer of .* normalizes text as 'clean'"):
+        train(run_pretrain, f"{TINY} --max_steps 1 --tokenizer {first} --text_mode original", "second")
+
+
+def test_the_forward_half_of_an_encoder_is_a_start_for_a_causal_one(train):
+    both = train(run_pretrain, f"{TINY} --max_steps 2", "both")
+    folder = train(run_finetune, f"--model {both} --causal --num_train_epochs 1 --learning_rate 1e-12", "causal")
+    names = [name for name in load_file(both / "model.safetensors") if "conversation_encoder.gru" in name]
+    before, after = (load_file(path / "model.safetensors") for path in (both, folder))
+    kept = [name for name in names if name in after]
+    assert json.loads((folder / "config.json").read_text())["causal"] is True
+    assert 0 < len(kept) < len(names)
+    assert all((before[name] - after[name]).abs().max() < 1e-6 for name in kept)
+
+
+def test_a_file_repeats_a_run(train, tmp_path):
+    first = train(run_finetune, f"{TINY} --seeds 2 --num_train_epochs 1 --class_weight_rate 0.5", "first")
+    content = yaml.safe_load((first / "run.yaml").read_text())
+    assert content["seeds"] == [2] and content["class_weight_rate"] == 0.5 and "hub_token" not in content
+    run_finetune.main(["--config", str(first / "run.yaml"), "--output_dir", str(tmp_path / "again")])
+    one, other = (load_file(folder / "model.safetensors") for folder in (first, tmp_path / "again"))
+    assert all((one[name] == other[name]).all() for name in one)
+    config = tmp_path / "run.json"
+    config.write_text(json.dumps({**content, "output_dir": str(tmp_path / "json")}))
+    run_finetune.main(["--config", str(config)])
+    assert (tmp_path / "json" / "model.safetensors").read_bytes() == (first / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("learning_rat: 1", "unknown argument 'learning_rat'; learning_rate?"),
+        ("- 1", "holds a list; write one `name: value` a line"),
+        ("a: [", "neither YAML nor JSON"),
+        ("batch_size: many", "invalid int value: 'many'"),
+    ],
+)
+def test_a_broken_file_of_arguments_is_named(tmp_path, content, message):
+    (tmp_path / "run.yaml").write_text(content)
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        run_pretrain.main(["--config", str(tmp_path / "run.yaml")])
+
+
+def test_no_token_is_written_into_a_file(tmp_path):
+    write_config(tmp_path, UtteranceClassificationArguments(hub_token="hf_secret"))
+    assert "hf_secret" not in (tmp_path / "run.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("script", "classes"),
+    [(run_pretrain, ConversationCompletionArguments), (run_finetune, UtteranceClassificationArguments)],
+)
+def test_the_help_shows_the_usual_arguments_and_on_demand_all(script, classes, capsys):
+    for option in ("--help", "--help-all"):
+        with pytest.raises(SystemExit) as end:
+            script.main([option])
+        assert end.value.code == 0
+    text = capsys.readouterr().out
+    usual, every = text.split("usage:")[1:]
+    assert usual.count("\n  --") < 45 and "(default: None)" not in text
+    assert all(f"--{name} " in every for name in ("learning_rate", "seed", "save_total_limit"))
+    assert usual.index("--corpus ") < usual.index("--learning_rate ")
+    assert ScriptParser((classes,), {}, "x", "").prog == "x"
+
+
+def test_the_command_hands_over_and_says_what_it_knows(capsys, monkeypatch):
+    precode(["--version"])
+    precode([])
+    printed = capsys.readouterr().out
+    assert printed.startswith("precode ") and all(
+        f"\n  {name}" in printed for name in ("predict", "pretrain", "finetune", "evaluate", "corpus", "push")
+    )
+    with pytest.raises(SystemExit, match="error: fly: no command of precode; known are predict"):
+        precode(["fly"])
+    monkeypatch.setattr(sys, "argv", ["precode"])
+    with pytest.raises(SystemExit, match="error: .*see precode finetune --help"):
+        precode(["finetune", "--nonsense"])
