@@ -31,6 +31,8 @@ COLUMNS = {
     "label_distributions": "the share of the annotators' votes for each label, in the order of the labels",
     "negatives": "other candidates for an utterance of the dialogue",
 }
+# Between the licences of several corpora in one; those of a single corpus may hold a semicolon.
+LICENCES_JOINED = " + "
 WARNING = "It may not be passed on: keep this repository private, and share it with nobody who has no licence."
 
 
@@ -99,7 +101,7 @@ def licence_of(licence: str, homepage: str = "") -> dict[str, str]:
     short = licence.lower().replace(" ", "-")
     if not short or short in HUB_LICENCES:
         return {"license": short or "unknown"}
-    link = {"license_link": homepage} if homepage else {}
+    link = {"license_link": homepage} if homepage and ", " not in homepage else {}  # several corpora have several
     return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", short).strip("-"), **link}
 
 
@@ -133,7 +135,9 @@ def is_restricted(corpus: str | Path, licence: str = "") -> bool:
     card = Path(corpus, "README.md")
     tagged = card.is_file() and NO_REDISTRIBUTION in (DatasetCard.load(card).data.tags or [])
     restricted = {name: builder.LICENSE for name, builder in CORPORA.items() if not builder.REDISTRIBUTABLE}
-    return tagged or str(corpus) in restricted or licence in restricted.values()
+    return (
+        tagged or str(corpus) in restricted or not set(licence.split(LICENCES_JOINED)).isdisjoint(restricted.values())
+    )
 
 
 def built_with(name: str, options: dict[str, Any]) -> dict[str, Any]:

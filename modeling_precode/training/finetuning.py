@@ -30,17 +30,18 @@ from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput, TrainOutput
 
 from data_scripts import label_names
+from data_scripts.building.mixing import CORPUS
 from data_scripts.tools.whole_files import read_json, replaced_files, write_json
 
 from ..data_collator import IGNORED_LABEL, PreCodeDataCollator
 from ..evaluation.calibration import calibrate
-from ..evaluation.metrics import ERCScores
+from ..evaluation.metrics import ERCScores, with_macro_f1_of_supported
 from ..modeling_precode import PreCodeForUtteranceClassification
 from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
 from ..sharing.run_summary import RunSummary
 from ..tokenization_precode import encode_dialogues
-from .batches import DialogueBatches, DialogueLoader, WholeBatches
+from .batches import DialogueBatches, DialogueLoader, WeightedBatches, WholeBatches
 from .checkpoints import MANIFEST, begin_run, clear_write_errors, find_checkpoint
 from .class_weights import focused_class_weights
 from .encoded_dialogues import INPUTS, EncodedDialogues
@@ -115,6 +116,8 @@ class UtteranceClassificationTrainer(Trainer):
         self.corpus = DatasetDict({name: rows for name, rows in splits.items() if rows is not None})
         self.names = check_labels(self.corpus, args)
         check_model_labels(model, self.names)
+        if args.corpus_weights is not None and CORPUS not in train_dataset.column_names:
+            raise ValueError("--corpus_weights: there is one corpus; leave them out, or give several with --corpus")
         if args.soft_labels:
             check_distributions(train_dataset, self.names)
         check_text_encoder_options(args, model)
@@ -136,7 +139,7 @@ class UtteranceClassificationTrainer(Trainer):
             train_dataset=self.encoded["train"],
             eval_dataset=self.encoded["validation"],
             processing_class=processing_class,
-            compute_metrics=lambda prediction: score_values(self.score(prediction)),
+            compute_metrics=self.metrics,
             callbacks=self._callbacks(args, callbacks),
         )
         self.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
@@ -159,6 +162,11 @@ class UtteranceClassificationTrainer(Trainer):
         batch_size = self.args.per_device_train_batch_size * self.args.world_size
         if self.settings.recipe == "original":
             self.batches = OriginalBatches(OriginalOrder(len(self.train_dataset), self.args.seed), batch_size)
+        elif self.settings.corpus_weights is not None:
+            settings = {"seed": self.args.seed, "batch_size": batch_size, "process_index": self.args.process_index}
+            corpora, weights = self.corpus["train"][CORPUS], self.settings.corpus_weights
+            settings["num_processes"] = self.args.world_size
+            self.batches = WeightedBatches(num_tokens, corpora, weights, **settings)
         else:
             place = (self.args.process_index, self.args.world_size)
             self.batches = DialogueBatches(num_tokens, self.args.seed, batch_size, None, *place)
@@ -207,7 +215,7 @@ class UtteranceClassificationTrainer(Trainer):
 
     def get_test_dataloader(self, test_dataset: Dataset) -> DataLoader:
         test_dataset, collator = self._encoded(test_dataset)
-        columns = [name for name in (*INPUTS, "labels") if name in test_dataset.column_names]
+        columns = [name for name in (*INPUTS, "labels", CORPUS) if name in test_dataset.column_names]
         place = (self.args.process_index, self.args.world_size)
         batches = WholeBatches(len(test_dataset), self.args.per_device_eval_batch_size, *place)
         dialogues = test_dataset.select_columns(columns)
@@ -259,7 +267,8 @@ class UtteranceClassificationTrainer(Trainer):
         logits, labels = (_stack([batch[part] for batch in batches]) for part in (0, 1))
         count, metrics = int((labels != IGNORED_LABEL).sum()), {}
         if count:
-            metrics = dict(self.compute_metrics(EvalPrediction(predictions=logits, label_ids=labels)))
+            prediction = EvalPrediction(predictions=logits, label_ids=labels, inputs=corpora_of(dataloader.dataset))
+            metrics = dict(self.compute_metrics(prediction))
             metrics["loss"] = sum(share for _, share in gathered) / count
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
         return EvalLoopOutput(predictions=logits, label_ids=labels, metrics=metrics, num_samples=len(labels))
@@ -353,14 +362,41 @@ class UtteranceClassificationTrainer(Trainer):
         prediction = super().predict(test_dataset, ignore_keys, metric_key_prefix)
         for name, rows in self.corpus.items():
             if test_dataset is rows:
-                self.predictions[name], self.scores[name] = prediction, self.score(prediction)
+                self.predictions[name], self.scores[name] = prediction, self.score(prediction, corpora_of(rows))
                 if self.args.metric_for_best_model == "loss":
                     self.scores[name]["loss"] = prediction.metrics[f"{metric_key_prefix}_loss"]
         return prediction
 
-    def score(self, prediction: EvalPrediction | PredictionOutput) -> dict[str, Any]:
-        """Every score of `ERCScores`, over the utterances that have a label."""
+    def metrics(self, prediction: EvalPrediction) -> dict[str, float]:
+        """The scores of an evaluation that are one number each; of several corpora, also the metric that chooses the
+        checkpoint for each."""
+        scores, metric = self.score(prediction, prediction.inputs), self.settings.metric_for_best_model
+        corpora = scores.get("corpora", {})
+        of_corpora = {f"{metric}_of_{name}": one[metric] for name, one in corpora.items() if metric in one}
+        return {**score_values(scores), **of_corpora}
+
+    def score(self, prediction: EvalPrediction | PredictionOutput, corpora: np.ndarray | None = None) -> dict[str, Any]:
+        """Every score of `ERCScores`, over the utterances that have a label.
+
+        Args:
+            prediction: logits and label ids.
+            corpora: (dialogues,) of several corpora, the name of each dialogue's. `corpora` of the result then has the
+                scores of each, with a `macro_f1` over the labels that the corpus has, and what is one number is the
+                mean over them.
+        """
         labeled = prediction.label_ids != IGNORED_LABEL
+        scores = self._score(prediction, labeled)
+        if corpora is None:
+            return scores
+        by_corpus = {
+            str(name): with_macro_f1_of_supported(self._score(prediction, labeled & (corpora == name)[:, None]))
+            for name in dict.fromkeys(corpora)
+        }
+        figures = score_values(next(iter(by_corpus.values())))
+        means = {metric: float(np.mean([one[metric] for one in by_corpus.values()])) for metric in figures}
+        return {**scores, **means, "corpora": by_corpus}
+
+    def _score(self, prediction: EvalPrediction | PredictionOutput, labeled: np.ndarray) -> dict[str, Any]:
         return self.metric.compute(
             predictions=prediction.predictions.argmax(-1)[labeled],
             references=prediction.label_ids[labeled],
@@ -524,6 +560,11 @@ def class_weights(corpus: DatasetDict, names: list[str], args: UtteranceClassifi
     return focused_class_weights(by_name, args.focused_labels or names, args.class_weight_rate)
 
 
+def corpora_of(rows: Dataset) -> np.ndarray | None:
+    """(dialogues,) the corpus of every dialogue, where there are several."""
+    return np.array(rows[CORPUS]) if CORPUS in rows.column_names else None
+
+
 def score_values(scores: dict[str, Any]) -> dict[str, float]:
     """The scores that are one number each."""
     return {name: value for name, value in scores.items() if isinstance(value, float)}
@@ -541,8 +582,11 @@ class LogLine(TrainerCallback):
 
     def on_evaluate(self, args, state, control, metrics, **kwargs):
         if state.is_world_process_zero and f"eval_{self.metric}" in metrics:
-            value = metrics[f"eval_{self.metric}"]
-            logger.info(f"  epoch {state.epoch or 0:.0f}  validation {self.metric} {value:.4f}")
+            name = f"eval_{self.metric}"
+            line = f"  epoch {state.epoch or 0:.0f}  validation {self.metric} {metrics[name]:.4f}"
+            of_corpora = {key: value for key, value in metrics.items() if key.startswith(f"{name}_of_")}
+            shown = "  ".join(f"{key.removeprefix(f'{name}_of_')} {value:.4f}" for key, value in of_corpora.items())
+            logger.info(f"{line} (mean)  {shown}" if shown else line)
 
 
 class MinuteLines(TrainerCallback):

@@ -114,6 +114,13 @@ def save_seeds(runs: list[dict[str, Any]], args: UtteranceClassificationArgument
     )
 
 
+def score_lines(split: str, scores: dict[str, Any]) -> str:
+    """The scores of a split as a line, and of several corpora those of each below their mean."""
+    corpora = scores.get("corpora", {})
+    lines = [f"{split}{' (mean)' if corpora else ''}  {score_line(scores)}"]
+    return "\n".join([*lines, *(f"    {name}  {score_line(one)}" for name, one in corpora.items())])
+
+
 def score_line(scores: dict[str, Any]) -> str:
     """The scores that are one number each, as one line."""
     return "  ".join(f"{name} {value:.4f}" for name, value in score_values(scores).items())
