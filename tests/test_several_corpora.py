@@ -59,17 +59,16 @@ def test_weights_that_fit_no_corpora_are_refused(weights):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> list[Path]:
-    """Two corpora on other topics, with other names of their labels."""
+    """Two corpora of different words, with different names of their labels."""
     root = tmp_path_factory.mktemp("corpora")
     for name, sizes in (("large", (48, 10, 10)), ("small", (16, 6, 6))):
         folder = write_corpus(root / name, sizes=tuple(zip(("train", "validation", "test"), sizes, strict=True)))
+        names = {"joy": "happiness", "anger": "angry", "neutral": "no emotion"} if name == "small" else {}
         for path in folder.iterdir():
-            text = path.read_text().replace('["', f'["{name} ').replace('", "', f'", "{name} ')
-            rows = [json.loads(line) for line in text.splitlines()]
-            names = {"joy": "happiness", "anger": "angry", "neutral": "no emotion"} if name == "small" else {}
+            rows = [json.loads(line) for line in path.read_text().splitlines()]
             for row in rows:
-                labels = [label.removeprefix(f"{name} ") for label in row["labels"]]
-                row["labels"] = [names.get(label, label) for label in labels]
+                row["utterances"] = [f"{name} {text}" for text in row["utterances"]]
+                row["labels"] = [names.get(label, label) for label in row["labels"]]
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return [root / "large", root / "small"]
 

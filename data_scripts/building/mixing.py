@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import datasets
 
 from .. import label_names
-from ..inspection.overlap import find_overlap, share_of, without
+from ..inspection.overlap import find_overlap, share_of
 from ..sharing.dataset_card import LICENCES_JOINED
 
 logger = logging.getLogger(__name__)
@@ -32,14 +32,16 @@ def mix_corpora(
     ```
 
     Args:
-        corpora: Name -> `train`, `validation` and `test`, as `load_corpus` or `map_labels` gives them.
+        corpora: Name -> `train`, `validation` and `test`, as `load_corpus` or `map_labels` gives them. A corpus that is
+            only to be learned from, such as a model's own predictions, may have `train` alone.
 
     Returns:
         The splits, and what was compared -> figures, for a model card: every training split with its dropped dialogues,
         and every pair of which something was found.
 
     Raises:
-        ValueError: Corpora of different labels, a split without a label, or a training split of which nothing is left.
+        ValueError: Corpora of different labels, a split without a label or that no corpus has, or a training split of
+            which nothing is left.
     """
     check_labels(corpora)
     trains, leakage = {}, {}
@@ -47,24 +49,27 @@ def mix_corpora(
         trains[name], found = without_held_out(name, splits["train"], corpora)
         leakage |= found
     has_distributions = any("label_distributions" in splits["train"].column_names for splits in corpora.values())
+    infos = [splits["train"].info for splits in corpora.values()]
     mixed = {}
     for split in ("train", *HELD_OUT):
-        parts = [
-            _part(trains[name] if split == "train" else splits[split], name, has_distributions)
-            for name, splits in corpora.items()
-        ]
-        mixed[split] = datasets.concatenate_datasets(parts)
-        infos = [splits[split].info for splits in corpora.values()]
-        mixed[split].info.license = _joined(LICENCES_JOINED, [info.license for info in infos])
-        mixed[split].info.homepage = _joined(", ", [info.homepage for info in infos])
-        mixed[split].info.citation = _joined("\n\n", [info.citation for info in infos])
+        parts = {name: trains[name] if split == "train" else splits[split] for name, splits in having(split, corpora)}
+        rows = datasets.concatenate_datasets([_part(part, name, has_distributions) for name, part in parts.items()])
+        rows.info.license = _joined(LICENCES_JOINED, [info.license for info in infos])
+        rows.info.homepage = _joined(", ", [info.homepage for info in infos])
+        rows.info.citation = _joined("\n\n", [info.citation for info in infos])
+        mixed[split] = rows
     return datasets.DatasetDict(mixed), leakage
+
+
+def having(split: str, corpora: Mapping[str, datasets.DatasetDict]) -> list[tuple[str, datasets.DatasetDict]]:
+    """The corpora that have a split."""
+    return [(name, splits) for name, splits in corpora.items() if split in splits]
 
 
 def check_labels(corpora: Mapping[str, datasets.DatasetDict]) -> None:
     names = {name: label_names(splits) for name, splits in corpora.items()}
     first = next(iter(names))
-    for name, splits in corpora.items():
+    for name in corpora:
         if names[name] is None:
             raise ValueError(f"corpus {name}: it has no labels, and cannot be mixed; leave it out")
         if names[name] != names[first]:
@@ -72,7 +77,12 @@ def check_labels(corpora: Mapping[str, datasets.DatasetDict]) -> None:
                 f"corpora {first} and {name} have different labels: {', '.join(names[first])}, and "
                 f"{', '.join(names[name])}; give a label map, such as --label_map ekman"
             )
-        for split in ("train", *HELD_OUT):
+    for split in ("train", *HELD_OUT):
+        found = having(split, corpora)
+        if not found or (split == "train" and len(found) < len(corpora)):
+            lacking = ", ".join(name for name in corpora if name not in dict(found))
+            raise ValueError(f"no split {split} in {lacking}; every corpus needs train, and one of them the others")
+        for name, splits in found:
             if not any(label >= 0 for labels in splits[split]["labels"] for label in labels):
                 raise ValueError(f"corpus {name}: no utterance of the split {split} has a label")
 
@@ -81,19 +91,24 @@ def without_held_out(
     name: str, train: datasets.Dataset, corpora: Mapping[str, datasets.DatasetDict]
 ) -> tuple[datasets.Dataset, dict[str, list[str]]]:
     """A training split without what appears in a held-out split of any corpus, and figures of that."""
-    kept, leakage = train, {}
-    for other, splits in corpora.items():
-        for split in HELD_OUT:
-            overlap = find_overlap(kept, splits[split])
-            if overlap.indices("utterance"):
-                leakage[f"The training split of {name} against the {split} split of {other}, before dialogues were "
-                        "dropped"] = overlap.figures()  # fmt: skip
-                kept = without(kept, overlap, "utterance")
+    found, pairs = set(), {}
+    for split in HELD_OUT:
+        for other, splits in having(split, corpora):
+            overlap = find_overlap(train, splits[split])
+            if indices := overlap.indices("utterance"):
+                pairs[f"The training split of {name} as it was against the {split} split of {other}"] = (
+                    overlap.figures()
+                )
+                found.update(indices)
+    kept = train.select([number for number in range(len(train)) if number not in found])
     if not len(kept):
         raise ValueError(f"corpus {name}: all of its training dialogues appear in held-out splits; leave it out")
-    dropped = share_of(len(train) - len(kept), len(train), "dialogues")
-    what = f"The training split of {name} against the validation and test splits of all corpora"
-    return kept, {what: [f"{dropped} appear there, as a whole or by half, and were dropped"], **leakage}
+    dropped = f"{share_of(len(found), len(train), 'dialogues')} appear there, as a whole or by half, and were dropped"
+    logger.info("%s: of train, %s", name, dropped.replace("there", "in a validation or test split"))
+    return kept, {
+        f"The training split of {name} against the validation and test splits of all corpora": [dropped],
+        **pairs,
+    }
 
 
 def _part(rows: datasets.Dataset, name: str, has_distributions: bool) -> datasets.Dataset:

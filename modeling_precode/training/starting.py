@@ -39,7 +39,7 @@ def load_splits(args: CorpusArguments) -> DatasetDict:
     """
     if args.has_several:
         raise ValueError(f"--corpus {' '.join(args.corpus)}: several corpora are for fine-tuning; give one")
-    return _splits_of(args.corpus, args.data_dir, args)
+    return _splits_of(args.corpus, args.data_dir, args, SPLITS)
 
 
 def load_mixture(args: CorpusArguments) -> tuple[DatasetDict, dict[str, list[str]]]:
@@ -49,12 +49,12 @@ def load_mixture(args: CorpusArguments) -> tuple[DatasetDict, dict[str, list[str
         ValueError: as [`load_splits`], or corpora of different labels.
     """
     named = zip(corpus_names(args.corpus), args.corpus, strict=True)
-    return mix_corpora({name: _splits_of(*parse_corpus(given), args) for name, given in named})
+    return mix_corpora({name: _splits_of(*parse_corpus(given), args, SPLITS[:1]) for name, given in named})
 
 
-def _splits_of(name: str, data_dir: str | None, args: CorpusArguments) -> DatasetDict:
+def _splits_of(name: str, data_dir: str | None, args: CorpusArguments, needed: tuple[str, ...]) -> DatasetDict:
     corpus = load_corpus(name, data_dir, num_proc=args.num_proc, **args.options())
-    if missing := [split for split in SPLITS if split not in corpus]:
+    if missing := [split for split in needed if split not in corpus]:
         raise ValueError(f"--corpus: no split {', '.join(missing)}; found {', '.join(corpus)}")
     if args.label_map is not None:
         corpus = map_labels(corpus, args.label_map)

@@ -53,12 +53,22 @@ def test_what_is_held_out_anywhere_is_trained_on_nowhere_and_every_pair_has_its_
         "2 of 3 dialogues (66.7%) appear there, as a whole or by half, and were dropped"
     ]
     assert leakage[f"The training split of b {ends}"][0].startswith("1 of 2 dialogues")
-    pairs = [what for what in leakage if what.endswith("before dialogues were dropped")]
-    assert [what.partition(", before")[0] for what in pairs] == [
-        "The training split of a against the validation split of a",
-        "The training split of a against the test split of b",
-        "The training split of b against the test split of a",
+    assert [what for what in leakage if "as it was" in what] == [
+        "The training split of a as it was against the validation split of a",
+        "The training split of a as it was against the test split of b",
+        "The training split of b as it was against the test split of a",
     ]
+
+
+def test_a_corpus_that_is_only_learned_from_needs_no_other_split():
+    a, b = corpus([["a"]], [["b"]], [["c"]]), DatasetDict(train=corpus([["b"], ["d"]], [], [])["train"])
+    mixed, _ = mix_corpora({"a": a, "b": b})
+    assert list(mixed["train"]["utterances"]) == [["a"], ["d"]]
+    assert list(mixed["test"]["corpus_name"]) == ["a"]
+    with pytest.raises(
+        ValueError, match="no split validation in b; every corpus needs train, and one of them the others"
+    ):
+        mix_corpora({"b": b})
 
 
 def test_a_corpus_without_votes_has_empty_ones_beside_one_with_votes():
