@@ -26,8 +26,9 @@ from modeling_precode.cli.console import start_output
 from modeling_precode.sharing.push import push_checkpoint
 from modeling_precode.training.arguments import CorpusArguments, EncoderArguments, check_output_dir, check_tracker
 from modeling_precode.training.checkpoints import begin_run
-from modeling_precode.training.finetuning import UtteranceClassificationTrainer, check_labels
+from modeling_precode.training.finetuning import UtteranceClassificationTrainer
 from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
+from modeling_precode.training.finetuning_corpus import check_labels
 from modeling_precode.training.fingerprint import check_fingerprint, dataset_digest
 from modeling_precode.training.interruption import Interruption
 from modeling_precode.training.original_recipe import differences, finetuning_settings

@@ -188,6 +188,11 @@ class ERCScores(_InMemoryMetric):
         return scores
 
 
+def score_values(scores: dict[str, Any]) -> dict[str, float]:
+    """The scores that are one number each."""
+    return {name: value for name, value in scores.items() if isinstance(value, float)}
+
+
 def with_macro_f1_of_supported(scores: dict[str, Any]) -> dict[str, Any]:
     """Scores of `ERCScores` where the model may know labels that a corpus lacks: `macro_f1` is over the labels
     that occur in the references, and `macro_f1_with_predicted` over those that were predicted too."""

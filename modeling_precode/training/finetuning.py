@@ -4,7 +4,6 @@ import logging
 import math
 import shutil
 import time
-from collections import Counter
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -29,13 +28,12 @@ from transformers import (
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput, TrainOutput
 
-from data_scripts import label_names
 from data_scripts.building.mixing import CORPUS
 from data_scripts.tools.whole_files import read_json, replaced_files, write_json
 
 from ..data_collator import IGNORED_LABEL, PreCodeDataCollator
 from ..evaluation.calibration import calibrate
-from ..evaluation.metrics import ERCScores, with_macro_f1_of_supported
+from ..evaluation.metrics import ERCScores, score_values, with_macro_f1_of_supported
 from ..modeling_precode import PreCodeForUtteranceClassification
 from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
@@ -43,7 +41,6 @@ from ..sharing.run_summary import RunSummary
 from ..tokenization_precode import encode_dialogues
 from .batches import DialogueBatches, DialogueLoader, WeightedBatches, WholeBatches
 from .checkpoints import MANIFEST, begin_run, clear_write_errors, find_checkpoint
-from .class_weights import focused_class_weights
 from .encoded_dialogues import INPUTS, EncodedDialogues
 from .finetuning_arguments import UtteranceClassificationArguments
 from .finetuning_checkpoints import (
@@ -54,12 +51,13 @@ from .finetuning_checkpoints import (
     ClipGradients,
     stop_at_nonfinite,
 )
+from .finetuning_corpus import check_distributions, check_labels, check_model_labels, class_weights, corpora_of
+from .finetuning_progress import Bar, LogLine, MinuteLines
 from .fingerprint import check_fingerprint, dataset_digest
 from .interruption import Interruption
 from .memory import keep_freed_memory, memory_use
 from .optimization import floors, parameter_groups
 from .original_recipe import OriginalBatches, OriginalOrder
-from .progress import ProgressLines
 from .run_origin import RunOrigin
 from .starting import check_gradient_checkpointing, check_text_encoder_options, with_vectors
 
@@ -500,111 +498,6 @@ def _for_trainer(args: UtteranceClassificationArguments) -> UtteranceClassificat
     args_of_trainer.do_train = args_of_trainer.do_eval = True
     args_of_trainer.max_grad_norm = 0  # `ClipGradients` does
     return args_of_trainer
-
-
-def label_settings(corpus: DatasetDict | Dataset) -> dict[str, Any]:
-    """The settings `id2label` and `label2id` of a model for a corpus."""
-    names = label_names(corpus) or []
-    return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
-
-
-def check_labels(corpus: DatasetDict, args: UtteranceClassificationArguments) -> list[str]:
-    """The label names of a corpus. What would end a run after its first epoch is found now."""
-    names = label_names(corpus)
-    if names is None:
-        raise ValueError("--corpus: this corpus has no labels; fine-tuning needs a corpus with the column `labels`")
-    for split, rows in corpus.items():
-        if not any(label >= 0 for labels in rows["labels"] for label in labels):
-            raise ValueError(f"--corpus: no utterance of the split {split} has a label")
-    trial = ERCScores().compute(
-        predictions=[0],
-        references=[0],
-        label_names=names,
-        focused_labels=args.focused_labels,
-        excluded_label=args.excluded_label,
-    )
-    known = [*score_values(trial), "loss"]
-    if args.metric_for_best_model not in known:
-        raise ValueError(f"--metric_for_best_model {args.metric_for_best_model}: unknown; known are {', '.join(known)}")
-    return names
-
-
-def check_model_labels(model: PreCodeForUtteranceClassification, names: list[str]) -> None:
-    known = [model.config.id2label[number] for number in range(model.config.num_labels)]
-    if known != names:
-        raise ValueError(
-            f"the model has the labels {', '.join(known)}, and the corpus {', '.join(names)}; load the model with "
-            "**label_settings(corpus)"
-        )
-
-
-def check_distributions(rows: Dataset, names: list[str]) -> None:
-    """ValueError where the training split has no distributions of the labels to learn."""
-    if "label_distributions" not in rows.column_names:
-        raise ValueError("--soft_labels: the training split has no column label_distributions; leave --soft_labels out")
-    for number, dialogue in enumerate(rows["label_distributions"]):
-        for place, shares in enumerate(dialogue):
-            is_distribution = len(shares) == len(names) and min(shares) >= 0 and abs(sum(shares) - 1) < 1e-3
-            if len(shares) and not is_distribution:
-                raise ValueError(
-                    f"--soft_labels: label_distributions of training dialogue {number}, utterance {place}: give "
-                    f"{len(names)} probabilities that add up to 1, or an empty list; got {shares!r:.200}"
-                )
-
-
-def class_weights(corpus: DatasetDict, names: list[str], args: UtteranceClassificationArguments) -> list[float] | None:
-    if args.class_weight_rate is None:
-        return None
-    counts = Counter(label for labels in corpus["train"]["labels"] for label in labels)
-    by_name = {name: counts[number] for number, name in enumerate(names)}
-    return focused_class_weights(by_name, args.focused_labels or names, args.class_weight_rate)
-
-
-def corpora_of(rows: Dataset) -> np.ndarray | None:
-    """(dialogues,) the corpus of every dialogue, where there are several."""
-    return np.array(rows[CORPUS]) if CORPUS in rows.column_names else None
-
-
-def score_values(scores: dict[str, Any]) -> dict[str, float]:
-    """The scores that are one number each."""
-    return {name: value for name, value in scores.items() if isinstance(value, float)}
-
-
-class LogLine(TrainerCallback):
-    """One line of log per evaluation.
-
-    Args:
-        metric: that the line shows.
-    """
-
-    def __init__(self, metric: str):
-        self.metric = metric
-
-    def on_evaluate(self, args, state, control, metrics, **kwargs):
-        if state.is_world_process_zero and f"eval_{self.metric}" in metrics:
-            name = f"eval_{self.metric}"
-            line = f"  epoch {state.epoch or 0:.0f}  validation {self.metric} {metrics[name]:.4f}"
-            of_corpora = {key: value for key, value in metrics.items() if key.startswith(f"{name}_of_")}
-            shown = "  ".join(f"{key.removeprefix(f'{name}_of_')} {value:.4f}" for key, value in of_corpora.items())
-            logger.info(f"{line} (mean)  {shown}" if shown else line)
-
-
-class MinuteLines(TrainerCallback):
-    """Without a terminal, a line of log every minute."""
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        silent = not state.is_world_process_zero
-        self.lines = ProgressLines("fine-tuning", state.max_steps, state.global_step, silent=silent)
-
-    def on_step_end(self, args, state, control, **kwargs):
-        self.lines.update()
-
-
-class Bar(ProgressCallback):
-    """The progress bar of `Trainer`, without its dictionaries of logs."""
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        pass
 
 
 def _stack(batches: list[np.ndarray]) -> np.ndarray:

@@ -9,11 +9,12 @@ from typing import Any
 
 from data_scripts.tools.whole_files import read_json, replaced_files, write_json
 
+from ..evaluation.metrics import score_values
 from ..sharing.local_names import without_folders
 from ..sharing.model_card import write_model_card
 from ..sharing.run_summary import RunSummary
 from .checkpoints import remove_checkpoints
-from .finetuning import UtteranceClassificationTrainer, score_values
+from .finetuning import UtteranceClassificationTrainer
 from .finetuning_arguments import UtteranceClassificationArguments
 from .finetuning_checkpoints import RESULTS, PushBest
 from .interruption import finish_exchanges
