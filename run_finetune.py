@@ -26,16 +26,17 @@ from modeling_precode.cli.console import start_output
 from modeling_precode.sharing.push import push_checkpoint
 from modeling_precode.training.arguments import CorpusArguments, EncoderArguments, check_output_dir, check_tracker
 from modeling_precode.training.checkpoints import begin_run
-from modeling_precode.training.finetuning import UtteranceClassificationTrainer, check_labels
+from modeling_precode.training.finetuning import UtteranceClassificationTrainer
 from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
+from modeling_precode.training.finetuning_corpus import check_labels
 from modeling_precode.training.fingerprint import check_fingerprint, dataset_digest
 from modeling_precode.training.interruption import Interruption
 from modeling_precode.training.original_recipe import differences, finetuning_settings
 from modeling_precode.training.parsing import ScriptParser, parse_arguments, write_config
 from modeling_precode.training.processes import join_cpu_processes, use_cores
 from modeling_precode.training.run_origin import RunOrigin
-from modeling_precode.training.seeds import save_seeds, score_line, train_seed
-from modeling_precode.training.starting import build_classifier, build_tokenizer, load_splits
+from modeling_precode.training.seeds import save_seeds, score_lines, train_seed
+from modeling_precode.training.starting import build_classifier, build_tokenizer, load_mixture, load_splits
 
 logger = logging.getLogger("run_finetune")
 
@@ -43,7 +44,7 @@ DROPOUT = 0.5
 # The usual arguments by purpose, for --help; --help-all shows the rest.
 GROUPS = {
     "What to read and where to write": [
-        *("corpus", "data_dir", "corpus_options", "label_map", "output_dir", "overwrite_output_dir")
+        *("corpus", "data_dir", "corpus_options", "label_map", "corpus_weights", "output_dir", "overwrite_output_dir")
     ],
     "The model": [
         *("model", "size", "text_encoder", "freeze_text_encoder", "speaker_prefix", "max_speakers", "word_vectors"),
@@ -80,9 +81,10 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
 
     # ---- Corpus and tokenizer
     with args.main_process_first():
-        corpus = load_splits(corpus_args)
+        corpus, found = load_mixture(corpus_args) if corpus_args.has_several else (load_splits(corpus_args), {})
     check_labels(corpus, args)
     leakage = {"The test split against the training split": find_overlap(corpus["test"], corpus["train"]).figures()}
+    leakage |= found
     origin = RunOrigin.of(corpus_args, encoder_args, leakage)
     tokenizer = build_tokenizer(encoder_args, corpus["train"])
     build_trainer = trainer_builder(corpus, tokenizer, encoder_args, origin, args)
@@ -94,11 +96,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
     runs, scored = [], "test" if args.scores_test else "validation"
     for seed in args.seeds:
         logger.info(
-            f"{corpus_args.corpus}, seed {seed}, start: {encoder_args.model or 'from scratch'}, {args.world_size} "
+            f"{corpus_args.name}, seed {seed}, start: {encoder_args.model or 'from scratch'}, {args.world_size} "
             f"process(es) of {torch.get_num_threads()} thread(s) on {args.device.type}"
         )
         runs.append(train_seed(seed, args, build_trainer))
-        logger.info(f"  {scored}  {score_line(runs[-1]['scores'][scored])}")
+        logger.info(f"  {score_lines(scored, runs[-1]['scores'][scored])}")
 
     # ---- Save and share
     if main_process:
@@ -183,7 +185,7 @@ def score_checkpoint(trainer: UtteranceClassificationTrainer, args: UtteranceCla
     splits = {"validation": args.do_eval, "test": args.scores_test}
     for split in (split for split, wanted in splits.items() if wanted):
         trainer.predict(trainer.corpus[split], metric_key_prefix=split)
-        logger.info(f"{split}  {score_line(trainer.scores[split])}")
+        logger.info(score_lines(split, trainer.scores[split]))
     if trainer.is_world_process_zero():
         Path(args.output_dir).mkdir(parents=True, exist_ok=True)
         write_json(Path(args.output_dir) / "scores.json", trainer.scores)

@@ -50,7 +50,7 @@ _TRAINING = {
     "RunOrigin": "run_origin",
     "UtteranceClassificationArguments": "finetuning_arguments",
     "UtteranceClassificationTrainer": "finetuning",
-    "label_settings": "finetuning",
+    "label_settings": "finetuning_corpus",
 }
 
 

@@ -252,7 +252,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         return ConversationCompletionOutput(loss, logits, batch.hidden_states() if wanted else None)
 
     def _contexts(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Contexts (M, d_u) of the targets: from the state before each and, unless causal, the backward one after it."""
+        """Contexts (M, d_u) of the targets: from the state before each and, unless causal, the one after it."""
         forward_states, *backward_states = states.split(self.config.conversation_hidden_size, dim=-1)
         neighbors = [forward_states[targets - 1], *(later[targets + 1] for later in backward_states)]
         return torch.tanh(self.context_projection(torch.cat(neighbors, dim=-1)))

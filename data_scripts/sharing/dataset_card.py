@@ -33,6 +33,8 @@ COLUMNS = {
     "negatives": "other candidates for an utterance of the dialogue",
 }
 TEMPLATE = Path(__file__).with_name("dataset_card_template.md")
+# Between the licences of several corpora in one; those of a single corpus may hold a semicolon.
+LICENCES_JOINED = " + "
 
 
 def dataset_card(corpus: datasets.DatasetDict, name: str, options: dict[str, Any], notes: Iterable[str]) -> str:
@@ -103,7 +105,7 @@ def licence_of(licence: str, homepage: str = "") -> dict[str, str]:
     short = licence.lower().replace(" ", "-")
     if not short or short in HUB_LICENCES:
         return {"license": short or "unknown"}
-    link = {"license_link": homepage} if homepage else {}
+    link = {"license_link": homepage} if homepage and ", " not in homepage else {}  # several corpora have several
     return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", short).strip("-"), **link}
 
 
@@ -137,7 +139,9 @@ def is_restricted(corpus: str | Path, licence: str = "") -> bool:
     card = Path(corpus, "README.md")
     tagged = card.is_file() and NO_REDISTRIBUTION in (DatasetCard.load(card).data.tags or [])
     restricted = {name: builder.LICENSE for name, builder in CORPORA.items() if not builder.REDISTRIBUTABLE}
-    return tagged or str(corpus) in restricted or licence in restricted.values()
+    return (
+        tagged or str(corpus) in restricted or not set(licence.split(LICENCES_JOINED)).isdisjoint(restricted.values())
+    )
 
 
 def built_with(name: str, options: dict[str, Any]) -> dict[str, Any]:

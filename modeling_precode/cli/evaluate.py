@@ -9,7 +9,7 @@ import datasets
 
 from data_scripts import load_corpus
 from data_scripts.building.label_maps import LABEL_MAPS, LabelMap
-from data_scripts.building.options import parse_corpus, parse_options
+from data_scripts.building.options import corpus_names, parse_corpus, parse_options
 from data_scripts.inspection.description import check_picture
 from data_scripts.tools.console import Parser
 from data_scripts.tools.whole_files import write_json
@@ -87,12 +87,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode evaluate")
 def read_corpora(args: argparse.Namespace) -> Iterator[tuple[str, dict]]:
     """The name and the splits of every corpus."""
     options = parse_options(args.corpus_options, "--corpus_options")
-    names = [parse_corpus(given)[0] for given in args.corpus]
-    for given in args.corpus:
+    for shown, given in zip(corpus_names(args.corpus), args.corpus, strict=True):
         name, data_dir = parse_corpus(given)
         if data_dir and args.data_dir:
             raise ValueError(f"--corpus {given} and --data_dir {args.data_dir}: leave one of the folders out")
         corpus = load_corpus(name, data_dir or args.data_dir, num_proc=args.num_proc, **options)
         if args.split not in corpus:
             raise ValueError(f"--corpus {given}: no split {args.split}; found {', '.join(corpus)}")
-        yield name if names.count(name) == 1 else given, corpus
+        yield shown, corpus

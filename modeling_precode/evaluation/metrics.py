@@ -188,6 +188,18 @@ class ERCScores(_InMemoryMetric):
         return scores
 
 
+def score_values(scores: dict[str, Any]) -> dict[str, float]:
+    """The scores that are one number each."""
+    return {name: value for name, value in scores.items() if isinstance(value, float)}
+
+
+def with_macro_f1_of_supported(scores: dict[str, Any]) -> dict[str, Any]:
+    """Scores of `ERCScores` where the model may know labels that a corpus lacks: `macro_f1` is over the labels
+    that occur in the references, and `macro_f1_with_predicted` over those that were predicted too."""
+    supported = [label["f1"] for label in scores["per_label"].values() if label["support"]]
+    return {**scores, "macro_f1": float(np.mean(supported)), "macro_f1_with_predicted": scores["macro_f1"]}
+
+
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """part / whole, and 0 where the whole is 0."""
     return part / np.maximum(whole, 1)

@@ -11,7 +11,7 @@ from data_scripts.building.label_maps import LabelMap, map_labels
 
 from ..pipeline_precode import ConversationEmotionPipeline
 from .calibration import expected_calibration_error, reliability
-from .metrics import ERCScores
+from .metrics import ERCScores, with_macro_f1_of_supported
 
 # The label of an utterance without an emotion, in the names of all corpora here.
 NEUTRAL = ("neutral", "no emotion")
@@ -161,9 +161,7 @@ def _scores(predicted: np.ndarray, gold: np.ndarray, names: list[str], excluded_
     scores = ERCScores().compute(
         predictions=predicted, references=gold, label_names=names, excluded_label=excluded_label
     )
-    scores["macro_f1_with_predicted"] = scores["macro_f1"]
-    present = [label["f1"] for label in scores["per_label"].values() if label["support"]]
-    return {**scores, "macro_f1": float(np.mean(present))}
+    return with_macro_f1_of_supported(scores)
 
 
 def _baselines(

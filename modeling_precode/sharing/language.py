@@ -34,8 +34,11 @@ def find_language(
     if language is not None:
         check_language(language)
         return {"code": language, "is_guess": False}
-    if corpus in CORPORA and (known := language_of(corpus, built_with(corpus, options or {}))):
-        return {"code": known, "is_guess": False}
+    corpora = corpus.split(", ")  # as several are called
+    if all(name in CORPORA for name in corpora):
+        known = {language_of(name, built_with(name, options or {})) for name in corpora}
+        if len(known) == 1 and None not in known:
+            return {"code": known.pop(), "is_guess": False}
     guess = guess_language(rows)
     return guess and {"code": guess, "is_guess": True}
 

@@ -76,6 +76,7 @@ def model_card(name: str, task: str, summary: RunSummary) -> ModelCard:
         run=_run(summary),
         settings=_settings(summary),
         scores=_scores(summary),
+        corpus_scores=dict(_corpus_scores(summary)),
         seeds=_seeds(summary),
         calibration=_calibration(summary),
         label_scores=dict(_label_scores(summary)),
@@ -192,6 +193,13 @@ def _scores(summary: RunSummary) -> str:
     metrics = [metric for metric, value in next(iter(scores.values()), {}).items() if isinstance(value, int | float)]
     rows = [[metric, *(_number(scores[split].get(metric)) for split in scores)] for metric in metrics]
     return markdown_table([["", *scores], *rows]) if rows else ""
+
+
+def _corpus_scores(summary: RunSummary) -> Iterator[tuple[str, str]]:
+    """Of every split of several corpora, the scores of each."""
+    for split, scores in summary.scores.items():
+        if corpora := scores.get("corpora"):
+            yield split, _scores(RunSummary(scores=corpora))
 
 
 def _seeds(summary: RunSummary) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from data_scripts.building.label_maps import LABEL_MAPS, LabelMap
-from data_scripts.building.options import parse_options
+from data_scripts.building.options import corpus_names, parse_corpus, parse_options
 
 from ..configuration_precode import GRU_UTTERANCE_ENCODERS, SIZES, TEXT_POOLINGS
 from ..sharing.language import check_language
@@ -32,7 +32,13 @@ def argument(help: str, default: Any = None, **metadata: Any) -> Any:
 
 @dataclass
 class CorpusArguments:
-    corpus: str = argument("A corpus's name, the folder of a dataset, or a dataset's name on the Hub.", "sample")
+    # A list where there are several.
+    corpus: str = argument(
+        "A corpus's name, the folder of a dataset, or a dataset's name on the Hub. In fine-tuning also several, each "
+        "with its folder: sample meld=MELD.",
+        "sample",
+        nargs="+",
+    )
     data_dir: str | None = argument("Where the corpus's published files are: a folder, or for some corpora a file.")
     corpus_options: list[str] = argument("Options of the corpus, as name=value.", [])
     label_map: str | None = argument(
@@ -47,12 +53,37 @@ class CorpusArguments:
     train_fraction: float = argument("Train on this part of the training dialogues, drawn by a fixed seed.", 1.0)
 
     def __post_init__(self):
+        self._read_corpus()
         if not 0 < self.train_fraction <= 1:
             raise ValueError(f"--train_fraction must be more than 0 and at most 1; got {self.train_fraction}")
         if self.language is not None:
             check_language(self.language)
         if self.label_map is not None:
             LabelMap.load(self.label_map)  # says what is wrong with it
+
+    def _read_corpus(self) -> None:
+        """One corpus as a name and perhaps a folder, and several as the list that was given."""
+        if not isinstance(self.corpus, str) and len(self.corpus) == 1:
+            [self.corpus] = self.corpus
+        if not isinstance(self.corpus, str):
+            for option in ("data_dir", "corpus_options"):
+                if getattr(self, option):
+                    raise ValueError(f"--{option} with several corpora: give NAME=DATA_DIR for each, and no options")
+            corpus_names(self.corpus)  # says which are called the same
+        elif "=" in self.corpus and not Path(self.corpus).exists():
+            name, data_dir = parse_corpus(self.corpus)
+            if self.data_dir is not None:
+                raise ValueError(f"--corpus {self.corpus} and --data_dir {self.data_dir}: leave one of the folders out")
+            self.corpus, self.data_dir = name, data_dir
+
+    @property
+    def has_several(self) -> bool:
+        return not isinstance(self.corpus, str)
+
+    @property
+    def name(self) -> str:
+        """The name of the corpus, or the names of all."""
+        return ", ".join(corpus_names(self.corpus)) if self.has_several else self.corpus
 
     def options(self) -> dict[str, Any]:
         return parse_options(self.corpus_options, "--corpus_options")

@@ -1,6 +1,7 @@
 """Which dialogues make up a training batch, and which of them a process takes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,10 +59,14 @@ class DialogueBatches(Sampler[list[int]]):
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         """Go to batch `start` of an epoch, at once."""
         self.start = start
-        self.order = np.random.default_rng((self.seed, epoch)).permutation(len(self.tokens))
+        self.order = self.draw(np.random.default_rng((self.seed, epoch)))
         weights = self.weights[self.order]
         batch_of_dialogue = (np.cumsum(weights) - weights) * self.num_batches // self.total
         self.bounds = np.searchsorted(batch_of_dialogue, np.arange(self.num_batches + 1))
+
+    def draw(self, random: np.random.Generator) -> np.ndarray:
+        """(dialogues,) indices of the dialogues of an epoch, in their order."""
+        return random.permutation(len(self.tokens))
 
     def __len__(self) -> int:
         """Batches of a whole epoch."""
@@ -81,6 +86,41 @@ class DialogueBatches(Sampler[list[int]]):
         dialogues = dialogues[np.argsort(-self.tokens[dialogues], kind="stable")]
         turn = np.arange(len(dialogues)) % (2 * self.num_processes)
         return dialogues[np.minimum(turn, 2 * self.num_processes - 1 - turn) == self.process_index].tolist()
+
+
+class WeightedBatches(DialogueBatches):
+    """Batches to which every corpus gives its share of the dialogues, whatever its size.
+
+    An epoch is as long as all dialogues together. Of a corpus with too many for its share, each epoch takes others; of
+    one with too few, all are taken more than once.
+
+    Args:
+        corpora: (dialogues,) the corpus of every dialogue.
+        weights: of the corpora, in the order in which they first appear; a share is a weight by their sum.
+        kwargs: as [`DialogueBatches`] takes them, with `batch_size`.
+
+    Raises:
+        ValueError: as many weights as corpora are needed, each above 0.
+    """
+
+    def __init__(self, tokens: np.ndarray, corpora: Sequence[str], weights: Sequence[float], **kwargs: Any):
+        names = list(dict.fromkeys(corpora))
+        if len(weights) != len(names) or min(weights) <= 0:
+            raise ValueError(
+                f"--corpus_weights {' '.join(map(str, weights))}: give a number above 0 for each of the {len(names)} "
+                f"corpora {', '.join(names)}"
+            )
+        self.places = [np.flatnonzero(np.asarray(corpora) == name) for name in names]
+        ends = np.rint(np.cumsum(weights) / np.sum(weights) * len(tokens)).astype(int)
+        self.counts = np.diff(ends, prepend=0)
+        super().__init__(tokens, **kwargs)
+
+    def draw(self, random: np.random.Generator) -> np.ndarray:
+        drawn = []
+        for places, count in zip(self.places, self.counts, strict=True):
+            rounds, rest = divmod(int(count), len(places))
+            drawn += [np.tile(places, rounds), random.permutation(places)[:rest]]
+        return random.permutation(np.concatenate(drawn))
 
 
 class WholeBatches(Sampler[list[int]]):

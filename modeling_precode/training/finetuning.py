@@ -4,7 +4,6 @@ import logging
 import math
 import shutil
 import time
-from collections import Counter
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -29,20 +28,19 @@ from transformers import (
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput, TrainOutput
 
-from data_scripts import label_names
+from data_scripts.building.mixing import CORPUS
 from data_scripts.tools.whole_files import read_json, replaced_files, write_json
 
 from ..data_collator import IGNORED_LABEL, PreCodeDataCollator
 from ..evaluation.calibration import calibrate
-from ..evaluation.metrics import ERCScores
+from ..evaluation.metrics import ERCScores, score_values, with_macro_f1_of_supported
 from ..modeling_precode import PreCodeForUtteranceClassification
 from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
 from ..sharing.run_summary import RunSummary
 from ..tokenization_precode import encode_dialogues
-from .batches import DialogueBatches, DialogueLoader, WholeBatches
+from .batches import DialogueBatches, DialogueLoader, WeightedBatches, WholeBatches
 from .checkpoints import MANIFEST, begin_run, clear_write_errors, find_checkpoint
-from .class_weights import focused_class_weights
 from .encoded_dialogues import INPUTS, EncodedDialogues
 from .finetuning_arguments import UtteranceClassificationArguments
 from .finetuning_checkpoints import (
@@ -53,12 +51,13 @@ from .finetuning_checkpoints import (
     ClipGradients,
     stop_at_nonfinite,
 )
+from .finetuning_corpus import check_distributions, check_labels, check_model_labels, class_weights, corpora_of
+from .finetuning_progress import Bar, LogLine, MinuteLines
 from .fingerprint import check_fingerprint, dataset_digest
 from .interruption import Interruption
 from .memory import keep_freed_memory, memory_use
 from .optimization import floors, parameter_groups
 from .original_recipe import OriginalBatches, OriginalOrder
-from .progress import ProgressLines
 from .run_origin import RunOrigin
 from .starting import check_gradient_checkpointing, check_text_encoder_options, with_vectors
 
@@ -115,6 +114,8 @@ class UtteranceClassificationTrainer(Trainer):
         self.corpus = DatasetDict({name: rows for name, rows in splits.items() if rows is not None})
         self.names = check_labels(self.corpus, args)
         check_model_labels(model, self.names)
+        if args.corpus_weights is not None and CORPUS not in train_dataset.column_names:
+            raise ValueError("--corpus_weights: there is one corpus; leave them out, or give several with --corpus")
         if args.soft_labels:
             check_distributions(train_dataset, self.names)
         check_text_encoder_options(args, model)
@@ -136,7 +137,7 @@ class UtteranceClassificationTrainer(Trainer):
             train_dataset=self.encoded["train"],
             eval_dataset=self.encoded["validation"],
             processing_class=processing_class,
-            compute_metrics=lambda prediction: score_values(self.score(prediction)),
+            compute_metrics=self.metrics,
             callbacks=self._callbacks(args, callbacks),
         )
         self.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
@@ -159,6 +160,11 @@ class UtteranceClassificationTrainer(Trainer):
         batch_size = self.args.per_device_train_batch_size * self.args.world_size
         if self.settings.recipe == "original":
             self.batches = OriginalBatches(OriginalOrder(len(self.train_dataset), self.args.seed), batch_size)
+        elif self.settings.corpus_weights is not None:
+            settings = {"seed": self.args.seed, "batch_size": batch_size, "process_index": self.args.process_index}
+            corpora, weights = self.corpus["train"][CORPUS], self.settings.corpus_weights
+            settings["num_processes"] = self.args.world_size
+            self.batches = WeightedBatches(num_tokens, corpora, weights, **settings)
         else:
             place = (self.args.process_index, self.args.world_size)
             self.batches = DialogueBatches(num_tokens, self.args.seed, batch_size, None, *place)
@@ -207,7 +213,7 @@ class UtteranceClassificationTrainer(Trainer):
 
     def get_test_dataloader(self, test_dataset: Dataset) -> DataLoader:
         test_dataset, collator = self._encoded(test_dataset)
-        columns = [name for name in (*INPUTS, "labels") if name in test_dataset.column_names]
+        columns = [name for name in (*INPUTS, "labels", CORPUS) if name in test_dataset.column_names]
         place = (self.args.process_index, self.args.world_size)
         batches = WholeBatches(len(test_dataset), self.args.per_device_eval_batch_size, *place)
         dialogues = test_dataset.select_columns(columns)
@@ -259,7 +265,8 @@ class UtteranceClassificationTrainer(Trainer):
         logits, labels = (_stack([batch[part] for batch in batches]) for part in (0, 1))
         count, metrics = int((labels != IGNORED_LABEL).sum()), {}
         if count:
-            metrics = dict(self.compute_metrics(EvalPrediction(predictions=logits, label_ids=labels)))
+            prediction = EvalPrediction(predictions=logits, label_ids=labels, inputs=corpora_of(dataloader.dataset))
+            metrics = dict(self.compute_metrics(prediction))
             metrics["loss"] = sum(share for _, share in gathered) / count
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
         return EvalLoopOutput(predictions=logits, label_ids=labels, metrics=metrics, num_samples=len(labels))
@@ -353,14 +360,41 @@ class UtteranceClassificationTrainer(Trainer):
         prediction = super().predict(test_dataset, ignore_keys, metric_key_prefix)
         for name, rows in self.corpus.items():
             if test_dataset is rows:
-                self.predictions[name], self.scores[name] = prediction, self.score(prediction)
+                self.predictions[name], self.scores[name] = prediction, self.score(prediction, corpora_of(rows))
                 if self.args.metric_for_best_model == "loss":
                     self.scores[name]["loss"] = prediction.metrics[f"{metric_key_prefix}_loss"]
         return prediction
 
-    def score(self, prediction: EvalPrediction | PredictionOutput) -> dict[str, Any]:
-        """Every score of `ERCScores`, over the utterances that have a label."""
+    def metrics(self, prediction: EvalPrediction) -> dict[str, float]:
+        """The scores of an evaluation that are one number each; of several corpora, also the metric that chooses the
+        checkpoint for each."""
+        scores, metric = self.score(prediction, prediction.inputs), self.settings.metric_for_best_model
+        corpora = scores.get("corpora", {})
+        of_corpora = {f"{metric}_of_{name}": one[metric] for name, one in corpora.items() if metric in one}
+        return {**score_values(scores), **of_corpora}
+
+    def score(self, prediction: EvalPrediction | PredictionOutput, corpora: np.ndarray | None = None) -> dict[str, Any]:
+        """Every score of `ERCScores`, over the utterances that have a label.
+
+        Args:
+            prediction: logits and label ids.
+            corpora: (dialogues,) of several corpora, the name of each dialogue's. `corpora` of the result then has the
+                scores of each, with a `macro_f1` over the labels that the corpus has, and what is one number is the
+                mean over them.
+        """
         labeled = prediction.label_ids != IGNORED_LABEL
+        scores = self._score(prediction, labeled)
+        if corpora is None:
+            return scores
+        by_corpus = {
+            str(name): with_macro_f1_of_supported(self._score(prediction, labeled & (corpora == name)[:, None]))
+            for name in dict.fromkeys(corpora)
+        }
+        figures = score_values(next(iter(by_corpus.values())))
+        means = {metric: float(np.mean([one[metric] for one in by_corpus.values()])) for metric in figures}
+        return {**scores, **means, "corpora": by_corpus}
+
+    def _score(self, prediction: EvalPrediction | PredictionOutput, labeled: np.ndarray) -> dict[str, Any]:
         return self.metric.compute(
             predictions=prediction.predictions.argmax(-1)[labeled],
             references=prediction.label_ids[labeled],
@@ -464,103 +498,6 @@ def _for_trainer(args: UtteranceClassificationArguments) -> UtteranceClassificat
     args_of_trainer.do_train = args_of_trainer.do_eval = True
     args_of_trainer.max_grad_norm = 0  # `ClipGradients` does
     return args_of_trainer
-
-
-def label_settings(corpus: DatasetDict | Dataset) -> dict[str, Any]:
-    """The settings `id2label` and `label2id` of a model for a corpus."""
-    names = label_names(corpus) or []
-    return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
-
-
-def check_labels(corpus: DatasetDict, args: UtteranceClassificationArguments) -> list[str]:
-    """The label names of a corpus. What would end a run after its first epoch is found now."""
-    names = label_names(corpus)
-    if names is None:
-        raise ValueError("--corpus: this corpus has no labels; fine-tuning needs a corpus with the column `labels`")
-    for split, rows in corpus.items():
-        if not any(label >= 0 for labels in rows["labels"] for label in labels):
-            raise ValueError(f"--corpus: no utterance of the split {split} has a label")
-    trial = ERCScores().compute(
-        predictions=[0],
-        references=[0],
-        label_names=names,
-        focused_labels=args.focused_labels,
-        excluded_label=args.excluded_label,
-    )
-    known = [*score_values(trial), "loss"]
-    if args.metric_for_best_model not in known:
-        raise ValueError(f"--metric_for_best_model {args.metric_for_best_model}: unknown; known are {', '.join(known)}")
-    return names
-
-
-def check_model_labels(model: PreCodeForUtteranceClassification, names: list[str]) -> None:
-    known = [model.config.id2label[number] for number in range(model.config.num_labels)]
-    if known != names:
-        raise ValueError(
-            f"the model has the labels {', '.join(known)}, and the corpus {', '.join(names)}; load the model with "
-            "**label_settings(corpus)"
-        )
-
-
-def check_distributions(rows: Dataset, names: list[str]) -> None:
-    """ValueError where the training split has no distributions of the labels to learn."""
-    if "label_distributions" not in rows.column_names:
-        raise ValueError("--soft_labels: the training split has no column label_distributions; leave --soft_labels out")
-    for number, dialogue in enumerate(rows["label_distributions"]):
-        for place, shares in enumerate(dialogue):
-            is_distribution = len(shares) == len(names) and min(shares) >= 0 and abs(sum(shares) - 1) < 1e-3
-            if len(shares) and not is_distribution:
-                raise ValueError(
-                    f"--soft_labels: label_distributions of training dialogue {number}, utterance {place}: give "
-                    f"{len(names)} probabilities that add up to 1, or an empty list; got {shares!r:.200}"
-                )
-
-
-def class_weights(corpus: DatasetDict, names: list[str], args: UtteranceClassificationArguments) -> list[float] | None:
-    if args.class_weight_rate is None:
-        return None
-    counts = Counter(label for labels in corpus["train"]["labels"] for label in labels)
-    by_name = {name: counts[number] for number, name in enumerate(names)}
-    return focused_class_weights(by_name, args.focused_labels or names, args.class_weight_rate)
-
-
-def score_values(scores: dict[str, Any]) -> dict[str, float]:
-    """The scores that are one number each."""
-    return {name: value for name, value in scores.items() if isinstance(value, float)}
-
-
-class LogLine(TrainerCallback):
-    """One line of log per evaluation.
-
-    Args:
-        metric: that the line shows.
-    """
-
-    def __init__(self, metric: str):
-        self.metric = metric
-
-    def on_evaluate(self, args, state, control, metrics, **kwargs):
-        if state.is_world_process_zero and f"eval_{self.metric}" in metrics:
-            value = metrics[f"eval_{self.metric}"]
-            logger.info(f"  epoch {state.epoch or 0:.0f}  validation {self.metric} {value:.4f}")
-
-
-class MinuteLines(TrainerCallback):
-    """Without a terminal, a line of log every minute."""
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        silent = not state.is_world_process_zero
-        self.lines = ProgressLines("fine-tuning", state.max_steps, state.global_step, silent=silent)
-
-    def on_step_end(self, args, state, control, **kwargs):
-        self.lines.update()
-
-
-class Bar(ProgressCallback):
-    """The progress bar of `Trainer`, without its dictionaries of logs."""
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        pass
 
 
 def _stack(batches: list[np.ndarray]) -> np.ndarray:

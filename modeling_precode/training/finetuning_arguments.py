@@ -59,6 +59,10 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     class_weight_rate: float | None = argument(
         "Weigh a class by (n_min / n)^rate in the loss, as the original with 0.5 (default: no weights)."
     )
+    corpus_weights: list[float] | None = argument(
+        "With several corpora: how often a training dialogue is drawn from each, relative to the others (default: "
+        "every dialogue once an epoch)."
+    )
     soft_labels: bool = argument(
         "Where an utterance has label_distributions, such as the votes of annotators or a teacher's probabilities, "
         "learn these in place of its label.",
@@ -132,6 +136,8 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
             raise ValueError(f"--hub_strategy {self.hub_strategy}: unknown; known are end, best")
         if self.label_smoothing_factor and self.class_weight_rate is not None:
             raise ValueError("--label_smoothing_factor does not go with --class_weight_rate; leave one of them out")
+        if self.corpus_weights is not None and self.recipe == "original":
+            raise ValueError("--corpus_weights does not go with --recipe original; leave one of them out")
         if self.label_smoothing_factor and self.soft_labels:
             raise ValueError("--label_smoothing_factor does not go with --soft_labels; leave one of them out")
         if self.seed is not None and self.seeds not in ([1], [self.seed]):

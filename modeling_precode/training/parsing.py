@@ -120,7 +120,9 @@ def parse_arguments(
         parser.error(f"{name}: unknown argument" + (f"; {close[0]}?" if close else ""))
     if given.recipe == "original" and given.text_encoder:
         raise ValueError(f"--text_encoder {given.text_encoder}: --recipe original has none; leave one of them out")
-    settings = original(given.corpus, given.model) if given.recipe == "original" else {}
+    # Several corpora are none that the original knows.
+    corpus = given.corpus if isinstance(given.corpus, str) else ", ".join(given.corpus)
+    settings = original(corpus, given.model) if given.recipe == "original" else {}
     parser.set_defaults(**{**defaults, **settings})
     *parsed, _ = parser.parse_args_into_dataclasses(tokens)
     for name in (name for name, value in settings.items() if isinstance(value, dict)):

@@ -41,7 +41,7 @@ class RunOrigin:
     def of(cls, corpus: CorpusArguments, encoder: EncoderArguments, leakage: dict[str, Any]) -> "RunOrigin":
         """Of a run from the command line."""
         return cls(
-            corpus=corpus.corpus,
+            corpus=corpus.name,
             start=encoder.model,
             text_encoder=encoder.text_encoder,
             settings={**encoder.settings(), "label_map": corpus.label_map},

@@ -9,11 +9,12 @@ from typing import Any
 
 from data_scripts.tools.whole_files import read_json, replaced_files, write_json
 
+from ..evaluation.metrics import score_values
 from ..sharing.local_names import without_folders
 from ..sharing.model_card import write_model_card
 from ..sharing.run_summary import RunSummary
 from .checkpoints import remove_checkpoints
-from .finetuning import UtteranceClassificationTrainer, score_values
+from .finetuning import UtteranceClassificationTrainer
 from .finetuning_arguments import UtteranceClassificationArguments
 from .finetuning_checkpoints import RESULTS, PushBest
 from .interruption import finish_exchanges
@@ -112,6 +113,13 @@ def save_seeds(runs: list[dict[str, Any]], args: UtteranceClassificationArgument
         f"{scored} over {len(runs)} seed(s): {over_seeds}\n"
         f"The checkpoint of the seed that did best on the validation split ({best['seed']}) is in {output_dir}"
     )
+
+
+def score_lines(split: str, scores: dict[str, Any]) -> str:
+    """The scores of a split as a line, and of several corpora those of each below their mean."""
+    corpora = scores.get("corpora", {})
+    lines = [f"{split}{' (mean)' if corpora else ''}  {score_line(scores)}"]
+    return "\n".join([*lines, *(f"    {name}  {score_line(one)}" for name, one in corpora.items())])
 
 
 def score_line(scores: dict[str, Any]) -> str:

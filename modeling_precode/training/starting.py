@@ -13,6 +13,8 @@ from transformers.utils import logging as transformers_logging
 
 from data_scripts import label_names, load_corpus
 from data_scripts.building.label_maps import map_labels
+from data_scripts.building.mixing import mix_corpora
+from data_scripts.building.options import corpus_names, parse_corpus
 
 from ..configuration_precode import TEXT_POOLINGS, PreCodeConfig
 from ..modeling_precode import ClassificationHead, PreCodeForUtteranceClassification
@@ -35,8 +37,24 @@ def load_splits(args: CorpusArguments) -> DatasetDict:
     Raises:
         ValueError: a corpus that lacks a split, or a label map that does not fit it.
     """
-    corpus = load_corpus(args.corpus, args.data_dir, num_proc=args.num_proc, **args.options())
-    if missing := [split for split in SPLITS if split not in corpus]:
+    if args.has_several:
+        raise ValueError(f"--corpus {' '.join(args.corpus)}: several corpora are for fine-tuning; give one")
+    return _splits_of(args.corpus, args.data_dir, args, SPLITS)
+
+
+def load_mixture(args: CorpusArguments) -> tuple[DatasetDict, dict[str, list[str]]]:
+    """Several corpora as one, and what was found of their training dialogues in held-out splits; see [`mix_corpora`].
+
+    Raises:
+        ValueError: as [`load_splits`], or corpora of different labels.
+    """
+    named = zip(corpus_names(args.corpus), args.corpus, strict=True)
+    return mix_corpora({name: _splits_of(*parse_corpus(given), args, SPLITS[:1]) for name, given in named})
+
+
+def _splits_of(name: str, data_dir: str | None, args: CorpusArguments, needed: tuple[str, ...]) -> DatasetDict:
+    corpus = load_corpus(name, data_dir, num_proc=args.num_proc, **args.options())
+    if missing := [split for split in needed if split not in corpus]:
         raise ValueError(f"--corpus: no split {', '.join(missing)}; found {', '.join(corpus)}")
     if args.label_map is not None:
         corpus = map_labels(corpus, args.label_map)

@@ -1,0 +1,135 @@
+"""Several corpora as one, for a model that learns from all of them, without what any of them tests on."""
+
+import logging
+from collections.abc import Mapping
+
+import datasets
+
+from .. import label_names
+from ..inspection.overlap import find_overlap, share_of
+from ..sharing.dataset_card import LICENCES_JOINED
+
+logger = logging.getLogger(__name__)
+
+# The column that says of a dialogue which corpus it is from.
+CORPUS = "corpus_name"
+HELD_OUT = ("validation", "test")
+DISTRIBUTIONS = datasets.List(datasets.List(datasets.Value("float32")))
+
+
+def mix_corpora(
+    corpora: Mapping[str, datasets.DatasetDict],
+) -> tuple[datasets.DatasetDict, dict[str, list[str]]]:
+    """Corpora of the same labels as one, dialogue after dialogue, with the name of its corpus in the column
+    `corpus_name`.
+
+    No training dialogue is kept that appears in the validation or test split of any of them: as a whole, or with half
+    of its utterances of five words or more.
+
+    ```python
+    corpora = {name: map_labels(load_corpus(name, folder), "ekman") for name, folder in folders.items()}
+    corpus, leakage = mix_corpora(corpora)
+    ```
+
+    Args:
+        corpora: Name -> `train`, `validation` and `test`, as `load_corpus` or `map_labels` gives them. A corpus that is
+            only to be learned from, such as a model's own predictions, may have `train` alone.
+
+    Returns:
+        The splits, and what was compared -> figures, for a model card: every training split with its dropped dialogues,
+        and every pair of which something was found.
+
+    Raises:
+        ValueError: Corpora of different labels, a split without a label or that no corpus has, or a training split of
+            which nothing is left.
+    """
+    check_labels(corpora)
+    trains, leakage = {}, {}
+    for name, splits in corpora.items():
+        trains[name], found = without_held_out(name, splits["train"], corpora)
+        leakage |= found
+    has_distributions = any("label_distributions" in splits["train"].column_names for splits in corpora.values())
+    infos = [splits["train"].info for splits in corpora.values()]
+    mixed = {}
+    for split in ("train", *HELD_OUT):
+        parts = {name: trains[name] if split == "train" else splits[split] for name, splits in having(split, corpora)}
+        rows = datasets.concatenate_datasets([_part(part, name, has_distributions) for name, part in parts.items()])
+        rows.info.license = _joined(LICENCES_JOINED, [info.license for info in infos])
+        rows.info.homepage = _joined(", ", [info.homepage for info in infos])
+        rows.info.citation = _joined("\n\n", [info.citation for info in infos])
+        mixed[split] = rows
+    return datasets.DatasetDict(mixed), leakage
+
+
+def having(split: str, corpora: Mapping[str, datasets.DatasetDict]) -> list[tuple[str, datasets.DatasetDict]]:
+    """The corpora that have a split."""
+    return [(name, splits) for name, splits in corpora.items() if split in splits]
+
+
+def check_labels(corpora: Mapping[str, datasets.DatasetDict]) -> None:
+    names = {name: label_names(splits) for name, splits in corpora.items()}
+    first = next(iter(names))
+    for name in corpora:
+        if names[name] is None:
+            raise ValueError(f"corpus {name}: it has no labels, and cannot be mixed; leave it out")
+        if names[name] != names[first]:
+            raise ValueError(
+                f"corpora {first} and {name} have different labels: {', '.join(names[first])}, and "
+                f"{', '.join(names[name])}; give a label map, such as --label_map ekman"
+            )
+    for split in ("train", *HELD_OUT):
+        found = having(split, corpora)
+        if not found or (split == "train" and len(found) < len(corpora)):
+            lacking = ", ".join(name for name in corpora if name not in dict(found))
+            raise ValueError(f"no split {split} in {lacking}; every corpus needs train, and one of them the others")
+        for name, splits in found:
+            if not any(label >= 0 for labels in splits[split]["labels"] for label in labels):
+                raise ValueError(f"corpus {name}: no utterance of the split {split} has a label")
+
+
+def without_held_out(
+    name: str, train: datasets.Dataset, corpora: Mapping[str, datasets.DatasetDict]
+) -> tuple[datasets.Dataset, dict[str, list[str]]]:
+    """A training split without what appears in a held-out split of any corpus, and figures of that."""
+    found, pairs = set(), {}
+    for split in HELD_OUT:
+        for other, splits in having(split, corpora):
+            overlap = find_overlap(train, splits[split])
+            if indices := overlap.indices("utterance"):
+                pairs[f"The training split of {name} as it was against the {split} split of {other}"] = (
+                    overlap.figures()
+                )
+                found.update(indices)
+    kept = train.select([number for number in range(len(train)) if number not in found])
+    if not len(kept):
+        raise ValueError(f"corpus {name}: all of its training dialogues appear in held-out splits; leave it out")
+    dropped = f"{share_of(len(found), len(train), 'dialogues')} appear there, as a whole or by half, and were dropped"
+    logger.info("%s: of train, %s", name, dropped.replace("there", "in a validation or test split"))
+    return kept, {
+        f"The training split of {name} against the validation and test splits of all corpora": [dropped],
+        **pairs,
+    }
+
+
+def _part(rows: datasets.Dataset, name: str, has_distributions: bool) -> datasets.Dataset:
+    columns = ["dialogue_id", "utterances", "speakers", "labels"]
+    if has_distributions and "label_distributions" not in rows.column_names:
+        rows = rows.add_column(
+            "label_distributions", [[[]] * len(row) for row in rows["labels"]], feature=DISTRIBUTIONS
+        )
+    columns += ["label_distributions"] * has_distributions
+    rows = rows.select_columns(columns).add_column(CORPUS, [name] * len(rows), feature=datasets.Value("string"))
+    features = datasets.Features(
+        {
+            "dialogue_id": datasets.Value("string"),
+            **dict.fromkeys(("utterances", "speakers"), datasets.List(datasets.Value("string"))),
+            "labels": rows.features["labels"],
+            **({"label_distributions": DISTRIBUTIONS} if has_distributions else {}),
+            CORPUS: datasets.Value("string"),
+        }
+    )
+    return rows if rows.features == features else rows.cast(features)
+
+
+def _joined(separator: str, texts: list[str]) -> str:
+    return separator.join(dict.fromkeys(text for text in texts if text))

@@ -1,0 +1,78 @@
+"""What a fine-tuning needs of a corpus: its labels, those of the model, distributions, weights, and several corpora."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, DatasetDict
+
+from data_scripts import label_names
+from data_scripts.building.mixing import CORPUS
+
+from ..evaluation.metrics import ERCScores, score_values
+from ..modeling_precode import PreCodeForUtteranceClassification
+from .class_weights import focused_class_weights
+from .finetuning_arguments import UtteranceClassificationArguments
+
+
+def label_settings(corpus: DatasetDict | Dataset) -> dict[str, Any]:
+    """The settings `id2label` and `label2id` of a model for a corpus."""
+    names = label_names(corpus) or []
+    return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
+
+
+def check_labels(corpus: DatasetDict, args: UtteranceClassificationArguments) -> list[str]:
+    """The label names of a corpus. What would end a run after its first epoch is found now."""
+    names = label_names(corpus)
+    if names is None:
+        raise ValueError("--corpus: this corpus has no labels; fine-tuning needs a corpus with the column `labels`")
+    for split, rows in corpus.items():
+        if not any(label >= 0 for labels in rows["labels"] for label in labels):
+            raise ValueError(f"--corpus: no utterance of the split {split} has a label")
+    trial = ERCScores().compute(
+        predictions=[0],
+        references=[0],
+        label_names=names,
+        focused_labels=args.focused_labels,
+        excluded_label=args.excluded_label,
+    )
+    known = [*score_values(trial), "loss"]
+    if args.metric_for_best_model not in known:
+        raise ValueError(f"--metric_for_best_model {args.metric_for_best_model}: unknown; known are {', '.join(known)}")
+    return names
+
+
+def check_model_labels(model: PreCodeForUtteranceClassification, names: list[str]) -> None:
+    known = [model.config.id2label[number] for number in range(model.config.num_labels)]
+    if known != names:
+        raise ValueError(
+            f"the model has the labels {', '.join(known)}, and the corpus {', '.join(names)}; load the model with "
+            "**label_settings(corpus)"
+        )
+
+
+def check_distributions(rows: Dataset, names: list[str]) -> None:
+    """ValueError where the training split has no distributions of the labels to learn."""
+    if "label_distributions" not in rows.column_names:
+        raise ValueError("--soft_labels: the training split has no column label_distributions; leave --soft_labels out")
+    for number, dialogue in enumerate(rows["label_distributions"]):
+        for place, shares in enumerate(dialogue):
+            is_distribution = len(shares) == len(names) and min(shares) >= 0 and abs(sum(shares) - 1) < 1e-3
+            if len(shares) and not is_distribution:
+                raise ValueError(
+                    f"--soft_labels: label_distributions of training dialogue {number}, utterance {place}: give "
+                    f"{len(names)} probabilities that add up to 1, or an empty list; got {shares!r:.200}"
+                )
+
+
+def class_weights(corpus: DatasetDict, names: list[str], args: UtteranceClassificationArguments) -> list[float] | None:
+    if args.class_weight_rate is None:
+        return None
+    counts = Counter(label for labels in corpus["train"]["labels"] for label in labels)
+    by_name = {name: counts[number] for number, name in enumerate(names)}
+    return focused_class_weights(by_name, args.focused_labels or names, args.class_weight_rate)
+
+
+def corpora_of(rows: Dataset) -> np.ndarray | None:
+    """(dialogues,) the corpus of every dialogue, where there are several."""
+    return np.array(rows[CORPUS]) if CORPUS in rows.column_names else None
