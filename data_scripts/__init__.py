@@ -21,6 +21,7 @@ from .iemocap import Iemocap
 from .meld import Meld
 from .mosei import Mosei
 from .mosi import Mosi
+from .openerc import OpenERC
 from .opsub import OpSub
 from .sample import Sample
 
@@ -37,6 +38,7 @@ CORPORA: dict[str, type[DialogueBuilder]] = {
     "meld": Meld,
     "mosei": Mosei,
     "mosi": Mosi,
+    "openerc": OpenERC,
     "opsub": OpSub,
     "sample": Sample,
 }
