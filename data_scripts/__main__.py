@@ -23,26 +23,39 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     parser = Parser(prog, description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add("name", nargs="?", help="a corpus's name, the folder of a dataset, or a dataset's name on the Hub")
-    add("--data_dir", help="where the corpus's published files are")
+    add("--data_dir", help="the published files of the corpus")
     add("--corpus_options", nargs="+", default=[], metavar="NAME=VALUE", help="options of the corpus")
-    add("--num_proc", type=int, help="processes that build the corpus")
+    add("--num_proc", type=int, help="number of processes that build the corpus")
     add("--on_ray", action="store_true", help="build on a Ray cluster; needs the package ray")
     add("--plot", metavar="FILE", help="save labels and lengths as a picture, .png or .svg; needs matplotlib")
     add(
-        "--overlap", nargs="+", default=[], metavar="NAME[=DATA_DIR]", help="look for what also stands in these corpora"
+        "--overlap",
+        nargs="+",
+        default=[],
+        metavar="NAME[=DATA_DIR]",
+        help="find dialogues and utterances that also appear in these corpora",
     )
-    add("--overlap_split", default="test", metavar="SPLIT", help="in which split of theirs (default: test)")
+    add(
+        "--overlap_split",
+        default="test",
+        metavar="SPLIT",
+        help="the split of those corpora to compare with (default: test)",
+    )
     add(
         "--drop_overlap",
         nargs="?",
         choices=LEVELS,
         const="dialogue",
-        help="drop the dialogues that stand there whole, or with `utterance` also those of which half does",
+        help="drop dialogues that appear there verbatim; `utterance` also drops those with half of their utterances there",
     )
     add("--export", metavar="DIR", help="write Parquet files and a dataset card to this new folder")
     add("--push_to_hub", metavar="USER/NAME", help="upload the folder of --export; without a name, an earlier export")
-    add("--private", action="store_true", help="to a private repository")
-    add("--allow_restricted", action="store_true", help="push, privately, what its licence forbids to pass on")
+    add("--private", action="store_true", help="upload to a private repository")
+    add(
+        "--allow_restricted",
+        action="store_true",
+        help="push a corpus whose license forbids redistribution, to a private repository",
+    )
     args = parser.parse_args(arguments)
     if args.drop_overlap and not args.overlap:
         parser.error("--drop_overlap needs --overlap")

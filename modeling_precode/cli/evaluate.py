@@ -16,29 +16,35 @@ from data_scripts.tools.whole_files import write_json
 
 from .command import check_device, model_to_use
 
-DESCRIPTION = """Score a model on the labeled dialogues of one corpus or several, against always saying the most
-frequent label of the training split, and against drawing labels by their shares there. Nothing is trained."""
+DESCRIPTION = """Score a model on the labeled dialogues of one or more corpora, without training. Two baselines are
+scored too: always the most frequent label of the training split, and labels drawn by their frequency there."""
 
 
 def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
     parser = Parser(prog, description=DESCRIPTION, allow_abbrev=False)
     add = parser.add_argument
-    add("--model", help="a checkpoint's folder, or its name on the Hub (default: that of `precode predict`)")
+    add("--model", help="folder of a checkpoint, or its name on the Hub (default: as in `precode predict`)")
     add("--revision", help="a branch, tag or commit of a model on the Hub")
-    add("--corpus", nargs="+", required=True, metavar="NAME[=DATA_DIR]", help="a corpus's name with where its "
-        "published files are, the folder of a dataset, or a dataset's name on the Hub")  # fmt: skip
-    add("--data_dir", help="where the published files of a single corpus are")
-    add("--corpus_options", nargs="+", default=[], metavar="NAME=VALUE", help="options of a single corpus")
+    add("--corpus", nargs="+", required=True, metavar="NAME[=DATA_DIR]", help="name of a corpus and the folder of "
+        "its published files, the folder of a dataset, or the name of a dataset on the Hub")  # fmt: skip
+    add("--data_dir", help="the published files, for a single corpus")
+    add(
+        "--corpus_options",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="options of the corpus, for a single corpus",
+    )
     add("--label_map", help=f"map the labels of corpora and model to one set: {', '.join(LABEL_MAPS)}, or a YAML file "
         "of lines `label: counterpart`")  # fmt: skip
-    add("--split", choices=("test", "validation", "train"), default="test", help="what is scored (default: test)")
-    add("--excluded_label", help="what a micro F1 leaves out (default: the neutral label, where there is one)")
-    add("--output", metavar="FILE", help="also write every score as JSON")
+    add("--split", choices=("test", "validation", "train"), default="test", help="the split to score (default: test)")
+    add("--excluded_label", help="label that a micro F1 excludes (default: the neutral label, if there is one)")
+    add("--output", metavar="FILE", help="also write all scores to this file, as JSON")
     add("--plot", metavar="FILE", help="also save confusion matrices and reliability diagrams as a picture, .png or "
         ".svg; needs matplotlib")  # fmt: skip
-    add("--num_proc", type=int, metavar="N", help="processes that build a corpus")
-    add("--max_batch_tokens", type=int, metavar="N", help="tokens that go through the model at once")
-    add("--device", help="where to compute: cpu, cuda, cuda:1, mps (default: the first accelerator)")
+    add("--num_proc", type=int, metavar="N", help="number of processes that build a corpus")
+    add("--max_batch_tokens", type=int, metavar="N", help="number of tokens per batch")
+    add("--device", help="device: cpu, cuda, cuda:1, mps (default: the first accelerator)")
     args = parser.parse_args(arguments)
     if len(args.corpus) > 1 and (args.data_dir or args.corpus_options):
         given = "--data_dir" if args.data_dir else "--corpus_options"

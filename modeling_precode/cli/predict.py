@@ -42,25 +42,29 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     kinds = f"{', '.join(TEXT_SUFFIXES)}, plain or .gz, .parquet or .xlsx"
     add("file", metavar="FILE", help=f"{kinds}; - for standard input. The format, such as a WhatsApp export, WebVTT or "
         "`Speaker: utterance` lines with a blank line between dialogues, is detected")  # fmt: skip
-    add("--model", help=f"a checkpoint's folder, or its name on the Hub (default: {QUICKSTART})")
+    add("--model", help=f"folder of a checkpoint, or its name on the Hub (default: {QUICKSTART})")
     add("--revision", help="a branch, tag or commit of a model on the Hub")
-    add("--input_format", choices=list(FORMATS), help="what the file is, where that cannot be detected; txt is plain "
-        "text, every line of it an utterance")  # fmt: skip
+    add("--input_format", choices=list(FORMATS), help="the format of the file, if it cannot be detected; txt is plain "
+        "text with one utterance per line")  # fmt: skip
     add("--corpus_options", nargs="+", default=[], metavar="NAME=VALUE", help="how to read the file: "
         "text_column=words, dialogue_column=season,episode, rows=dialogue, empty=skip (docs/inputs.md)")  # fmt: skip
-    add("--max_silence", type=float, metavar="SECONDS", help="a new dialogue begins after a longer silence (default: "
+    add("--max_silence", type=float, metavar="SECONDS", help="start a new dialogue after a longer silence (default: "
         "8 hours in chats with dates; never in recordings)")  # fmt: skip
-    add("--output", metavar="FILE", help="write here instead of to the terminal: .jsonl, .csv, .parquet or .html")
+    add("--output", metavar="FILE", help="write to this file, not to the terminal: .jsonl, .csv, .parquet or .html")
     add(
         "--format",
         choices=[*sorted(WRITERS), "parquet"],
-        help="of the output (default: as its name says; on a terminal, a table)",
+        help="format of the output (default: by the file name; on a terminal, a table)",
     )
-    add("--distribution", action="store_true", help="also give the probability of every label; a page has them always")
-    add("--live", action="store_true", help="label each line of text as it comes, with a model that reads forward "
+    add(
+        "--distribution",
+        action="store_true",
+        help="also write the probability of every label; a web page always has them",
+    )
+    add("--live", action="store_true", help="label each line of text when it arrives, with a model that reads forward "
         "only (precode finetune --causal)")  # fmt: skip
-    add("--max_batch_tokens", type=int, metavar="N", help="tokens that go through the model at once")
-    add("--device", help="where to compute: cpu, cuda, cuda:1, mps (default: the first accelerator)")
+    add("--max_batch_tokens", type=int, metavar="N", help="number of tokens per batch")
+    add("--device", help="device: cpu, cuda, cuda:1, mps (default: the first accelerator)")
     return parser.parse_args(arguments)
 
 

@@ -11,9 +11,9 @@ from ..training.starting import load_config
 
 def main(arguments: Sequence[str] | None = None, prog: str = "precode push") -> None:
     parser = Parser(prog, description="Upload a checkpoint, with its model card, to the Hub.", allow_abbrev=False)
-    parser.add_argument("folder", metavar="FOLDER", help="the checkpoint's folder")
-    parser.add_argument("name", metavar="USER/NAME", help="the name on the Hub")
-    parser.add_argument("--private", action="store_true", help="to a private repository")
+    parser.add_argument("folder", metavar="FOLDER", help="folder of the checkpoint")
+    parser.add_argument("name", metavar="USER/NAME", help="name on the Hub")
+    parser.add_argument("--private", action="store_true", help="upload to a private repository")
     args = parser.parse_args(arguments)
     if not Path(args.folder).is_dir():
         raise FileNotFoundError(f"{args.folder}: no such folder; give a checkpoint's folder")

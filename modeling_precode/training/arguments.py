@@ -39,18 +39,18 @@ class CorpusArguments:
         "sample",
         nargs="+",
     )
-    data_dir: str | None = argument("Where the corpus's published files are: a folder, or for some corpora a file.")
+    data_dir: str | None = argument("The published files of the corpus: a folder, or for some corpora a file.")
     corpus_options: list[str] = argument("Options of the corpus, as name=value.", [])
     label_map: str | None = argument(
         f"Map the corpus's labels to one set: {', '.join(LABEL_MAPS)}, or a YAML file of lines `label: counterpart`. "
-        "An utterance whose label has no counterpart stays as context."
+        "An utterance whose label has no counterpart is kept as context."
     )
     language: str | None = argument(
         "Language of the corpus for the model card, an ISO 639 code such as de (default: that of a published corpus, "
         "or a guess from the text)."
     )
-    num_proc: int | None = argument("Processes that build the corpus.")
-    train_fraction: float = argument("Train on this part of the training dialogues, drawn by a fixed seed.", 1.0)
+    num_proc: int | None = argument("Number of processes that build the corpus.")
+    train_fraction: float = argument("Share of the training dialogues to train on, drawn with a fixed seed.", 1.0)
 
     def __post_init__(self):
         self._read_corpus()
@@ -98,13 +98,14 @@ class TextEncoderTrainingArguments:
     """How a text encoder is trained along, or read from where it is frozen; for both trainers."""
 
     text_encoder_learning_rate: float | None = argument(
-        f"Of a trained text encoder (default: {TEXT_ENCODER_LEARNING_RATE})."
+        f"Learning rate of a trained text encoder (default: {TEXT_ENCODER_LEARNING_RATE})."
     )
     layer_decay: float | None = argument(
-        "Every layer of a trained text encoder learns at the rate of the one above times this (default: 1)."
+        "Factor of the learning rate from each layer of a trained text encoder to the one below (default: 1)."
     )
     vector_type: str | None = argument(
-        "Of the vectors of a frozen text encoder: float32 (the default) or float16.", choices=list(VECTOR_TYPES)
+        "Type of the saved vectors of a frozen text encoder: float32 (the default) or float16.",
+        choices=list(VECTOR_TYPES),
     )
 
     def text_encoder_settings(self) -> dict[str, Any]:
@@ -135,53 +136,61 @@ class EncoderArguments:
         ),
     )
 
-    model: str | None = argument("Start from this checkpoint: a folder or a name on the Hub. From scratch without it.")
+    model: str | None = argument(
+        "Checkpoint to start from: a folder or a name on the Hub. Without it, train from scratch."
+    )
     transferred_parts: list[str] = argument(
-        "With --model: what is taken from the checkpoint; the other parts start anew.", list(PARTS), choices=list(PARTS)
+        "With --model: the parts to take from the checkpoint. The other parts are initialized.",
+        list(PARTS),
+        choices=list(PARTS),
     )
     tokenizer: str | None = argument(
-        "From scratch: take the tokenizer of this checkpoint, its vocabulary and how it normalises text."
+        "From scratch: use the tokenizer of this checkpoint, with its vocabulary and normalization."
     )
-    size: str = argument("From scratch: hidden sizes 150, 300 or 450.", "small", choices=list(SIZES))
-    hidden_size: int | None = argument("From scratch: hidden sizes other than the three.")
+    size: str = argument("From scratch: hidden size 150, 300 or 450.", "small", choices=list(SIZES))
+    hidden_size: int | None = argument("From scratch: another hidden size, in place of --size.")
     utterance_encoder: str = argument(
-        "From scratch: the kind of utterance encoder.", "gru2", choices=list(GRU_UTTERANCE_ENCODERS)
+        "From scratch: type of the utterance encoder.", "gru2", choices=list(GRU_UTTERANCE_ENCODERS)
     )
     text_encoder: str | None = argument(
-        "From scratch: a text encoder of transformers as the utterance encoder, with its weights and its tokenizer: a "
-        "folder or a name on the Hub."
+        "From scratch: use this text encoder of transformers as the utterance encoder, with its weights and its "
+        "tokenizer: a folder or a name on the Hub."
     )
     text_pooling: str | None = argument(
-        "Over the text encoder's states: mean (the default), cls or max_mean.", choices=list(TEXT_POOLINGS)
+        "How to pool the states of the text encoder: mean (the default), cls or max_mean.", choices=list(TEXT_POOLINGS)
     )
     freeze_text_encoder: bool | None = argument(
-        "Keep the text encoder as it is: the vector of every utterance is computed once and kept on the disk (default: "
-        "as in the checkpoint; from scratch, no).",
+        "Do not train the text encoder: the vector of every utterance is computed once and saved on disk (default: as "
+        "in the checkpoint; from scratch, no).",
         **BARE,
     )
     speaker_prefix: bool | None = argument(
-        "In fine-tuning: the text encoder reads the speaker before the text, `Ross: Hi.` (default: as in the "
+        "In fine-tuning: put the speaker before the text that the encoder reads, `Ross: Hi.` (default: as in the "
         "checkpoint; from scratch, no).",
         **BARE,
     )
     causal: bool = argument(
-        "Read forward only, to label a dialogue while it goes on. Of a checkpoint that reads both ways, the forward "
-        "half is taken.",
+        "Read forward only, to label a dialogue in progress. From a checkpoint that reads both ways, the forward half "
+        "is used.",
         False,
     )
     max_speakers: int | None = argument(
-        "Tell so many speakers of a dialogue apart (default: as in the checkpoint; from scratch none)."
+        "Number of speakers to distinguish in a dialogue (default: as in the checkpoint; from scratch, none)."
     )
-    pooling_length: int | None = argument("From scratch: pool as if utterances had this many tokens (original: 60).")
-    min_count: int = argument("From scratch: words seen less often in the training split are unknown.", 2)
-    text_mode: str = argument("From scratch: how text is normalised.", "clean", choices=list(TEXT_MODES))
-    max_utterance_tokens: int = argument("From scratch: longer utterances are cut.", MAX_UTTERANCE_TOKENS)
-    word_vectors: str | None = argument("From scratch: GloVe text or word2vec binary; plain, gzip or zip.")
-    word_vector_size: int | None = argument("From scratch: size of a word vector (default: the file's, or 300).")
+    pooling_length: int | None = argument(
+        "From scratch: pool as if every utterance had this many tokens (original: 60)."
+    )
+    min_count: int = argument("From scratch: words that occur less often in the training split are unknown.", 2)
+    text_mode: str = argument("From scratch: how text is normalized.", "clean", choices=list(TEXT_MODES))
+    max_utterance_tokens: int = argument("From scratch: utterances are cut to this many tokens.", MAX_UTTERANCE_TOKENS)
+    word_vectors: str | None = argument(
+        "From scratch: file of word vectors, GloVe text or word2vec binary; plain, gzip or zip."
+    )
+    word_vector_size: int | None = argument("From scratch: size of the word vectors (default: as in the file, or 300).")
     freeze_word_vectors: bool | None = argument(
-        "Keep the word vectors as they are (default: as in the checkpoint; from scratch, if they come from a file)."
+        "Do not train the word vectors (default: as in the checkpoint; from scratch, yes if they come from a file)."
     )
-    dropout: float | None = argument("Dropout.")
+    dropout: float | None = argument("Dropout probability.")
 
     def settings(self) -> dict[str, Any]:
         """What had a part in a run: with a checkpoint or a text encoder, not the options of other models."""

@@ -43,62 +43,62 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         ValueError: a value out of range, or an argument of `TrainingArguments` that has no effect here.
     """
 
-    output_dir: str = argument("Where checkpoints, predictions and scores go.", "checkpoints/finetuned")
-    overwrite_output_dir: bool = argument("Write into a folder that is not empty.", False)
+    output_dir: str = argument("Folder for checkpoints, predictions and scores.", "checkpoints/finetuned")
+    overwrite_output_dir: bool = argument("Allow an output folder that is not empty.", False)
     recipe: str = argument(
-        "original: the procedure of the original implementation, and its settings for the corpus where none are given.",
+        "original: train as the original implementation does, with its settings for the corpus where you give none.",
         "default",
         choices=list(RECIPES),
     )
-    seeds: list[int] = argument("One run each; mean and standard deviation are reported.", [1])
-    seed: int | None = argument("One run with this seed; the same as --seeds with one number.")
-    metric_for_best_model: str = argument(
-        "The metric of the validation split that chooses the checkpoint.", "weighted_f1"
-    )
-    patience: int = argument("Stop after this many evaluations without improvement of that metric.", 4)
+    seeds: list[int] = argument("One run for each seed. Mean and standard deviation are reported.", [1])
+    seed: int | None = argument("One run with this seed, the same as --seeds with one number.")
+    metric_for_best_model: str = argument("Metric on the validation split that chooses the checkpoint.", "weighted_f1")
+    patience: int = argument("Stop after N evaluations without improvement of that metric.", 4)
     class_weight_rate: float | None = argument(
-        "Weigh a class by (n_min / n)^rate in the loss, as the original with 0.5 (default: no weights)."
+        "Weight each class by (n_min / n)^rate in the loss; the original uses 0.5 (default: no weights)."
     )
     corpus_weights: list[float] | None = argument(
         "With several corpora: how often a training dialogue is drawn from each, relative to the others (default: "
         "every dialogue once an epoch)."
     )
     soft_labels: bool = argument(
-        "Where an utterance has label_distributions, such as the votes of annotators or a teacher's probabilities, "
-        "learn these in place of its label.",
+        "Train on label_distributions, such as the votes of annotators or the probabilities of a teacher, in place of "
+        "the labels, where an utterance has them.",
         False,
     )
-    focused_labels: list[str] | None = argument("Labels of the original's scores and class weights (default: all).")
-    excluded_label: str | None = argument("Also report the micro F1 without this label.")
-    score_test: bool = argument("Score the test split at the end; false in trials that choose settings.", True)
-    calibrate: bool = argument(
-        "Fit a temperature for the probabilities on the validation split; no label changes.", True
+    focused_labels: list[str] | None = argument(
+        "Labels that the original's scores and class weights count (default: all)."
     )
-    learning_rate: float = argument("The initial learning rate.", 2e-3)
-    num_train_epochs: float = argument("Epochs at most.", 12)
+    excluded_label: str | None = argument("Also report the micro F1 without this label.")
+    score_test: bool = argument("Score the test split at the end. Use false in trials that choose settings.", True)
+    calibrate: bool = argument(
+        "Fit a temperature for the probabilities on the validation split. Labels do not change.", True
+    )
+    learning_rate: float = argument("Initial learning rate.", 2e-3)
+    num_train_epochs: float = argument("Maximum number of epochs.", 12)
     per_device_train_batch_size: int = argument("Dialogues per step and device.", 8)
     per_device_eval_batch_size: int = argument("Dialogues per step and device in evaluation.", 32)
-    max_grad_norm: float = argument("The gradient's norm is clipped to this.", 5.0)
-    report_to: str = argument("A tracker: tensorboard, trackio or wandb.", "none")
+    max_grad_norm: float = argument("Maximum norm of the gradient.", 5.0)
+    report_to: str = argument("Tracker: tensorboard, trackio or wandb.", "none")
     eval_strategy: str = argument("When to evaluate: epoch or steps.", "epoch")
-    save_strategy: str | None = argument("When to save: as --eval_strategy, which is the default.")
+    save_strategy: str | None = argument("When to save: must equal --eval_strategy, the default.")
     logging_strategy: str = argument("When to log.", "epoch")
-    checkpointing_steps: int | None = argument("Save a checkpoint every so many steps too, besides --save_strategy.")
-    save_total_limit: int | None = argument("Checkpoints kept in training, besides the best one.", 1)
-    restore_callback_states_from_checkpoint: bool = argument("Count on for early stopping where a run goes on.", True)
+    checkpointing_steps: int | None = argument("Also save a checkpoint every N steps, in addition to --save_strategy.")
+    save_total_limit: int | None = argument("Number of checkpoints to keep in training, besides the best one.", 1)
+    restore_callback_states_from_checkpoint: bool = argument(
+        "Continue the count of early stopping when a run is resumed.", True
+    )
     resume_from_checkpoint: str | None = argument(
-        "Continue from this folder seed_N/checkpoint-STEP in the output folder, or from the latest one there, or begin "
-        "where there is none yet: latest. Seeds that are done are not run again."
+        "Resume from this folder seed_N/checkpoint-STEP in the output folder. latest: resume from the newest one "
+        "there, or start if there is none. Finished seeds are not run again."
     )
-    hub_strategy: str = argument(
-        "When to push: at the end, or also whenever there is a better checkpoint: best.", "end"
-    )
-    load_best_model_at_end: bool = argument("End with the checkpoint that the metric chose.", True)
-    greater_is_better: bool | None = argument("Whether a higher metric is better (default: yes, but for the loss).")
-    ddp_timeout: int = argument("Seconds that a process waits for another.", DDP_TIMEOUT)
-    ddp_find_unused_parameters: bool | None = argument("Whether a parameter may take no part in the loss.", False)
+    hub_strategy: str = argument("When to upload: end, or best for also every new best checkpoint.", "end")
+    load_best_model_at_end: bool = argument("At the end, load the checkpoint that the metric chose.", True)
+    greater_is_better: bool | None = argument("Whether a higher metric is better (default: yes, except for the loss).")
+    ddp_timeout: int = argument("Seconds that a process waits for the others.", DDP_TIMEOUT)
+    ddp_find_unused_parameters: bool | None = argument("Whether some parameters may not contribute to the loss.", False)
     do_train: bool | None = argument(
-        "Train. With --do_eval or --do_predict alone, a checkpoint is only scored.", **BARE
+        "Train. With only --do_eval or --do_predict, the checkpoint is scored without training.", **BARE
     )
     do_eval: bool | None = argument("Score the validation split.", **BARE)
     do_predict: bool | None = argument("Score the test split.", **BARE)

@@ -19,59 +19,63 @@ class ConversationCompletionArguments(TextEncoderTrainingArguments):
         ValueError: a value out of range.
     """
 
-    output_dir: str = argument("Where the best checkpoint goes.", "checkpoints/pretrained")
-    overwrite_output_dir: bool = argument("Write into a folder that is not empty.", False)
+    output_dir: str = argument("Folder for the best checkpoint.", "checkpoints/pretrained")
+    overwrite_output_dir: bool = argument("Allow an output folder that is not empty.", False)
     recipe: str = argument(
-        "original: the procedure of the original implementation, and its settings where none are given.",
+        "original: train as the original implementation does, with its settings where you give none.",
         "default",
         choices=list(RECIPES),
     )
-    objective: str = argument("The loss.", "in_batch_softmax", choices=list(CONVCOM_OBJECTIVES))
-    num_negatives: int = argument("Negatives a dialogue, with sampled_bce; evaluation has ten.", 10)
+    objective: str = argument("Training objective.", "in_batch_softmax", choices=list(CONVCOM_OBJECTIVES))
+    num_negatives: int = argument("Negatives per dialogue, with sampled_bce. Evaluation uses ten.", 10)
     in_batch_candidates: str = argument(
-        "With several processes, in_batch_softmax takes its candidates from the batch of all, or of one process.",
+        "With several processes: candidates of in_batch_softmax come from the batch of all processes, or of each.",
         "all",
         choices=["all", "process"],
     )
-    check_overlap: list[str] = argument("Print what of train stands in the test split of these, as NAME=DATA_DIR.", [])
-    negatives_seed: int = argument("Seed of the evaluation's negatives.", 0)
+    check_overlap: list[str] = argument("Corpora whose test splits are compared with train, as NAME=DATA_DIR.", [])
+    negatives_seed: int = argument("Seed of the negatives in evaluation.", 0)
     seed: int = argument("Seed of weights, order, dropout and training negatives.", 1)
-    batch_size: int = argument("Dialogues a batch, over all processes.", 64)
-    batch_tokens: int | None = argument("Tokens a batch, over all processes, about; in place of --batch_size.")
-    gradient_accumulation_steps: int = argument("Batches a step.", 1)
-    mixed_precision: str | None = argument("no or bf16 (default: as `accelerate launch` says).", choices=["no", "bf16"])
-    gradient_checkpointing: bool = argument("Compute a text encoder twice and keep less of it in memory.", False)
-    eval_batch_size: int = argument("Dialogues a batch in evaluation.", 64)
-    learning_rate: float = argument("Adam's learning rate.", 2e-3)
+    batch_size: int = argument("Dialogues per batch, over all processes.", 64)
+    batch_tokens: int | None = argument("Approximate tokens per batch, over all processes, in place of --batch_size.")
+    gradient_accumulation_steps: int = argument("Batches per step.", 1)
+    mixed_precision: str | None = argument(
+        "no or bf16 (default: as set by `accelerate launch`).", choices=["no", "bf16"]
+    )
+    gradient_checkpointing: bool = argument("Save memory by computing a text encoder twice.", False)
+    eval_batch_size: int = argument("Dialogues per batch in evaluation.", 64)
+    learning_rate: float = argument("Learning rate of Adam.", 2e-3)
     lr_scheduler_type: str = argument(
-        "plateau: --lr_factor where the dev metric does not improve.", "cosine", choices=list(SCHEDULES)
+        "Schedule. plateau multiplies by --lr_factor when the dev metric does not improve.",
+        "cosine",
+        choices=list(SCHEDULES),
     )
     warmup_steps: int | None = argument(
-        "The learning rate rises during so many steps (default: before linear and cosine 300, or a tenth of all steps "
-        "where that is less)."
+        "Steps of warm-up (default: with linear and cosine 300, or a tenth of all steps if that is less; otherwise "
+        "none)."
     )
-    max_grad_norm: float = argument("The gradient's norm is clipped to this.", 5.0)
-    max_epochs: int = argument("Epochs at most.", 20)
-    max_steps: int | None = argument("Steps at most.")
-    eval_steps: int | None = argument("Evaluate every so many steps (default: after every epoch).")
-    logging_steps: int = argument("Log loss, learning rate, speed and more every so many steps.", 100)
-    lr_factor: float = argument("The learning rate is multiplied by this when the dev metric does not improve.", 0.75)
-    min_learning_rate: float = argument("Not below this.", 2e-5)
-    patience: int = argument("Stop after this many evaluations without improvement.", 3)
+    max_grad_norm: float = argument("Maximum norm of the gradient.", 5.0)
+    max_epochs: int = argument("Maximum number of epochs.", 20)
+    max_steps: int | None = argument("Maximum number of steps.")
+    eval_steps: int | None = argument("Evaluate every N steps (default: after every epoch).")
+    logging_steps: int = argument("Log loss, learning rate, speed and more every N steps.", 100)
+    lr_factor: float = argument("Factor of the learning rate when the dev metric does not improve.", 0.75)
+    min_learning_rate: float = argument("Minimum learning rate of plateau.", 2e-5)
+    patience: int = argument("Stop after N evaluations without improvement.", 3)
     checkpointing_steps: int | None = argument(
-        "Save everything that is needed to go on every so many steps (default: before every evaluation)."
+        "Save a checkpoint to resume from every N steps (default: before every evaluation)."
     )
-    save_total_limit: int | None = argument("Keep so many of those checkpoints, the newest.", 1)
+    save_total_limit: int | None = argument("Number of those checkpoints to keep, newest first.", 1)
     resume_from_checkpoint: str | None = argument(
-        "Go on from this folder checkpoint-STEP, or from the latest one in the output folder, or, where there is "
-        "none yet, begin: latest."
+        "Resume from this folder checkpoint-STEP. latest: resume from the newest one in the output folder, or start "
+        "if there is none."
     )
-    report_to: str = argument("A tracker: tensorboard, trackio, wandb or none.", "none")
+    report_to: str = argument("Tracker: tensorboard, trackio, wandb or none.", "none")
     push_to_hub: bool = argument("Upload the best checkpoint.", False)
     hub_strategy: str = argument(
-        "When: at the end, or also whenever there is a better one.", "end", choices=["end", "best"]
+        "When to upload: end, or best for also every new best checkpoint.", "end", choices=["end", "best"]
     )
-    hub_model_id: str | None = argument("Its name on the Hub (default: the output folder's name).")
+    hub_model_id: str | None = argument("Name on the Hub (default: the name of the output folder).")
     hub_private_repo: bool = argument("Upload to a private repository.", False)
 
     def __post_init__(self):
