@@ -8,7 +8,10 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
 # The pages of the site, and the files that they show or link to.
-PUBLISHED = ("*.md", "docs/**/*", "benchmarks/**/*", "examples/*", "LICENSE", "CITATION.cff")
+PUBLISHED = (
+    *("*.md", "docs/**/*", "benchmarks/**/*", "examples/*", "data_scripts/label_maps/*"),
+    *("LICENSE", "CITATION.cff"),
+)
 PACKAGES = ("modeling_precode", "data_scripts")
 REFERENCE = "docs/reference.md"
 

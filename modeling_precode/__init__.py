@@ -37,8 +37,9 @@ from .training.word_vectors import load_word_vectors
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .training.finetuning import UtteranceClassificationTrainer, label_settings
+    from .training.finetuning import UtteranceClassificationTrainer
     from .training.finetuning_arguments import UtteranceClassificationArguments
+    from .training.finetuning_corpus import label_settings
     from .training.pretraining import ConversationCompletionTrainer
     from .training.pretraining_arguments import ConversationCompletionArguments
     from .training.run_origin import RunOrigin
