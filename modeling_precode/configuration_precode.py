@@ -25,7 +25,7 @@ CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
 CODE = (
     *("configuration_precode", "modeling_precode", "tokenization_precode", "data_collator", "pipeline_precode"),
     *("gru_encoder", "text_encoder", "gru", "kernels", "pooling", "dropout", "layout", "steps", "gathering"),
-    *("speakers", "streaming", "nonspacing_marks", "version"),
+    *("speakers", "streaming", "nonspacing_marks", "unicode_words", "version"),
 )
 # Where in the code that a checkpoint carries transformers finds what, for one who loads it without this package.
 AUTO_MAP = {
