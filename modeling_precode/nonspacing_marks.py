@@ -35,10 +35,10 @@ fe00-fe0f fe20-fe2f 101fd 102e0 10376-1037a 10a01-10a03 10a05-10a06 10a0c-10a0f 
 """
 
 
-def _character_class(code_points: str) -> str:
+def character_class(code_points: str) -> str:
     """`"300-36f 483"` -> the inside of a regular expression's character class."""
     ranges = (part.partition("-") for part in code_points.split())
     return "".join(chr(int(low, 16)) + (f"-{chr(int(high, 16))}" if high else "") for low, _, high in ranges)
 
 
-NONSPACING_MARKS = _character_class(_CODE_POINTS)
+NONSPACING_MARKS = character_class(_CODE_POINTS)

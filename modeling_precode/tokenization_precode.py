@@ -1,6 +1,8 @@
 """The word-level tokenizer of Pre-CODE: normalisation, vocabulary, and dialogues of text to dialogues of token ids."""
 
+from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
@@ -10,10 +12,13 @@ from transformers import PreTrainedTokenizerFast
 
 from .nonspacing_marks import NONSPACING_MARKS
 from .speakers import speaker_ids_of, speaker_name
+from .unicode_words import ELONGATED, SPACED_APOSTROPHE, unicode_normalizer, unicode_pre_tokenizer
 
 PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
 MAX_UTTERANCE_TOKENS = 60
-TEXT_MODES = ("clean", "original")
+TEXT_MODES = ("clean", "original", "unicode")
+# Of a new vocabulary.
+DEFAULT_TEXT_MODE = "clean"
 
 # The original keeps an empty string as a word wherever an utterance begins or ends in something that is no letter.
 # A backend cannot hold an empty token; this character, which normalisation removes from all text, stands for it.
@@ -24,6 +29,10 @@ _WHITE_SPACE = "\t\n\x0b\x0c\r\x1c-\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\
 
 # The same normalisation for ASCII: what is no letter and none of `!?` is a space.
 _ASCII = {code: chr(code).lower() if chr(code).isalpha() or chr(code) in "!?" else " " for code in range(128)}
+
+
+# Pieces of text whose words are remembered.
+_REMEMBERED = 2**18
 
 
 def _normalizer(text_mode: str) -> normalizers.Normalizer:
@@ -65,9 +74,15 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
     """Word-level tokenizer with `<pad>` = 0 and `<unk>` = 1; an utterance has at least one token and at most 60.
 
     Make one with [`~PreCodeTokenizer.train`] from dialogues or [`~PreCodeTokenizer.from_vocabulary`] from a word
-    list; load one with `from_pretrained`. `text_mode`, saved with the tokenizer, is `"clean"` (the default) or
-    `"original"`, which also keeps the empty words that the original implementation counts at the ends of an
-    utterance, and is needed to read its vocabularies.
+    list; load one with `from_pretrained`. `text_mode`, saved with the tokenizer, says what a word is:
+
+    * `"clean"` (the default): the paper's words, of the letters a to z without accents; `!` and `?` are words too.
+    * `"original"`: also the empty words that the original implementation counts at the ends of an utterance; needed to
+      read its vocabularies.
+    * `"unicode"`: words of every script in lower case, numbers, emoji, emoticons, `!` and `?`. Contractions are cut as
+      GloVe has them (`do n't`, `i 'm`), Chinese, Japanese and Thai are read by character, and a link is `<url>`, a
+      mention `<user>`. A word that the vocabulary lacks loses its accents, and all but three of a letter's repetitions
+      (`soooooo` is `sooo`). These rules are part of the tokenizer's file.
     """
 
     model_input_names = ["input_ids", "attention_mask"]
@@ -76,9 +91,13 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
     _auto_class = "AutoTokenizer"
 
     @classmethod
-    def train(cls, dialogues: Iterable[list[str]], min_count: int = 2, text_mode: str = "clean") -> "PreCodeTokenizer":
+    def train(
+        cls, dialogues: Iterable[list[str]], min_count: int = 2, text_mode: str = DEFAULT_TEXT_MODE
+    ) -> "PreCodeTokenizer":
         """Build the vocabulary from dialogues (lists of utterances): every word seen at least `min_count` times,
         most frequent first (paper, section 4.1)."""
+        if text_mode == "unicode":
+            return cls.from_vocabulary(_frequent_words(dialogues, min_count), text_mode)
         backend = _backend({PAD_TOKEN: 0, UNK_TOKEN: 1}, text_mode)
         specials = [PAD_TOKEN, UNK_TOKEN]
         trainer = WordLevelTrainer(
@@ -91,7 +110,7 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
         return cls.from_vocabulary(sorted(vocabulary, key=vocabulary.__getitem__), text_mode)
 
     @classmethod
-    def from_vocabulary(cls, words: Iterable[str], text_mode: str = "clean") -> "PreCodeTokenizer":
+    def from_vocabulary(cls, words: Iterable[str], text_mode: str = DEFAULT_TEXT_MODE) -> "PreCodeTokenizer":
         """A tokenizer for these words, in the order of their ids; the first two must be `<pad>` and `<unk>`.
 
         In `"original"` mode the empty string may be a word.
@@ -122,7 +141,8 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
         return self.init_kwargs["text_mode"]
 
     def encode_utterances(self, utterances: list[str], max_length: int | None = None) -> list[list[int]]:
-        """The token ids of many utterances, as a call gives them, in a fraction of the time where they are ASCII.
+        """The token ids of many utterances, as a call gives them, in a fraction of the time where they are ASCII or the
+        text mode is `"unicode"`.
 
         Args:
             utterances: texts.
@@ -130,7 +150,12 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
         """
         max_length = max_length or self.model_max_length
         vocabulary, unknown = self.get_vocab(), self.unk_token_id
-        plain = self.text_mode == "clean" and len(self.added_tokens_decoder) == 2
+        unchanged = len(self.added_tokens_decoder) == 2
+        if self.text_mode == "unicode" and unchanged:
+            pieces = self._pieces()
+            encoded = [list(chain.from_iterable(map(pieces.__getitem__, _pieces_of(text)))) for text in utterances]
+            return [ids[:max_length] or [unknown] for ids in encoded]
+        plain = self.text_mode == "clean" and unchanged
         encoded: list[list[int]] = []
         others = []
         for place, text in enumerate(utterances):
@@ -147,6 +172,16 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
                 encoded[place] = utterance
         return encoded
 
+    def _pieces(self) -> "_Pieces":
+        pieces = self.__dict__.get("_remembered")
+        if pieces is None or len(pieces) > _REMEMBERED:
+            self._remembered = pieces = _Pieces(self.backend_tokenizer, self.get_vocab(), self.unk_token_id)
+        return pieces
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is remembered is no part of the tokenizer: `datasets` tells tokenizers apart by their state.
+        return {name: value for name, value in self.__dict__.items() if name != "_remembered"}
+
     def _encode_plus(self, text: Any, *args: Any, **kwargs: Any):
         # The backend skips normalisation for a text of no characters.
         if isinstance(text, str):
@@ -160,9 +195,64 @@ def _backend(vocabulary: dict[str, int], text_mode: str) -> Tokenizer:
     if text_mode not in TEXT_MODES:
         raise ValueError(f"text_mode is one of {', '.join(TEXT_MODES)}; got {text_mode!r}")
     backend = Tokenizer(WordLevel(vocabulary, unk_token=UNK_TOKEN))
-    backend.normalizer = _normalizer(text_mode)
-    backend.pre_tokenizer = pre_tokenizers.Split(" ", behavior="removed")
+    if text_mode == "unicode":
+        backend.normalizer = unicode_normalizer(vocabulary, EMPTY_WORD)
+        backend.pre_tokenizer = unicode_pre_tokenizer(EMPTY_WORD)
+    else:
+        backend.normalizer = _normalizer(text_mode)
+        backend.pre_tokenizer = pre_tokenizers.Split(" ", behavior="removed")
     return backend
+
+
+class _Pieces(dict[str, list[int]]):
+    """A piece of text without white space -> the token ids of its words, in the text mode `unicode`. They do not depend
+    on the pieces before and after it."""
+
+    def __init__(self, backend: Tokenizer, vocabulary: dict[str, int], unknown: int):
+        self.normalizer = backend.normalizer
+        self.pre_tokenizer = backend.pre_tokenizer
+        self.vocabulary = vocabulary
+        self.unknown = unknown
+
+    def __missing__(self, piece: str) -> list[int]:
+        # Most pieces are a word of plain letters, and a point or comma.
+        word = piece.strip('.,"').lower()
+        plain = word.isascii() and word.isalpha() and not ELONGATED.search(word)
+        words = [word] if plain else _words(self.normalizer, self.pre_tokenizer, piece)
+        ids = self[piece] = [self.vocabulary.get(word, self.unknown) for word in words]
+        return ids
+
+
+def _pieces_of(text: str) -> list[str]:
+    if " ' " in text or " \u2019 " in text:
+        text = SPACED_APOSTROPHE.sub("'", text)
+    return text.split()
+
+
+def _words(normalizer: normalizers.Normalizer, pre_tokenizer: pre_tokenizers.PreTokenizer, text: str) -> list[str]:
+    """The words of a text, which may be none."""
+    words = pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))
+    return [word for word, _ in words if word != EMPTY_WORD]
+
+
+def _frequent_words(dialogues: Iterable[list[str]], min_count: int) -> list[str]:
+    """The vocabulary of the mode `unicode`, most frequent first, and its counts those of its own tokenizer."""
+    pieces = Counter(piece for dialogue in dialogues for text in dialogue for piece in _pieces_of(text))
+    words = _count_words(pieces, unicode_normalizer(None, EMPTY_WORD))
+    frequent = [word for word, count in words.items() if count >= min_count]
+    # Of a word that is too rare, a plainer form stands for it, and may be frequent with it.
+    words = _count_words(pieces, unicode_normalizer(frequent, EMPTY_WORD))
+    frequent = [word for word, count in words.items() if count >= min_count]
+    return [PAD_TOKEN, UNK_TOKEN, *sorted(frequent, key=lambda word: (-words[word], word))]
+
+
+def _count_words(pieces: Counter[str], normalizer: normalizers.Normalizer) -> Counter[str]:
+    pre_tokenizer = unicode_pre_tokenizer(EMPTY_WORD)
+    words: Counter[str] = Counter()
+    for piece, count in pieces.items():
+        for word in _words(normalizer, pre_tokenizer, piece):
+            words[word] += count
+    return words
 
 
 def encode_dialogues(
