@@ -69,7 +69,7 @@ _ACCENT = character_class("300-36f")
 _DIGIT = character_class("30-39 660-669 6f0-6f9 966-96f 9e6-9ef e50-e59 ff10-ff19")
 _APOSTROPHE = "\u2018\u2019\u02bc\uff07\u00b4`"
 
-# An apostrophe between spaces, as in corpora that are published as tokens: `don ' t`. Python reads it as Oniguruma does.
+# An apostrophe between spaces, as in corpora published as tokens: `don ' t`. Python reads it as Oniguruma does.
 SPACED_APOSTROPHE = re.compile(
     f"(?<=[{_LETTER}]) ['\u2019] (?=(?:[tsmdTSMD]|[rR][eE]|[vV][eE]|[lL][lL])(?![{_LETTER}]))"
 )

@@ -19,6 +19,7 @@ from hub_repositories import StoredFile
 from pyarrow import parquet
 from test_scripts import ROOT, run
 
+from data_scripts import load_corpus
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 from modeling_precode.cli.main import main
 from modeling_precode.cli.page import page
@@ -152,7 +153,7 @@ TABLE_OPTIONS = ["--corpus_options", "dialogue_column=call", "text_column=words"
 def test_a_table_comes_out_with_its_columns_in_its_order(predict, tmp_path, kind):
     (tmp_path / "in.csv").write_text(TABLE)
     output = tmp_path / f"out.{kind}"
-    predict(tmp_path / "in.csv", *TABLE_OPTIONS, "--distribution", "--output", output)
+    predict(tmp_path / "in.csv", *TABLE_OPTIONS, *(["--distribution"] if kind == "csv" else []), "--output", output)
     rows = list(csv.DictReader(output.open())) if kind == "csv" else parquet.read_table(output).to_pylist()
     assert [(row["dialogue_id"], row["text"], row["speaker"], row["place"]) for row in rows] == [
         ("a", "so happy", "Ann", "home"),
@@ -160,9 +161,18 @@ def test_a_table_comes_out_with_its_columns_in_its_order(predict, tmp_path, kind
         ("a", "about what?", "", "home"),
     ]
     assert [row["label"] for row in rows] == ["joy", "", "anger"]
-    for row in rows:
+    for row in rows if kind == "csv" else ():
         assert float(row["score"]) == max(float(row[f"probability of {name}"]) for name in ("anger", "joy", "neutral"))
     assert list(rows[0])[:5] == ["dialogue_id", "speaker", "text", "label", "place"]
+
+
+def test_parquet_with_distributions_is_a_corpus_that_fine_tuning_reads(predict, tmp_path):
+    (tmp_path / "in.csv").write_text(TABLE)
+    predict(tmp_path / "in.csv", *TABLE_OPTIONS, "--distribution", "--output", tmp_path / "train.parquet")
+    rows = load_corpus(str(tmp_path))["train"]
+    assert [row["utterances"] for row in rows] == [["so happy", "about what?"], ["so sad"]]
+    for row in rows:
+        assert row["labels"] == [distribution.index(max(distribution)) for distribution in row["label_distributions"]]
 
 
 def test_json_lines_keep_the_other_columns_of_rows_and_of_dialogues(predict, tmp_path):

@@ -110,5 +110,5 @@ def test_bad_vocabularies_and_modes_are_refused():
         PreCodeTokenizer.from_vocabulary(["a", "b"])
     with pytest.raises(ValueError, match="'a' stands in it twice"):
         PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", "a", "a"])
-    with pytest.raises(ValueError, match="text_mode is one of clean, original; got 'raw'"):
+    with pytest.raises(ValueError, match="text_mode is one of clean, original, unicode; got 'raw'"):
         PreCodeTokenizer.train(DIALOGUES, text_mode="raw")

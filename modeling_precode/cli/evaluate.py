@@ -14,7 +14,7 @@ from data_scripts.inspection.description import check_picture
 from data_scripts.tools.console import Parser
 from data_scripts.tools.whole_files import write_json
 
-from .command import check_device, model_to_use
+from .predict import check_device, model_to_use
 
 DESCRIPTION = """Score a model on the labeled dialogues of one or more corpora, without training. Two baselines are
 scored too: always the most frequent label of the training split, and labels drawn by their frequency there."""

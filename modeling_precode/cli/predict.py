@@ -25,6 +25,7 @@ from data_scripts.tools.console import Parser
 from data_scripts.tools.whole_files import whole_file
 
 from ..training.starting import load_config
+from .corpus_file import write_corpus
 from .predictions import WRITERS, Labelled, as_line, as_table
 from .rows import write_parquet
 
@@ -119,6 +120,9 @@ def predict_live(args: argparse.Namespace, path: Path) -> None:
 
 
 def write_output(args: argparse.Namespace, kind: str, labelled: Labelled, labels: list[str], checkpoint: str) -> None:
+    if kind == "parquet" and args.distribution:
+        write_corpus(args.output, labelled, labels)
+        return
     if kind == "parquet":
         with whole_file(Path(args.output)) as unfinished:
             write_parquet(unfinished, labelled, labels)
