@@ -46,7 +46,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
         nargs="?",
         choices=LEVELS,
         const="dialogue",
-        help="drop dialogues that appear there verbatim; `utterance` also drops those of which half appears there",
+        help="drop dialogues that appear there in full; `utterance` also drops those of which half appears there",
     )
     add("--export", metavar="DIR", help="write Parquet files and a dataset card to this new folder")
     add("--push_to_hub", metavar="USER/NAME", help="upload the folder of --export; without a name, an earlier export")
