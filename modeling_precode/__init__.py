@@ -37,8 +37,9 @@ from .training.word_vectors import load_word_vectors
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .training.finetuning import UtteranceClassificationTrainer, label_settings
+    from .training.finetuning import UtteranceClassificationTrainer
     from .training.finetuning_arguments import UtteranceClassificationArguments
+    from .training.finetuning_corpus import label_settings
     from .training.pretraining import ConversationCompletionTrainer
     from .training.pretraining_arguments import ConversationCompletionArguments
     from .training.run_origin import RunOrigin
@@ -69,7 +70,8 @@ PIPELINE_REGISTRY.register_pipeline(
     TASK, pipeline_class=ConversationEmotionPipeline, pt_model=AutoModelForSequenceClassification
 )
 # The modules of the root travel with checkpoints and may import no wing: what writes the card is attached here.
-PreCodePreTrainedModel.push_to_hub = ConversationEmotionPipeline.push_to_hub = push_to_hub
+PreCodePreTrainedModel.push_to_hub = push_to_hub  # type: ignore[assignment,method-assign]
+ConversationEmotionPipeline.push_to_hub = push_to_hub  # type: ignore[assignment,method-assign]
 
 __all__ = [
     "SIZES",

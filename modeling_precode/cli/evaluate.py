@@ -14,7 +14,7 @@ from data_scripts.inspection.description import check_picture
 from data_scripts.tools.console import Parser
 from data_scripts.tools.whole_files import write_json
 
-from .command import check_device, model_to_use
+from .predict import check_device, model_to_use
 
 DESCRIPTION = """Score a model on the labeled dialogues of one corpus or several, against always saying the most
 frequent label of the training split, and against drawing labels by their shares there. Nothing is trained."""
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode evaluate")
     from ..pipeline_precode import TASK
 
     logging.disable_progress_bar()
-    emotions = pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device)
+    emotions = pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device)  # type: ignore[call-overload]
     options = {name: getattr(args, name) for name in ("split", "excluded_label", "max_batch_tokens")}
     splits = [
         score_split(emotions, corpus[args.split], corpus.get("train"), corpus=name, label_map=label_map, **options)
