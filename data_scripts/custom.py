@@ -131,7 +131,8 @@ class Custom(DialogueBuilder):
 
     @property
     def logged(self) -> set[Path]:
-        return vars(self).setdefault("_logged", set())
+        attributes: dict[str, Any] = self.__dict__
+        return attributes.setdefault("_logged", set())
 
 
 def one_spelling_each(labels: Iterable[str]) -> list[str] | None:

@@ -55,7 +55,7 @@ class DailyDialog(OriginalCorpus):
             for split, name in self.FILES.items()
         }
 
-    def read(self, split: str, path: Path) -> Iterator[Dialogue]:
+    def read(self, split: str, path: Path) -> Iterator[Dialogue]:  # type: ignore[override]
         dialogues, held_out = list(super().read(split=split, path=path)), set()
         for other in ("validation", "test") if split == "train" else ():
             held_out |= set(map(verbatim, super().read(split=other, path=self.files(self.config)[other])))

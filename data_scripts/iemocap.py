@@ -25,7 +25,7 @@ of these files, and the options change nothing.
 
 import logging
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +74,7 @@ class Evaluation(NamedTuple):
     choices: dict[str, list[str]]
 
     def votes(self, task: dict[str, str]) -> dict[str, float]:
-        votes: Counter[str] = Counter()
+        votes: defaultdict[str, float] = defaultdict(float)
         for codes in self.choices.values():
             for code in codes:
                 if code in task:

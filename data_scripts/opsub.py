@@ -283,7 +283,7 @@ class OpSub(DialogueBuilder):
             if rows:
                 yield table.take(rows)
 
-    def _generate_tables(self, split: str, parts: list[dict[str, Any]] = ()) -> Iterator[tuple[int, pa.Table]]:
+    def _generate_tables(self, split: str, parts: Sequence[dict[str, Any]] = ()) -> Iterator[tuple[int, pa.Table]]:
         if self.NEGATIVES:
             yield from super()._generate_tables(split, parts)
         else:

@@ -70,7 +70,8 @@ PIPELINE_REGISTRY.register_pipeline(
     TASK, pipeline_class=ConversationEmotionPipeline, pt_model=AutoModelForSequenceClassification
 )
 # The modules of the root travel with checkpoints and may import no wing: what writes the card is attached here.
-PreCodePreTrainedModel.push_to_hub = ConversationEmotionPipeline.push_to_hub = push_to_hub
+PreCodePreTrainedModel.push_to_hub = push_to_hub  # type: ignore[assignment,method-assign]
+ConversationEmotionPipeline.push_to_hub = push_to_hub  # type: ignore[assignment,method-assign]
 
 __all__ = [
     "SIZES",

@@ -1,5 +1,6 @@
 """The configuration of a Pre-CODE model: every number that shapes it."""
 
+import os
 import shutil
 from copy import deepcopy
 from pathlib import Path
@@ -130,6 +131,12 @@ class PreCodeConfig(PreTrainedConfig):
         """Size of an utterance's state in context: d_c, or 2 d_c where the conversation encoder reads both ways."""
         return self.conversation_hidden_size * (1 if self.causal else 2)
 
+    @property
+    def label_names(self) -> list[str]:
+        """The labels, in the order of the classes."""
+        names: dict[Any, str] = self.id2label or {}
+        return [names[number] for number in range(len(names))]
+
     def to_dict(self) -> dict[str, Any]:
         """The settings, and where in a checkpoint's code every class is, whichever of them is saved."""
         others = WORD_SETTINGS if self.utterance_encoder == "text_encoder" else TEXT_SETTINGS
@@ -138,14 +145,17 @@ class PreCodeConfig(PreTrainedConfig):
         code = {"auto_map": dict(AUTO_MAP), "custom_pipelines": deepcopy(CUSTOM_PIPELINES)}
         return {**settings, **code, "format_version": FORMAT_VERSION}
 
-    def save_pretrained(self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any) -> None:
+    def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any) -> None:
         """Save `config.json` as transformers does, and beside it the code that a checkpoint carries."""
         super().save_pretrained(save_directory, **kwargs)
         for name in CODE:
             source = Path(__file__).with_name(f"{name}.py")
             if not source.is_file():
                 # This is a checkpoint's code, of which transformers has copied only the modules in use.
-                source = Path(cached_file(self.name_or_path, source.name, revision=self._commit_hash))
+                assert self.name_or_path is not None
+                cached = cached_file(self.name_or_path, source.name, revision=self._commit_hash)
+                assert cached is not None
+                source = Path(cached)
             target = Path(save_directory, source.name)
             if not (target.exists() and target.samefile(source)):
                 shutil.copyfile(source, target)

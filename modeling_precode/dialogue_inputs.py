@@ -1,7 +1,7 @@
 """Every form of dialogue that the pipeline takes -> dialogues of `{"text", "speaker"?}`."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeGuard
 
 from torch.utils.data import Dataset
 
@@ -27,14 +27,20 @@ def read_inputs(inputs: Any) -> tuple[Iterable[list[dict]], bool]:
         return _frame(inputs)
     if isinstance(inputs, Iterator | Dataset):
         # What a dataset of PyTorch has no length of, is a stream.
-        items = (inputs[i] for i in range(len(inputs))) if hasattr(inputs, "__len__") else inputs
-        return (_one_of_many(dialogue) for dialogue in items), False
+        stream: Any = inputs
+        if hasattr(stream, "__len__"):
+            stream = _items(stream)
+        return (_one_of_many(dialogue) for dialogue in stream), False
     if not _is_sequence(inputs):
         raise ValueError(f"{_FORMS}; got {_shown(inputs)}")
     items = list(inputs)
     if items and all(_is_sequence(item) and not isinstance(item, tuple) for item in items):
         return [_one_of_many(dialogue) for dialogue in items], False
     return [_dialogue(items)], True
+
+
+def _items(dataset: Any) -> Iterator[Any]:
+    return (dataset[i] for i in range(len(dataset)))
 
 
 def read_utterance(utterance: Any) -> dict:
@@ -55,7 +61,7 @@ def read_utterance(utterance: Any) -> dict:
     return {"text": text} if is_missing(speaker) or speaker == "" else {"speaker": str(speaker), "text": text}
 
 
-def _is_sequence(value: Any) -> bool:
+def _is_sequence(value: Any) -> TypeGuard[Sequence]:
     """Whether it is a list, a tuple, an array, a column of a table, or the like; a string is none."""
     return (
         not isinstance(value, str | bytes | Mapping | set)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Size, Tensor
 
 from .layout import BatchLayout
 
@@ -26,7 +26,7 @@ class EncodedBatch:
     negatives: Tensor | None = None
 
     @property
-    def shape(self) -> tuple[int, int]:
+    def shape(self) -> Size:
         """(D, U)."""
         return self.inputs.shape[:2]
 
@@ -39,7 +39,7 @@ class EncodedBatch:
         return self.pad(self.vectors), self.pad(self.states)
 
 
-def pad(rows: Tensor, places: Tensor, shape: tuple[int, int], value: float = 0) -> Tensor:
+def pad(rows: Tensor, places: Tensor, shape: tuple[int, ...], value: float = 0) -> Tensor:
     """Rows (N, ...) put at their places among padding: (D, U, ...)."""
     padded = rows.new_full((shape[0] * shape[1], *rows.shape[1:]), value)
     return padded.index_copy(0, places, rows).view(*shape, *rows.shape[1:])

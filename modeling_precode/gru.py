@@ -24,7 +24,9 @@ class GRU(nn.GRU):
     def __init__(self, input_size: int, hidden_size: int, bidirectional: bool = True):
         super().__init__(input_size, hidden_size, bidirectional=bidirectional)
 
-    def forward(self, inputs: Tensor, index: Tensor, steps: Steps) -> Tensor:
+    def forward(  # type: ignore[override]
+        self, inputs: Tensor, index: Tensor, steps: Steps
+    ) -> Tensor:
         """Sequences of inputs -> states.
 
         Args:

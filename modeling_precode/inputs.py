@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedConfig
 
 from .configuration_precode import PreCodeConfig
 from .layout import BatchLayout
@@ -25,12 +26,14 @@ def ids_or_embeds(
     if (input_ids is None) == (embeds is None):
         raise ValueError(f"give `{ids_name}` or `{embeds_name}`; got {'neither' if embeds is None else 'both'}")
     if embeds is None:
+        assert input_ids is not None
         return input_ids
     if config.text_config is None:
         raise ValueError(
             f"`{embeds_name}` are the pooled states of a text encoder; this model has the utterance encoder "
             f"{config.utterance_encoder!r}; give `{ids_name}`"
         )
+    assert isinstance(config.text_config, PreTrainedConfig)
     size = config.text_config.hidden_size
     if embeds.dim() != 3 or embeds.shape[-1] != size or not embeds.is_floating_point():
         raise ValueError(

@@ -48,14 +48,15 @@ class BatchLayout:
         position = np.arange(len(dialogues)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         targets = np.flatnonzero((position > 0) & (position < sizes[dialogues] - 1))
         utterances = np.flatnonzero(lengths)
-        all_lengths, places = [lengths[lengths > 0]], [tokens, utterances, dialogues, targets]
+        all_lengths = [lengths[lengths > 0]]
         negatives: list[np.ndarray] = []
         if negative_attention_mask is not None:
             negative_lengths, negative_tokens = _lengths(negative_attention_mask)
             all_lengths.append(negative_lengths[negative_lengths > 0])
             negatives = [negative_tokens, np.flatnonzero(negative_lengths)]
         steps = Steps.of(sizes[sizes > 0]), Steps.of(np.concatenate(all_lengths))
-        return cls(*map(torch.from_numpy, places), *steps, *map(torch.from_numpy, negatives))
+        rows = [torch.from_numpy(places) for places in (tokens, utterances, dialogues, targets)]
+        return cls(rows[0], rows[1], rows[2], rows[3], *steps, *map(torch.from_numpy, negatives))
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> "BatchLayout":
         """The same on another device."""

@@ -30,6 +30,7 @@ class ClassificationHead(nn.Module):
     def __init__(self, config: PreCodeConfig):
         super().__init__()
         size = config.utterance_hidden_size + config.conversation_state_size
+        assert config.num_labels is not None
         self.dense = nn.Linear(size, config.classifier_hidden_size)
         self.output = nn.Linear(config.classifier_hidden_size, config.num_labels)
 
@@ -44,6 +45,7 @@ class PreCodeModel(PreCodePreTrainedModel):
 
     def __init__(self, config: PreCodeConfig):
         super().__init__(config)
+        kind: type[TextUtteranceEncoder | GRUUtteranceEncoder]
         kind = TextUtteranceEncoder if config.utterance_encoder == "text_encoder" else GRUUtteranceEncoder
         self.utterance_encoder = kind(config)
         self.conversation_encoder = ConversationEncoder(config)
@@ -53,7 +55,7 @@ class PreCodeModel(PreCodePreTrainedModel):
         return self.utterance_encoder.get_input_embeddings()
 
     def set_input_embeddings(self, embedding: nn.Module):
-        self.utterance_encoder.set_input_embeddings(embedding)
+        self.utterance_encoder.set_input_embeddings(embedding)  # type: ignore[arg-type]
 
     def encode_utterances(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Vectors of utterances without their context.
@@ -120,6 +122,7 @@ class PreCodeModel(PreCodePreTrainedModel):
         vectors, negative_vectors = self._vectors(inputs, negatives, layout)
         states = self.conversation_encoder(vectors, layout.conversation_steps, speaker_ids)
         if negatives is not None:
+            assert negative_vectors is not None and layout.negatives is not None
             negative_vectors = pad(negative_vectors, layout.negatives, negatives.shape[:2])
         return EncodedBatch(inputs, layout, vectors, states, negative_vectors)
 
@@ -234,6 +237,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         lowest = torch.finfo(scores.dtype).min
         losses = None
         if batch.negatives is not None:
+            assert layout.negatives is not None
             all_scores = pad(contexts, places, batch.shape) @ batch.negatives.mT
             is_negative = pad(torch.ones_like(layout.negatives), layout.negatives, batch.negatives.shape[:2]).bool()
             negative_scores = all_scores.flatten(0, 1)[places]
@@ -341,8 +345,9 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         logits = batch.pad(self.classifier(torch.cat([batch.vectors, batch.states], dim=-1)))
         loss = None
         if labels is not None:
-            weights = self.config.class_weights
-            weights = None if weights is None else torch.tensor(weights).to(logits.device, non_blocking=True)
+            weights = None
+            if self.config.class_weights is not None:
+                weights = torch.tensor(self.config.class_weights).to(logits.device, non_blocking=True)
             if label_distributions is None:
                 total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), weight=weights, reduction="sum")
             else:

@@ -3,16 +3,19 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import Pipeline
+from transformers import Pipeline, PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import LARGE_INTEGER
 
 from .data_collator import PreCodeDataCollator
 from .dialogue_inputs import read_inputs, read_utterance
 from .speakers import SpeakerOrder
 from .tokenization_precode import count_cut, encode_dialogues
+
+if TYPE_CHECKING:
+    from .modeling_precode import PreCodeForUtteranceClassification
 
 logger = logging.getLogger(__name__)
 
@@ -63,13 +66,16 @@ class ConversationEmotionPipeline(Pipeline):
         ValueError: the input has none of these forms, or an argument is out of range.
     """
 
-    _load_tokenizer = True
-    _load_image_processor = False
-    _load_feature_extractor = False
-    _load_processor = False
+    model: "PreCodeForUtteranceClassification"
+    tokenizer: PreTrainedTokenizerBase  # type: ignore[assignment]
+
+    _load_tokenizer = True  # type: ignore[assignment]
+    _load_image_processor = False  # type: ignore[assignment]
+    _load_feature_extractor = False  # type: ignore[assignment]
+    _load_processor = False  # type: ignore[assignment]
 
     # As in other pipelines an empty string stands for no `top_k`, since `None` has a meaning.
-    def _sanitize_parameters(
+    def _sanitize_parameters(  # type: ignore[override]
         self, distribution: bool | None = None, max_batch_tokens: int | None = None, top_k: int | None | str = ""
     ):
         if max_batch_tokens is not None:
@@ -82,7 +88,7 @@ class ConversationEmotionPipeline(Pipeline):
             postprocess["top_k"] = top_k
         return {}, forward, postprocess
 
-    def __call__(
+    def __call__(  # type: ignore[override]
         self, inputs: Any, batch_size: int | None = None, num_workers: int | None = None, **kwargs: Any
     ) -> list | Iterator[list]:
         _, forward_params, postprocess_params = self._sanitize_parameters(**kwargs)
@@ -95,9 +101,10 @@ class ConversationEmotionPipeline(Pipeline):
         max_batch_tokens = {**self._forward_params, **forward_params}.get("max_batch_tokens", DEFAULT_BATCH_TOKENS)
         dialogues, single = read_inputs(inputs)
         results = self._label(iter(dialogues), max_batch_tokens, batch_size, postprocess_params)
-        if single or hasattr(inputs, "__len__"):
-            results = list(results)
-        return results[0] if single else results
+        if single:
+            [result] = results
+            return result
+        return list(results) if hasattr(inputs, "__len__") else results
 
     def stream(self, distribution: bool = False) -> "EmotionStream":
         """A new dialogue, to be given utterance by utterance; for a model with `causal=True`.
@@ -144,7 +151,7 @@ class ConversationEmotionPipeline(Pipeline):
                     *(cut, read, self.max_utterance_tokens),
                 )
 
-    def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:
+    def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:  # type: ignore[override]
         """Turns with a `text` and perhaps a `speaker` -> rows of `input_ids` and `speaker_ids`."""
         encoded = encode_dialogues(_columns(dialogues), self.tokenizer, **self._reading())
         return [dict(zip(encoded, row, strict=True)) for row in zip(*encoded.values(), strict=True)]
@@ -161,21 +168,23 @@ class ConversationEmotionPipeline(Pipeline):
             "speaker_prefix": self.model.config.speaker_prefix,
         }
 
-    def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:  # type: ignore[override]
         return self.probabilities(self.model(**batch).logits)
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return (logits.float() / self.model.config.temperature).softmax(-1)
 
-    def postprocess(
+    def postprocess(  # type: ignore[override]
         self, outputs: tuple[list[dict], torch.Tensor], distribution: bool = False, top_k: int | None | str = ""
     ) -> list:
         """A dialogue's turns and their probabilities (U, C) -> the turns with their emotions."""
         dialogue, probabilities = outputs
-        names = self.model.config.id2label
-        if top_k != "":
-            best = probabilities[: len(dialogue)].sort(descending=True, stable=True)
-            pairs = [zip(*row, strict=True) for row in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+        names = self.model.config.label_names
+        if not isinstance(top_k, str):
+            ranked = probabilities[: len(dialogue)].sort(descending=True, stable=True)
+            pairs = [
+                zip(*row, strict=True) for row in zip(ranked.values.tolist(), ranked.indices.tolist(), strict=True)
+            ]
             return [[{"label": names[i], "score": score} for score, i in islice(row, top_k)] for row in pairs]
         results = []
         # A batch's dialogues are padded to its longest.

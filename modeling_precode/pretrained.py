@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -14,7 +14,10 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from .configuration_precode import PreCodeConfig, check_text_config
 from .speakers import SpeakerEmbedding
-from .text_encoder import checkpointing_contexts, without_pooler
+from .text_encoder import TextUtteranceEncoder, checkpointing_contexts, without_pooler
+
+if TYPE_CHECKING:
+    from .modeling_precode import PreCodeModel
 
 _SAFETENSORS_ONLY = "weights are read from safetensors only; save those of a pickle that you trust with save_pretrained"
 
@@ -22,15 +25,21 @@ _SAFETENSORS_ONLY = "weights are read from safetensors only; save those of a pic
 class PreCodePreTrainedModel(PreTrainedModel):
     """What all Pre-CODE models share: configuration, initialisation, loading and saving."""
 
+    config: PreCodeConfig
     config_class = PreCodeConfig
     base_model_prefix = "precode"
     main_input_name = "input_ids"
     supports_gradient_checkpointing = True
+    _auto_class: str | None = None  # type: ignore[assignment]
 
     def __init__(self, config: PreCodeConfig, *args: Any, **kwargs: Any):
         # What is given to `from_pretrained` is set one by one, and may not go together.
         config.validate()
         super().__init__(config, *args, **kwargs)
+
+    @property
+    def base_model(self) -> "PreCodeModel":
+        return super().base_model  # type: ignore[return-value]
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *args, use_safetensors: bool | None = None, **kwargs):
@@ -77,7 +86,9 @@ class PreCodePreTrainedModel(PreTrainedModel):
                 name_or_folder, revision=revision, use_safetensors=True, dtype=torch.float32
             )
         model = cls(settings)
-        model.base_model.utterance_encoder.encoder.load_state_dict(without_pooler(encoder).state_dict())
+        reader = model.base_model.utterance_encoder
+        assert isinstance(reader, TextUtteranceEncoder)
+        reader.encoder.load_state_dict(without_pooler(encoder).state_dict())
         return model
 
     @property
@@ -85,7 +96,9 @@ class PreCodePreTrainedModel(PreTrainedModel):
         """The most tokens of an utterance that the model reads, special ones included; `None` for no limit."""
         return getattr(self.base_model.utterance_encoder, "max_tokens", None)
 
-    def _set_gradient_checkpointing(self, enable: bool = True, gradient_checkpointing_func: Any = None, **kwargs: Any):
+    def _set_gradient_checkpointing(  # type: ignore[override]
+        self, enable: bool = True, gradient_checkpointing_func: Any = None, **kwargs: Any
+    ):
         if getattr(gradient_checkpointing_func, "keywords", {}).get("use_reentrant") is False:
             gradient_checkpointing_func = partial(gradient_checkpointing_func, context_fn=checkpointing_contexts)
         super()._set_gradient_checkpointing(enable, gradient_checkpointing_func, **kwargs)

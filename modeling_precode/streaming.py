@@ -1,12 +1,15 @@
 """A dialogue that is labelled while it goes on."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from .steps import Steps
+
+if TYPE_CHECKING:
+    from .modeling_precode import PreCodeForUtteranceClassification
 
 
 class DialogueStream:
@@ -25,7 +28,7 @@ class DialogueStream:
         ValueError: the model reads in both directions.
     """
 
-    def __init__(self, model: PreTrainedModel):
+    def __init__(self, model: "PreCodeForUtteranceClassification"):
         if not model.config.causal:
             raise ValueError(
                 "stream() needs a model that reads forward only; this one has `causal=False` and labels an utterance "

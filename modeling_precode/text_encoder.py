@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import AutoModel, PreTrainedModel
+from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 
 from .configuration_precode import PreCodeConfig
 from .dropout import Dropout
@@ -34,6 +34,7 @@ class TextUtteranceEncoder(nn.Module):
 
     def __init__(self, config: PreCodeConfig):
         super().__init__()
+        assert isinstance(config.text_config, PreTrainedConfig)
         self.pooling = config.text_pooling
         self.frozen = config.freeze_text_encoder
         self.encoder = without_pooler(AutoModel.from_config(config.text_config))
@@ -104,7 +105,7 @@ def checkpointing_contexts() -> tuple[AbstractContextManager, AbstractContextMan
 def without_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
     """The encoder without the layer over its first state that some have: nothing would train it here."""
     if "add_pooling_layer" in inspect.signature(type(encoder)).parameters:
-        encoder.pooler = None
+        encoder.pooler = None  # type: ignore[assignment]
     return encoder
 
 

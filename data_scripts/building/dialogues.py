@@ -6,7 +6,7 @@ import logging
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,7 +99,8 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         )
         self.parts_folder = Path(f"{self.cache_dir}.parts")
         self._notes: Counter[str] = Counter()
-        self._is_building, self._num_proc, self._on_ray = False, None, False
+        self._is_building, self._on_ray = False, False
+        self._num_proc: int | None = None
 
     @property
     def corpus(self) -> str:
@@ -182,7 +183,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
             for split, source in self.splits().items()
         ]
 
-    def _generate_tables(self, split: str, parts: list[dict[str, Any]]) -> Iterator[tuple[int, pa.Table]]:
+    def _generate_tables(self, split: str, parts: Sequence[dict[str, Any]]) -> Iterator[tuple[int, pa.Table]]:
         """The rows of a split in tables of bounded size: as they are read, or in a build from the parts on the disk."""
         if self._is_building:
             paths = [path for path, _ in self.write_parts(split, parts)]
@@ -229,7 +230,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         finally:
             self._notes = notes
 
-    def write_parts(self, name: str, sources: list[dict[str, Any]]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def write_parts(self, name: str, sources: Sequence[dict[str, Any]]) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Each part's file and its report. `datasets` begins anew after an interruption; this goes on from the parts
         that were written whole."""
         tasks = [(self.parts_folder / f"{name}-{number:05d}.arrow", source) for number, source in enumerate(sources)]
@@ -252,7 +253,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
                 self.note("utterances without a character")
             elif not utterance.text.strip():
                 raise ValueError(f"{utterance.where}: empty utterance; got {utterance.text!r}; fill it in or remove it")
-        row = {
+        row: dict[str, Any] = {
             "dialogue_id": dialogue_id,
             "utterances": [utterance.text for utterance in utterances],
             "speakers": [utterance.speaker for utterance in utterances],

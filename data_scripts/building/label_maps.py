@@ -134,7 +134,7 @@ def map_labels(corpus: Corpus, label_map: str | Path | Mapping[str, str | None] 
     if "labels" not in corpus.column_names:
         raise ValueError(f"label map {label_map.name}: the corpus has no column labels; leave the map out")
     counterparts = label_map.counterparts(corpus.features["labels"].feature.names, "the corpus")
-    ids = [-1 if target is None else label_map.labels.index(target) for target in counterparts]
+    ids: list[int] = [-1 if target is None else label_map.labels.index(target) for target in counterparts]
     settings = {"ids": [*ids, -1], "folding": label_map.fold(counterparts).tolist()}  # the last is that of label -1
     features = datasets.Features(corpus.features)
     features["labels"] = datasets.List(datasets.ClassLabel(names=label_map.labels))

@@ -44,7 +44,8 @@ def mix_corpora(
             which nothing is left.
     """
     check_labels(corpora)
-    trains, leakage = {}, {}
+    trains: dict[str, datasets.Dataset] = {}
+    leakage: dict[str, list[str]] = {}
     for name, splits in corpora.items():
         trains[name], found = without_held_out(name, splits["train"], corpora)
         leakage |= found
@@ -67,12 +68,14 @@ def having(split: str, corpora: Mapping[str, datasets.DatasetDict]) -> list[tupl
 
 
 def check_labels(corpora: Mapping[str, datasets.DatasetDict]) -> None:
-    names = {name: label_names(splits) for name, splits in corpora.items()}
-    first = next(iter(names))
-    for name in corpora:
-        if names[name] is None:
+    names: dict[str, list[str]] = {}
+    first = next(iter(corpora))
+    for name, splits in corpora.items():
+        labels = label_names(splits)
+        if labels is None:
             raise ValueError(f"corpus {name}: it has no labels, and cannot be mixed; leave it out")
-        if names[name] != names[first]:
+        names[name] = labels
+        if labels != names[first]:
             raise ValueError(
                 f"corpora {first} and {name} have different labels: {', '.join(names[first])}, and "
                 f"{', '.join(names[name])}; give a label map, such as --label_map ekman"

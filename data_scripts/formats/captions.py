@@ -62,7 +62,9 @@ def read_captions(file: InputFile) -> Iterator[Dialogue]:
         previous = scrolled
         where = f"{file.name}:{cue.number}"
         if has_names_above and len(cue.lines) > 1:
-            said = [(plain(cue.lines[0], is_vtt).rstrip(":"), plain(" ".join(cue.lines[1:]), is_vtt))]
+            said: Iterable[tuple[str, str]] = [
+                (plain(cue.lines[0], is_vtt).rstrip(":"), plain(" ".join(cue.lines[1:]), is_vtt))
+            ]
         else:
             said = turns(cue.lines, is_vtt, known)
         for speaker, text in said:
@@ -108,6 +110,7 @@ def cues_of(paragraph: list[tuple[int, str]], is_vtt: bool, left_out: Counter[st
         if following is not None and content and content[-1].isdigit():
             content.pop()  # the number of the next cue
         times = ARROW.match(paragraph[place][1])
+        assert times is not None
         start, end = clock_seconds(times[1]), clock_seconds(times[2])
         if start is None or end is None:
             left_out["cues without times"] += 1

@@ -137,7 +137,9 @@ def slack_names(file: InputFile, messages: list[tuple[str, Any]]) -> dict[str, s
 
 
 def discord_message(message: dict[str, Any], names: dict[str, str]) -> Message:
-    author = message.get("author") if isinstance(message.get("author"), dict) else {}
+    author = message.get("author")
+    if not isinstance(author, dict):
+        author = {}
     speaker = speaker_of(author.get("nickname")) or speaker_of(author.get("name"))
     date = iso_date(message.get("timestamp"))
     if message.get("type") not in (None, "Default", "Reply", "ChatInputCommand", "ThreadStarterMessage", "0", "19"):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 # The mark of UTF-32 begins with that of UTF-16.
 MARKS = {
@@ -27,7 +27,9 @@ SAMPLE_BYTES = 1 << 16
 
 def open_binary(path: Path) -> BinaryIO:
     """The bytes of a file, unpacked where its name ends in .gz."""
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else open(path, "rb")
+    if path.suffix.lower() == ".gz":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    return open(path, "rb")
 
 
 def unicode_encoding(data: bytes) -> str | None:

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from ..building.dialogues import Dialogue
-from .chat_exports import EXPORTS, read_export
+from .chat_exports import EXPORTS, Export, read_export
 from .input_file import InputFile
 from .model_chats import is_model_chat, is_model_turn, read_model_chats, read_model_turns
 from .own_form import check_characters, is_own_form, read_own_form
@@ -23,13 +23,14 @@ class JsonForm(NamedTuple):
     read: Callable[[InputFile, Iterable[tuple[str, Any]]], Iterator[Dialogue]]
 
 
+def _recognizer(export: Export) -> Callable[[Any, InputFile], bool]:
+    return lambda entry, file: export.recognizes(entry)
+
+
 FORMS = [
     JsonForm("speech recognition JSON", lambda entry, file: is_speech(entry), read_speech),
     JsonForm("dialogues in this library's form", lambda entry, file: is_own_form(entry, file.options), read_own_form),
-    *(
-        JsonForm(f"{export.title} export", lambda entry, file, export=export: export.recognizes(entry), read_export)
-        for export in EXPORTS
-    ),
+    *(JsonForm(f"{export.title} export", _recognizer(export), read_export) for export in EXPORTS),
     JsonForm("chats with a model", lambda entry, file: is_model_chat(entry), read_model_chats),
     JsonForm("a chat with a model", lambda entry, file: is_model_turn(entry), read_model_turns),
     JsonForm(

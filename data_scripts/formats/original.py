@@ -74,9 +74,9 @@ class OriginalCorpus(DialogueBuilder):
 
     def label_id(self, utterance: Utterance) -> int:
         label = utterance.label
-        if label is not None and label not in self.LABELS:
+        if label is not None and label not in (known_labels := self.LABELS or []):
             # The same label is "Neutral" in one release and "neutral" in the other.
-            label = next((known for known in self.LABELS if known.lower() == label.lower()), label)
+            label = next((known for known in known_labels if known.lower() == label.lower()), label)
         return super().label_id(utterance._replace(label=label))
 
 
@@ -121,7 +121,7 @@ def read_original(split: str, path: Path) -> Iterator[Dialogue]:
                         repaired(str("" if turn.get("speaker") is None else turn["speaker"])),
                         None if turn["emotion"] is None else turn["emotion"].strip(),
                         where,
-                        votes_of(turn.get("annotation"), where),
+                        votes=votes_of(turn.get("annotation"), where),
                     )
                     for turn in entry
                 ]
@@ -135,7 +135,7 @@ def read_original(split: str, path: Path) -> Iterator[Dialogue]:
         yield Dialogue(f"{split}-{number}", utterances, negatives)
 
 
-def votes_of(annotation: Any, where: str) -> dict[str, int] | None:
+def votes_of(annotation: Any, where: str) -> dict[str, float] | None:
     """`"4010000"` -> four votes for neutral and one for sadness."""
     if annotation is None:
         return None

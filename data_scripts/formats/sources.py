@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import fsspec
 
@@ -49,7 +49,7 @@ class Source:
     def open(self, name: str) -> BinaryIO:
         """The content of a file, unpacked where the name ends in .gz."""
         file = self.fs.open(f"{self.root}/{name}" if self.root else name, "rb")
-        return gzip.open(file) if name.lower().endswith(".gz") else file
+        return cast(BinaryIO, gzip.open(file)) if name.lower().endswith(".gz") else file
 
     def read(self, name: str) -> bytes:
         try:

@@ -18,8 +18,10 @@ ADVERT = re.compile(
     re.IGNORECASE,
 )
 # One of these is in every advert; to look for them is ten times as fast.
-IN_ADVERTS = ("by", "www", "http", "@", ".com", ".org", ".net", ".info", "yify", "opensub", "subscene", "addic7ed")
-IN_ADVERTS += ("advertise", "vip", "rate this", "download")
+IN_ADVERTS = (
+    *("by", "www", "http", "@", ".com", ".org", ".net", ".info", "yify", "opensub", "subscene", "addic7ed"),
+    *("advertise", "vip", "rate this", "download"),
+)
 DASH = re.compile(r"(?:-(?!-)|[–—‐]|--(?=\s))\s*")  # "--" without a space goes on with the sentence
 NAME = re.compile(r"((?:Mc|Mac|[A-Z])[A-Z .'’#0-9&-]*[A-Z0-9.]) ?:(?!\d)\s*")
 # All that can make a cue more than one line of plain speech.

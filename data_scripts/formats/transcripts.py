@@ -21,7 +21,7 @@ BETWEEN = r"[\s,|•·–—-]*"
 COLON = r"\s?[:：](?:\s+|$)"
 MARKED = r"(?:\d+[.)]|[-*•–—>]+)\s+"
 # A turn of a form begins in a line that it matches.
-FORMS = {
+_PATTERNS = {
     "time, name and text": rf"{BOX}{BETWEEN}\[?{NAME}\]?{COLON}(?P<text>.*)",
     "name, time and text": rf"\[?{NAME}\]?{BETWEEN}{BOX}{COLON}(?P<text>.*)",
     "time, <name> and text": rf"(?:{BOX}\s*)?<[\s@+~&%]*{NAME}>\s+(?P<text>.*)",
@@ -35,7 +35,7 @@ FORMS = {
     "mark, name and text": rf"{MARKED}{NAME}{COLON}(?P<text>.*)",
     "[name]: text": rf"\[{NAME}\]{COLON}(?P<text>.*)",
 }
-FORMS = {form: re.compile(pattern, re.IGNORECASE) for form, pattern in FORMS.items()}
+FORMS = {form: re.compile(pattern, re.IGNORECASE) for form, pattern in _PATTERNS.items()}
 ABOVE = [form for form in FORMS if form.endswith("above the text")]
 TIME_ALONE = re.compile(BOX)
 TO_SOMEBODY = re.compile(r"^From\s+|\s+to\s+\S.*$", re.IGNORECASE)
@@ -227,7 +227,7 @@ def turns_below_times(file: InputFile) -> Iterator[Turn]:
 def times_of(turn: Turn, order: str) -> tuple[float | str | None, float | None]:
     start = clock_seconds(turn.clock) if turn.clock else None
     end = clock_seconds(turn.end) if turn.end else None
-    if start is None or not turn.day:
+    if turn.clock is None or start is None or not turn.day:
         return start, end
     year, month, day = in_order([int(part) for part in re.split("[-/.]", turn.day)], order)
     parts = turn.clock.split(":")
@@ -238,7 +238,8 @@ def times_of(turn: Turn, order: str) -> tuple[float | str | None, float | None]:
 
 def is_named_blocks(file: InputFile) -> bool:
     """Whether names stand on lines of their own, each above what that person says, and come back."""
-    names, n_blocks = Counter(), 0
+    names: Counter[str] = Counter()
+    n_blocks = 0
     for block in blocks(file.sample):
         n_blocks += 1
         name = block[0].rstrip(":")
@@ -261,7 +262,8 @@ def read_named_blocks(file: InputFile) -> Iterator[Dialogue]:
     """One dialogue: a name, and below it what is said up to the next blank line."""
     file.options.refuse_columns(file.name)
     utterances: list[Utterance] = []
-    speaker, first, block = "", 1, []
+    block: list[str] = []
+    speaker, first = "", 1
     for number, line in enumerate([*map(str.strip, file.lines()), ""], start=1):
         if line:
             first = first if block else number

@@ -80,16 +80,17 @@ def header(corpus: datasets.DatasetDict, title: str, language: str | None, restr
     size = sum(map(len, corpus.values()))
     files = [{"split": split, "path": f"data/{split}-*"} for split in corpus]
     tags = ["conversation", *["emotion-recognition-in-conversations"] * labelled, *[NO_REDISTRIBUTION] * restricted]
+    described: dict[str, Any] = dict(licence_of(rows.info.license, rows.info.homepage))
+    described |= {INFO: {field: getattr(rows.info, field) or "" for field in INFO_FIELDS}}
     data = DatasetCardData(
         pretty_name=title,
         language=language,
-        **licence_of(rows.info.license, rows.info.homepage),
         task_categories=["text-classification" if labelled else "text-generation"],
         task_ids=None if labelled else ["dialogue-modeling"],
         tags=tags,
         size_categories=[next((name for name, limit in SIZES.items() if size < limit), "100M<n<1B")],
         configs=[{"config_name": "default", "data_files": files}],
-        **{INFO: {field: getattr(rows.info, field) or "" for field in INFO_FIELDS}},
+        **described,
     )
     DatasetInfosDict(default=datasets.DatasetInfo(features=rows.features)).to_dataset_card_data(data)
     return data
@@ -112,10 +113,11 @@ def licence_of(licence: str, homepage: str = "") -> dict[str, str]:
 def corpus_facts(corpus: datasets.DatasetDict, name: str) -> dict[str, Any]:
     """What the card of a model tells of a corpus that it learned from: source, licence, and what is in each split."""
     info = next(iter(corpus.values())).info
-    splits = {}
+    splits: dict[str, dict[str, Any]] = {}
     for split, rows in corpus.items():
         columns = [column for column in ("utterances", "labels") if column in rows.column_names]
-        utterances, labels = 0, Counter()
+        utterances = 0
+        labels: Counter[int] = Counter()
         for batch in rows.select_columns(columns).with_format("arrow").iter(10_000):
             utterances += len(batch["utterances"].combine_chunks().flatten())
             if "labels" in columns:

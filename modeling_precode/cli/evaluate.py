@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode evaluate")
     from ..pipeline_precode import TASK
 
     logging.disable_progress_bar()
-    emotions = pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device)
+    emotions = pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device)  # type: ignore[call-overload]
     options = {name: getattr(args, name) for name in ("split", "excluded_label", "max_batch_tokens")}
     splits = [
         score_split(emotions, corpus[args.split], corpus.get("train"), corpus=name, label_map=label_map, **options)

@@ -106,11 +106,12 @@ def pipeline_of(args: argparse.Namespace) -> tuple[Any, str]:
     from ..pipeline_precode import TASK
 
     logging.disable_progress_bar()
-    return pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device), checkpoint
+    emotions = pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device)  # type: ignore[call-overload]
+    return emotions, checkpoint
 
 
 def labels_of(emotions: Any) -> list[str]:
-    return list(emotions.model.config.id2label.values())
+    return emotions.model.config.label_names
 
 
 def predict_live(args: argparse.Namespace, path: Path) -> None:

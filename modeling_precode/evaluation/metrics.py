@@ -238,7 +238,7 @@ def _labelled(
                     raise ValueError(
                         f"{argument}[{place}] is {labels[place]!r}: give names out of label_names, {names}."
                     )
-            ids.append(np.array([names.index(labels[place]) for place in places]))
+            ids.append(np.array([names.index(str(labels[place])) for place in places]))
         else:
             all_ids = np.asarray(labels, dtype=np.int64)
             _check_range(argument, all_ids, len(names), "labels", places)

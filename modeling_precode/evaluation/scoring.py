@@ -90,6 +90,7 @@ def score_split(
         label_map = LabelMap.load(label_map)
         dialogues, train = map_labels(dialogues, label_map), train and map_labels(train, label_map)
     names = label_names(dialogues)
+    assert names is not None
     folding = fold_model_labels(emotions, names, corpus, label_map)
     labels = labels_of(dialogues)
     gold, has_label = labels[labels >= 0], labels >= 0
@@ -101,7 +102,7 @@ def score_split(
     predicted = probabilities.argmax(1)
     shares = np.maximum(probabilities, LOWEST)
     support, made = (np.bincount(ids, minlength=len(names)) for ids in (gold, predicted))
-    can = folding.any(axis=0)
+    can: np.ndarray = folding.any(axis=0)
     return SplitScores(
         corpus=corpus,
         split=split,
@@ -131,7 +132,7 @@ def fold_model_labels(
         ValueError: the model has a label that the label map or, without one, the corpus does not have.
     """
     config = emotions.model.config
-    model, labels = f"model {emotions.model.name_or_path}", [config.id2label[i] for i in range(config.num_labels)]
+    model, labels = f"model {emotions.model.name_or_path}", config.label_names
     if label_map is not None:
         return label_map.fold(label_map.counterparts(labels, model))
     if others := [label for label in labels if label not in names]:

@@ -40,7 +40,7 @@ def find_language(
         if len(known) == 1 and None not in known:
             return {"code": known.pop(), "is_guess": False}
     guess = guess_language(rows)
-    return guess and {"code": guess, "is_guess": True}
+    return None if guess is None else {"code": guess, "is_guess": True}
 
 
 def check_language(language: str) -> None:

@@ -93,13 +93,15 @@ def metadata(name: str, task: str, summary: RunSummary) -> ModelCardData:
     if encoder := _text_encoder(summary):
         licences.setdefault(encoder["licence"], "")
     # What rests on corpora of different licenses has none that one word says.
-    licence = licence_of(*licences.popitem()) if len(licences) == 1 else {"license": "other", "license_name": "several"}
+    licence: dict[str, Any] = {"license": "other", "license_name": "several"}
+    if len(licences) == 1:
+        licence = dict(licence_of(*licences.popitem()))
     pipeline_tag, _, tags = TASKS[task]
     results = list(_results(task, summary))
     language = _language(summary)
     is_on_hub = summary.start != FROM_SCRATCH and summary.start.count("/") == 1
     return ModelCardData(
-        language=language and language["code"],
+        language=None if language is None else language["code"],
         **licence,
         library_name=LIBRARY,
         pipeline_tag=pipeline_tag,
@@ -161,7 +163,8 @@ def _corpus(run: RunSummary) -> dict[str, Any]:
     splits = facts["splits"]
     rows = [["", *splits]]
     rows += [[what, *(f"{split[what]:,}" for split in splits.values())] for what in ("dialogues", "utterances")]
-    labels = next(iter(splits.values()), {}).get("labels", {})
+    first: dict[str, Any] = next(iter(splits.values()), {})
+    labels = first.get("labels", {})
     rows += [
         [f"labeled {label}", *(f"{split.get('labels', {}).get(label, 0):,}" for split in splits.values())]
         for label in labels

@@ -12,7 +12,7 @@ from data_scripts.tools.hub import push_folder
 from data_scripts.tools.whole_files import read_json, whole_file, write_json
 
 from ..configuration_precode import PreCodeConfig
-from ..modeling_precode import PreCodeForUtteranceClassification
+from ..modeling_precode import PreCodeForUtteranceClassification, PreCodePreTrainedModel
 from .model_card import model_card
 from .run_summary import RunSummary
 
@@ -75,7 +75,9 @@ def describes(summary: RunSummary, task: str, config: PreCodeConfig) -> bool:
     `from_pretrained` passes on the summary of the checkpoint, whatever head the model gets.
     """
     labels = [set(scores["per_label"]) for scores in summary.scores.values() if "per_label" in scores]
-    return bool(summary.scores) and labels == ([set(config.label2id)] * len(summary.scores) if task == "erc" else [])
+    return bool(summary.scores) and labels == (
+        [set(config.label2id or ())] * len(summary.scores) if task == "erc" else []
+    )
 
 
 def push_to_hub(
@@ -119,6 +121,7 @@ def push_to_hub(
     if revision is not None and not revision.startswith("refs/pr"):
         api.create_branch(repository, branch=revision, exist_ok=True)
     model = self.model if isinstance(self, Pipeline) else self
+    assert isinstance(model, PreCodePreTrainedModel)
     task = "erc" if isinstance(model, PreCodeForUtteranceClassification) else "convcom"
     saved, summary = model.config.training_summary, RunSummary.from_dict(model.config.training_summary)
     is_own = describes(summary, task, model.config)
@@ -128,7 +131,7 @@ def push_to_hub(
         if is_own or not api.file_exists(repository, "README.md", revision=revision):
             own = summary if is_own else RunSummary(start="", start_summary=summary, command="", versions={})
             card = model_card(repository, task, own)
-            card.data.tags = list(dict.fromkeys([*card.data.tags, *(model.model_tags or []), *(tags or [])]))
+            card.data["tags"] = list(dict.fromkeys([*card.data["tags"], *(model.model_tags or []), *(tags or [])]))
             card.save(folder / "README.md")
         if saved:
             # The summary of an earlier version may have local paths.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCard
+from transformers import PreTrainedConfig
 
 from ..configuration_precode import PreCodeConfig
 from .local_names import command_line, local_name, without_folders
@@ -92,9 +93,11 @@ class RunSummary:
             summary: `config.training_summary`. Fields that it lacks stay empty. Those that this version does not know
                 or that have another type are left out. None gives an empty summary.
         """
-        kinds = {field.name: dict for field in fields(cls)} | {"seed": int}
+        kinds: dict[str, type] = {field.name: dict for field in fields(cls)} | {"seed": int}
         kinds |= dict.fromkeys(("corpus", "licence", "start", "selection", "command"), str)
-        kept = {name: value for name, value in (summary or {}).items() if isinstance(value, kinds.get(name, ()))}
+        kept: dict[str, Any] = {
+            name: value for name, value in (summary or {}).items() if isinstance(value, kinds.get(name, ()))
+        }
         # A run of before was not this process's.
         return cls(**{"command": "", "versions": {}, **kept})
 
@@ -123,8 +126,8 @@ def hyper_parameters(encoder: dict[str, Any], arguments: Any) -> dict[str, Any]:
 
 def model_facts(config: PreCodeConfig) -> dict[str, Any]:
     """What a reader wants to know of a configuration, whether the run chose it or a checkpoint brought it."""
-    facts = {"causal": config.causal, "max_speakers": config.max_speakers}
-    if config.text_config is not None:
+    facts: dict[str, Any] = {"causal": config.causal, "max_speakers": config.max_speakers}
+    if isinstance(config.text_config, PreTrainedConfig):
         facts["text_encoder"] = config.text_config.model_type
         facts |= {name: getattr(config, name) for name in ("text_pooling", "freeze_text_encoder", "speaker_prefix")}
     return facts
@@ -133,11 +136,11 @@ def model_facts(config: PreCodeConfig) -> dict[str, Any]:
 def text_encoder_facts(name_or_folder: str | None) -> dict[str, str] | None:
     """The name of a text encoder, and its license where its folder's README states one; None without an encoder."""
     if name_or_folder is None or not Path(name_or_folder).is_dir():
-        return name_or_folder and {"name": name_or_folder, "licence": ""}
+        return {"name": name_or_folder, "licence": ""} if name_or_folder else None
     folder = Path(name_or_folder).resolve()
     name, licence = folder.name, ""
     if (folder / "README.md").is_file():
         card = ModelCard((folder / "README.md").read_text(encoding="utf-8"), ignore_metadata_errors=True)
         titles = (line[2:].strip() for line in card.text.splitlines() if line.startswith("# "))
-        name, licence = next(titles, name), str(card.data.license or "")
+        name, licence = next(titles, name), str(card.data.get("license") or "")
     return {"name": name, "licence": licence}
