@@ -336,7 +336,7 @@ BAD_INPUT = {
     ),
     "no JSON": (
         lambda tmp: ["run_pretrain.py", *CUSTOM, str(broken_corpus(tmp / "c", "hello"))],
-        ["train.jsonl:1", "not JSON", "'hello'"],
+        ["train.jsonl:1", "not JSON", "'hello"],
     ),
     "word vectors of another size": (
         lambda tmp: [
