@@ -49,7 +49,7 @@ style: $(VENV)/test
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-quality: $(VENV)/test
+quality: $(VENV)/test types
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 

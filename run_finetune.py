@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 from datasets import DatasetDict
-from transformers import PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedTokenizerBase, SchedulerType, set_seed
 
 from data_scripts.inspection.overlap import find_overlap
 from data_scripts.tools.console import one_line_errors
@@ -129,8 +129,9 @@ def check_arguments(encoder_args: EncoderArguments, args: UtteranceClassificatio
     if args.recipe == "original" and args.world_size > 1:
         raise ValueError(f"--recipe original trains in one process; got {args.world_size}")
     if args.recipe == "original" and args.lr_scheduler_type != "reduce_lr_on_plateau":
+        scheduler = SchedulerType(args.lr_scheduler_type).value
         raise ValueError(
-            f"--recipe original has --lr_scheduler_type reduce_lr_on_plateau; got {args.lr_scheduler_type.value}. "
+            f"--recipe original has --lr_scheduler_type reduce_lr_on_plateau; got {scheduler}. "
             """Leave it out, and change that one with --lr_scheduler_kwargs '{"factor": 0.9, "min_lr": 1e-5}'"""
         )
     for tracker in args.report_to:
@@ -161,8 +162,10 @@ def trainer_builder(
             begin_run(Path(args.output_dir), fingerprint, resuming=bool(args.resume_from_checkpoint))
 
     def build(args_of_seed: UtteranceClassificationArguments) -> UtteranceClassificationTrainer:
-        set_seed(args_of_seed.seed)
-        model = build_classifier(encoder_args, tokenizer, args_of_seed.seed, corpus, keep_head=args.only_scores)
+        seed = args_of_seed.seed
+        assert seed is not None
+        set_seed(seed)
+        model = build_classifier(encoder_args, tokenizer, seed, corpus, keep_head=args.only_scores)
         trainer = UtteranceClassificationTrainer(
             model,
             args_of_seed,

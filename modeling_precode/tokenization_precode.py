@@ -153,8 +153,8 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
         unchanged = len(self.added_tokens_decoder) == 2
         if self.text_mode == "unicode" and unchanged:
             pieces = self._pieces()
-            encoded = [list(chain.from_iterable(map(pieces.__getitem__, _pieces_of(text)))) for text in utterances]
-            return [ids[:max_length] or [unknown] for ids in encoded]
+            all_ids = (list(chain.from_iterable(map(pieces.__getitem__, _pieces_of(text)))) for text in utterances)
+            return [ids[:max_length] or [unknown] for ids in all_ids]
         plain = self.text_mode == "clean" and unchanged
         encoded: list[list[int]] = []
         others = []

@@ -102,7 +102,7 @@ def score_split(
     predicted = probabilities.argmax(1)
     shares = np.maximum(probabilities, LOWEST)
     support, made = (np.bincount(ids, minlength=len(names)) for ids in (gold, predicted))
-    can: np.ndarray = folding.any(axis=0)
+    can = np.asarray(folding.any(axis=0))
     return SplitScores(
         corpus=corpus,
         split=split,

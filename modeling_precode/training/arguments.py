@@ -1,6 +1,6 @@
 """Command-line arguments that pre-training and fine-tuning share: pure data, checked, and nothing started."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -194,7 +194,7 @@ class EncoderArguments:
 
     def settings(self) -> dict[str, Any]:
         """What had a part in a run: with a checkpoint or a text encoder, not the options of other models."""
-        names = vars(self) if self.text_encoder is None else self.FROM_TEXT_ENCODER
+        names: Iterable[str] = vars(self) if self.text_encoder is None else self.FROM_TEXT_ENCODER
         if self.model is not None:
             names = self.WITH_MODEL
         return {name: getattr(self, name) for name in names}

@@ -1,11 +1,24 @@
 """Which dialogues make up a training batch, and which of them a process takes."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
+
+
+class EpochBatches(Protocol):
+    """The batches of a training, of which every epoch has its own."""
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[list[Any]]: ...
+
+    def dialogues(self, batch: int) -> np.ndarray | list[int]:
+        """The indices of the dialogues of a batch, of all processes."""
 
 
 class DialogueBatches(Sampler[list[int]]):
@@ -41,6 +54,7 @@ class DialogueBatches(Sampler[list[int]]):
         self.tokens = np.asarray(tokens, dtype=np.int64)
         self.weights = np.ones_like(self.tokens) if batch_tokens is None else np.maximum(self.tokens, 1)
         budget, self.total = batch_size or batch_tokens, int(self.weights.sum())
+        assert budget is not None
         self.num_batches = -(-self.total // budget)
         # Where the dialogues of a batch begin is spaced by their weights, so that it has at least this many.
         fewest = self.total // (self.num_batches * int(self.weights.max()))
@@ -148,7 +162,9 @@ class WholeBatches(Sampler[list[int]]):
 class DialogueLoader(DataLoader):
     """A loader over batches that have epochs; it draws no number from the stream that dropout draws from."""
 
-    def __init__(self, dialogues, batches: Sampler[list[int]], **kwargs):
+    batch_sampler: EpochBatches
+
+    def __init__(self, dialogues, batches: EpochBatches, **kwargs):
         super().__init__(dialogues, batch_sampler=batches, generator=torch.Generator(), **kwargs)
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:

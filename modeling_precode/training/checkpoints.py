@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -142,7 +142,7 @@ def begin_run(output_dir: Path, fingerprint: dict[str, Any], resuming: bool) -> 
 
 def random_state() -> dict[str, Any]:
     """Where this process stands in its streams of random numbers, in types that load without running anything."""
-    kind, keys, *rest = np.random.get_state()
+    kind, keys, *rest = cast(tuple[Any, ...], np.random.get_state())
     return {
         "python": random.getstate(),
         "numpy": (kind, keys.tolist(), *rest),

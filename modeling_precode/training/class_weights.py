@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 
 def focused_class_weights(
@@ -29,7 +30,7 @@ def focused_class_weights(
     Raises:
         ValueError: no focused class, a focused class that `counts` does not have, or one without a training utterance.
     """
-    by_class = dict(counts) if isinstance(counts, Mapping) else dict(enumerate(counts))
+    by_class: dict[Any, int] = dict(counts) if isinstance(counts, Mapping) else dict(enumerate(counts))
     if not focused:
         raise ValueError("No focused class: name at least one of " + ", ".join(map(str, by_class)) + ".")
     for label in focused:

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ..data_collator import PreCodeDataCollator
 from ..tokenization_precode import encode_dialogues
-from .batches import DialogueBatches, DialogueLoader
+from .batches import DialogueBatches, DialogueLoader, EpochBatches
 from .encoded_dialogues import EncodedDialogues
 from .negatives import DialoguesWithNegatives, check_enough_dialogues
 from .original_recipe import DialoguesWithDrawnNegatives, OriginalBatches, OriginalOrder
@@ -60,16 +60,18 @@ def training_loader(
     dialogues: Dataset, args: ConversationCompletionArguments, collator: PreCodeDataCollator, accelerator: Accelerator
 ) -> tuple[DialogueLoader, np.ndarray]:
     """This process's share of every training batch, and the number of utterances (dialogues,) of every dialogue."""
-    train = EncodedDialogues(dialogues)
-    num_utterances, num_tokens = train.sizes()
+    encoded = EncodedDialogues(dialogues)
+    num_utterances, num_tokens = encoded.sizes()
+    train: EncodedDialogues | DialoguesWithDrawnNegatives | DialoguesWithNegatives = encoded
+    batches: EpochBatches
     if args.recipe == "original" and args.objective == "sampled_bce":
-        order = OriginalOrder(len(train), args.seed, num_utterances.tolist(), args.num_negatives)
-        batches, train = OriginalBatches(order, args.batch_size), DialoguesWithDrawnNegatives(train)
+        order = OriginalOrder(len(encoded), args.seed, num_utterances.tolist(), args.num_negatives)
+        batches, train = OriginalBatches(order, args.batch_size), DialoguesWithDrawnNegatives(encoded)
     else:
         budget = {"batch_size": args.batch_size} if args.batch_tokens is None else {"batch_tokens": args.batch_tokens}
         place = {"process_index": accelerator.process_index, "num_processes": accelerator.num_processes}
         batches = DialogueBatches(num_tokens, args.seed, **budget, **place)
         if args.objective == "sampled_bce":
-            train = DialoguesWithNegatives(train, args.num_negatives, args.seed)
+            train = DialoguesWithNegatives(encoded, args.num_negatives, args.seed)
     loader = DialogueLoader(train, batches, collate_fn=collator, pin_memory=accelerator.device.type == "cuda")
     return loader, num_utterances

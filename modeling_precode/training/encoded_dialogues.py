@@ -1,6 +1,6 @@
 """The token ids and speakers of a corpus, read from where `datasets` keeps them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import datasets
@@ -54,6 +54,9 @@ class EncodedDialogues(Dataset):
             dialogue["speaker_ids"] = speaker_ids[ends[row] : ends[row + 1]]
         return dialogue
 
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[index] for index in range(len(self)))
+
     def sizes(self) -> tuple[np.ndarray, np.ndarray]:
         """Utterances and tokens of every dialogue: two arrays (dialogues,)."""
         utterances = [np.diff(dialogues) for dialogues, _, _ in self.chunks]
@@ -71,7 +74,7 @@ class _Utterances(Sequence):
     def __len__(self) -> int:
         return len(self.ends) - 1
 
-    def __getitem__(self, place: int) -> np.ndarray:
+    def __getitem__(self, place: int) -> np.ndarray:  # type: ignore[override]
         place = _checked(place, len(self), "utterances")
         return self.tokens[self.ends[place] : self.ends[place + 1]]
 

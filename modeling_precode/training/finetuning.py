@@ -39,7 +39,7 @@ from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
 from ..sharing.run_summary import RunSummary
 from ..tokenization_precode import encode_dialogues
-from .batches import DialogueBatches, DialogueLoader, WeightedBatches, WholeBatches
+from .batches import DialogueBatches, DialogueLoader, EpochBatches, WeightedBatches, WholeBatches
 from .checkpoints import MANIFEST, begin_run, clear_write_errors, find_checkpoint
 from .encoded_dialogues import INPUTS, EncodedDialogues
 from .finetuning_arguments import UtteranceClassificationArguments
@@ -98,6 +98,13 @@ class UtteranceClassificationTrainer(Trainer):
         ValueError: a corpus without labels, labels that the model does not have, settings that do not fit the model.
     """
 
+    model: PreCodeForUtteranceClassification
+    args: UtteranceClassificationArguments
+    train_dataset: Dataset
+    eval_dataset: Dataset
+    processing_class: PreTrainedTokenizerBase
+    data_collator: PreCodeDataCollator
+
     def __init__(
         self,
         model: PreCodeForUtteranceClassification,
@@ -119,17 +126,20 @@ class UtteranceClassificationTrainer(Trainer):
         if args.soft_labels:
             check_distributions(train_dataset, self.names)
         check_text_encoder_options(args, model)
-        check_gradient_checkpointing(model, args.gradient_checkpointing)
+        check_gradient_checkpointing(model, bool(args.gradient_checkpointing))
         model.config.class_weights = class_weights(self.corpus, self.names, args)
         self.metric = ERCScores()
         self.settings, self.origin = args, origin or RunOrigin()
+        assert args.seed is not None
+        self.seed = args.seed
         self.scores: dict[str, dict[str, Any]] = {}
         self.calibration: dict[str, Any] | None = None
         self.predictions: dict[str, PredictionOutput] = {}
         settings = {"tokenizer": processing_class, "speaker_prefix": model.config.speaker_prefix}
         with args.main_process_first():
             encoded = self.corpus.map(encode_dialogues, batched=True, fn_kwargs=settings, desc="tokenizing")
-            self.encoded, vectors = with_vectors(encoded, model.to(args.device), args.vector_type, args.bf16)
+            model.to(args.device)  # type: ignore[arg-type]
+            self.encoded, vectors = with_vectors(encoded, model, args.vector_type, args.bf16)
         super().__init__(
             model=model,
             args=_for_trainer(args),
@@ -158,18 +168,21 @@ class UtteranceClassificationTrainer(Trainer):
         num_utterances, num_tokens = EncodedDialogues(self.train_dataset).sizes()
         self.num_utterances = int(num_utterances.sum())
         batch_size = self.args.per_device_train_batch_size * self.args.world_size
+        self.batches: EpochBatches
         if self.settings.recipe == "original":
-            self.batches = OriginalBatches(OriginalOrder(len(self.train_dataset), self.args.seed), batch_size)
+            self.batches = OriginalBatches(OriginalOrder(len(self.train_dataset), self.seed), batch_size)
         elif self.settings.corpus_weights is not None:
-            settings = {"seed": self.args.seed, "batch_size": batch_size, "process_index": self.args.process_index}
+            settings = {"seed": self.seed, "batch_size": batch_size, "process_index": self.args.process_index}
             corpora, weights = self.corpus["train"][CORPUS], self.settings.corpus_weights
             settings["num_processes"] = self.args.world_size
             self.batches = WeightedBatches(num_tokens, corpora, weights, **settings)
         else:
             place = (self.args.process_index, self.args.world_size)
-            self.batches = DialogueBatches(num_tokens, self.args.seed, batch_size, None, *place)
+            self.batches = DialogueBatches(num_tokens, self.seed, batch_size, None, *place)
         # The sum of the losses since the last log record, and the step of that record.
         self.losses, self.logged = 0.0, 0
+        # When and where the training began; `CheckpointCallback` sets them.
+        self.start, self.first_step, self.first_epoch = time.perf_counter(), 0, 0.0
         # This process's share of the batches of the step.
         self.step_batches: list[dict[str, Any]] = []
         ids = self.train_dataset["dialogue_id"] if "dialogue_id" in self.train_dataset.column_names else None
@@ -197,7 +210,9 @@ class UtteranceClassificationTrainer(Trainer):
         lowest learning rate for all."""
         if self.args.lr_scheduler_type == "reduce_lr_on_plateau":
             mode = "max" if self.args.greater_is_better else "min"
-            self.args.lr_scheduler_kwargs = {"mode": mode, **(self.args.lr_scheduler_kwargs or {})}
+            settings = self.args.lr_scheduler_kwargs or {}
+            assert isinstance(settings, dict)
+            self.args.lr_scheduler_kwargs = {"mode": mode, **settings}
         scheduler = super().create_scheduler(num_training_steps, optimizer)
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.min_lrs = floors(scheduler.optimizer, scheduler.min_lrs[0])
@@ -266,6 +281,7 @@ class UtteranceClassificationTrainer(Trainer):
         count, metrics = int((labels != IGNORED_LABEL).sum()), {}
         if count:
             prediction = EvalPrediction(predictions=logits, label_ids=labels, inputs=corpora_of(dataloader.dataset))
+            assert self.compute_metrics is not None
             metrics = dict(self.compute_metrics(prediction))
             metrics["loss"] = sum(share for _, share in gathered) / count
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
@@ -294,7 +310,9 @@ class UtteranceClassificationTrainer(Trainer):
 
     # ---- What a person calls
 
-    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> TrainOutput:
+    def train(  # type: ignore[override]
+        self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any
+    ) -> TrainOutput:
         """Train, and end with the model that did best on the validation split.
 
         Args:
@@ -307,7 +325,9 @@ class UtteranceClassificationTrainer(Trainer):
             OSError: no such checkpoint, or one that cannot be written.
         """
         folder = Path(self.args.output_dir)
-        given = "latest" if resume_from_checkpoint in (True, "True", "true") else resume_from_checkpoint or None
+        given = str(resume_from_checkpoint) if resume_from_checkpoint else None
+        if given in ("True", "true"):
+            given = "latest"
         checkpoint = find_checkpoint(given, folder)
         fingerprint = self.fingerprint()
         if given:
@@ -362,13 +382,15 @@ class UtteranceClassificationTrainer(Trainer):
             if test_dataset is rows:
                 self.predictions[name], self.scores[name] = prediction, self.score(prediction, corpora_of(rows))
                 if self.args.metric_for_best_model == "loss":
+                    assert prediction.metrics is not None
                     self.scores[name]["loss"] = prediction.metrics[f"{metric_key_prefix}_loss"]
         return prediction
 
     def metrics(self, prediction: EvalPrediction) -> dict[str, float]:
         """The scores of an evaluation that are one number each; of several corpora, also the metric that chooses the
         checkpoint for each."""
-        scores, metric = self.score(prediction, prediction.inputs), self.settings.metric_for_best_model
+        names = prediction.inputs if isinstance(prediction.inputs, np.ndarray) else None
+        scores, metric = self.score(prediction, names), self.settings.metric_for_best_model
         corpora = scores.get("corpora", {})
         of_corpora = {f"{metric}_of_{name}": one[metric] for name, one in corpora.items() if metric in one}
         return {**score_values(scores), **of_corpora}
@@ -382,7 +404,7 @@ class UtteranceClassificationTrainer(Trainer):
                 scores of each, with a `macro_f1` over the labels that the corpus has, and what is one number is the
                 mean over them.
         """
-        labeled = prediction.label_ids != IGNORED_LABEL
+        labeled = _arrays(prediction)[1] != IGNORED_LABEL
         scores = self._score(prediction, labeled)
         if corpora is None:
             return scores
@@ -395,9 +417,10 @@ class UtteranceClassificationTrainer(Trainer):
         return {**scores, **means, "corpora": by_corpus}
 
     def _score(self, prediction: EvalPrediction | PredictionOutput, labeled: np.ndarray) -> dict[str, Any]:
+        logits, labels = _arrays(prediction)
         return self.metric.compute(
-            predictions=prediction.predictions.argmax(-1)[labeled],
-            references=prediction.label_ids[labeled],
+            predictions=logits.argmax(-1)[labeled],
+            references=labels[labeled],
             label_names=self.names,
             focused_labels=self.settings.focused_labels,
             excluded_label=self.settings.excluded_label,
@@ -413,8 +436,9 @@ class UtteranceClassificationTrainer(Trainer):
             self.predict(self.corpus["validation"], metric_key_prefix="eval")
         labeled = {}
         for split, prediction in self.predictions.items():
-            has_label = prediction.label_ids != IGNORED_LABEL
-            labeled[split] = (prediction.predictions[has_label], prediction.label_ids[has_label])
+            logits, labels = _arrays(prediction)
+            has_label = labels != IGNORED_LABEL
+            labeled[split] = (logits[has_label], labels[has_label])
         self.calibration = calibrate(labeled)
         self.accelerator.unwrap_model(self.model).config.temperature = self.calibration["temperature"]
         return self.calibration
@@ -434,7 +458,7 @@ class UtteranceClassificationTrainer(Trainer):
             self.corpus,
             self.accelerator.unwrap_model(self.model).config,
             self.settings,
-            seed=self.args.seed,
+            seed=self.seed,
             selection=f"best {self.args.metric_for_best_model} on the validation split; {tested}",
             scores=scores,
             calibration=self.calibration,
@@ -482,7 +506,9 @@ class UtteranceClassificationTrainer(Trainer):
         args = self.settings
         return push_checkpoint(self.args.output_dir, args.hub_model_id, bool(args.hub_private_repo), args.hub_token)
 
-    def push_to_hub(self, commit_message: str | None = None, blocking: bool = True, **kwargs: Any) -> str | None:
+    def push_to_hub(  # type: ignore[override]
+        self, commit_message: str | None = None, blocking: bool = True, **kwargs: Any
+    ) -> str | None:
         """Save the model with its card, and upload it; see [`push_checkpoint`]."""
         self.save_model()
         return self.push_checkpoint()
@@ -498,6 +524,13 @@ def _for_trainer(args: UtteranceClassificationArguments) -> UtteranceClassificat
     args_of_trainer.do_train = args_of_trainer.do_eval = True
     args_of_trainer.max_grad_norm = 0  # `ClipGradients` does
     return args_of_trainer
+
+
+def _arrays(prediction: EvalPrediction | PredictionOutput) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (dialogues, utterances, labels) and label ids (dialogues, utterances)."""
+    logits, labels = prediction.predictions, prediction.label_ids
+    assert isinstance(logits, np.ndarray) and isinstance(labels, np.ndarray)
+    return logits, labels
 
 
 def _stack(batches: list[np.ndarray]) -> np.ndarray:

@@ -51,7 +51,9 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         choices=list(RECIPES),
     )
     seeds: list[int] = argument("One run for each seed. Mean and standard deviation are reported.", [1])
-    seed: int | None = argument("One run with this seed, the same as --seeds with one number.")
+    seed: int | None = argument(  # type: ignore[assignment]
+        "One run with this seed, the same as --seeds with one number."
+    )
     metric_for_best_model: str = argument("Metric on the validation split that chooses the checkpoint.", "weighted_f1")
     patience: int = argument("Stop after N evaluations without improvement of that metric.", 4)
     class_weight_rate: float | None = argument(
@@ -81,7 +83,9 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     max_grad_norm: float = argument("Maximum norm of the gradient.", 5.0)
     report_to: str = argument("Tracker: tensorboard, trackio or wandb.", "none")
     eval_strategy: str = argument("When to evaluate: epoch or steps.", "epoch")
-    save_strategy: str | None = argument("When to save: must equal --eval_strategy, the default.")
+    save_strategy: str | None = argument(  # type: ignore[assignment]
+        "When to save: must equal --eval_strategy, the default."
+    )
     logging_strategy: str = argument("When to log.", "epoch")
     checkpointing_steps: int | None = argument("Also save a checkpoint every N steps, in addition to --save_strategy.")
     save_total_limit: int | None = argument("Number of checkpoints to keep in training, besides the best one.", 1)
@@ -97,11 +101,11 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     greater_is_better: bool | None = argument("Whether a higher metric is better (default: yes, except for the loss).")
     ddp_timeout: int = argument("Seconds that a process waits for the others.", DDP_TIMEOUT)
     ddp_find_unused_parameters: bool | None = argument("Whether some parameters may not contribute to the loss.", False)
-    do_train: bool | None = argument(
+    do_train: bool | None = argument(  # type: ignore[assignment]
         "Train. With only --do_eval or --do_predict, the checkpoint is scored without training.", **BARE
     )
-    do_eval: bool | None = argument("Score the validation split.", **BARE)
-    do_predict: bool | None = argument("Score the test split.", **BARE)
+    do_eval: bool | None = argument("Score the validation split.", **BARE)  # type: ignore[assignment]
+    do_predict: bool | None = argument("Score the test split.", **BARE)  # type: ignore[assignment]
 
     def __post_init__(self):
         self._check_values()
@@ -212,9 +216,11 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
 
     def fingerprint(self) -> dict[str, Any]:
         """The settings that a resumed run must share with the run that it continues. Each seed is by itself."""
-        free = ("output_dir", "overwrite_output_dir", "seed", "resume_", "restore_", "checkpointing_", "save_", "log")
-        free += ("per_device_", "report_to", "run_name", "push_", "hub_", "dataloader_", "ddp_", "local_")
-        free += ("disable_tqdm", "do_", "score_test")
+        free = (
+            *("output_dir", "overwrite_output_dir", "seed", "resume_", "restore_", "checkpointing_", "save_", "log"),
+            *("per_device_", "report_to", "run_name", "push_", "hub_", "dataloader_", "ddp_", "local_"),
+            *("disable_tqdm", "do_", "score_test"),
+        )
         settings = {name: value for name, value in self.to_dict().items() if not name.startswith(free)}
         return {**settings, "dialogues a batch": self.per_device_train_batch_size * self.world_size}
 

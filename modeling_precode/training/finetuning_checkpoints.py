@@ -145,6 +145,7 @@ def stop_at_nonfinite(trainer: "UtteranceClassificationTrainer", what: str) -> N
     gathered = gather_object([tensors])
     folder = Path(trainer.args.output_dir) / f"nonfinite-{step + 1}"
     if trainer.args.should_save:
+        assert trainer.optimizer is not None and trainer.lr_scheduler is not None
         with whole_checkpoint(folder) as staging:
             trainer.accelerator.unwrap_model(trainer.model).save_pretrained(staging)
             trainer.processing_class.save_pretrained(staging)

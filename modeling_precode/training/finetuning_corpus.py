@@ -43,7 +43,7 @@ def check_labels(corpus: DatasetDict, args: UtteranceClassificationArguments) ->
 
 
 def check_model_labels(model: PreCodeForUtteranceClassification, names: list[str]) -> None:
-    known = [model.config.id2label[number] for number in range(model.config.num_labels)]
+    known = model.config.label_names
     if known != names:
         raise ValueError(
             f"the model has the labels {', '.join(known)}, and the corpus {', '.join(names)}; load the model with "

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from .encoded_dialogues import inputs_of
+from .encoded_dialogues import EncodedDialogues, inputs_of
 
 
 def check_enough_dialogues(num_dialogues: int, num_negatives: int, split: str | None = None) -> None:
@@ -35,7 +35,7 @@ class DialoguesWithNegatives(Dataset):
         ValueError: there are not enough other dialogues.
     """
 
-    def __init__(self, dialogues: Sequence[dict[str, Any]], num_negatives: int, seed: int):
+    def __init__(self, dialogues: Sequence[dict[str, Any]] | EncodedDialogues, num_negatives: int, seed: int):
         check_enough_dialogues(len(dialogues), num_negatives)
         self.dialogues = dialogues
         self.num_negatives = num_negatives

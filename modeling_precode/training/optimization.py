@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LinearLR, ReduceLROnPlateau
-from transformers import get_scheduler
+from transformers import PreTrainedModel, get_scheduler
 
 from ..modeling_precode import PreCodePreTrainedModel
 
@@ -124,7 +124,7 @@ def parameter_groups(
     return [divided[place] for place in sorted(divided)]
 
 
-def _depths(encoder: nn.Module) -> dict[nn.Parameter, int]:
+def _depths(encoder: PreTrainedModel) -> dict[nn.Parameter, int]:
     """For every parameter of a text encoder, how deep it lies: 1 in the last layer, 2 in the one before, and so on."""
     count = encoder.config.num_hidden_layers
     lists = ((name, part) for name, part in encoder.named_modules() if isinstance(part, nn.ModuleList))
@@ -133,7 +133,7 @@ def _depths(encoder: nn.Module) -> dict[nn.Parameter, int]:
         raise ValueError(
             f"--layer_decay: a {encoder.config.model_type!r} has no list of {count} layers; leave the option out"
         )
-    depths = {}
+    depths: dict[nn.Parameter, int] = {}
     # In the order of definition embeddings come before the layers, and a last normalisation after them.
     depth = count + 1
     for name, parameter in encoder.named_parameters():

@@ -13,7 +13,8 @@ from torch import nn
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
 from ..gru import GRU
-from .encoded_dialogues import inputs_of
+from ..modeling_precode import PreCodePreTrainedModel
+from .encoded_dialogues import EncodedDialogues, inputs_of
 from .negatives import check_enough_dialogues
 
 # From scratch; with --model, the checkpoint says these.
@@ -127,7 +128,9 @@ class OriginalOrder(Sampler):
             yield dialogue if self.sizes is None else (dialogue, self.negatives(place))
 
     def negatives(self, place: int) -> list[tuple[int, int]]:
-        used, negatives = {place}, []
+        assert self.sizes is not None
+        negatives: list[tuple[int, int]] = []
+        used = {place}
         while len(negatives) < self.num_negatives:
             other = self.random.randint(0, len(self.order) - 1)
             if other not in used:
@@ -165,7 +168,7 @@ class OriginalBatches(BatchSampler):
 class DialoguesWithDrawnNegatives(Dataset):
     """Dialogues by the items of an [`OriginalOrder`] with negatives."""
 
-    def __init__(self, dialogues: Sequence[dict[str, Any]]):
+    def __init__(self, dialogues: Sequence[dict[str, Any]] | EncodedDialogues):
         self.dialogues = dialogues
 
     def __len__(self) -> int:
@@ -194,10 +197,11 @@ def original_modules(model: nn.Module) -> list[list[nn.Parameter]]:
     return list(modules.values())
 
 
-def compute_as_original(model: nn.Module) -> None:
+def compute_as_original(model: PreCodePreTrainedModel) -> None:
     """Have trained word vectors that are too long shortened for good when they are looked up, and GRUs computed by
     PyTorch, to the rounding, as the original does."""
     embedding = model.get_input_embeddings()
+    assert isinstance(embedding, nn.Embedding)
     if embedding.weight.requires_grad and model.config.text_config is None:
         embedding.max_norm = model.config.word_vector_max_norm
     for module in model.modules():

@@ -31,7 +31,7 @@ class ScriptParser(HfArgumentParser):
         description: what it does.
     """
 
-    def __init__(self, classes: tuple[type, ...], groups: Mapping[str, Sequence[str]], prog: str, description: str):
+    def __init__(self, classes: tuple[Any, ...], groups: Mapping[str, Sequence[str]], prog: str, description: str):
         # Without this formatter, argparse adds a second default to every help.
         super().__init__(
             classes,
@@ -60,7 +60,7 @@ class ScriptParser(HfArgumentParser):
             shown["All other arguments, as in transformers.TrainingArguments where their help names nothing else"] = [
                 by_name[name] for name in sorted(by_name)
             ]
-        formatter = self.formatter_class(self.prog, max_help_position=34, width=110)
+        formatter = argparse.RawDescriptionHelpFormatter(self.prog, max_help_position=34, width=110)
         formatter.add_usage("%(prog)s [--config FILE] [--NAME VALUE ...]", [], [])
         formatter.add_text(self.description)
         for title, actions in shown.items():
@@ -82,7 +82,7 @@ def _plain(action: argparse.Action) -> argparse.Action:
     if default is True:
         text += f" (default: true; --no_{action.dest} or false turns it off)"
     flag = action.nargs == 0 or action.nargs == "?"
-    values = {"+": "VALUE ...", "*": "VALUE ..."}.get(action.nargs, action.metavar or "VALUE")
+    values = "VALUE ..." if action.nargs in ("+", "*") else action.metavar or "VALUE"
     shown = [option for option in action.option_strings if "-" not in option[2:] or len(action.option_strings) == 1]
     return argparse.Action(
         shown or action.option_strings[:1], action.dest, nargs=0 if flag else None, metavar=values, help=text

@@ -116,6 +116,7 @@ class ConversationCompletionTrainer:
         steps_per_epoch = -(-len(loader.batch_sampler) // args.gradient_accumulation_steps)
         total_steps = min(args.max_epochs * steps_per_epoch, args.max_steps or sys.maxsize)
         args.set_warmup(total_steps)
+        assert args.warmup_steps is not None
         if args.recipe == "original":
             compute_as_original(model)
         if args.gradient_checkpointing:
@@ -230,7 +231,10 @@ class ConversationCompletionTrainer:
             eval_dataset: dialogues, as in the constructor; those of the validation split by default.
             metric_key_prefix: before the name of every metric. With `"test"` the scores go into the card.
         """
-        return self.predict(self.corpus["validation"] if eval_dataset is None else eval_dataset, metric_key_prefix)[2]
+        dialogues = self.corpus["validation"] if eval_dataset is None else eval_dataset
+        metrics = self.predict(dialogues, metric_key_prefix).metrics
+        assert metrics is not None
+        return metrics
 
     def predict(self, test_dataset: Dataset, metric_key_prefix: str = "test") -> PredictionOutput:
         """Scores (targets, 11) of the true utterance and its ten negatives, the true one first; the place of the true
@@ -238,6 +242,7 @@ class ConversationCompletionTrainer:
         known = next((name for name, rows in self.corpus.items() if rows is test_dataset), None)
         evaluation = self.evaluations.get(known) or self._evaluation_of(test_dataset)
         recalls, scores = evaluation(self.loop.unwrapped)
+        assert recalls is not None  # nothing interrupts it
         if metric_key_prefix == "test":
             self.scores["test"] = recalls
         if self.accelerator.num_processes > 1:

@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainerContro
 
 from data_scripts.tools.whole_files import link_or_copy, replaced_files
 
+from ..modeling_precode import PreCodeForConversationCompletion
 from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
 from ..sharing.run_summary import RunSummary
@@ -90,11 +91,12 @@ class PretrainingLoop:
             self.clipped = original_modules(self.unwrapped)
         else:
             self.clipped = [[p for p in self.unwrapped.parameters() if p.requires_grad]]
-        self.stream = self.saved = None
+        self.stream: Iterator | None = None
+        self.saved = None
         self.start, self.first_step = time.perf_counter(), 0
 
     @property
-    def unwrapped(self) -> torch.nn.Module:
+    def unwrapped(self) -> PreCodeForConversationCompletion:
         return self.accelerator.unwrap_model(self.model)
 
     def run(self, interruption: Interruption) -> None:
@@ -150,15 +152,15 @@ class PretrainingLoop:
         utterances = self.num_utterances[dialogues]
         # Processes average their gradients, whatever their shares: the mean over all targets is what comes out.
         num_items = int(np.maximum(utterances - 2, 0).sum()) / accelerator.num_processes
-        loss = torch.zeros((), device=accelerator.device)
+        total = torch.zeros((), device=accelerator.device)
         for _, batch in batches:
             last = batch is batches[-1][1]
             with nullcontext() if last else accelerator.no_sync(self.model):
                 batch = send_to_device(batch, accelerator.device, non_blocking=True)
                 part = self.model(**batch, num_items_in_batch=num_items, gather_candidates=self.gather_candidates).loss
                 part.backward()
-            loss += part.detach()
-        loss = float(accelerator.reduce(loss, "mean"))
+            total += part.detach()
+        loss = float(accelerator.reduce(total, "mean"))
         norms = [accelerator.clip_grad_norm_(parameters, args.max_grad_norm) for parameters in self.clipped]
         norm = float(torch.stack(norms).norm())
         if not math.isfinite(loss) or not math.isfinite(norm):
@@ -183,7 +185,7 @@ class PretrainingLoop:
             if isinstance(self.loader.dataset, DialoguesWithNegatives):
                 self.loader.dataset.redraw(progress.epoch)
             self.loader.set_epoch(progress.epoch, progress.batch)
-            self.stream: Iterator = iter(self.loader)
+            self.stream = iter(self.loader)
         last = min(progress.batch + self.args.gradient_accumulation_steps, len(self.batches))
         return [(number, next(self.stream)) for number in range(progress.batch, last)]
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from data_scripts.tools.whole_files import read_json, replaced_files, write_json
 
 from ..evaluation.metrics import score_values
@@ -69,6 +71,7 @@ def train_seed(
     trainer.save_model()
     if "test" in splits:
         logits = trainer.predictions["test"].predictions
+        assert isinstance(logits, np.ndarray)
         write_predictions(folder / "test_predictions.jsonl", trainer.corpus["test"], logits, trainer.names)
     # This file is written last: it says that the seed is done.
     summary = trainer.save_results()

@@ -2,13 +2,13 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import datasets
 import numpy as np
 import torch
 from datasets import DatasetDict
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from data_scripts import label_names, load_corpus
@@ -17,7 +17,7 @@ from data_scripts.building.mixing import mix_corpora
 from data_scripts.building.options import corpus_names, parse_corpus
 
 from ..configuration_precode import TEXT_POOLINGS, PreCodeConfig
-from ..modeling_precode import ClassificationHead, PreCodeForUtteranceClassification
+from ..modeling_precode import ClassificationHead, PreCodeForUtteranceClassification, PreCodePreTrainedModel
 from ..tokenization_precode import PreCodeTokenizer
 from .arguments import PARTS, CorpusArguments, EncoderArguments, TextEncoderTrainingArguments
 from .optimization import TEXT_ENCODER_LEARNING_RATE, parameter_groups
@@ -26,6 +26,8 @@ from .utterance_vectors import VECTOR_TYPES, UtteranceVectors
 from .word_vectors import load_word_vectors
 
 logger = logging.getLogger(__name__)
+
+Model = TypeVar("Model", bound=PreCodePreTrainedModel)
 
 SPLITS = ("train", "validation", "test")
 
@@ -90,8 +92,9 @@ def build_tokenizer(args: EncoderArguments, dialogues: datasets.Dataset) -> PreT
 
 def load_vocabulary(args: EncoderArguments) -> PreTrainedTokenizerBase:
     """The tokenizer of another checkpoint, which brings its own normalization."""
+    assert args.tokenizer is not None
     tokenizer = load_tokenizer(args.tokenizer)
-    mode = getattr(tokenizer, "text_mode", None)
+    mode: Any = getattr(tokenizer, "text_mode", None)
     if args.text_mode not in (mode, EncoderArguments.text_mode):
         raise ValueError(
             f"--text_mode {args.text_mode}: the tokenizer of {args.tokenizer} normalizes text as {mode!r}; leave "
@@ -117,11 +120,11 @@ def load_text_tokenizer(text_encoder: str, max_utterance_tokens: int) -> PreTrai
 
 def build_model(
     args: EncoderArguments,
-    model_class: type[PreTrainedModel],
+    model_class: type[Model],
     tokenizer: PreTrainedTokenizerBase,
     seed: int,
     **config: Any,
-) -> PreTrainedModel:
+) -> Model:
     """The model to start from.
 
     Args:
@@ -156,9 +159,8 @@ def build_model(
     return model
 
 
-def model_from_checkpoint(
-    args: EncoderArguments, model_class: type[PreTrainedModel], config: dict[str, Any]
-) -> PreTrainedModel:
+def model_from_checkpoint(args: EncoderArguments, model_class: type[Model], config: dict[str, Any]) -> Model:
+    assert args.model is not None
     saved = load_config(args.model)
     if args.causal and not saved.causal:
         # Of an encoder that reads both ways, the forward half has the same names and shapes.
@@ -178,11 +180,11 @@ def model_from_checkpoint(
 
 def model_over_words(
     args: EncoderArguments,
-    model_class: type[PreTrainedModel],
+    model_class: type[Model],
     tokenizer: PreTrainedTokenizerBase,
     seed: int,
     config: dict[str, Any],
-) -> PreTrainedModel:
+) -> Model:
     vectors = None
     if args.word_vectors is not None:
         vectors, found = load_word_vectors(args.word_vectors, tokenizer.get_vocab(), args.word_vector_size, seed)
@@ -193,14 +195,15 @@ def model_over_words(
             vocab_size=len(tokenizer),
             word_vector_size=vectors.shape[1] if vectors is not None else args.word_vector_size or 300,
             utterance_encoder=args.utterance_encoder,
-            **args.hidden_sizes(),
             pooling_length=args.pooling_length,
-            **config,
+            **{**args.hidden_sizes(), **config},
         )
     )
     if vectors is not None:
+        words = model.get_input_embeddings()
+        assert isinstance(words, torch.nn.Embedding)
         with torch.no_grad():
-            model.get_input_embeddings().weight.copy_(torch.from_numpy(vectors))
+            words.weight.copy_(torch.from_numpy(vectors))
     return model
 
 
@@ -221,9 +224,11 @@ def build_classifier(
         ValueError: options that have no meaning for this model, or a checkpoint with other labels.
     """
     names = label_names(corpus)
+    assert names is not None
     saved = load_config(args.model) if args.model else None
-    has_head = saved is not None and "PreCodeForUtteranceClassification" in (saved.architectures or [])
-    labels = [saved.id2label[number] for number in range(saved.num_labels)] if has_head else []
+    labels = []
+    if saved is not None and "PreCodeForUtteranceClassification" in (saved.architectures or []):
+        labels = saved.label_names
     if keep_head and labels != names:
         raise ValueError(
             f"--model {args.model}: labels {', '.join(labels) or 'nothing'}, and the corpus has {', '.join(names)}; "
@@ -242,12 +247,12 @@ def build_classifier(
     if saved is not None and labels != names:
         # A head of the same shape would have been loaded, for other labels.
         model.classifier = ClassificationHead(model.config)
-        if has_head:
+        if labels:
             logger.info(f"{args.model} labels {', '.join(labels)}; the head for {', '.join(names)} is new")
     return model
 
 
-def check_text_encoder_options(args: TextEncoderTrainingArguments, model: PreTrainedModel) -> None:
+def check_text_encoder_options(args: TextEncoderTrainingArguments, model: PreCodePreTrainedModel) -> None:
     """Refuse options that have no meaning for the model, and fill in the learning rate of a trained text encoder, so
     that it is saved with the result."""
     frozen = model.config.freeze_text_encoder
@@ -262,13 +267,13 @@ def check_text_encoder_options(args: TextEncoderTrainingArguments, model: PreTra
     parameter_groups(model, 0.0, args.text_encoder_learning_rate, args.layer_decay)
 
 
-def check_gradient_checkpointing(model: PreTrainedModel, wanted: bool) -> None:
+def check_gradient_checkpointing(model: PreCodePreTrainedModel, wanted: bool) -> None:
     if wanted and (model.config.text_config is None or model.config.freeze_text_encoder):
         raise ValueError("--gradient_checkpointing: this is for a trained text encoder; leave it out")
 
 
 def with_vectors(
-    splits: DatasetDict, model: PreTrainedModel, vector_type: str | None, bf16: bool
+    splits: DatasetDict, model: PreCodePreTrainedModel, vector_type: str | None, bf16: bool
 ) -> tuple[DatasetDict, UtteranceVectors | None]:
     """Encoded dialogues for training. Where the model's text encoder is frozen, they hold rows of its vectors."""
     if not model.config.freeze_text_encoder:
@@ -278,18 +283,18 @@ def with_vectors(
 
 
 @torch.no_grad()
-def initialize_others(model: PreTrainedModel, kept: list[str]) -> None:
+def initialize_others(model: PreCodePreTrainedModel, kept: list[str]) -> None:
     """Give the parts of the encoder that are not kept new weights, as a model from scratch has them."""
     precode = model.base_model
     words = model.get_input_embeddings()
-    others = {
+    others: dict[str, list[torch.nn.Module]] = {
         "word_vectors": [words],
         "utterance_encoder": [module for module in precode.utterance_encoder.modules() if module is not words],
         "conversation_encoder": list(precode.conversation_encoder.modules()),
     }
     for module in (module for part, modules in others.items() if part not in kept for module in modules):
         for parameter in module.parameters(recurse=False):
-            parameter._is_hf_initialized = False
+            parameter._is_hf_initialized = False  # type: ignore[attr-defined]
         model._init_weights(module)
 
 
@@ -323,7 +328,7 @@ def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_pretrained(model_class: type[PreTrainedModel], checkpoint: str, **config: Any) -> PreTrainedModel:
+def load_pretrained(model_class: type[Model], checkpoint: str, **config: Any) -> Model:
     """`from_pretrained` that takes a new head for granted, and so does not report it."""
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()

@@ -60,6 +60,7 @@ class UtteranceVectors:
         if not model.config.freeze_text_encoder:
             raise ValueError("`freeze_text_encoder` is False: the vectors of an encoder that is trained do not last")
         encoder = model.base_model.utterance_encoder
+        assert isinstance(encoder, TextUtteranceEncoder)
         # Sorted, so that those which are computed together are of like length.
         distinct = sorted({_key(ids): ids for ids in _utterances(splits)}.items(), key=lambda pair: len(pair[1]))
         self.row_of_utterance = {key: row for row, (key, _) in enumerate(distinct)}

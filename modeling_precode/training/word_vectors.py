@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
 import numpy as np
 from tqdm import tqdm
@@ -78,8 +78,11 @@ def load_word_vectors(
             matrix = (matrix - np.float32(0.5)) * np.float32(0.02)
             matrix[:1] = 0
 
-            read_records = _text_records if is_text else _binary_records
-            for number, (where, word, values) in enumerate(read_records(stream, count, file_dim, path)):
+            if is_text or count is None:
+                records = _text_records(stream, count, file_dim, path)
+            else:
+                records = _binary_records(stream, count, file_dim, path)
+            for number, (where, word, values) in enumerate(records):
                 if number % 1000 == 0:
                     progress.update(raw.tell() - progress.n)
                 if word not in missing:
@@ -103,7 +106,7 @@ def load_word_vectors(
     return matrix, coverage
 
 
-def _unpack(raw: BinaryIO, path: Path) -> io.BufferedReader:
+def _unpack(raw: io.BufferedReader, path: Path) -> io.BufferedReader:
     """The content of a plain, gzip or zip file, read in large blocks."""
     magic = raw.read(4)
     raw.seek(0)
@@ -114,7 +117,7 @@ def _unpack(raw: BinaryIO, path: Path) -> io.BufferedReader:
         members = [member.filename for member in archive.infolist() if not member.is_dir()]
         if len(members) != 1:
             raise ValueError(f"{path}: holds {len(members)} files ({', '.join(members)}): unpack it and pass one")
-        return io.BufferedReader(archive.open(members[0]), _BLOCK)
+        return io.BufferedReader(cast(zipfile.ZipExtFile, archive.open(members[0])), _BLOCK)
     return io.BufferedReader(raw, _BLOCK)
 
 
