@@ -1,6 +1,6 @@
 """Both trainers, cell by cell as in a notebook: pre-train on chats, fine-tune for emotions, label a dialogue.
 
-python examples/pretrain_and_finetune.py [OUTPUT [STEPS]]
+python examples/pretrain_and_finetune.py [OUTPUT [STEPS [EPOCHS]]]
 """
 
 import sys
@@ -22,6 +22,7 @@ from modeling_precode import (
 
 output = sys.argv[1] if len(sys.argv) > 1 else "checkpoints/notebook"
 steps = int(sys.argv[2]) if len(sys.argv) > 2 else 300
+epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 20
 set_seed(1)
 
 # Pre-train: which utterance stood here? No labels are needed.
@@ -37,7 +38,7 @@ trainer.save_model()
 
 # Fine-tune: an emotion for every utterance.
 corpus = load_corpus("sample")
-args = UtteranceClassificationArguments(output_dir=f"{output}/finetuned", num_train_epochs=20, learning_rate=1e-3)
+args = UtteranceClassificationArguments(output_dir=f"{output}/finetuned", num_train_epochs=epochs, learning_rate=1e-3)
 model = PreCodeForUtteranceClassification.from_pretrained(f"{output}/pretrained", **label_settings(corpus))
 trainer = UtteranceClassificationTrainer(model, args, corpus["train"], corpus["validation"], tokenizer)
 trainer.train()

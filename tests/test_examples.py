@@ -9,6 +9,7 @@ from data_scripts import load_corpus
 from modeling_precode import PreCodeConfig, PreCodeForConversationCompletion, PreCodeTokenizer
 
 EXAMPLE = ROOT / "examples" / "finetune_with_trainer.py"
+BOTH_TRAINERS = ROOT / "examples" / "pretrain_and_finetune.py"
 
 
 @pytest.fixture
@@ -45,3 +46,12 @@ def test_the_notebook_has_fewer_than_twenty_lines_of_code():
     tree = ast.parse(EXAMPLE.read_text(encoding="utf-8"))
     code = [node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)][1:]
     assert sum(node.end_lineno - node.lineno + 1 for node in code) < 20
+
+
+def test_both_trainers_are_shown_in_a_few_lines_and_label_a_dialogue(tmp_path):
+    printed = run(str(BOTH_TRAINERS), str(tmp_path), "4", "2").stdout
+    assert "'text': 'What? Are you serious?'" in printed and "eval_weighted_f1" in printed
+    assert (tmp_path / "pretrained" / "README.md").is_file() and (tmp_path / "finetuned" / "README.md").is_file()
+    code = BOTH_TRAINERS.read_text(encoding="utf-8")
+    cells = [cell for cell in code.split("\n\n# ") if "trainer.train()" in cell]
+    assert len(cells) == 2 and all(len(cell.splitlines()) <= 15 for cell in cells)

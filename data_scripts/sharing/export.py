@@ -7,7 +7,6 @@ pushed only on demand, and to a private repository.
 
 import math
 import shlex
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import datasets
 
 from .. import CORPORA
 from ..tools.hub import push_folder
+from ..tools.whole_files import whole_folder
 from .dataset_card import dataset_card, is_restricted
 
 ROWS_A_FILE = 100_000
@@ -43,10 +43,8 @@ def export_corpus(
     check_new_folder(folder)
     if empty := [split for split, rows in corpus.items() if not len(rows)]:
         raise ValueError(f"{name}: no dialogue in {', '.join(empty)}, which nothing could read; leave the split out")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
-        unfinished = Path(beside, folder.name)
-        (unfinished / "data").mkdir(parents=True)
+    with whole_folder(folder) as unfinished:
+        (unfinished / "data").mkdir()
         for split, rows in corpus.items():
             count = math.ceil(len(rows) / rows_a_file)
             for number in range(count):
@@ -54,9 +52,6 @@ def export_corpus(
                 part.to_parquet(str(unfinished / "data" / f"{split}-{number:05d}-of-{count:05d}.parquet"))
         card = dataset_card(corpus, name, options or {}, notes)
         (unfinished / "README.md").write_text(card, encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        unfinished.rename(folder)
 
 
 def push_corpus(

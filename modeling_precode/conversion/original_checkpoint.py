@@ -9,13 +9,14 @@ read without running what is in them.
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from data_scripts.tools.whole_files import whole_folder
 
 from ..configuration_precode import PreCodeConfig
 from ..modeling_precode import (
@@ -118,17 +119,11 @@ def convert_original_checkpoint(
     _check_shapes(modules, model.state_dict())
     tensors = {name: tensor for module in modules for name, tensor in module.tensors.items()}
     model.load_state_dict(tensors)
-    output_dir.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{output_dir.name}-", dir=output_dir.parent) as temporary:
-        # Not the temporary folder itself, which nobody else may read.
-        folder = Path(temporary) / output_dir.name
+    with whole_folder(output_dir) as folder:
         model.save_pretrained(folder)
         if tokenizer is not None:
             tokenizer.save_pretrained(folder)
         _check_reloaded(folder, type(model), tensors, tokenizer)
-        if output_dir.exists():
-            output_dir.rmdir()
-        folder.rename(output_dir)
 
 
 def _read_module(argument: str, path: Path, class_names: list[str]) -> OriginalModule:
