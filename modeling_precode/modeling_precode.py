@@ -235,7 +235,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         contexts, places = self._contexts(batch.states, targets), layout.utterances[targets]
         scores = (contexts * vectors[targets]).sum(-1, keepdim=True)
         lowest = torch.finfo(scores.dtype).min
-        losses = None
+        loss = losses = None
         if batch.negatives is not None:
             assert layout.negatives is not None
             all_scores = pad(contexts, places, batch.shape) @ batch.negatives.mT
@@ -248,7 +248,6 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         elif self.config.convcom_objective == "in_batch_softmax":
             texts = fingerprints(batch.inputs, layout)
             losses = self._in_batch_losses(contexts, vectors, texts, layout, gather_candidates)
-        loss = None
         if losses is not None:
             loss = losses.sum() / (max(len(targets), 1) if num_items_in_batch is None else num_items_in_batch)
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states

@@ -73,8 +73,8 @@ class OriginalCorpus(DialogueBuilder):
         raise NotImplementedError
 
     def label_id(self, utterance: Utterance) -> int:
-        label = utterance.label
-        if label is not None and label not in (known_labels := self.LABELS or []):
+        label, known_labels = utterance.label, self.LABELS or []
+        if label is not None and label not in known_labels:
             # The same label is "Neutral" in one release and "neutral" in the other.
             label = next((known for known in known_labels if known.lower() == label.lower()), label)
         return super().label_id(utterance._replace(label=label))

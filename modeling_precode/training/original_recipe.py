@@ -201,8 +201,8 @@ def compute_as_original(model: PreCodePreTrainedModel) -> None:
     """Have trained word vectors that are too long shortened for good when they are looked up, and GRUs computed by
     PyTorch, to the rounding, as the original does."""
     embedding = model.get_input_embeddings()
-    assert isinstance(embedding, nn.Embedding)
     if embedding.weight.requires_grad and model.config.text_config is None:
+        assert isinstance(embedding, nn.Embedding)
         embedding.max_norm = model.config.word_vector_max_norm
     for module in model.modules():
         if isinstance(module, GRU):
