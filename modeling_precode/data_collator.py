@@ -23,7 +23,7 @@ class PreCodeDataCollator:
 
     Returns tensors: `input_ids` and `attention_mask` (dialogues, utterances, tokens), padded on the right;
     `speaker_ids` (dialogues, utterances), 0 where there is no utterance; `labels` (dialogues, utterances), -100 where
-    there is no label or no utterance; `label_distributions` (dialogues, utterances, classes), 0 where there is none,
+    there is no label or no utterance; `soft_targets` (dialogues, utterances, classes), 0 where there is none,
     and left out where no utterance of the batch has one; `negative_input_ids` and `negative_attention_mask` (dialogues,
     negatives, tokens). An utterance that has a distribution but no label gets its most likely class as its label, so
     that it counts as labeled.
@@ -76,9 +76,9 @@ class PreCodeDataCollator:
             for j, distribution in enumerate(dialogue):
                 if len(distribution):
                     distributions[i, j] = distribution
-        batch["label_distributions"] = torch.from_numpy(distributions)
-        without_label = (labels == IGNORED_LABEL) & (batch["label_distributions"].sum(-1) > 0)
-        batch["labels"] = torch.where(without_label, batch["label_distributions"].argmax(-1), labels)
+        batch["soft_targets"] = torch.from_numpy(distributions)
+        without_label = (labels == IGNORED_LABEL) & (batch["soft_targets"].sum(-1) > 0)
+        batch["labels"] = torch.where(without_label, batch["soft_targets"].argmax(-1), labels)
 
     def _pad_numbers(self, dialogues: list[Sequence[int]], padding: int) -> torch.Tensor:
         numbers = np.full((len(dialogues), max(map(len, dialogues))), padding, dtype=np.int64)

@@ -318,7 +318,8 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         output_hidden_states: bool | None = None,
         utterance_embeds: Tensor | None = None,
         speaker_ids: Tensor | None = None,
-        label_distributions: Tensor | None = None,
+        # A name with "label" in it is one that `Trainer` expects in every batch.
+        soft_targets: Tensor | None = None,
     ) -> UtteranceClassificationOutput:
         """Score every class for every utterance, and the loss where labels are given.
 
@@ -334,7 +335,7 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             utterance_embeds: (D, U, h), in place of `input_ids`, the text encoder's pooled states of every utterance;
                 the mask may then be (D, U).
             speaker_ids: (D, U), as in [`PreCodeModel`].
-            label_distributions: (D, U, C) the probabilities of the classes for an utterance that has a label. The loss
+            soft_targets: (D, U, C) the probabilities of the classes for an utterance that has a label. The loss
                 is the cross-entropy against them, and against the label alone where they are 0 or NaN.
 
         Raises:
@@ -347,10 +348,10 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             weights = None
             if self.config.class_weights is not None:
                 weights = torch.tensor(self.config.class_weights).to(logits.device, non_blocking=True)
-            if label_distributions is None:
+            if soft_targets is None:
                 total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), weight=weights, reduction="sum")
             else:
-                total = self._soft_cross_entropy(logits, labels, label_distributions, weights)
+                total = self._soft_cross_entropy(logits, labels, soft_targets, weights)
             count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
             loss = total / torch.as_tensor(count).to(total.device, non_blocking=True).clamp(min=1)
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states

@@ -36,9 +36,9 @@ def test_the_collator_pads_distributions_with_0():
     ]
     batch = PreCodeDataCollator()(rows)
     expected = torch.tensor([[[0.25, 0.75], [0.4, 0.6], [0, 0]], [[0, 0], [0, 0], [0, 0]]])
-    torch.testing.assert_close(batch["label_distributions"], expected)
+    torch.testing.assert_close(batch["soft_targets"], expected)
     assert batch["labels"].tolist() == [[1, 1, 0], [-100, -100, -100]], "what has a distribution counts as labeled"
-    assert "label_distributions" not in PreCodeDataCollator()(rows[1:])
+    assert "soft_targets" not in PreCodeDataCollator()(rows[1:])
 
 
 def test_the_loss_is_the_cross_entropy_against_the_distribution_or_else_the_label(model):
@@ -55,11 +55,11 @@ def test_the_loss_is_the_cross_entropy_against_the_distribution_or_else_the_labe
     )
     torch.testing.assert_close(output.loss, total / 4)
     torch.testing.assert_close(model(**batch, num_items_in_batch=8).loss, total / 8)
-    nothing = torch.full_like(batch["label_distributions"], torch.nan)
-    hard = {name: value for name, value in batch.items() if name != "label_distributions"}
-    torch.testing.assert_close(model(**hard, label_distributions=nothing).loss, model(**hard).loss)
+    nothing = torch.full_like(batch["soft_targets"], torch.nan)
+    hard = {name: value for name, value in batch.items() if name != "soft_targets"}
+    torch.testing.assert_close(model(**hard, soft_targets=nothing).loss, model(**hard).loss)
     with pytest.raises(ValueError, match=r"label distributions have the shape .* here \(2, 3, 3\); got \(2, 3, 2\)"):
-        model(**hard, label_distributions=nothing[..., :2])
+        model(**hard, soft_targets=nothing[..., :2])
 
 
 @pytest.fixture(scope="module")
