@@ -11,6 +11,7 @@ from transformers.tokenization_utils_base import LARGE_INTEGER
 
 from .data_collator import PreCodeDataCollator
 from .dialogue_inputs import read_inputs, read_utterance
+from .known_words import READABLE, count_known_words, known_share
 from .speakers import SpeakerOrder
 from .tokenization_precode import count_cut, encode_dialogues
 
@@ -42,7 +43,8 @@ class ConversationEmotionPipeline(Pipeline):
     For several dialogues it returns a list of such lists, in their order; for a stream of dialogues (a generator or a
     `datasets.IterableDataset`) an iterator of such lists, which reads on as it is asked.
 
-    One warning a call says how many utterances were longer than the model reads, if any, and where they were cut.
+    One warning a call says how many utterances were longer than the model reads, if any, and where they were cut. One
+    warning a pipeline says that fewer than half of a dialogue's words are known to the model.
 
     Args of a call:
         inputs: a dialogue: a list of strings, of `{"speaker", "text"}` or of `(speaker, text)` tuples, a numpy array or
@@ -54,6 +56,8 @@ class ConversationEmotionPipeline(Pipeline):
         distribution: also give the probability of every label.
         top_k: in place of a dictionary an utterance, a list of the `top_k` most probable labels, as other pipelines of
             transformers give it: `{"label", "score"}`, the most probable first; all labels with `None`.
+        known_words: also give `known_words`, the share of an utterance's words (for a text encoder, of its tokens)
+            that are in the vocabulary, from 0 to 1. An utterance without any word is read as one unknown word.
         max_batch_tokens: tokens that go through the model at once (default: 16,384); a longer dialogue goes alone.
         batch_size: dialogues that go through the model at once, at most; as many as `max_batch_tokens` allows when not
             given.
@@ -74,9 +78,15 @@ class ConversationEmotionPipeline(Pipeline):
     _load_feature_extractor = False  # type: ignore[assignment]
     _load_processor = False  # type: ignore[assignment]
 
+    _has_warned_of_unknown_words = False
+
     # As in other pipelines an empty string stands for no `top_k`, since `None` has a meaning.
     def _sanitize_parameters(  # type: ignore[override]
-        self, distribution: bool | None = None, max_batch_tokens: int | None = None, top_k: int | None | str = ""
+        self,
+        distribution: bool | None = None,
+        max_batch_tokens: int | None = None,
+        top_k: int | None | str = "",
+        known_words: bool | None = None,
     ):
         if max_batch_tokens is not None:
             _check_at_least_one("max_batch_tokens", max_batch_tokens)
@@ -86,6 +96,8 @@ class ConversationEmotionPipeline(Pipeline):
             if top_k is not None:
                 _check_at_least_one("top_k", top_k)
             postprocess["top_k"] = top_k
+        if known_words is not None:
+            postprocess["known_words"] = known_words
         return {}, forward, postprocess
 
     def __call__(  # type: ignore[override]
@@ -93,8 +105,9 @@ class ConversationEmotionPipeline(Pipeline):
     ) -> list | Iterator[list]:
         _, forward_params, postprocess_params = self._sanitize_parameters(**kwargs)
         postprocess_params = {**self._postprocess_params, **postprocess_params}
-        if postprocess_params.get("distribution") and "top_k" in postprocess_params:
-            raise ValueError("`distribution` and `top_k` both say what is given of an utterance; give one of them")
+        for name in ("distribution", "known_words"):
+            if postprocess_params.get(name) and "top_k" in postprocess_params:
+                raise ValueError(f"`{name}` and `top_k` both say what is given of an utterance; give one of them")
         batch_size = self._batch_size if batch_size is None else batch_size
         if batch_size is not None:
             _check_at_least_one("batch_size", batch_size)
@@ -141,7 +154,9 @@ class ConversationEmotionPipeline(Pipeline):
                 for batch in _batches(encoded, max_batch_tokens, batch_size):
                     rows = PreCodeDataCollator(self.tokenizer.pad_token_id)([encoded[i] for i in batch])
                     for i, probabilities in zip(batch, self.forward(rows), strict=True):
-                        results[i] = self.postprocess((window[i], probabilities), **params)
+                        counts = count_known_words(encoded[i]["input_ids"], self.tokenizer)
+                        self._warn_of_unknown_words(window[i], counts)
+                        results[i] = self.postprocess((window[i], probabilities, counts), **params)
                 yield from results
         finally:  # also where the results of a stream are not read to the end
             if cut:
@@ -150,6 +165,18 @@ class ConversationEmotionPipeline(Pipeline):
                     "they say after that has no part in the labels",
                     *(cut, read, self.max_utterance_tokens),
                 )
+
+    def _warn_of_unknown_words(self, dialogue: list[dict], counts: list[tuple[int, int]]) -> None:
+        share = known_share(counts)
+        if share >= READABLE or self._has_warned_of_unknown_words:
+            return
+        self._has_warned_of_unknown_words = True
+        logger.warning(
+            "only %.0f %% of a dialogue's words are known to the model (it begins %r): the labels mean little where a "
+            "model was trained on another language or script; later dialogues get no such warning, and "
+            "known_words=True gives the share of every utterance",
+            *(100 * share, dialogue[0]["text"][:40]),
+        )
 
     def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:  # type: ignore[override]
         """Turns with a `text` and perhaps a `speaker` -> rows of `input_ids` and `speaker_ids`."""
@@ -175,10 +202,15 @@ class ConversationEmotionPipeline(Pipeline):
         return (logits.float() / self.model.config.temperature).softmax(-1)
 
     def postprocess(  # type: ignore[override]
-        self, outputs: tuple[list[dict], torch.Tensor], distribution: bool = False, top_k: int | None | str = ""
+        self,
+        outputs: tuple[list[dict], torch.Tensor, list[tuple[int, int]]],
+        distribution: bool = False,
+        top_k: int | None | str = "",
+        known_words: bool = False,
     ) -> list:
-        """A dialogue's turns and their probabilities (U, C) -> the turns with their emotions."""
-        dialogue, probabilities = outputs
+        """A dialogue's turns, their probabilities (U, C), and how many of their words are known and how many there are
+        -> the turns with their emotions."""
+        dialogue, probabilities, counts = outputs
         names = self.model.config.label_names
         if not isinstance(top_k, str):
             ranked = probabilities[: len(dialogue)].sort(descending=True, stable=True)
@@ -188,11 +220,13 @@ class ConversationEmotionPipeline(Pipeline):
             return [[{"label": names[i], "score": score} for score, i in islice(row, top_k)] for row in pairs]
         results = []
         # A batch's dialogues are padded to its longest.
-        for turn, row in zip(dialogue, probabilities[: len(dialogue)].tolist(), strict=True):
+        for turn, row, count in zip(dialogue, probabilities[: len(dialogue)].tolist(), counts, strict=True):
             best = max(range(len(row)), key=row.__getitem__)
             result = {**turn, "label": names[best], "score": row[best]}
             if distribution:
                 result["distribution"] = {names[i]: probability for i, probability in enumerate(row)}
+            if known_words:
+                result["known_words"] = known_share([count])
             results.append(result)
         return results
 
@@ -224,7 +258,8 @@ class EmotionStream:
             )
         logits = self.logits(row["input_ids"][0], self.speakers(turns[0].get("speaker")))
         probabilities = self.emotions.probabilities(logits)
-        [result] = self.emotions.postprocess((turns, probabilities.unsqueeze(0)), self.distribution)
+        counts = count_known_words(row["input_ids"], self.emotions.tokenizer)
+        [result] = self.emotions.postprocess((turns, probabilities.unsqueeze(0), counts), self.distribution)
         return result
 
     def state_dict(self) -> dict[str, Any]:

@@ -106,9 +106,12 @@ _EMOTICON = "|".join(
 
 # English contractions, as GloVe's own tokenizer cuts them: do n't, i 'm.
 _ENDING = f"'(?:[smd]|re|ve|ll){_NO_LETTER_AFTER}"
-_SHORTENED = f"{_NO_LETTER_BEFORE}'(?:em|til|cause|bout|tis|twas){_NO_LETTER_AFTER}"
-# French and Italian: l'amour, qu'il, c'\u00e8.
-_ELISION = f"{_NO_LETTER_BEFORE}(?:[cdjlmnst]|qu)'(?:(?=[aeiouyh\u00e0-\u00f6\u00f8-\u00fd\u0153])|{_NO_LETTER_AFTER})"
+_SHORTENED = f"{_NO_LETTER_BEFORE}'(?:em|til|cause){_NO_LETTER_AFTER}"
+# French and Italian: l'amour, qu'il, c'è. English: y'know.
+_ELISION = (
+    f"{_NO_LETTER_BEFORE}(?:[cdjlmnst]|qu)'(?:(?=[aeiouyh\u00e0-\u00f6\u00f8-\u00fd\u0153])|{_NO_LETTER_AFTER})"
+    f"|{_NO_LETTER_BEFORE}y'(?:(?=(?:know|see){_NO_LETTER_AFTER})|{_NO_LETTER_AFTER})"
+)
 
 
 def word_pattern(empty_word: str) -> str:

@@ -1,20 +1,35 @@
 """What the tokenizer promises: the paper's normalisation, to the letter, in the original mode; and never an empty
 utterance."""
 
+import pickle
 import random
 import re
 import sys
 import unicodedata
+from collections import Counter
+from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from modeling_precode import PreCodeTokenizer, encode_dialogues
-from modeling_precode.tokenization_precode import EMPTY_WORD
+from modeling_precode.tokenization_precode import EMPTY_WORD, TEXT_MODES
 
+# Whatever has a rule of its own, and white space and other characters beside it.
+PIECES = [
+    *"aAbBntsoO zZ!?.,'’\t\n\0<>é∅\u0301\u00a0\x1c3:;)(-=^@/_I",
+    *"ßΣςİ我さ\u3099วั한أ٣😂👍🏽\u200d❤\ufe0f🇩🇪\u20e3\u200c",
+    *["n't", "'s", " ’ t", "www.a.com", "http://", "@ab", "aaaaa", ":)", "<3", "á"],
+]
+KNOWN = ["<pad>", "<unk>", "a", "b", "ab", "!", "pad", "á", "aaaa", "n't", "'s", ":)", "<url>", "😂", "我"]
 DIALOGUES = [["Hello there!", "Hello, you."], ["...", "", "Well, hello?"]]
+
+
+@cache
+def knows_a_few(text_mode: str) -> PreCodeTokenizer:
+    return PreCodeTokenizer.from_vocabulary(KNOWN, text_mode)
 
 
 def papers_words(text: str) -> list[str]:
@@ -75,7 +90,7 @@ def test_special_tokens_typed_by_a_person_are_text():
     assert tokenizer("<pad> <unk>")["input_ids"] == [2, 3]
 
 
-@pytest.mark.parametrize("text_mode", ["clean", "original"])
+@pytest.mark.parametrize("text_mode", TEXT_MODES)
 def test_it_comes_back_from_a_folder_with_its_mode(tmp_path, tiny_config, text_mode):
     tokenizer = PreCodeTokenizer.train(DIALOGUES, min_count=1, text_mode=text_mode)
     tokenizer.save_pretrained(tmp_path)
@@ -95,14 +110,143 @@ def test_dialogues_are_encoded_utterance_by_utterance_and_cut_on_the_right():
     assert encode_dialogues({"utterances": [[]]}, tokenizer)["input_ids"] == [[]]
 
 
-@pytest.mark.parametrize("text_mode", ["clean", "original"])
-@given(
-    st.lists(st.text(st.sampled_from("aAbB zZ!?.,'\t\n\0<>é∅\u0301\u00a0"), max_size=12), max_size=8), st.integers(1, 4)
-)
+@pytest.mark.parametrize("text_mode", TEXT_MODES)
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), max_size=8), st.integers(1, 4))
 def test_many_utterances_at_once_have_the_ids_of_each_alone(text_mode, utterances, max_length):
-    tokenizer = PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", "a", "b", "ab", "!", "pad"], text_mode)
+    tokenizer = knows_a_few(text_mode)
     alone = [tokenizer(text, truncation=True, max_length=max_length)["input_ids"] for text in utterances]
     assert tokenizer.encode_utterances(utterances, max_length) == alone
+
+
+def test_unicode_mode_is_in_the_file_for_one_who_has_only_transformers(tmp_path):
+    tokenizer = knows_a_few("unicode")
+    tokenizer.save_pretrained(tmp_path)
+    plain = PreTrainedTokenizerFast.from_pretrained(tmp_path)
+    texts = ["Á aaaa AAAAAA b:)", "ábs don’t", "...", "😂我!", "<pad>", "see www.a.com"]
+    assert plain(texts)["input_ids"] == tokenizer(texts)["input_ids"]
+
+
+# What the first two modes made of these texts before there was a third; "_" is the empty word.
+OLD_WORDS = {
+    "Don't you?! I'm 25.": ("don t you ? ! i m", "don t you ? ! i m _"),
+    " ": ("_", "_"),
+    "Ünïcödé, ÇA va?": ("unicode ca va ?", "unicode ca va ?"),
+    "...wow!!": ("wow ! !", "_ wow ! !"),
+    "Привет 😂 hello": ("hello", "_ hello"),
+    "don ’ t": ("don t", "don t"),
+    "İstanbul ﬁn \u017fo": ("istanbul n o", "istanbul n o"),
+    "∅ a∅b": ("a b", "_ a b"),
+    "\u0301": ("_", "_"),
+    "<pad> x\u2028y\x1cz": ("pad x y z", "_ pad x y z"),
+    "你好 a1b2 :)": ("a b", "_ a b _"),
+}
+
+
+@pytest.mark.parametrize("text_mode", ["clean", "original"])
+def test_the_modes_of_old_checkpoints_read_a_text_as_they_did(text_mode):
+    for text, recorded in OLD_WORDS.items():
+        expected = recorded[text_mode == "original"].split()
+        assert words(knows_a_few(text_mode), text) == [word.replace("_", "") for word in expected], text
+
+
+ENGLAND = "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
+UNICODE_WORDS = {
+    # contractions, as GloVe has them, with any apostrophe
+    "Don't! I'm HERE": "do n't ! i 'm here",
+    "it’s, can't, won`t, we´ve, you‘ll, she'd, they're": "it 's ca n't wo n't we 've you 'll she 'd they 're",
+    "y'all've o'clock ma'am O'Brien y'know": "y'all 've o'clock ma'am o'brien y' know",
+    "the dogs' goin' 'hello' 'cause 'em": "the dogs goin hello 'cause 'em",
+    "I don ’ t know , it ' s I ’ Ve": "i do n't know it 's i 've",
+    "c'est l'amour, qu'il j'ai, aujourd'hui": "c' est l' amour qu' il j' ai aujourd'hui",
+    # numbers, links and mentions
+    "gr8 2nd 3.14 1,000 10:30pm, 24/7 -5 100000000.": "gr8 2nd 3.14 1,000 10:30 pm 24 7 5 100000000",
+    "see https://t.co/Abc?x=1! or (www.foo.bar), me@x.co.uk, foo.com/a.": "see <url> ! or <url> <url> <url>",
+    "@ana_b: hi <@!123> #happy right.But U.S.A.": "<user> hi <user> happy right but u s a",
+    # emoticons
+    "hi:) :-( <3 :D ;) :/ xD ^^ :'(": "hi :) :-( <3 :d ;) :/ xd ^^ :'(",
+    "</3 :P :o =) >:( -_- T_T": "</3 :p :o =) >:( -_- t_t",
+    ":)))) <33333 ¯\\_(ツ)_/¯ (:": ":) <3 ¯\\_(ツ)_/¯ (:",
+    "note:(see here) at 10:30 a:b http://x and/or:": "note see here at 10:30 a b <url> and or",
+    # emoji: no skin tone, no sign of presentation; what is joined stays whole
+    "😂😂 ok👍🏽 ❤️❤": "😂 😂 ok 👍 ❤ ❤",
+    "👩🏽\u200d🦰 👨\u200d👩\u200d👧 👩\u200d❤️\u200d👨": "👩\u200d🦰 👨\u200d👩\u200d👧 👩\u200d❤\u200d👨",
+    "🇩🇪🇫🇷 1️⃣": "🇩🇪 🇫🇷 1⃣",
+    f"{ENGLAND}{ENGLAND}": f"{ENGLAND} {ENGLAND}",
+    # scripts
+    "Voilà un CAFÉ, e\u0301te\u0301. Straße STRASSE": "voilà un café été strasse strasse",
+    "Привет, как ДЕЛА? Об’їзд": "привет как дела ? об'їзд",
+    "Γειά σου! ΟΔΟΣ οδός": "γειά σου ! οδοσ οδόσ",
+    "مرحبا، كيف حالك؟ می\u200cخواهم ٣": "مرحبا كيف حالك ? میخواهم ٣",
+    "नमस्ते, आप कैसे हैं?": "नमस्ते आप कैसे हैं ?",
+    "안녕하세요, 반가워요!": "안녕하세요 반가워요 !",
+    "我很高兴！iPhone好吗？": "我 很 高 兴 ! iphone 好 吗 ?",
+    "すごーい、カタカナが。": "す ご ー い カ タ カ ナ が",
+    "สวัสดี ครับ": "ส วั ส ดี ค รั บ",
+    "שָׁלוֹם İyi \u200eok\u200b\ufeffok": "שָׁלוֹם iyi ok ok",
+    # no word at all
+    "... -- «»": "",
+    "\u0301∅ \ufe0f": "",
+    "<pad> <unk>": "pad unk",
+}
+
+
+@pytest.fixture(scope="module")
+def every_word() -> PreCodeTokenizer:
+    """Knows the forms of the table, so that none of them gives way to a plainer one."""
+    known = dict.fromkeys(word for row in UNICODE_WORDS.values() for word in row.split())
+    return PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", *known], "unicode")
+
+
+@pytest.mark.parametrize("text", UNICODE_WORDS)
+def test_unicode_mode_knows_the_words_of_every_script(every_word, text):
+    expected = [unicodedata.normalize("NFC", word) for word in UNICODE_WORDS[text].split()]
+    assert words(every_word, text) == (expected or [""])
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.characters(codec="utf-8"), max_size=12).map("".join))
+@example("\u0301")
+@example("l' 'd ")
+def test_the_words_of_unicode_mode_are_read_as_the_same_words(text):
+    once = words(knows_a_few("unicode"), text or " ")
+    assert once
+    assert words(knows_a_few("unicode"), " ".join(once) or " ") == once
+
+
+def test_a_form_that_the_vocabulary_lacks_gives_way_to_a_plainer_one():
+    known = ["<pad>", "<unk>", "cafe", "naïve", "naive", "soooo", "sooo", "nooo", "елка", "з'їзд"]
+    tokenizer = PreCodeTokenizer.from_vocabulary(known, "unicode")
+    texts = ["Café naïve NAÏVE naive", "soooo sooooooo", "NOOOOOOO", "ёлка з'їзд", "naïves nooooot"]
+    assert [[known[i] for i in ids] for ids in tokenizer(texts)["input_ids"]] == [
+        ["cafe", "naïve", "naïve", "naive"],
+        ["soooo", "sooo"],
+        ["nooo"],
+        ["елка", "з'їзд"],
+        ["<unk>", "<unk>"],
+    ]
+    assert tokenizer.encode_utterances(texts) == tokenizer(texts)["input_ids"]
+
+
+def test_training_counts_the_words_that_unicode_mode_gives():
+    dialogues = [["Nooooo! Nooooooo", "café cafe", "naïve naïve", "soooo soooo sooo", "I don ’ t 😂", "I 😂 résumé"]]
+    tokenizer = PreCodeTokenizer.train(dialogues, min_count=2, text_mode="unicode")
+    counted = Counter(word for text in dialogues[0] for word in words(tokenizer, text))
+    vocabulary = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
+    assert vocabulary == ["<pad>", "<unk>", "cafe", "i", "naïve", "nooo", "soooo", "😂"]
+    assert set(vocabulary[2:]) == {word for word, count in counted.items() if count >= 2}
+
+
+def test_thousands_of_accented_words_are_kept():
+    syllables = ["bé", "cà", "dô", "fü", "gñ", "ha", "jo", "le", "mi", "nu"]
+    accented = [a + b + c + d for a in syllables for b in syllables for c in syllables for d in syllables][:8000]
+    tokenizer = PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", *accented], "unicode")
+    texts = [" ".join(accented[i : i + 50]) for i in range(0, 8000, 50)]
+    assert [i for ids in tokenizer(texts)["input_ids"] for i in ids] == [*range(2, 8002)]
+
+
+def test_what_a_tokenizer_has_read_does_not_change_it():
+    before = pickle.dumps(knows_a_few("unicode"))
+    knows_a_few("unicode").encode_utterances([*UNICODE_WORDS])
+    assert pickle.dumps(knows_a_few("unicode")) == before
 
 
 def test_bad_vocabularies_and_modes_are_refused():

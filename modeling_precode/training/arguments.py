@@ -11,7 +11,7 @@ from data_scripts.building.options import corpus_names, parse_corpus, parse_opti
 
 from ..configuration_precode import GRU_UTTERANCE_ENCODERS, SIZES, TEXT_POOLINGS
 from ..sharing.language import check_language
-from ..tokenization_precode import MAX_UTTERANCE_TOKENS, TEXT_MODES
+from ..tokenization_precode import DEFAULT_TEXT_MODE, MAX_UTTERANCE_TOKENS, TEXT_MODES
 from .fingerprint import FINGERPRINT, start_digest
 from .optimization import TEXT_ENCODER_LEARNING_RATE
 from .utterance_vectors import VECTOR_TYPES
@@ -181,7 +181,7 @@ class EncoderArguments:
         "From scratch: pool as if every utterance had this many tokens (original: 60)."
     )
     min_count: int = argument("From scratch: words that occur less often in the training split are unknown.", 2)
-    text_mode: str = argument("From scratch: how text is normalized.", "clean", choices=list(TEXT_MODES))
+    text_mode: str = argument("From scratch: how text is normalized.", DEFAULT_TEXT_MODE, choices=list(TEXT_MODES))
     max_utterance_tokens: int = argument("From scratch: utterances are cut to this many tokens.", MAX_UTTERANCE_TOKENS)
     word_vectors: str | None = argument(
         "From scratch: file of word vectors, GloVe text or word2vec binary; plain, gzip or zip."
