@@ -9,17 +9,18 @@ READABLE = 0.5
 def count_known_words(input_ids: list[list[int]], tokenizer: Any) -> list[tuple[int, int]]:
     """For each utterance of a dialogue, the number of its known tokens and of all its tokens.
 
-    Tokens that a tokenizer adds, such as `[CLS]`, do not count. A tokenizer without a token for what is unknown, such
-    as one of bytes, knows everything.
+    Tokens that a tokenizer adds, such as `[CLS]`, do not count, and neither does a lone `▁`, SentencePiece's space. A
+    tokenizer without a token for what is unknown, such as one of bytes, knows everything.
 
     Args:
         input_ids: the token ids of each utterance, unpadded.
         tokenizer: the tokenizer that they come from.
     """
     added = {tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id}
-    added -= {None}
     # GPT-2 has one token for the end of a text and for what is unknown, and knows everything.
     unknown = None if tokenizer.unk_token_id in added else tokenizer.unk_token_id
+    added.add(tokenizer.convert_tokens_to_ids("▁"))
+    added -= {None, unknown}
     counts = []
     for ids in input_ids:
         words = len(ids) - sum(map(ids.count, added))

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from .nonspacing_marks import NONSPACING_MARKS
 from .speakers import speaker_ids_of, speaker_name
-from .unicode_words import ELONGATED, SPACED_APOSTROPHE, unicode_normalizer, unicode_pre_tokenizer
+from .unicode_words import SPACED_APOSTROPHE, plain_words, unicode_normalizer, unicode_pre_tokenizer
 
 PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
 MAX_UTTERANCE_TOKENS = 60
@@ -204,7 +204,7 @@ def _backend(vocabulary: dict[str, int], text_mode: str) -> Tokenizer:
     return backend
 
 
-class _Pieces(dict[str, list[int]]):
+class _Pieces(dict[str, tuple[int, ...]]):
     """A piece of text without white space -> the token ids of its words, in the text mode `unicode`. They do not depend
     on the pieces before and after it."""
 
@@ -214,12 +214,12 @@ class _Pieces(dict[str, list[int]]):
         self.vocabulary = vocabulary
         self.unknown = unknown
 
-    def __missing__(self, piece: str) -> list[int]:
-        # Most pieces are a word of plain letters, and a point or comma.
-        word = piece.strip('.,"').lower()
-        plain = word.isascii() and word.isalpha() and not ELONGATED.search(word)
-        words = [word] if plain else _words(self.normalizer, self.pre_tokenizer, piece)
-        ids = self[piece] = [self.vocabulary.get(word, self.unknown) for word in words]
+    def __missing__(self, piece: str) -> tuple[int, ...]:
+        words = plain_words(piece)
+        if words is None:
+            words = _words(self.normalizer, self.pre_tokenizer, piece)
+        # A tuple, as the garbage collector looks into a list again and again.
+        ids = self[piece] = tuple(self.vocabulary.get(word, self.unknown) for word in words)
         return ids
 
 
@@ -250,7 +250,8 @@ def _count_words(pieces: Counter[str], normalizer: normalizers.Normalizer) -> Co
     pre_tokenizer = unicode_pre_tokenizer(EMPTY_WORD)
     words: Counter[str] = Counter()
     for piece, count in pieces.items():
-        for word in _words(normalizer, pre_tokenizer, piece):
+        plain = plain_words(piece)
+        for word in _words(normalizer, pre_tokenizer, piece) if plain is None else plain:
             words[word] += count
     return words
 

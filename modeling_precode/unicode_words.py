@@ -77,7 +77,16 @@ SPACED_APOSTROPHE = re.compile(
 # A letter with three more of it to come.
 _ELONGATION = f"(?![{_DIGIT}])([{_LETTER}{_CHARACTER}])(?=\\1\\1\\1)"
 
-ELONGATED = re.compile(_ELONGATION)
+
+# What most texts between spaces are, and the words in it, which are those of the rules below: English words and
+# contractions in punctuation, without anything that could be an emoticon, an address or an elongation.
+_PLAIN_TEXT = re.compile(
+    r"""(?:[A-Za-z,"!?()\u2026-]|(?<![wW][wW][wW])\.(?!(?i:com|org|net|edu|gov)|[oO](?![A-MO-Za-mo-z]))"""
+    r"""|(?<=[A-Za-z][nN])['\u2019](?=[tT](?![A-Za-z'\u2019]))"""
+    r"""|(?<=[A-Za-z])['\u2019](?=(?:[sSmMdD]|[rR][eE]|[vV][eE]|[lL][lL])(?![A-Za-z'\u2019])))+"""
+)
+_PLAIN_WORD = re.compile(r"[a-z]+?(?=n't(?![a-z]))|n't(?![a-z])|'[a-z]+|[a-z]+|[!?]")
+_PLAIN_ELONGATION = re.compile(r"([a-z])\1\1\1")
 
 LINK, MENTION = "<url>", "<user>"
 _NO_LETTER_BEFORE, _NO_LETTER_AFTER = f"(?<![{_LETTER}])", f"(?![{_LETTER}])"
@@ -112,6 +121,14 @@ _ELISION = (
     f"{_NO_LETTER_BEFORE}(?:[cdjlmnst]|qu)'(?:(?=[aeiouyh\u00e0-\u00f6\u00f8-\u00fd\u0153])|{_NO_LETTER_AFTER})"
     f"|{_NO_LETTER_BEFORE}y'(?:(?=(?:know|see){_NO_LETTER_AFTER})|{_NO_LETTER_AFTER})"
 )
+
+
+def plain_words(text: str) -> list[str] | None:
+    """The words of a text without white space, in a fraction of the time, where it is plain; `None` where it is not."""
+    if not _PLAIN_TEXT.fullmatch(text):
+        return None
+    text = text.lower().replace("\u2019", "'")
+    return None if _PLAIN_ELONGATION.search(text) else _PLAIN_WORD.findall(text)
 
 
 def word_pattern(empty_word: str) -> str:
@@ -166,7 +183,7 @@ def unicode_normalizer(words: Iterable[str] | None, empty_word: str) -> normaliz
             replace(Regex(_MENTION), f" {MENTION} "),
             # :)))) and <3333
             replace(Regex(f"{_EYES_AND_NOSE}([()])\\K\\1+|<3\\K3+"), ""),
-            replace(Regex(f"(?<=[{_LETTER}])n't{_NO_LETTER_AFTER}"), " n't"),
+            replace(Regex(f"(?<=[{_LETTER}])n't(?=(?:n't)*{_NO_LETTER_AFTER})"), " n't"),
             replace(Regex(f"\\A(?!(?m:.*?)(?:{word}))(?m:.*)\\z"), empty_word),
         ]
     )
@@ -176,10 +193,10 @@ def _plainer_forms(words: Iterable[str]) -> list[normalizers.Normalizer]:
     parts = {part for word in words for part in word.split("'")}
     decomposed = {normalize("NFD", part) for part in parts}
     return [
-        normalizers.Replace(Regex(_outside(parts, _ELONGATION)), ""),
         normalizers.NFD(),
         normalizers.Replace(Regex(_outside(decomposed, f"[{_ACCENT}]+")), ""),
         normalizers.NFC(),
+        normalizers.Replace(Regex(_outside(parts, _ELONGATION)), ""),
     ]
 
 

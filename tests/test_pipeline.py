@@ -112,6 +112,27 @@ def test_the_call_that_the_hub_shows_labels_a_text(emotions, tmp_path):
     assert type(pipeline("conversation-emotion", model=str(tmp_path))) is ConversationEmotionPipeline
 
 
+def test_a_dialogue_of_unknown_words_is_warned_of_once_with_the_share_that_is_known(emotions, caplog):
+    emotions([TEXTS, ["I am not so sad today, friend!"]])
+    assert caplog.messages == []
+    emotions([TEXTS, ["So ist das Leben eben!", "Ach?"]])
+    [message] = caplog.messages
+    assert message.startswith("only 38 % of a dialogue's words are known to the model (it begins 'So ist das Leben")
+    emotions(["Что?"])
+    assert len(caplog.messages) == 1
+
+
+def test_the_share_of_known_words_comes_with_every_utterance_where_it_is_asked_for(emotions):
+    texts = ["I am so happy!", "So ist das Leben!", "Ach", "..."]
+    plain = emotions(texts)
+    assert all("known_words" not in turn for turn in plain)
+    shared = emotions(texts, known_words=True)
+    assert [turn["known_words"] for turn in shared] == [0.8, 0.4, 0, 0]
+    assert [{**turn, "known_words": share["known_words"]} for turn, share in zip(plain, shared, strict=True)] == shared
+    with pytest.raises(ValueError, match="`known_words` and `top_k` both say"):
+        emotions(texts, known_words=True, top_k=1)
+
+
 def test_utterances_that_are_cut_are_counted_in_one_warning(emotions, caplog):
     long = "weather " * 60
     emotions([TEXTS, [long, "So?"]])

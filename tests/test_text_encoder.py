@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from text_encoders import KINDS, write_text_encoder
+from text_encoders import KINDS, write_multilingual_encoder, write_text_encoder
 from transformers import AutoModel, AutoTokenizer, BertConfig, CLIPConfig, CLIPTextConfig, T5Config, pipeline
 
 from modeling_precode import (
@@ -270,6 +270,33 @@ def test_a_model_over_words_takes_no_pooled_states(tiny_config):
 def test_a_wrong_setting_is_named(settings, message):
     with pytest.raises(Exception, match=message):
         PreCodeConfig(**settings)
+
+
+SCRIPTS = {
+    "Latin": ["I got the job!", "Really? Voilà, c'est magnifique!"],
+    "Cyrillic": ["Меня взяли на работу!", "Правда? Я так рад за тебя!"],
+    "Greek": ["Πήρα τη δουλειά!", "Αλήθεια; Χαίρομαι πολύ!"],
+    "Arabic": ["حصلت على الوظيفة!", "حقا؟ أنا سعيد جدا!"],
+    "Devanagari": ["मुझे नौकरी मिल गई!", "सच में? मैं बहुत खुश हूँ!"],
+    "Chinese": ["我得到了这份工作！", "真的吗？我太高兴了！"],
+}
+
+
+def test_a_multilingual_text_encoder_labels_six_scripts_without_unknown_pieces(tmp_path, caplog):
+    folder = write_multilingual_encoder(tmp_path / "encoder", [text for texts in SCRIPTS.values() for text in texts])
+    model = PreCodeForUtteranceClassification.from_utterance_encoder(folder, **SMALL)
+    model.save_pretrained(tmp_path / "model")
+    AutoTokenizer.from_pretrained(folder).save_pretrained(tmp_path / "model")
+    emotions = pipeline("conversation-emotion", model=str(tmp_path / "model"))
+    for script, texts in SCRIPTS.items():
+        results = emotions(texts, known_words=True)
+        assert [result["label"] in ("anger", "joy") for result in results] == [True, True]
+        assert [result["known_words"] for result in results] == [1, 1], script
+    assert caplog.messages == []
+    # A script that none of its texts has.
+    [result] = emotions(["ขอบคุณ"], known_words=True)
+    assert result["known_words"] < 0.5
+    assert caplog.messages[0].startswith("only ")
 
 
 def test_what_is_no_text_encoder_is_refused(folders, make, tmp_path):

@@ -22,6 +22,7 @@ PIECES = [
     *"aAbBntsoO zZ!?.,'’\t\n\0<>é∅\u0301\u00a0\x1c3:;)(-=^@/_I",
     *"ßΣςİ我さ\u3099วั한أ٣😂👍🏽\u200d❤\ufe0f🇩🇪\u20e3\u200c",
     *["n't", "'s", " ’ t", "www.a.com", "http://", "@ab", "aaaaa", ":)", "<3", "á"],
+    *["don't", "IT’S", "’ll", ".Com", "www.", "…", "o.o", "oooo"],
 ]
 KNOWN = ["<pad>", "<unk>", "a", "b", "ab", "!", "pad", "á", "aaaa", "n't", "'s", ":)", "<url>", "😂", "我"]
 DIALOGUES = [["Hello there!", "Hello, you."], ["...", "", "Well, hello?"]]

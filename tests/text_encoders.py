@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from tokenizers.trainers import WordPieceTrainer
+from tokenizers.trainers import UnigramTrainer, WordPieceTrainer
 from transformers import (
     AutoModel,
     BertConfig,
@@ -14,6 +14,7 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedTokenizerFast,
     RobertaConfig,
+    XLMRobertaConfig,
 )
 
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
@@ -41,6 +42,26 @@ def write_text_encoder(folder: Path, texts: list[str], kind: str = "bert", pad_t
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=128, **SPECIAL)
     torch.manual_seed(0)
     config = KINDS[kind](vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
+    AutoModel.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def write_multilingual_encoder(folder: Path, texts: list[str]) -> Path:
+    """A tiny XLM-RoBERTa, and a tokenizer of pieces of any script that is learned from the texts."""
+    special = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    tokens = [*special.values()]
+    backend = Tokenizer(models.Unigram())
+    backend.normalizer = normalizers.NFKC()
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = UnigramTrainer(vocab_size=400, special_tokens=tokens, unk_token="<unk>", show_progress=False)
+    backend.train_from_iterator(texts, trainer)
+    backend.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, model_max_length=128, cls_token="<s>", sep_token="</s>", **special
+    )
+    torch.manual_seed(0)
+    config = XLMRobertaConfig(**SIZES, vocab_size=len(tokenizer), pad_token_id=1, max_position_embeddings=512)
     AutoModel.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
