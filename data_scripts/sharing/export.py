@@ -43,7 +43,7 @@ def export_corpus(
     check_new_folder(folder)
     if empty := [split for split, rows in corpus.items() if not len(rows)]:
         raise ValueError(f"{name}: no dialogue in {', '.join(empty)}, which nothing could read; leave the split out")
-    with whole_folder(folder) as unfinished:
+    with whole_folder(folder, replace=False) as unfinished:
         (unfinished / "data").mkdir()
         for split, rows in corpus.items():
             count = math.ceil(len(rows) / rows_a_file)

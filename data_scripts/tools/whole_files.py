@@ -28,10 +28,15 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
+def whole_folder(folder: Path, replace: bool = True) -> Iterator[Path]:
     """An empty folder to write into. It becomes `folder` once everything in it is on the disk.
 
     After an error nothing of it is left, and an earlier `folder` is as it was.
+
+    Args:
+        folder: to make.
+        replace: whether an earlier `folder` may hold files, which are then deleted. Without it, files that appeared
+            there in the meantime are an OSError, and stay.
     """
     partial = partial_path(folder)
     try:
@@ -40,6 +45,8 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         yield partial
         for path in (*(path for path in partial.rglob("*") if path.is_file()), partial):
             sync(path)
+        if not replace and folder.exists():
+            folder.rmdir()
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

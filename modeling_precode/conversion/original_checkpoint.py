@@ -119,7 +119,7 @@ def convert_original_checkpoint(
     _check_shapes(modules, model.state_dict())
     tensors = {name: tensor for module in modules for name, tensor in module.tensors.items()}
     model.load_state_dict(tensors)
-    with whole_folder(output_dir) as folder:
+    with whole_folder(output_dir, replace=False) as folder:
         model.save_pretrained(folder)
         if tokenizer is not None:
             tokenizer.save_pretrained(folder)

@@ -1,0 +1,34 @@
+"""What is written appears whole or not at all, and nothing that somebody else put there is deleted."""
+
+import pytest
+
+from data_scripts.tools.whole_files import whole_file, whole_folder
+
+
+def test_a_folder_that_was_filled_in_the_meantime_is_left_alone(tmp_path):
+    folder = tmp_path / "export"
+    with pytest.raises(OSError, match="not empty"), whole_folder(folder, replace=False) as unfinished:
+        (unfinished / "data").write_text("ours")
+        folder.mkdir()
+        (folder / "notes.txt").write_text("theirs")
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("notes.txt", "theirs")]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_an_empty_folder_is_filled(tmp_path, replace):
+    (tmp_path / "export").mkdir()
+    with whole_folder(tmp_path / "export", replace) as unfinished:
+        (unfinished / "data").write_text("ours")
+    assert (tmp_path / "export" / "data").read_text() == "ours" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_error_leaves_the_earlier_file_and_folder(tmp_path):
+    for whole, path in ((whole_file, tmp_path / "file"), (whole_folder, tmp_path / "folder")):
+        with whole(path) as unfinished:
+            (unfinished / "data" if whole is whole_folder else unfinished).write_text("first")
+        with pytest.raises(RuntimeError), whole(path) as unfinished:
+            (unfinished / "data" if whole is whole_folder else unfinished).write_text("second")
+            raise RuntimeError
+    assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "data").read_text() == "first"
+    assert len(list(tmp_path.iterdir())) == 2
