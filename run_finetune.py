@@ -25,11 +25,11 @@ from data_scripts.tools.whole_files import write_json
 from modeling_precode.cli.console import start_output
 from modeling_precode.sharing.push import push_checkpoint
 from modeling_precode.training.arguments import CorpusArguments, EncoderArguments, check_output_dir, check_tracker
-from modeling_precode.training.checkpoints import begin_run
+from modeling_precode.training.checkpoints import begin_run, resume_choice
 from modeling_precode.training.finetuning import UtteranceClassificationTrainer
 from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
 from modeling_precode.training.finetuning_corpus import check_labels
-from modeling_precode.training.fingerprint import check_fingerprint, dataset_digest
+from modeling_precode.training.fingerprint import check_fingerprint
 from modeling_precode.training.interruption import Interruption
 from modeling_precode.training.original_recipe import differences, finetuning_settings
 from modeling_precode.training.parsing import ScriptParser, parse_arguments, write_config
@@ -115,9 +115,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
 def check_arguments(encoder_args: EncoderArguments, args: UtteranceClassificationArguments) -> None:
     """Refuse what cannot work, before anything is read or written."""
     check_output_dir(args.output_dir, args.overwrite_output_dir, args.resume_from_checkpoint)
-    if args.resume_from_checkpoint in ("True", "true"):
-        args.resume_from_checkpoint = "latest"
-    resume, output_dir = args.resume_from_checkpoint, Path(args.output_dir)
+    resume = args.resume_from_checkpoint = resume_choice(args.resume_from_checkpoint)
+    output_dir = Path(args.output_dir)
     folders = [(output_dir / f"seed_{seed}").resolve() for seed in args.seeds]
     if resume and resume != "latest" and Path(resume).resolve().parent not in folders:
         raise ValueError(
@@ -147,11 +146,7 @@ def trainer_builder(
 ) -> Callable[[UtteranceClassificationArguments], UtteranceClassificationTrainer]:
     """A function: the settings of a seed -> its trainer. The first one marks the output folder as that of the run."""
     interruption = Interruption()
-    fingerprint = {
-        **origin.fingerprint,
-        **{f"--{name}": value for name, value in args.fingerprint().items()},
-        **{f"the {split} split's digest": dataset_digest(rows) for split, rows in corpus.items()},
-    }
+    fingerprint = origin.run_fingerprint(args, corpus)
     if args.resume_from_checkpoint:
         check_fingerprint(Path(args.output_dir), fingerprint)
 

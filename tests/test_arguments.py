@@ -81,10 +81,16 @@ def test_the_loss_can_choose_the_checkpoint(train):
     assert results["scores"]["validation"]["loss"] == pytest.approx(min(losses), rel=1e-5)
 
 
-def test_resuming_is_asked_for_as_a_user_of_trainer_does(train):
-    whole = train(run_finetune, f"{TINY} --num_train_epochs 1 --resume_from_checkpoint True")
-    again = train(run_finetune, f"{TINY} --num_train_epochs 1 --resume_from_checkpoint True")
-    assert whole == again and (whole / "finetune_results.json").is_file()
+@pytest.mark.parametrize(
+    ("script", "length"), [(run_pretrain, "--max_steps 2"), (run_finetune, "--num_train_epochs 1")]
+)
+def test_resuming_is_asked_for_as_a_user_of_trainer_does(train, script, length):
+    command = f"{TINY} {length} --resume_from_checkpoint True"
+    folder = train(script, command)
+    weights = load_file(folder / "model.safetensors")
+    assert train(script, command) == folder
+    again = load_file(folder / "model.safetensors")
+    assert all((weights[name] == again[name]).all() for name in weights)
 
 
 def test_a_checkpoint_is_scored_and_not_trained(train, tmp_path, caplog):

@@ -116,6 +116,13 @@ def remove_checkpoints(folder: Path) -> None:
         remove_checkpoint(checkpoint)
 
 
+def resume_choice(given: str | bool | None) -> str | None:
+    """What to resume from: a folder, or `"latest"`, for which users of `Trainer` write `True`; None for nothing."""
+    if not given:
+        return None
+    return "latest" if str(given) in ("True", "true") else str(given)
+
+
 def find_checkpoint(given: str | None, output_dir: Path) -> Path | None:
     """The checkpoint that `--resume_from_checkpoint` names: a folder, or `latest`, which may not be there yet."""
     if given is None or given == "latest":

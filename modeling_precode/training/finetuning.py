@@ -40,7 +40,7 @@ from ..sharing.push import push_checkpoint
 from ..sharing.run_summary import RunSummary
 from ..tokenization_precode import encode_dialogues
 from .batches import DialogueBatches, DialogueLoader, EpochBatches, WeightedBatches, WholeBatches
-from .checkpoints import MANIFEST, begin_run, clear_write_errors, find_checkpoint
+from .checkpoints import MANIFEST, begin_run, clear_write_errors, find_checkpoint, resume_choice
 from .encoded_dialogues import INPUTS, EncodedDialogues
 from .finetuning_arguments import UtteranceClassificationArguments
 from .finetuning_checkpoints import (
@@ -53,7 +53,7 @@ from .finetuning_checkpoints import (
 )
 from .finetuning_corpus import check_distributions, check_labels, check_model_labels, class_weights, corpora_of
 from .finetuning_progress import Bar, LogLine, MinuteLines
-from .fingerprint import check_fingerprint, dataset_digest
+from .fingerprint import check_fingerprint
 from .interruption import Interruption
 from .memory import keep_freed_memory, memory_use
 from .optimization import floors, parameter_groups
@@ -135,15 +135,13 @@ class UtteranceClassificationTrainer(Trainer):
         self.scores: dict[str, dict[str, Any]] = {}
         self.calibration: dict[str, Any] | None = None
         self.predictions: dict[str, PredictionOutput] = {}
-        settings = {"tokenizer": processing_class, "speaker_prefix": model.config.speaker_prefix}
         with args.main_process_first():
-            encoded = self.corpus.map(encode_dialogues, batched=True, fn_kwargs=settings, desc="tokenizing")
             model.to(args.device)  # type: ignore[arg-type]
-            self.encoded, vectors = with_vectors(encoded, model, args.vector_type, args.bf16)
+            self.encoded, collator = encode_splits(self.corpus, model, processing_class, args)
         super().__init__(
             model=model,
             args=_for_trainer(args),
-            data_collator=PreCodeDataCollator(processing_class.pad_token_id, with_layout=True, vectors=vectors),
+            data_collator=collator,
             train_dataset=self.encoded["train"],
             eval_dataset=self.encoded["validation"],
             processing_class=processing_class,
@@ -242,11 +240,9 @@ class UtteranceClassificationTrainer(Trainer):
                 return self.encoded[name], self.data_collator
         if "input_ids" in dialogues.column_names:
             return dialogues, self.data_collator
-        settings = {"tokenizer": self.processing_class, "speaker_prefix": self.model.config.speaker_prefix}
-        encoded = DatasetDict({"test": dialogues.map(encode_dialogues, batched=True, fn_kwargs=settings)})
-        rows, vectors = with_vectors(encoded, self.model, self.settings.vector_type, self.args.bf16)
-        pad_token_id = self.processing_class.pad_token_id
-        return rows["test"], PreCodeDataCollator(pad_token_id, with_layout=True, vectors=vectors)
+        others = DatasetDict({"test": dialogues})
+        encoded, collator = encode_splits(others, self.model, self.processing_class, self.settings)
+        return encoded["test"], collator
 
     def loading(self) -> dict[str, Any]:
         """The settings of the loaders."""
@@ -325,9 +321,7 @@ class UtteranceClassificationTrainer(Trainer):
             OSError: no such checkpoint, or one that cannot be written.
         """
         folder = Path(self.args.output_dir)
-        given = str(resume_from_checkpoint) if resume_from_checkpoint else None
-        if given in ("True", "true"):
-            given = "latest"
+        given = resume_choice(resume_from_checkpoint)
         checkpoint = find_checkpoint(given, folder)
         fingerprint = self.fingerprint()
         if given:
@@ -445,11 +439,7 @@ class UtteranceClassificationTrainer(Trainer):
 
     def fingerprint(self) -> dict[str, Any]:
         """What a resumed run must share with this one, by its name for a person."""
-        return {
-            **self.origin.fingerprint,
-            **{f"--{name}": value for name, value in self.settings.fingerprint().items()},
-            **{f"the {split} split's digest": dataset_digest(rows) for split, rows in self.corpus.items()},
-        }
+        return self.origin.run_fingerprint(self.settings, self.corpus)
 
     def summary(self, scores: dict[str, Any]) -> RunSummary:
         """The summary of the run that the checkpoint keeps."""
@@ -524,6 +514,19 @@ def _for_trainer(args: UtteranceClassificationArguments) -> UtteranceClassificat
     args_of_trainer.do_train = args_of_trainer.do_eval = True
     args_of_trainer.max_grad_norm = 0  # `ClipGradients` does
     return args_of_trainer
+
+
+def encode_splits(
+    splits: DatasetDict,
+    model: PreCodeForUtteranceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    args: UtteranceClassificationArguments,
+) -> tuple[DatasetDict, PreCodeDataCollator]:
+    """Dialogues as the model reads them, and the collator that makes batches of them."""
+    settings = {"tokenizer": tokenizer, "speaker_prefix": model.config.speaker_prefix}
+    encoded = splits.map(encode_dialogues, batched=True, fn_kwargs=settings, desc="tokenizing")
+    encoded, vectors = with_vectors(encoded, model, args.vector_type, args.bf16)
+    return encoded, PreCodeDataCollator(tokenizer.pad_token_id, with_layout=True, vectors=vectors)
 
 
 def _arrays(prediction: EvalPrediction | PredictionOutput) -> tuple[np.ndarray, np.ndarray]:

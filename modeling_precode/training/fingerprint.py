@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ def check_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
         )
 
 
+# The runs of several seeds share their splits.
+@lru_cache(maxsize=8)
 def dataset_digest(dataset: Dataset) -> str:
     """A digest of the texts and numbers in a dataset's columns, whatever files or chunks they lie in."""
     streams: dict[str, Any] = {}

@@ -23,9 +23,9 @@ from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
 from ..sharing.run_summary import RunSummary
 from .arguments import check_tracker
-from .checkpoints import begin_run, find_checkpoint
+from .checkpoints import begin_run, find_checkpoint, resume_choice
 from .completion_dialogues import encode_split, training_loader
-from .fingerprint import check_fingerprint, dataset_digest, vocabulary_digest
+from .fingerprint import check_fingerprint, vocabulary_digest
 from .interruption import Interruption, finish_exchanges
 from .memory import keep_freed_memory
 from .optimization import Schedule, parameter_groups
@@ -153,15 +153,11 @@ class ConversationCompletionTrainer:
 
     def fingerprint(self) -> dict[str, Any]:
         """What a resumed run must share with this one, by its name for a person."""
+        read = {split: rows.remove_columns("dialogue_id") for split, rows in self.encoded.items()}
         return {
-            **self.origin.fingerprint,
-            **{f"--{name}": value for name, value in self.args.fingerprint().items()},
+            **self.origin.run_fingerprint(self.args, read),
             "--mixed_precision": self.accelerator.mixed_precision,
             "the vocabulary's digest": vocabulary_digest(self.processing_class),
-            **{
-                f"the {split} split's digest": dataset_digest(rows.remove_columns("dialogue_id"))
-                for split, rows in self.encoded.items()
-            },
         }
 
     def summary(self, best_step: int, **scores: dict[str, float]) -> RunSummary:
@@ -187,7 +183,7 @@ class ConversationCompletionTrainer:
             OSError: no such checkpoint, or one that cannot be written.
         """
         args, accelerator, loop = self.args, self.accelerator, self.loop
-        given = "latest" if resume_from_checkpoint is True else resume_from_checkpoint or None
+        given = resume_choice(resume_from_checkpoint)
         checkpoint = find_checkpoint(given, self.output_dir)
         if given:
             check_fingerprint(checkpoint or self.output_dir, loop.fingerprint)

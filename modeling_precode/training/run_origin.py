@@ -1,9 +1,10 @@
 """What a run started from: for the card that its checkpoint carries, and for the check of a run that is resumed."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
 from data_scripts.building.options import parse_options
 from data_scripts.sharing.dataset_card import corpus_facts
@@ -12,6 +13,7 @@ from ..configuration_precode import PreCodeConfig
 from ..sharing.language import find_language
 from ..sharing.run_summary import FROM_SCRATCH, RunSummary, hyper_parameters, model_facts, text_encoder_facts
 from .arguments import CorpusArguments, EncoderArguments
+from .fingerprint import dataset_digest
 from .starting import load_config
 
 
@@ -49,6 +51,19 @@ class RunOrigin:
             fingerprint=encoder.fingerprint() | corpus.fingerprint(),
             leakage=leakage,
         )
+
+    def run_fingerprint(self, args: Any, splits: Mapping[str, Dataset]) -> dict[str, Any]:
+        """What a resumed run must share with this one, by its name for a person.
+
+        Args:
+            args: the dataclass of the trainer's settings.
+            splits: the dialogues that it reads.
+        """
+        return {
+            **self.fingerprint,
+            **{f"--{name}": value for name, value in args.fingerprint().items()},
+            **{f"the {split} split's digest": dataset_digest(rows) for split, rows in splits.items()},
+        }
 
     def summary(
         self,

@@ -20,6 +20,7 @@ from ..configuration_precode import TEXT_POOLINGS, PreCodeConfig
 from ..modeling_precode import ClassificationHead, PreCodeForUtteranceClassification, PreCodePreTrainedModel
 from ..tokenization_precode import PreCodeTokenizer
 from .arguments import PARTS, CorpusArguments, EncoderArguments, TextEncoderTrainingArguments
+from .finetuning_corpus import label_settings
 from .optimization import TEXT_ENCODER_LEARNING_RATE, parameter_groups
 from .progress import with_progress
 from .utterance_vectors import VECTOR_TYPES, UtteranceVectors
@@ -239,8 +240,7 @@ def build_classifier(
         PreCodeForUtteranceClassification,
         tokenizer,
         seed,
-        id2label=dict(enumerate(names)),
-        label2id={name: number for number, name in enumerate(names)},
+        **label_settings(corpus),
         class_weights=None,
         **({} if keep_head else {"temperature": 1.0}),  # not that of a head before
     )
