@@ -1,7 +1,7 @@
 """Chit-Chat: written chats between two people who do not know each other, without labels.
 
 Source: the package `chitchat-dataset` (pip install chitchat-dataset), which holds the whole corpus in one JSON file.
-Licence: MIT. Paper to cite: Myers, Etchart and Fulda, 2020.
+License: MIT. Paper to cite: Myers, Etchart and Fulda, 2020.
 An utterance is what one person sends before the other answers, its messages joined by a space; empty messages are left
 out. The two speakers are "A" and "B".
 """

@@ -1,6 +1,6 @@
-"""Your own dialogues, labelled or not: chats, transcripts, captions, JSON, tables and plain text, of any size.
+"""Your own dialogues, labeled or not: chats, transcripts, captions, JSON, tables and plain text, of any size.
 
-Source, licence and citation are yours to know. `data_dir` is one of
+Source, license and citation are yours to know. `data_dir` is one of
 * a file. It is split by dialogue, 80/10/10, the same way each time;
 * several files by a pattern, such as `"calls/*.csv"` (in quotes, or the shell replaces it), split in the same way;
 * a folder with `train`, `validation` (or `valid`, `dev`) and `test`: each one file, such as `train.csv`, several with

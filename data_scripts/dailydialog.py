@@ -1,6 +1,6 @@
-"""DailyDialog: everyday dialogues between two people, every utterance labelled with one of six emotions or none.
+"""DailyDialog: everyday dialogues between two people, every utterance labeled with one of six emotions or none.
 
-Source: the zips of the release, or the original implementation's files. Licence: CC BY-NC-SA 4.0. Paper to cite: Li et
+Source: the zips of the release, or the original implementation's files. License: CC BY-NC-SA 4.0. Paper to cite: Li et
 al., IJCNLP 2017. `data_dir` holds `train.zip`, `validation.zip` and `test.zip`, or the folders that they unpack to, or
 `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`. The two speakers, whom the corpus does not name, are "A"
 and "B" in turn. One dialogue of train has a label less than it has utterances: labels count from its start, and its

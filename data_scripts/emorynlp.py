@@ -1,6 +1,6 @@
-"""EmoryNLP: scenes of Friends, every utterance labelled with one of seven emotions.
+"""EmoryNLP: scenes of Friends, every utterance labeled with one of seven emotions.
 
-Source: the emotion detection files of the Character Mining project, or the original implementation's files. Licence:
+Source: the emotion detection files of the Character Mining project, or the original implementation's files. License:
 Apache-2.0. Paper to cite: Zahiri and Choi, AAAI workshops 2018. `data_dir` holds `emotion-detection-trn.json`,
 `emotion-detection-dev.json` and `emotion-detection-tst.json`, or `<Name>_train.json`, `<Name>_dev.json` and
 `<Name>_test.json`. A dialogue is a scene. Several speakers of one utterance are joined by ", ", and one that the corpus

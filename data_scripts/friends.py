@@ -1,6 +1,6 @@
-"""Friends of EmotionLines: scenes of the show, every utterance labelled with one of eight emotions.
+"""Friends of EmotionLines: scenes of the show, every utterance labeled with one of eight emotions.
 
-Source: EmotionLines, on request from its authors, or the original implementation's files. Licence: CC BY-NC-ND 4.0.
+Source: EmotionLines, on request from its authors, or the original implementation's files. License: CC BY-NC-ND 4.0.
 Paper to cite: Hsu et al., LREC 2018. `data_dir` holds `friends_train.json`, `friends_dev.json` and `friends_test.json`.
 "non-neutral" is an utterance whose annotators did not agree on one emotion. Where the files have the votes of the
 annotators, their shares are the column `label_distributions`; nobody voted "non-neutral". Its scenes are those of

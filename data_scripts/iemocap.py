@@ -1,7 +1,7 @@
-"""IEMOCAP: played dialogues of two people, in transcripts, every turn labelled with an emotion.
+"""IEMOCAP: played dialogues of two people, in transcripts, every turn labeled with an emotion.
 
 Source: the release that the University of Southern California gives on request, or the original implementation's files
-of it. Licence: that of the University of Southern California; it may not be passed on. Paper to cite: Busso et al.,
+of it. License: that of the University of Southern California; it may not be passed on. Paper to cite: Busso et al.,
 Language Resources and Evaluation 2008.
 
 `data_dir` is the folder `IEMOCAP_full_release`, or the one that holds it. `dialog/transcriptions` and

@@ -1,6 +1,6 @@
-"""MELD: TV dialogues from Friends with several speakers, every utterance labelled with an emotion or a sentiment.
+"""MELD: TV dialogues from Friends with several speakers, every utterance labeled with an emotion or a sentiment.
 
-Source: the text CSVs of the authors' repository, or the original implementation's files. Licence: GPL-3.0. Paper to
+Source: the text CSVs of the authors' repository, or the original implementation's files. License: GPL-3.0. Paper to
 cite: Poria et al., ACL 2019. `data_dir` holds `train_sent_emo.csv`, `dev_sent_emo.csv` and `test_sent_emo.csv`, or
 `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`. Dialogue ids start anew in each file and utterance ids
 have gaps; utterances are put in the order of their ids. Its dialogues come from the same show as EmoryNLP's and

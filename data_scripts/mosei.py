@@ -1,6 +1,6 @@
-"""CMU-MOSEI: monologues in videos, cut into segments, each labelled with an emotion.
+"""CMU-MOSEI: monologues in videos, cut into segments, each labeled with an emotion.
 
-Source: the raw release of the authors, or the original implementation's files of it. Licence: that of the authors'
+Source: the raw release of the authors, or the original implementation's files of it. License: that of the authors'
 release. Paper to cite: Bagher Zadeh et al., ACL 2018.
 
 A dialogue is a video, and its utterances are the segments in the order of their numbers. The label of a segment is the

@@ -1,6 +1,6 @@
-"""CMU-MOSI: monologues in videos, cut into segments, each labelled positive or negative.
+"""CMU-MOSI: monologues in videos, cut into segments, each labeled positive or negative.
 
-Source: the raw release of the authors, or the original implementation's files of it. Licence: that of the authors'
+Source: the raw release of the authors, or the original implementation's files of it. License: that of the authors'
 release. Paper to cite: Zadeh et al., IEEE Intelligent Systems 2016.
 
 A dialogue is a video, and its utterances are the segments in the order of their numbers. A segment is negative where

@@ -1,6 +1,6 @@
 """OpSub: the dialogues of film subtitles, cut at silences, without labels.
 
-Source: subtitles that you have; the films keep their own licences, and none ships with this library. Paper to cite for
+Source: subtitles that you have; the films keep their own licenses, and none ships with this library. Paper to cite for
 the corpus and its use in pre-training: Jiao et al., Findings of EMNLP 2020; for OpenSubtitles: Lison and Tiedemann,
 LREC 2016. `data_dir` is one of, or a folder, a zip, a tar or a bucket with:
 

@@ -1,6 +1,6 @@
 """Sample: short dialogues written for this project, so that everything can be tried offline in a minute.
 
-They are made up, an illustration and no benchmark: a score on them says nothing about a model. Licence: CC0 1.0.
+They are made up, an illustration and no benchmark: a score on them says nothing about a model. License: CC0 1.0.
 Nothing to cite. The files, JSON Lines as in `custom`, come with the package in `sample_data`; the labels are MELD's.
 """
 

@@ -1,4 +1,4 @@
-"""Fine-tuning with `Trainer`, cell by cell as in a notebook: from a pre-trained checkpoint to a labelled dialogue.
+"""Fine-tuning with `Trainer`, cell by cell as in a notebook: from a pre-trained checkpoint to a labeled dialogue.
 
 python examples/finetune_with_trainer.py [CHECKPOINT [OUTPUT]]
 """

@@ -19,7 +19,7 @@ class BatchLayout:
         tokens: (tokens,), the places of the tokens in `input_ids`, taken as one row.
         utterances: (N,), the places of the utterances among the D x U.
         dialogues: (N,), the dialogue of each utterance.
-        targets: (M,), the utterances, of the N, with a neighbour on both sides.
+        targets: (M,), the utterances, of the N, with a neighbor on both sides.
         conversation_steps: the steps of the dialogues that have an utterance.
         utterance_steps: the steps of the utterances, and of the negatives after them.
         negative_tokens: (tokens,), the places of the tokens in `negative_input_ids`; `None` without negatives.

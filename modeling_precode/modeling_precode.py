@@ -179,7 +179,7 @@ class PreCodeModel(PreCodePreTrainedModel):
 class PreCodeForConversationCompletion(PreCodePreTrainedModel):
     """Pre-CODE with the head of Conversation Completion, the pre-training task (paper, section 3.3).
 
-    At every utterance with a neighbour on both sides, the context is the forward state before it and, unless the model
+    At every utterance with a neighbor on both sides, the context is the forward state before it and, unless the model
     is causal, the backward state after it, neither of which has seen it; a candidate's score is its vector's dot
     product with the context.
     """

@@ -1,6 +1,6 @@
 """The non-spacing marks (category Mn) of Unicode 14.0, as one table.
 
-The original's normalisation drops them by asking the Python that runs it, and so depends on its version. A frozen table
+The original's normalization drops them by asking the Python that runs it, and so depends on its version. A frozen table
 gives one text the same tokens everywhere.
 """
 

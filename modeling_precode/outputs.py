@@ -30,7 +30,7 @@ class ConversationCompletionOutput(ModelOutput):
     Args:
         loss: the ConvCom loss over the batch's target positions; 0 when it has none.
         logits: (D, U, 1 + K), score of the true utterance and of every negative at every position; the dtype's
-            lowest number at positions without a neighbour on both sides.
+            lowest number at positions without a neighbor on both sides.
         hidden_states: as in [`PreCodeModelOutput`].
     """
 

@@ -232,7 +232,7 @@ class ConversationEmotionPipeline(Pipeline):
 
 
 class EmotionStream:
-    """One dialogue, labelled while it goes on: takes its utterances one at a time, in the pipeline's forms."""
+    """One dialogue, labeled while it goes on: takes its utterances one at a time, in the pipeline's forms."""
 
     def __init__(self, emotions: ConversationEmotionPipeline, distribution: bool = False):
         self.emotions = emotions

@@ -23,7 +23,7 @@ _SAFETENSORS_ONLY = "weights are read from safetensors only; save those of a pic
 
 
 class PreCodePreTrainedModel(PreTrainedModel):
-    """What all Pre-CODE models share: configuration, initialisation, loading and saving."""
+    """What all Pre-CODE models share: configuration, initialization, loading and saving."""
 
     config: PreCodeConfig
     config_class = PreCodeConfig

@@ -1,4 +1,4 @@
-"""A dialogue that is labelled while it goes on."""
+"""A dialogue that is labeled while it goes on."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The word-level tokenizer of Pre-CODE: normalisation, vocabulary, and dialogues of text to dialogues of token ids."""
+"""The word-level tokenizer of Pre-CODE: normalization, vocabulary, and dialogues of text to dialogues of token ids."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -21,13 +21,13 @@ TEXT_MODES = ("clean", "original", "unicode")
 DEFAULT_TEXT_MODE = "clean"
 
 # The original keeps an empty string as a word wherever an utterance begins or ends in something that is no letter.
-# A backend cannot hold an empty token; this character, which normalisation removes from all text, stands for it.
+# A backend cannot hold an empty token; this character, which normalization removes from all text, stands for it.
 EMPTY_WORD = "∅"
 
 # What Python's `str.strip` removes.
 _WHITE_SPACE = "\t\n\x0b\x0c\r\x1c-\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
-# The same normalisation for ASCII: what is no letter and none of `!?` is a space.
+# The same normalization for ASCII: what is no letter and none of `!?` is a space.
 _ASCII = {code: chr(code).lower() if chr(code).isalpha() or chr(code) in "!?" else " " for code in range(128)}
 
 
@@ -36,7 +36,7 @@ _REMEMBERED = 2**18
 
 
 def _normalizer(text_mode: str) -> normalizers.Normalizer:
-    """The paper's normalisation: lower case, no accents, letters and `!?` only, `!` and `?` words of their own."""
+    """The paper's normalization: lower case, no accents, letters and `!?` only, `!` and `?` words of their own."""
     replace = normalizers.Replace
     if text_mode == "clean":
         # A text without any word becomes one word that no vocabulary holds: an utterance is never empty.
@@ -183,7 +183,7 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
         return {name: value for name, value in self.__dict__.items() if name != "_remembered"}
 
     def _encode_plus(self, text: Any, *args: Any, **kwargs: Any):
-        # The backend skips normalisation for a text of no characters.
+        # The backend skips normalization for a text of no characters.
         if isinstance(text, str):
             text = text or " "
         elif isinstance(text, list):

@@ -126,7 +126,7 @@ def test_what_a_run_began_with_is_told_too(tmp_path):
     written = card(tmp_path, {"start": "someone/encoder", "start_summary": before})
     assert written.data.base_model == "someone/encoder"
     assert written.data.datasets == ["declare-lab/MELD"]
-    # One word would be wrong for what rests on two licences.
+    # One word would be wrong for what rests on two licenses.
     assert (written.data.license, written.data.license_name) == ("other", "several")
     assert "Started from a checkpoint trained on **opsub** (license: No licence)." in written.text
     assert "may not be redistributed" in written.text

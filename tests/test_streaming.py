@@ -1,4 +1,4 @@
-"""What a causal model promises: nothing that is said later changes a label, and a dialogue can be labelled while it
+"""What a causal model promises: nothing that is said later changes a label, and a dialogue can be labeled while it
 goes on, at the same cost an utterance, with the numbers of the whole dialogue."""
 
 import json

@@ -1,4 +1,4 @@
-"""What the tokenizer promises: the paper's normalisation, to the letter, in the original mode; and never an empty
+"""What the tokenizer promises: the paper's normalization, to the letter, in the original mode; and never an empty
 utterance."""
 
 import pickle

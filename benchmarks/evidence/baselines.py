@@ -26,7 +26,7 @@ def add_baselines(corpora: dict[str, dict], metrics: dict[str, str], data_dir: P
 
     Args:
         corpora: name -> the arguments that read it.
-        metrics: labelled corpus -> the dev metric that chooses the penalty.
+        metrics: labeled corpus -> the dev metric that chooses the penalty.
     """
     for name, metric in metrics.items():
         corpus = corpora[name]

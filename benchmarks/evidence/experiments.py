@@ -77,7 +77,7 @@ class Experiments:
 
     Args:
         corpora: name -> the arguments that read it.
-        metrics: labelled corpus -> the dev metric that chooses the checkpoint.
+        metrics: labeled corpus -> the dev metric that chooses the checkpoint.
         pretraining: name -> run.
         studies: of fine-tuning.
     """

@@ -15,7 +15,7 @@ SEPARATOR = " | "
 
 
 def utterances_alone(rows: dict[str, list], history: int, named: bool = False) -> dict[str, list]:
-    """Every labelled utterance as a dialogue of its own, one text with the `history` utterances before it: the labelled
+    """Every labeled utterance as a dialogue of its own, one text with the `history` utterances before it: the labeled
     one stands first, as a long text is cut at its end, then the latest of the others, with their speakers if `named`.
     """
     alone: dict[str, list] = {"dialogue_id": [], "utterances": [], "speakers": [], "labels": []}
@@ -41,7 +41,7 @@ def arguments(settings: dict[str, Any], data_dir: Path, folder: Path) -> dict[st
     """The arguments of a run with `history`: a folder with the view, written if it is not there yet, in place of the
     corpus."""
     history, corpus = settings["history"], settings["corpus"]
-    # The name of the labelled one's speaker is the script's to give.
+    # The name of the labeled one's speaker is the script's to give.
     named = bool(settings.get("speaker_prefix"))
     view = folder / f"{corpus}-history-{history}{'-named' if named else ''}"
     if not view.exists():

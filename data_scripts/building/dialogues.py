@@ -70,7 +70,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
     NEGATIVES = False
     VOTES = False  # whether utterances come with the votes of their annotators
     KEEPS_BLANK = False  # whether an utterance without a word is one: a published corpus has the counts that it has
-    REDISTRIBUTABLE = True  # whether its licence lets a user pass it on
+    REDISTRIBUTABLE = True  # whether its license lets a user pass it on
     HOMEPAGE = ""
     LICENSE = ""
     CITATION = ""

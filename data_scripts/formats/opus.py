@@ -1,4 +1,4 @@
-"""The XML of OPUS OpenSubtitles, tokenised or not, to the lines of a film."""
+"""The XML of OPUS OpenSubtitles, tokenized or not, to the lines of a film."""
 
 import re
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """The layout of EmotionLines and of the original implementation's own files: `<Name>_{train,dev,test}.json`.
 
-A file is a list of dialogues. A labelled dialogue is a list of `{"utterance", "emotion"}`, in EmotionLines with a
+A file is a list of dialogues. A labeled dialogue is a list of `{"utterance", "emotion"}`, in EmotionLines with a
 `speaker` and an `annotation` too: seven digits, how many annotators voted for each emotion. A dialogue of OpSub is
 `{"script": [utterances], "neg": [negatives]}`.
 """
@@ -25,7 +25,7 @@ CONTROL_CHARACTERS = re.compile("[\x80-\x9f]")
 
 
 class OriginalCorpus(DialogueBuilder):
-    """A labelled corpus in this layout; without `LABELS`, the label names are those of train, sorted.
+    """A labeled corpus in this layout; without `LABELS`, the label names are those of train, sorted.
 
     A subclass of which another release is read too says where that is by `FILES`, or by `release_files`, and how to
     read it by `read_release`. Where a folder holds files of both, those of this layout are read.

@@ -18,7 +18,7 @@ LABELS_OF_IEMOCAP = {"angry", "excited", "frustrated", "happy", "neutral", "sad"
 def check_owner(corpus: str, files: dict[str, Path]) -> None:
     """ValueError where the files are another corpus's than the one they were given as.
 
-    Otherwise a corpus that may not be passed on could carry another's licence. EmotionPush, IEMOCAP and OpSub are
+    Otherwise a corpus that may not be passed on could carry another's license. EmotionPush, IEMOCAP and OpSub are
     recognized by the content of train, so renaming their files does not hide them.
     """
     path = files["train"]

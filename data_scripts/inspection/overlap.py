@@ -1,6 +1,6 @@
 """Leakage: which dialogues and utterances of one corpus also stand in another.
 
-Text is compared normalised: lower case, letters and digits only, one space between words, so that "I'm" is two words. A
+Text is compared normalized: lower case, letters and digits only, one space between words, so that "I'm" is two words. A
 dialogue stands in the other corpus where all its utterances, in their order, are one whole dialogue there. An utterance
 of at least `min_words` words stands there where any dialogue has it; shorter ones ("okay") mean nothing. Memory grows
 with the smaller of the two only: its hashes, 8 bytes each, are the index that the larger is read past in batches.

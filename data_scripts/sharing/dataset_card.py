@@ -16,7 +16,7 @@ from ..inspection.description import describe
 
 Card = TypeVar("Card", bound=RepoCard)
 NO_REDISTRIBUTION = "no-redistribution"  # the tag that says so in a card
-# Those of the Hub's licences that corpora have.
+# Those of the Hub's licenses that corpora have.
 HUB_LICENCES = {
     *("apache-2.0", "bsd", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "gpl-2.0", "gpl-3.0", "lgpl-3.0", "mit"),
     *("cc", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-2.0"),
@@ -33,7 +33,7 @@ COLUMNS = {
     "negatives": "other candidates for an utterance of the dialogue",
 }
 TEMPLATE = Path(__file__).with_name("dataset_card_template.md")
-# Between the licences of several corpora in one; those of a single corpus may hold a semicolon.
+# Between the licenses of several corpora in one; those of a single corpus may hold a semicolon.
 LICENCES_JOINED = " + "
 
 
@@ -102,7 +102,7 @@ def language_of(name: str, settings: dict[str, Any]) -> str | None:
 
 
 def licence_of(licence: str, homepage: str = "") -> dict[str, str]:
-    """A licence as the header of a card has it."""
+    """A license as the header of a card has it."""
     short = licence.lower().replace(" ", "-")
     if not short or short in HUB_LICENCES:
         return {"license": short or "unknown"}
@@ -111,7 +111,7 @@ def licence_of(licence: str, homepage: str = "") -> dict[str, str]:
 
 
 def corpus_facts(corpus: datasets.DatasetDict, name: str) -> dict[str, Any]:
-    """What the card of a model tells of a corpus that it learned from: source, licence, and what is in each split."""
+    """What the card of a model tells of a corpus that it learned from: source, license, and what is in each split."""
     info = next(iter(corpus.values())).info
     splits: dict[str, dict[str, Any]] = {}
     for split, rows in corpus.items():
@@ -136,7 +136,7 @@ def corpus_facts(corpus: datasets.DatasetDict, name: str) -> dict[str, Any]:
 
 
 def is_restricted(corpus: str | Path, licence: str = "") -> bool:
-    """Whether a corpus, by its name, by the folder that it was exported to, or by its licence, which it keeps where it
+    """Whether a corpus, by its name, by the folder that it was exported to, or by its license, which it keeps where it
     is saved and loaded under another name, may not be passed on."""
     card = Path(corpus, "README.md")
     tagged = card.is_file() and NO_REDISTRIBUTION in (DatasetCard.load(card).data.tags or [])

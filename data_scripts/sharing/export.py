@@ -34,7 +34,7 @@ def export_corpus(
 
     Args:
         folder: A new one, or an empty one.
-        name: One of `CORPORA`, whose licence and options the card then knows, or any other.
+        name: One of `CORPORA`, whose license and options the card then knows, or any other.
         options: Those that the corpus was built with.
         notes: What else was done to it, a sentence each, for the card.
         rows_a_file: A split of more dialogues goes into several files.

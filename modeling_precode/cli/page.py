@@ -1,4 +1,4 @@
-"""Labelled dialogues as one web page: what was said, with its emotions in colour, and the course of each emotion.
+"""Labeled dialogues as one web page: what was said, with its emotions in color, and the course of each emotion.
 
 The page needs nothing else: no script, no font, no picture. All of a dialogue's text is escaped.
 """
@@ -45,8 +45,8 @@ def page(title: str, model: str, labels: Sequence[str], dialogues: Iterable[tupl
     """The page in pieces, so that no more than one dialogue need be in memory.
 
     Args:
-        title: of the page; the name of the file that was labelled, say.
-        model: which labelled it.
+        title: of the page; the name of the file that was labeled, say.
+        model: which labeled it.
         labels: names of all emotions.
         dialogues: an id and, for each utterance, `text`, `speaker` if there is one, `label`, `score` and
             `distribution`, as the pipeline gives them.
@@ -76,7 +76,7 @@ they say nothing certain about what a person feels.</p>
 
 
 def colours(labels: Sequence[str]) -> str:
-    """A colour for each label, in a light and in a dark page; grey for what is no emotion."""
+    """A color for each label, in a light and in a dark page; gray for what is no emotion."""
     light, dark = [], []
     for number, label in enumerate(labels):
         known = label.lower() in HUES or label.lower() in COLOURLESS

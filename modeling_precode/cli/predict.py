@@ -84,7 +84,7 @@ def predict(args: argparse.Namespace) -> None:
     with input_file(args, path) as file:
         dialogues = read(file)
         emotions, checkpoint = pipeline_of(args)
-        # The pipeline reads ahead; what it has read but not labelled waits here.
+        # The pipeline reads ahead; what it has read but not labeled waits here.
         waiting: list[Dialogue] = []
         results = emotions(
             turns_of(dialogues, waiting),

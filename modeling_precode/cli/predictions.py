@@ -1,4 +1,4 @@
-"""Labelled dialogues as a table for a terminal, JSON Lines, CSV or a web page: each in pieces, as they come."""
+"""Labeled dialogues as a table for a terminal, JSON Lines, CSV or a web page: each in pieces, as they come."""
 
 import json
 import os

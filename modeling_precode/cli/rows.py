@@ -1,4 +1,4 @@
-"""Labelled dialogues as rows, an utterance each, for CSV and Parquet: with times, the input's other columns, and its
+"""Labeled dialogues as rows, an utterance each, for CSV and Parquet: with times, the input's other columns, and its
 order of rows."""
 
 import csv

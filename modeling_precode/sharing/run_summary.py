@@ -40,7 +40,7 @@ class RunSummary:
 
     Args:
         corpus: The name of the corpus, or of the folder or file that it was read from. Empty where nothing is known.
-        licence: The license of the corpus. Older checkpoints have it here only; `facts` has it too.
+        license: The license of the corpus. Older checkpoints have it here only; `facts` has it too.
         start: What the run started from: `"from scratch"`, a name on the Hub, or the name of a checkpoint's folder.
         seed: The seed of the run.
         selection: How the checkpoint was chosen, as a sentence without a period.

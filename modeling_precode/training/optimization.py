@@ -27,7 +27,7 @@ def floors(optimizer: Optimizer, lowest: float) -> list[float]:
 
 
 class Schedule:
-    """Sets an optimiser's learning rate.
+    """Sets an optimizer's learning rate.
 
     Args:
         kind: `plateau` multiplies by `factor`, down to `min_learning_rate` (that of the first group of parameters; the
@@ -91,7 +91,7 @@ def parameter_groups(
     layer_decay: float | None = None,
     groups: list[dict[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
-    """The trained parameters of a model by their learning rates, for an optimiser; `learning_rate` comes first.
+    """The trained parameters of a model by their learning rates, for an optimizer; `learning_rate` comes first.
 
     Args:
         model: with any utterance encoder.
@@ -99,7 +99,7 @@ def parameter_groups(
         text_encoder_learning_rate: of the text encoder's last layer; 2e-5 when not given.
         layer_decay: every layer of the text encoder has the learning rate of the one above times this, and what stands
             before the first layer that of the first one times this.
-        groups: of an optimiser, to be divided further; all in one when not given.
+        groups: of an optimizer, to be divided further; all in one when not given.
 
     Raises:
         ValueError: a `layer_decay` that is not above 0 and at most 1, or for an encoder without a list of layers.
@@ -134,7 +134,7 @@ def _depths(encoder: PreTrainedModel) -> dict[nn.Parameter, int]:
             f"--layer_decay: a {encoder.config.model_type!r} has no list of {count} layers; leave the option out"
         )
     depths: dict[nn.Parameter, int] = {}
-    # In the order of definition embeddings come before the layers, and a last normalisation after them.
+    # In the order of definition embeddings come before the layers, and a last normalization after them.
     depth = count + 1
     for name, parameter in encoder.named_parameters():
         if match := re.match(rf"{re.escape(layers)}\.(\d+)\.", name):

@@ -185,8 +185,8 @@ class DialoguesWithDrawnNegatives(Dataset):
 def original_modules(model: nn.Module) -> list[list[nn.Parameter]]:
     """The trained parameters by the original's modules: word vectors, utterance encoder, conversation encoder, head.
 
-    It has an optimiser for each, with the same learning rate: Adam treats every number by itself, so that one
-    optimiser of all does the same. Only the clip of the gradient's norm is a module's own.
+    It has an optimizer for each, with the same learning rate: Adam treats every number by itself, so that one
+    optimizer of all does the same. Only the clip of the gradient's norm is a module's own.
     """
     modules: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():

@@ -145,7 +145,7 @@ class PretrainingLoop:
             self.control = changed or self.control
 
     def update(self) -> None:
-        """One step of the optimiser, over one or several batches."""
+        """One step of the optimizer, over one or several batches."""
         progress, args, accelerator = self.progress, self.args, self.accelerator
         batches = self.next_batches()
         dialogues = np.concatenate([self.batches.dialogues(number) for number, _ in batches])

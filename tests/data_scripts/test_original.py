@@ -169,7 +169,7 @@ PLAYED = [[{"utterance": "Well.", "emotion": emotion} for emotion in ("angry", "
     ],
 )
 def test_files_of_another_corpus_are_refused_whatever_they_are_called(load, write, corpus, name, train, owner):
-    """Or they would carry the licence of this one."""
+    """Or they would carry the license of this one."""
     if corpus == "opsub":
         pytest.importorskip("ftfy")
     message = f"{name}_train.json: a file of the corpus {owner}; got it as {corpus}; load {owner} instead"
