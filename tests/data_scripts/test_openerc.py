@@ -23,8 +23,8 @@ def entries() -> dict[str, list[dict]]:
 
 def test_it_has_the_size_of_the_corpora_of_the_field(load):
     dataset = load("openerc")
-    assert {split: len(rows) for split, rows in dataset.items()} == {"train": 1500, "validation": 125, "test": 225}
-    assert sum(map(len, dataset["train"]["utterances"])) == 15_040
+    assert {split: len(rows) for split, rows in dataset.items()} == {"train": 2280, "validation": 125, "test": 225}
+    assert sum(map(len, dataset["train"]["utterances"])) == 22_727
     assert label_names(dataset) == ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]
 
 
