@@ -14,7 +14,7 @@ INSTALLED = setup.cfg setup.py $(CONSTRAINTS) modeling_precode/kernels.c
 # Where the corpora of the experiments are, as benchmarks/evidence/experiments.yaml names them.
 DATA ?= data
 
-.PHONY: quickstart test test-slow test-lowest faults evidence evidence-quick style quality types docs clean
+.PHONY: quickstart test test-slow test-lowest faults evidence evidence-quick default-model style quality types docs clean
 
 quickstart: $(VENV)/quickstart
 	$(BIN)/python examples/quickstart.py
@@ -43,6 +43,12 @@ evidence: $(VENV)/test
 evidence-quick: $(VENV)/test
 	$(BIN)/python -m benchmarks.evidence --data_dir $(DATA) --experiments benchmarks/evidence/quick.yaml \
 		--results build/evidence-quick/results.jsonl --output_dir build/evidence-quick
+
+# Train the model that comes with the package. TEACHER and STUDENT are text encoders: folders or names on the Hub.
+TEACHER ?= sentence-transformers/all-mpnet-base-v2
+STUDENT ?= sentence-transformers/all-MiniLM-L6-v2
+default-model: $(VENV)/test
+	$(BIN)/python -m benchmarks.default_model --teacher_encoder $(TEACHER) --student_encoder $(STUDENT)
 
 # Format the code, and mend what ruff can mend.
 style: $(VENV)/test

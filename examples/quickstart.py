@@ -1,4 +1,4 @@
-"""The whole road in a few minutes: pre-train on real chats, fine-tune for emotions, label a dialogue.
+"""Label a dialogue with the model that comes with the package; then train one: pre-train on real chats, fine-tune.
 
 Run by `make quickstart`. Everything is read from installed packages; nothing is downloaded.
 """
@@ -12,7 +12,11 @@ from pathlib import Path
 
 from transformers import pipeline
 
+from data_scripts import load_corpus
+from modeling_precode import ConversationEmotionPipeline
 from modeling_precode.cli.console import start_output
+from modeling_precode.default_model import DEFAULT, checkpoint_path
+from modeling_precode.evaluation.scoring import score_split
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINTS = Path("checkpoints/quickstart")
@@ -54,26 +58,42 @@ def run(command: str) -> None:
 def main() -> None:
     start_output(main_process=True)
     start = time.perf_counter()
+    print("The model that comes with the package labels a dialogue:\n")
+    default = pipeline("conversation-emotion", model=checkpoint_path(DEFAULT))
+    labeled = default(DIALOGUE)
+    for turn in labeled:
+        print(f"  {turn['label']:<9} {turn['score']:4.0%}  {turn['speaker']}: {turn['text']}")
+    print(
+        f"\n{time.perf_counter() - start:.0f} seconds. Now a small model of your own, pre-trained on chats, fine-tuned:"
+    )
+
     run(PRETRAIN)
     run(FINETUNE)
 
-    print("\nAn example dialogue:\n")
-    emotions = pipeline("conversation-emotion", model=str(ROOT / FINETUNED))
-    for turn in emotions(DIALOGUE):
-        print(f"  {turn['label']:<9} {turn['score']:4.0%}  {turn['speaker']}: {turn['text']}")
-
-    convcom = json.loads((ROOT / PRETRAINED / "pretrain_results.json").read_text(encoding="utf-8"))["scores"]["test"]
-    erc = json.loads((ROOT / FINETUNED / "results.json").read_text(encoding="utf-8"))["scores"]["test"]
+    own = pipeline("conversation-emotion", model=str(ROOT / FINETUNED))
+    print(f"\n  {'default':<15} {'your own':<15}")
+    for turn, by_own in zip(labeled, own(DIALOGUE), strict=True):
+        labels = (f"{by['label']:<9} {by['score']:4.0%}  " for by in (turn, by_own))
+        print(f"  {''.join(labels)}{turn['speaker']}: {turn['text']}")
+    print_scores(default)
     print(
-        f"\nConversation Completion on held-out chats: R_11@1 {convcom['R_11@1']:.3f} (chance 0.091)\n"
-        f"Emotions on the test split of the sample corpus, an illustration and no benchmark: "
-        f"weighted F1 {erc['weighted_f1']:.3f}, macro F1 {erc['macro_f1']:.3f}\n"
         f"{time.perf_counter() - start:.0f} seconds in all\n\n"
         f"The checkpoint is in {FINETUNED}. Next:\n"
         f"  label your own dialogue\n    {Path(PYTHON).with_name('precode')} predict DIALOGUE.txt --output page.html\n"
-        f"  fine-tune on your own\n    {PYTHON} run_finetune.py --model {PRETRAINED} --corpus custom --data_dir FILE\n"
+        f"  fine-tune on your own\n    {PYTHON} run_finetune.py --model default --corpus custom --data_dir FILE\n"
         f"  share it, after {Path(PYTHON).with_name('hf')} auth login\n    {SHARE}"
     )
+
+
+def print_scores(default: ConversationEmotionPipeline) -> None:
+    sample = load_corpus("sample")
+    by_default = score_split(default, sample["test"], sample["train"], corpus="sample").scores
+    by_own = json.loads((ROOT / FINETUNED / "results.json").read_text(encoding="utf-8"))["scores"]["test"]
+    convcom = json.loads((ROOT / PRETRAINED / "pretrain_results.json").read_text(encoding="utf-8"))["scores"]["test"]
+    print("\nEmotions on the test split of the sample corpus, an illustration and no benchmark:")
+    for name, scores in {"default": by_default, "your own": by_own}.items():
+        print(f"  {name:<9} weighted F1 {scores['weighted_f1']:.3f}, macro F1 {scores['macro_f1']:.3f}")
+    print(f"Conversation Completion of your own on held-out chats: R_11@1 {convcom['R_11@1']:.3f} (chance 0.091)")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 from .configuration_precode import SIZES, PreCodeConfig
 from .data_collator import PreCodeDataCollator
+from .default_model import FOLDER
 from .evaluation.calibration import calibrate, expected_calibration_error, fit_temperature
 from .evaluation.metrics import ConvComRecall, ERCScores
 from .evaluation.significance import paired_bootstrap
@@ -67,7 +68,10 @@ AutoModel.register(PreCodeConfig, PreCodeModel)
 AutoModelForPreTraining.register(PreCodeConfig, PreCodeForConversationCompletion)
 AutoModelForSequenceClassification.register(PreCodeConfig, PreCodeForUtteranceClassification)
 PIPELINE_REGISTRY.register_pipeline(
-    TASK, pipeline_class=ConversationEmotionPipeline, pt_model=AutoModelForSequenceClassification
+    TASK,
+    pipeline_class=ConversationEmotionPipeline,
+    pt_model=AutoModelForSequenceClassification,
+    default={"model": (str(FOLDER), "main")},
 )
 # The modules of the root travel with checkpoints and may import no wing: what writes the card is attached here.
 PreCodePreTrainedModel.push_to_hub = push_to_hub  # type: ignore[assignment,method-assign]

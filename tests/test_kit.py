@@ -76,3 +76,4 @@ def test_users_of_the_wheel_get_its_types_and_its_data(tmp_path):
     [wheel] = tmp_path.glob("precode-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"modeling_precode/py.typed", "data_scripts/py.typed", "modeling_precode/cli/page.css"} <= names
+    assert {f"modeling_precode/default_model/{file}" for file in ("model.safetensors", "README.md")} <= names

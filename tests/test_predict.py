@@ -258,18 +258,6 @@ def test_an_output_is_whole_or_as_it_was(predict, dialogue, tmp_path, name):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_without_a_model_it_takes_the_quick_starts_or_says_how_to_get_one(
-    dialogue, checkpoint, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match="error: no --model, and none in checkpoints/quickstart/finetuned: make one"):
-        main(["predict", str(dialogue)])
-    (tmp_path / "checkpoints" / "quickstart").mkdir(parents=True)
-    checkpoint.rename(tmp_path / "checkpoints" / "quickstart" / "finetuned")
-    main(["predict", str(dialogue)])
-    assert "I am so happy!" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

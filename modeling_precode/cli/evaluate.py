@@ -14,6 +14,7 @@ from data_scripts.inspection.description import check_picture
 from data_scripts.tools.console import Parser
 from data_scripts.tools.whole_files import write_json
 
+from ..default_model import checkpoint_path
 from .predict import check_device, model_to_use
 
 DESCRIPTION = """Score a model on the labeled dialogues of one or more corpora, without training. Two baselines are
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode evaluate")
     from ..pipeline_precode import TASK
 
     logging.disable_progress_bar()
-    emotions = pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device)  # type: ignore[call-overload]
+    emotions = pipeline(TASK, model=checkpoint_path(checkpoint), revision=args.revision, device=args.device)  # type: ignore[call-overload]
     options = {name: getattr(args, name) for name in ("split", "excluded_label", "max_batch_tokens")}
     splits = [
         score_split(emotions, corpus[args.split], corpus.get("train"), corpus=name, label_map=label_map, **options)

@@ -24,12 +24,12 @@ from data_scripts.formats.reading import read_lines
 from data_scripts.tools.console import Parser
 from data_scripts.tools.whole_files import whole_file
 
+from ..default_model import DEFAULT, checkpoint_path
 from ..training.starting import load_config
 from .corpus_file import write_corpus
 from .predictions import WRITERS, Labelled, as_line, as_table
 from .rows import write_parquet
 
-QUICKSTART = "checkpoints/quickstart/finetuned"
 STANDARD_INPUT = "/dev/stdin"
 
 
@@ -43,7 +43,8 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     kinds = f"{', '.join(TEXT_SUFFIXES)}, plain or .gz, .parquet or .xlsx"
     add("file", metavar="FILE", help=f"{kinds}; - for standard input. The format, such as a WhatsApp export, WebVTT or "
         "`Speaker: utterance` lines with a blank line between dialogues, is detected")  # fmt: skip
-    add("--model", help=f"folder of a checkpoint, or its name on the Hub (default: {QUICKSTART})")
+    add("--model", help="folder of a checkpoint, or its name on the Hub (default: the model that comes with the "
+        "package)")  # fmt: skip
     add("--revision", help="a branch, tag or commit of a model on the Hub")
     add("--input_format", choices=list(FORMATS), help="the format of the file, if it cannot be detected; txt is plain "
         "text with one utterance per line")  # fmt: skip
@@ -106,7 +107,7 @@ def pipeline_of(args: argparse.Namespace) -> tuple[Any, str]:
     from ..pipeline_precode import TASK
 
     logging.disable_progress_bar()
-    emotions = pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device)  # type: ignore[call-overload]
+    emotions = pipeline(TASK, model=checkpoint_path(checkpoint), revision=args.revision, device=args.device)  # type: ignore[call-overload]
     return emotions, checkpoint
 
 
@@ -223,13 +224,8 @@ def turns_of(dialogues: Iterator[Dialogue], waiting: list[Dialogue]) -> Iterator
 
 
 def model_to_use(args: argparse.Namespace) -> str:
-    """The checkpoint that was asked for, or that of the quick start, if it can label."""
-    checkpoint = args.model or QUICKSTART
-    if not args.model and not Path(QUICKSTART).is_dir():
-        raise FileNotFoundError(
-            f"no --model, and none in {QUICKSTART}: make one with `make quickstart`, or give --model, a checkpoint's "
-            "folder or its name on the Hub"
-        )
+    """The checkpoint that was asked for, or the default model, if it can label."""
+    checkpoint = args.model or DEFAULT
     config = load_config(checkpoint, args.revision)
     heads = config.architectures or []
     if "PreCodeForUtteranceClassification" not in heads:

@@ -17,6 +17,7 @@ from data_scripts.building.mixing import mix_corpora
 from data_scripts.building.options import corpus_names, parse_corpus
 
 from ..configuration_precode import TEXT_POOLINGS, PreCodeConfig
+from ..default_model import checkpoint_path
 from ..modeling_precode import ClassificationHead, PreCodeForUtteranceClassification, PreCodePreTrainedModel
 from ..tokenization_precode import PreCodeTokenizer
 from .arguments import PARTS, CorpusArguments, EncoderArguments, TextEncoderTrainingArguments
@@ -300,12 +301,12 @@ def initialize_others(model: PreCodePreTrainedModel, kept: list[str]) -> None:
 
 def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
     """The configuration of a Pre-CODE checkpoint, or a one-line error that says what stands there instead."""
-    folder = Path(checkpoint)
+    folder = Path(checkpoint_path(checkpoint))
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{checkpoint}: no config.json in this folder; give a folder made by save_pretrained")
     if not folder.exists() and (folder.is_absolute() or checkpoint.startswith(".") or checkpoint.count("/") != 1):
         raise FileNotFoundError(f"{checkpoint}: no such folder; give a folder made by save_pretrained or a Hub name")
-    config = AutoConfig.from_pretrained(checkpoint, revision=revision)
+    config = AutoConfig.from_pretrained(checkpoint_path(checkpoint), revision=revision)
     if not isinstance(config, PreCodeConfig):
         raise ValueError(
             f"{checkpoint}: a checkpoint of the kind {config.model_type!r}; this needs one of the kind "
@@ -316,9 +317,10 @@ def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
 
 def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
     config = load_config(checkpoint)
-    if Path(checkpoint).is_dir() and not (Path(checkpoint) / "tokenizer_config.json").is_file():
+    folder = Path(checkpoint_path(checkpoint))
+    if folder.is_dir() and not (folder / "tokenizer_config.json").is_file():
         raise FileNotFoundError(f"{checkpoint}: no tokenizer in this folder; save the one it was trained with there")
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint_path(checkpoint))
     # A text encoder may have room for more.
     if len(tokenizer) > config.vocab_size or (config.text_config is None and len(tokenizer) != config.vocab_size):
         raise ValueError(
@@ -333,6 +335,6 @@ def load_pretrained(model_class: type[Model], checkpoint: str, **config: Any) ->
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
     try:
-        return model_class.from_pretrained(checkpoint, ignore_mismatched_sizes=True, **config)
+        return model_class.from_pretrained(checkpoint_path(checkpoint), ignore_mismatched_sizes=True, **config)
     finally:
         transformers_logging.set_verbosity(verbosity)
