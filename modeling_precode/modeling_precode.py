@@ -219,8 +219,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             layout: of the batch, where the collator made it; worked out from the masks when not given.
             num_items_in_batch: the number of targets to divide the sum of their losses by, when one step takes
                 several batches or several processes; this batch's own when not given.
-            gather_candidates: `in_batch_softmax` takes the candidates from the batches of all processes, and sends
-                their gradients back; all processes then call this together.
+            gather_candidates: `in_batch_softmax` takes candidates from all processes, which then call this together.
             output_hidden_states: also return `hidden_states`.
             utterance_embeds: (D, U, h), in place of `input_ids`, the text encoder's pooled states of every utterance;
                 the masks may then be (D, U) and (D, K).

@@ -169,7 +169,9 @@ def test_a_label_map_brings_corpora_and_model_together(evaluate, model_of, tmp_p
 
 def test_labels_that_do_not_go_together_are_refused_by_name(evaluate, model_of, dialogues):
     folder = dialogues(["anger", "joy"], ["anger", "joy"])
-    with pytest.raises(ValueError, match="it labels Joyful, and the corpus custom has the labels anger, joy; give a"):
+    with pytest.raises(
+        ValueError, match="has the labels Joyful, which the corpus custom does not have; it has anger, joy. Give a"
+    ):
         evaluate("--model", model_of(["anger", "Joyful"], "anger"), "--corpus", f"custom={folder}")
     with pytest.raises(ValueError, match="model .*: the label map ekman does not have 'bored'"):
         model = model_of(["anger", "joy", "bored"], "anger")

@@ -214,6 +214,17 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         args.output_dir, args.seed = str(Path(self.output_dir) / f"seed_{seed}"), seed
         return args
 
+    def for_trainer(self) -> "UtteranceClassificationArguments":
+        """The settings for `transformers.Trainer`, without what this library does itself."""
+        args = copy(self)
+        args.push_to_hub = False
+        args.hub_token = None  # `Trainer` would pickle it into every checkpoint with the other arguments
+        args.save_total_limit = None  # old checkpoints are removed once a new one is complete
+        # `Trainer` evaluates and saves by its strategies, whatever is scored at the end.
+        args.do_train = args.do_eval = True
+        args.max_grad_norm = 0  # `ClipGradients` clips instead
+        return args
+
     def fingerprint(self) -> dict[str, Any]:
         """The settings that a resumed run must share with the run that it continues. Each seed is by itself."""
         free = (

@@ -3,18 +3,20 @@ steps."""
 
 import logging
 import math
-import time
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from accelerate.utils import gather_object
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
 
 from data_scripts.tools.whole_files import read_json, write_json
 
-from .checkpoints import finish_checkpoint, remove_old_checkpoints, whole_checkpoint
+from .checkpoints import MANIFEST, clear_write_errors, finish_checkpoint, remove_old_checkpoints, whole_checkpoint
 from .interruption import raise_nonfinite
 from .original_recipe import compute_as_original, original_modules
 
@@ -40,13 +42,8 @@ class CheckpointCallback(TrainerCallback):
         self.interrupted = False
 
     def on_train_begin(self, args, state, control, **kwargs):
-        trainer = self.trainer
-        trainer.locate_best()
-        trainer.start, trainer.first_step, trainer.first_epoch = (
-            time.perf_counter(),
-            state.global_step,
-            state.epoch or 0,
-        )
+        self.trainer.locate_best()
+        self.trainer.figures.begin(state)
 
     def on_step_end(self, args, state, control, **kwargs):
         trainer = self.trainer
@@ -66,9 +63,7 @@ class CheckpointCallback(TrainerCallback):
             checkpoint = folder / f"checkpoint-{state.global_step}"
             state.save_to_json(str(checkpoint / STATE))
             finished = control.should_training_stop
-            write_json(
-                checkpoint / TRAINING, {"losses": trainer.losses, "logged": trainer.logged, "finished": finished}
-            )
+            write_json(checkpoint / TRAINING, {**trainer.figures.state_dict(), "finished": finished})
             finish_checkpoint(checkpoint)
             best = state.best_model_checkpoint
             remove_old_checkpoints(
@@ -131,6 +126,29 @@ class PushBest(TrainerCallback):
         if sign * state.best_metric > max((sign * value for value in done), default=-math.inf):
             self.trainer.save_model(scores={"validation": self.scores})
             self.trainer.push_checkpoint()
+
+
+def read_training_state(checkpoint: Path) -> tuple[TrainerState, dict[str, Any]]:
+    """Read `Trainer`'s state and, as [`CheckpointCallback`] wrote it, the rest of a checkpoint's state."""
+    return TrainerState.load_from_json(str(checkpoint / STATE)), read_json(checkpoint / TRAINING)
+
+
+@contextmanager
+def no_incomplete_checkpoint(trainer: "UtteranceClassificationTrainer") -> Iterator[None]:
+    """Remove the checkpoint that an error in training leaves incomplete.
+
+    Raises:
+        OSError: A checkpoint could not be written. The message says why, and what to do.
+    """
+    try:
+        yield
+    except Exception as error:
+        incomplete = Path(trainer.args.output_dir) / f"checkpoint-{trainer.state.global_step}"
+        if incomplete.is_dir() and not (incomplete / MANIFEST).is_file():
+            shutil.rmtree(incomplete, ignore_errors=True)
+            with clear_write_errors(incomplete):
+                raise error
+        raise
 
 
 def stop_at_nonfinite(trainer: "UtteranceClassificationTrainer", what: str) -> None:

@@ -21,6 +21,27 @@ def label_settings(corpus: DatasetDict | Dataset) -> dict[str, Any]:
     return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
 
 
+def check_corpus(
+    corpus: DatasetDict, model: PreCodeForUtteranceClassification, args: UtteranceClassificationArguments
+) -> list[str]:
+    """Check that a corpus fits a model and the settings.
+
+    Returns:
+        The names of the corpus's labels.
+
+    Raises:
+        ValueError: The corpus lacks labels or distributions, has other labels than the model, or is a single corpus
+            with `args.corpus_weights`.
+    """
+    names = check_labels(corpus, args)
+    check_model_labels(model, names)
+    if args.corpus_weights is not None and CORPUS not in corpus["train"].column_names:
+        raise ValueError("--corpus_weights: there is one corpus; leave this out, or give several with --corpus")
+    if args.soft_labels:
+        check_distributions(corpus["train"], names)
+    return names
+
+
 def check_labels(corpus: DatasetDict, args: UtteranceClassificationArguments) -> list[str]:
     """The label names of a corpus. What would end a run after its first epoch is found now."""
     names = label_names(corpus)

@@ -5,6 +5,7 @@ own, which may fall with the depth of a layer.
 """
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from torch import nn
@@ -82,6 +83,20 @@ class Schedule:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, part in self.parts().items():
             part.load_state_dict(state[name])
+
+
+def decay_groups(model: nn.Module, decayed: Collection[str], weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters of a model in two groups for an optimizer: with weight decay, and without.
+
+    Args:
+        model: The model.
+        decayed: The names of the parameters with weight decay.
+        weight_decay: The weight decay.
+    """
+    groups: list[dict[str, Any]] = [{"params": [], "weight_decay": weight_decay}, {"params": [], "weight_decay": 0.0}]
+    for name, parameter in model.named_parameters():
+        groups[name not in decayed]["params"].append(parameter)
+    return groups
 
 
 def parameter_groups(
