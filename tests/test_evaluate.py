@@ -135,7 +135,7 @@ def test_a_label_that_the_model_lacks_is_wrong_and_named(evaluate, model_of, dia
     assert scored["scores"]["accuracy"] == 0.5
     assert scored["lacking"] == {"disgust": 1}
     assert scored["excluded_label"] is None
-    assert "The model does not have the labels disgust (1): they are counted as wrong." in printed
+    assert "The model does not have the labels disgust (1). They are counted as wrong." in printed
 
 
 def test_macro_f1_is_over_the_labels_of_the_split(evaluate, model_of, dialogues):
@@ -197,7 +197,7 @@ def test_what_cannot_be_scored_is_said_before_the_model_is_read(evaluate, tmp_pa
 def test_a_split_without_labels_has_no_scores(model_of, tmp_path):
     write_corpus(tmp_path / "unlabeled", labels=False)
     emotions = pipeline("conversation-emotion", model=str(model_of(["anger", "joy"], "joy")))
-    with pytest.raises(ValueError, match="corpus chats: no column labels"):
+    with pytest.raises(ValueError, match="corpus chats: the split test has no column labels"):
         score_split(emotions, load_corpus("custom", tmp_path / "unlabeled")["test"], corpus="chats")
 
 
