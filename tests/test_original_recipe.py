@@ -275,7 +275,7 @@ def test_dialogues_without_a_target_are_left_out_with_a_word(tmp_path, monkeypat
     caplog.set_level("INFO")
     arguments = ("--corpus", "opsub", "--data_dir", corpus, "--max_steps", 12, "--hidden_size", 8)
     run(run_pretrain, monkeypatch, *arguments, "--word_vector_size", 8, "--output_dir", folder)
-    assert "train: 2 dialogues of fewer than three utterances left out" in caplog.text
+    assert "train: left out 2 dialogues of fewer than three utterances" in caplog.text
     results = json.loads((folder / "pretrain_results.json").read_text())
     assert all(np.isfinite(epoch["loss"]) for epoch in results["history"])
     assert (results["settings"]["recipe"], results["settings"]["batch_size"]) == ("original", 1)

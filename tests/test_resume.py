@@ -179,14 +179,14 @@ def test_a_checkpoint_that_is_not_whole_is_left_out_with_a_word(train, tmp_path,
     shutil.copytree(tmp_path / "whole" / "checkpoint-16", tmp_path / "broken" / ".checkpoint-17.partial")
     caplog.set_level("INFO")
     train(run_pretrain, tmp_path / "broken", f"{settings} --resume_from_checkpoint latest")
-    assert f"checkpoint-16: no whole checkpoint of training: {STATE} is missing" in caplog.text
-    assert "checkpoint-12: no whole checkpoint of training: model.safetensors is not as it was written" in caplog.text
+    assert f"checkpoint-16 is not a complete checkpoint of training: {STATE} is missing" in caplog.text
+    assert "checkpoint-12 is not a complete checkpoint of training: model.safetensors was changed" in caplog.text
     assert "after step 8 of 18" in caplog.text
     assert_same_weights(tmp_path / "whole", tmp_path / "broken")
     assert not (tmp_path / "broken" / ".checkpoint-17.partial").exists()
     (tmp_path / "whole" / "checkpoint-4" / "config.json").unlink()
     with pytest.raises(
-        FileNotFoundError, match="checkpoint-4: no whole checkpoint of training: config.json is missing"
+        FileNotFoundError, match="checkpoint-4 is not a complete checkpoint of training: config.json is missing"
     ):
         train(run_pretrain, tmp_path / "whole", f"{settings} --resume_from_checkpoint {tmp_path}/whole/checkpoint-4")
 

@@ -426,7 +426,7 @@ BAD_INPUT = {
     ),
     "weights that smoothing forgets": (
         lambda tmp: ["run_finetune.py", "--class_weight_rate", "0.5", "--label_smoothing_factor", "0.1"],
-        ["--label_smoothing_factor does not go with --class_weight_rate"],
+        ["--label_smoothing_factor cannot be used with --class_weight_rate"],
     ),
     "an argument cut short": (
         lambda tmp: ["run_finetune.py", "--hub_tok", "hf_x"],

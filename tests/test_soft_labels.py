@@ -129,7 +129,7 @@ def test_what_is_no_distribution_is_refused_before_training(train, corpus, share
 def test_a_corpus_without_distributions_has_no_soft_labels(train, corpus):
     with pytest.raises(ValueError, match="the training split has no column label_distributions"):
         train(corpus["train"].remove_columns("label_distributions"), soft_labels=True)
-    with pytest.raises(ValueError, match="--label_smoothing_factor does not go with --soft_labels"):
+    with pytest.raises(ValueError, match="--label_smoothing_factor cannot be used with --soft_labels"):
         UtteranceClassificationArguments(soft_labels=True, label_smoothing_factor=0.1)
 
 

@@ -197,7 +197,7 @@ def test_two_processes_learn_what_one_does(corpus, encoder, tmp_path, settings):
 
 
 BAD = {
-    "--text_encoder {encoder} --min_count 3": "--min_count does not go with --text_encoder",
+    "--text_encoder {encoder} --min_count 3": "--min_count cannot be used with --text_encoder",
     "--text_encoder {encoder} --max_utterance_tokens 300": "reads 128 at most; give less",
     "--text_encoder {encoder} --layer_decay 2": "--layer_decay must be more than 0 and at most 1; got 2.0",
     "--text_encoder {encoder} --vector_type float16": "--vector_type float16: this is for a frozen text encoder",

@@ -79,7 +79,7 @@ def build_tokenizer(args: EncoderArguments, dialogues: datasets.Dataset) -> PreT
         args.refuse_all_but(args.WITH_MODEL, "is for a model from scratch; leave it out with --model")
         return load_tokenizer(args.model)
     if args.text_encoder is not None:
-        args.refuse_all_but(args.FROM_TEXT_ENCODER, "does not go with --text_encoder; leave one of them out")
+        args.refuse_all_but(args.FROM_TEXT_ENCODER, "cannot be used with --text_encoder; leave one of them out")
         return load_text_tokenizer(args.text_encoder, args.max_utterance_tokens)
     if args.tokenizer is not None:
         args.refuse(("min_count", "max_utterance_tokens"), "is for a new vocabulary; leave it out with --tokenizer")
