@@ -157,7 +157,7 @@ def test_a_file_repeats_a_run(train, tmp_path):
     ("content", "message"),
     [
         ("learning_rat: 1", "unknown argument 'learning_rat'; learning_rate?"),
-        ("- 1", "holds a list; write one `name: value` a line"),
+        ("- 1", "contains a list; write one `name: value` per line"),
         ("a: [", "neither YAML nor JSON"),
         ("batch_size: many", "invalid int value: 'many'"),
     ],

@@ -291,11 +291,11 @@ def test_what_differs_from_the_original_is_said(tmp_path, monkeypatch, caplog):
     settings = (*tiny, "--objective", "in_batch_softmax", "--batch_size", 2, "--output_dir", tmp_path / "pretrained")
     run(run_pretrain, monkeypatch, *settings)
     assert "--recipe original: without --word_vectors they are random" in caplog.text
-    assert "the dialogues do not come in the original's order" in caplog.text
+    assert "the dialogues are not in the original's order" in caplog.text
     assert "labels are focused" not in caplog.text
     caplog.clear()
     run(run_finetune, monkeypatch, *tiny, "--seeds", 1, "--output_dir", tmp_path / "finetuned")
-    assert "custom is none of its corpora, and so all labels are focused" in caplog.text
+    assert "custom is not one of its corpora, so all labels are focused" in caplog.text
     caplog.clear()
     settings = ("--focused_labels", "joy", "--model", tmp_path / "pretrained", "--output_dir", tmp_path / "again")
     run(run_finetune, monkeypatch, *tiny[:4], "--max_steps", 1, "--seeds", 1, *settings)

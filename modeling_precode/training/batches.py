@@ -24,7 +24,8 @@ class EpochBatches(Protocol):
 class DialogueBatches(Sampler[list[int]]):
     """The batches of an epoch as indices of dialogues, limited to one process's share of each batch.
 
-    The batches over all processes depend only on the seed, the epoch, the batch size and the dialogues' sizes. They do not depend on the number of processes or on where a run was resumed. All batches have about the same size,
+    The batches over all processes depend only on the seed, the epoch, the batch size and the dialogues' sizes. They do
+    not depend on the number of processes or on where a run was resumed. All batches have about the same size,
     including the last one. The processes' shares of a batch have about the same number of tokens, and none is empty.
 
     Args:
@@ -56,12 +57,12 @@ class DialogueBatches(Sampler[list[int]]):
         budget, self.total = batch_size or batch_tokens, int(self.weights.sum())
         assert budget is not None
         self.num_batches = -(-self.total // budget)
-        # The starts of the batches are evenly spaced by weight, so every batch has at least this many.
+        # The starts of the batches are evenly spaced by weight. Every batch has at least this many dialogues.
         fewest = self.total // (self.num_batches * int(self.weights.max()))
         if fewest < num_processes:
             name, unit = ("batch_size", "dialogues") if batch_tokens is None else ("batch_tokens", "tokens")
             raise ValueError(
-                f"--{name} {budget}: {len(self.tokens):,} dialogues, the longest with {self.tokens.max():,} tokens, make "
+                f"--{name} {budget}: {len(self.tokens):,} dialogues, the longest of {self.tokens.max():,} tokens, make "
                 f"batches of about {self.total // self.num_batches:,} {unit}, too few for "
                 f"each of {num_processes} process(es) to have a dialogue; give a larger number"
             )

@@ -153,7 +153,7 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
 
     @property
     def saved_names(self) -> list[str]:
-        """The settings in a configuration file: those declared here, and inherited ones that do not have their default."""
+        """The settings in a configuration file: those declared here, and inherited ones that were changed."""
         own = [name for name in _declared(type(self)) if name != "seed"]  # `seeds` contains it
         changed = (
             option

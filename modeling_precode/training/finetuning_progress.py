@@ -1,4 +1,4 @@
-"""What a person sees of a fine-tuning: a line an evaluation, and a bar on a terminal or a line a minute without one."""
+"""The progress of fine-tuning: a line per evaluation, a progress bar or a line per minute, and the logged figures."""
 
 import logging
 import time
@@ -17,7 +17,7 @@ class LogLine(TrainerCallback):
     """One line of log per evaluation.
 
     Args:
-        metric: that the line shows.
+        metric: The metric in the line.
     """
 
     def __init__(self, metric: str):
@@ -33,7 +33,7 @@ class LogLine(TrainerCallback):
 
 
 class MinuteLines(TrainerCallback):
-    """Without a terminal, a line of log every minute."""
+    """Logs one line per minute; for a run without a terminal."""
 
     def on_train_begin(self, args, state, control, **kwargs):
         silent = not state.is_world_process_zero
@@ -44,7 +44,7 @@ class MinuteLines(TrainerCallback):
 
 
 class Bar(ProgressCallback):
-    """The progress bar of `Trainer`, without its dictionaries of logs."""
+    """The progress bar of `Trainer`, without the dictionaries of logged values."""
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         pass

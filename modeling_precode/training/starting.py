@@ -1,4 +1,4 @@
-"""What a run starts from: its corpus, its tokenizer and its model, from scratch, a checkpoint or a text encoder."""
+"""The corpus, the tokenizer and the model that a run starts from: from scratch, a checkpoint or a text encoder."""
 
 import logging
 from pathlib import Path
@@ -34,11 +34,12 @@ SPLITS = ("train", "validation", "test")
 
 
 def load_splits(args: CorpusArguments) -> DatasetDict:
-    """The corpus, with the labels of the label map and the part of its training split that are asked for. Each part
-    holds the smaller ones.
+    """Load the corpus, with the label map and the fraction of the training split in the arguments.
+
+    A larger fraction contains every smaller one.
 
     Raises:
-        ValueError: a corpus that lacks a split, or a label map that does not fit it.
+        ValueError: The corpus lacks a split, or the label map does not fit it.
     """
     if args.has_several:
         raise ValueError(f"--corpus {' '.join(args.corpus)}: several corpora are for fine-tuning; give one")
@@ -46,13 +47,13 @@ def load_splits(args: CorpusArguments) -> DatasetDict:
 
 
 def load_mixture(args: CorpusArguments) -> tuple[DatasetDict, dict[str, list[str]]]:
-    """Several corpora as one, and what was found of their training dialogues in held-out splits; see [`mix_corpora`].
+    """Load several corpora as one, and find training dialogues that occur in held-out splits; see [`mix_corpora`].
 
     Raises:
-        ValueError: as [`load_splits`], or corpora of different labels.
+        ValueError: As [`load_splits`], or the corpora have different labels.
     """
     named = zip(corpus_names(args.corpus), args.corpus, strict=True)
-    return mix_corpora({name: _splits_of(*parse_corpus(given), args, SPLITS[:1]) for name, given in named})
+    return mix_corpora({name: _splits_of(*parse_corpus(corpus), args, SPLITS[:1]) for name, corpus in named})
 
 
 def _splits_of(name: str, data_dir: str | None, args: CorpusArguments, needed: tuple[str, ...]) -> DatasetDict:
@@ -69,11 +70,15 @@ def _splits_of(name: str, data_dir: str | None, args: CorpusArguments, needed: t
 
 
 def build_tokenizer(args: EncoderArguments, dialogues: datasets.Dataset) -> PreTrainedTokenizerBase:
-    """The tokenizer to start from. From scratch, its vocabulary is that of the given training dialogues.
+    """Load or train the tokenizer.
+
+    Args:
+        args: The arguments of the model.
+        dialogues: The training dialogues, which a new vocabulary is counted from.
 
     Raises:
-        ValueError: options that do not go together.
-        OSError: no tokenizer where one should be.
+        ValueError: Arguments cannot be used together.
+        OSError: There is no tokenizer to load.
     """
     if args.model is not None:
         args.refuse_all_but(args.WITH_MODEL, "is for a model from scratch; leave it out with --model")
@@ -92,7 +97,7 @@ def build_tokenizer(args: EncoderArguments, dialogues: datasets.Dataset) -> PreT
 
 
 def load_vocabulary(args: EncoderArguments) -> PreTrainedTokenizerBase:
-    """The tokenizer of another checkpoint, which brings its own normalization."""
+    """The tokenizer of another checkpoint, with its normalization."""
     assert args.tokenizer is not None
     tokenizer = load_tokenizer(args.tokenizer)
     mode: Any = getattr(tokenizer, "text_mode", None)
@@ -106,12 +111,12 @@ def load_vocabulary(args: EncoderArguments) -> PreTrainedTokenizerBase:
 
 
 def load_text_tokenizer(text_encoder: str, max_utterance_tokens: int) -> PreTrainedTokenizerBase:
-    """The tokenizer of a text encoder, which cuts utterances at the given number of tokens."""
+    """The tokenizer of a text encoder. It truncates utterances to `max_utterance_tokens`."""
     tokenizer = AutoTokenizer.from_pretrained(text_encoder)
     if max_utterance_tokens > tokenizer.model_max_length:
         raise ValueError(
-            f"--max_utterance_tokens {max_utterance_tokens}: {text_encoder} reads {tokenizer.model_max_length} at "
-            "most; give less"
+            f"--max_utterance_tokens {max_utterance_tokens}: {text_encoder} reads at most "
+            f"{tokenizer.model_max_length}; give less"
         )
     tokenizer.model_max_length = max_utterance_tokens
     if tokenizer.pad_token is None:
@@ -126,17 +131,17 @@ def build_model(
     seed: int,
     **config: Any,
 ) -> Model:
-    """The model to start from.
+    """Build or load the model that the run starts from.
 
     Args:
-        args: what the model is made of.
-        model_class: with which head.
-        tokenizer: with its vocabulary.
-        seed: of word vectors that the file lacks.
-        config: further settings of the model.
+        args: The arguments of the model.
+        model_class: The class of the model, which determines the head.
+        tokenizer: The tokenizer of the model.
+        seed: Seed of the word vectors that the file of word vectors does not have.
+        config: Further settings of the configuration.
 
     Raises:
-        ValueError: options that have no meaning for this model.
+        ValueError: An argument has no meaning for this model.
     """
     for name in ("max_speakers", "freeze_word_vectors", "freeze_text_encoder", "speaker_prefix", "dropout"):
         if getattr(args, name) is not None:
@@ -152,7 +157,7 @@ def build_model(
     else:
         model = model_over_words(args, model_class, tokenizer, seed, {**config, "causal": args.causal})
     args.causal = model.config.causal
-    # `--recipe original` gives true to every checkpoint.
+    # `--recipe original` sets it to true for every checkpoint.
     if args.freeze_word_vectors is False and model.config.text_config is not None:
         raise ValueError(
             "--freeze_word_vectors false: the model reads with a text encoder; give --freeze_text_encoder false"
@@ -161,18 +166,19 @@ def build_model(
 
 
 def model_from_checkpoint(args: EncoderArguments, model_class: type[Model], config: dict[str, Any]) -> Model:
+    """Load a checkpoint, and initialize the parts that are not transferred."""
     assert args.model is not None
     saved = load_config(args.model)
     if args.causal and not saved.causal:
-        # Of an encoder that reads both ways, the forward half has the same names and shapes.
+        # The forward half of a bidirectional encoder has the same names and shapes.
         config["causal"] = True
     speakers = saved.max_speakers
     if speakers and args.max_speakers not in (None, 0, speakers):
-        raise ValueError(f"--max_speakers {args.max_speakers}: {args.model} knows {speakers}; leave it out")
+        raise ValueError(f"--max_speakers {args.max_speakers}: {args.model} distinguishes {speakers}; leave this out")
     model = load_pretrained(model_class, args.model, **config)
     if model.config.utterance_encoder == "text_encoder" and set(PARTS[:2]) - set(args.transferred_parts):
         raise ValueError(
-            f"--transferred_parts {' '.join(args.transferred_parts)}: a text encoder is taken whole; give "
+            f"--transferred_parts {' '.join(args.transferred_parts)}: a text encoder is transferred as a whole; give "
             f"{' '.join(PARTS[:2])} too"
         )
     initialize_others(model, args.transferred_parts)
@@ -186,6 +192,7 @@ def model_over_words(
     seed: int,
     config: dict[str, Any],
 ) -> Model:
+    """Build a model from scratch, with a GRU utterance encoder over word vectors."""
     vectors = None
     if args.word_vectors is not None:
         vectors, found = load_word_vectors(args.word_vectors, tokenizer.get_vocab(), args.word_vector_size, seed)
@@ -211,18 +218,17 @@ def model_over_words(
 def build_classifier(
     args: EncoderArguments, tokenizer: PreTrainedTokenizerBase, seed: int, corpus: DatasetDict, keep_head: bool = False
 ) -> PreCodeForUtteranceClassification:
-    """A model that labels utterances with the labels of a corpus. The head of a checkpoint is kept where its labels are
-    the same.
+    """Build or load a model for the labels of a corpus. A checkpoint's head is kept if it has the same labels.
 
     Args:
-        args: what the model is made of.
-        tokenizer: with its vocabulary.
-        seed: of word vectors that the file lacks.
-        corpus: with the column `labels`.
-        keep_head: refuse a checkpoint without a head for these labels; it is to be scored, not trained.
+        args: The arguments of the model.
+        tokenizer: The tokenizer of the model.
+        seed: Seed of the word vectors that the file of word vectors does not have.
+        corpus: The corpus, with the column `labels`.
+        keep_head: Whether to refuse a checkpoint without a head for these labels, because it is only scored.
 
     Raises:
-        ValueError: options that have no meaning for this model, or a checkpoint with other labels.
+        ValueError: An argument has no meaning for this model, or the checkpoint has other labels.
     """
     names = label_names(corpus)
     assert names is not None
@@ -242,10 +248,10 @@ def build_classifier(
         seed,
         **label_settings(corpus),
         class_weights=None,
-        **({} if keep_head else {"temperature": 1.0}),  # not that of a head before
+        **({} if keep_head else {"temperature": 1.0}),  # not the temperature of an earlier head
     )
     if saved is not None and labels != names:
-        # A head of the same shape would have been loaded, for other labels.
+        # `from_pretrained` has loaded a head of the same shape, but for other labels.
         model.classifier = ClassificationHead(model.config)
         if labels:
             logger.info(f"{args.model} labels {', '.join(labels)}; the head for {', '.join(names)} is new")
@@ -253,29 +259,36 @@ def build_classifier(
 
 
 def check_text_encoder_options(args: TextEncoderTrainingArguments, model: PreCodePreTrainedModel) -> None:
-    """Refuse options that have no meaning for the model, and fill in the learning rate of a trained text encoder, so
-    that it is saved with the result."""
+    """Check the arguments for a text encoder, and set the default learning rate, so that it is saved with the result.
+
+    Raises:
+        ValueError: An argument has no meaning for this model.
+    """
     frozen = model.config.freeze_text_encoder
     trained = model.config.text_config is not None and not frozen
-    for name, fits in {"text_encoder_learning_rate": trained, "layer_decay": trained, "vector_type": frozen}.items():
-        if getattr(args, name) is not None and not fits:
+    for name, applies in {"text_encoder_learning_rate": trained, "layer_decay": trained, "vector_type": frozen}.items():
+        if getattr(args, name) is not None and not applies:
             kind = "frozen" if name == "vector_type" else "trained"
             raise ValueError(f"--{name} {getattr(args, name)}: this is for a {kind} text encoder; leave it out")
     if trained and args.text_encoder_learning_rate is None:
         args.text_encoder_learning_rate = TEXT_ENCODER_LEARNING_RATE
-    # This names a setting that does not fit, before anything is written.
+    # This raises an error for an invalid setting before anything is written.
     parameter_groups(model, 0.0, args.text_encoder_learning_rate, args.layer_decay)
 
 
-def check_gradient_checkpointing(model: PreCodePreTrainedModel, wanted: bool) -> None:
-    if wanted and (model.config.text_config is None or model.config.freeze_text_encoder):
+def check_gradient_checkpointing(model: PreCodePreTrainedModel, enabled: bool) -> None:
+    """Raise a ValueError if gradient checkpointing is enabled without a trained text encoder."""
+    if enabled and (model.config.text_config is None or model.config.freeze_text_encoder):
         raise ValueError("--gradient_checkpointing: this is for a trained text encoder; leave it out")
 
 
 def with_vectors(
     splits: DatasetDict, model: PreCodePreTrainedModel, vector_type: str | None, bf16: bool
 ) -> tuple[DatasetDict, UtteranceVectors | None]:
-    """Encoded dialogues for training. Where the model's text encoder is frozen, they hold rows of its vectors."""
+    """The dialogues for training, and the vectors of a frozen text encoder.
+
+    If the model's text encoder is frozen, the dialogues have rows of its vectors in place of token ids.
+    """
     if not model.config.freeze_text_encoder:
         return splits, None
     vectors = UtteranceVectors(splits, model, vector_type or VECTOR_TYPES[0], bf16)
@@ -284,7 +297,7 @@ def with_vectors(
 
 @torch.no_grad()
 def initialize_others(model: PreCodePreTrainedModel, kept: list[str]) -> None:
-    """Give the parts of the encoder that are not kept new weights, as a model from scratch has them."""
+    """Initialize the parts of the encoder that are not kept, as in a model from scratch."""
     precode = model.base_model
     words = model.get_input_embeddings()
     others: dict[str, list[torch.nn.Module]] = {
@@ -299,7 +312,12 @@ def initialize_others(model: PreCodePreTrainedModel, kept: list[str]) -> None:
 
 
 def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
-    """The configuration of a Pre-CODE checkpoint, or a one-line error that says what stands there instead."""
+    """Load the configuration of a Pre-CODE checkpoint.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: It is a checkpoint of another kind of model.
+    """
     folder = Path(checkpoint)
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{checkpoint}: no config.json in this folder; give a folder made by save_pretrained")
@@ -308,7 +326,7 @@ def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
     config = AutoConfig.from_pretrained(checkpoint, revision=revision)
     if not isinstance(config, PreCodeConfig):
         raise ValueError(
-            f"{checkpoint}: a checkpoint of the kind {config.model_type!r}; this needs one of the kind "
+            f"{checkpoint}: a checkpoint of the kind {config.model_type!r}; give one of the kind "
             f"{PreCodeConfig.model_type!r}, made by precode pretrain or precode finetune"
         )
     return config
@@ -317,9 +335,9 @@ def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
 def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
     config = load_config(checkpoint)
     if Path(checkpoint).is_dir() and not (Path(checkpoint) / "tokenizer_config.json").is_file():
-        raise FileNotFoundError(f"{checkpoint}: no tokenizer in this folder; save the one it was trained with there")
+        raise FileNotFoundError(f"{checkpoint}: no tokenizer in this folder; save the tokenizer of its training there")
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-    # A text encoder may have room for more.
+    # A text encoder may have embeddings for more words.
     if len(tokenizer) > config.vocab_size or (config.text_config is None and len(tokenizer) != config.vocab_size):
         raise ValueError(
             f"{checkpoint}: the tokenizer has {len(tokenizer)} words and the model {config.vocab_size}; "
@@ -329,7 +347,7 @@ def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
 
 
 def load_pretrained(model_class: type[Model], checkpoint: str, **config: Any) -> Model:
-    """`from_pretrained` that takes a new head for granted, and so does not report it."""
+    """Call `from_pretrained` without its report of a new head."""
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
     try:
