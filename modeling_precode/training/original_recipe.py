@@ -95,7 +95,7 @@ def differences(settings: dict[str, Any]) -> Iterator[str]:
     if settings.get("objective") == "in_batch_softmax":
         yield "with --objective in_batch_softmax, the dialogues are not in the original's order"
     if "focused_labels" in settings and settings["focused_labels"] is None:
-        yield f"{settings['corpus']} is not one of its corpora, so all labels are focused; --focused_labels chooses some"
+        yield f"{settings['corpus']} is not one of its corpora, so all labels are focused; or give --focused_labels"
 
 
 class OriginalOrder(Sampler):

@@ -115,18 +115,18 @@ def parse_arguments(
         print(parser.format_help(options.help_all), end="")
         raise SystemExit(0)
     tokens = [*_from_config(options.config, parser), *(sys.argv[1:] if arguments is None else arguments)]
-    raw, unknown = parser.parse_known_args(tokens)
+    namespace, unknown = parser.parse_known_args(tokens)
     if unknown:
         name = unknown[0].partition("=")[0]
         close = get_close_matches(name, parser.option_names(), 1)
         parser.error(f"{name}: unknown argument" + (f"; {close[0]}?" if close else ""))
-    if raw.recipe == "original" and raw.text_encoder:
+    if namespace.recipe == "original" and namespace.text_encoder:
         raise ValueError(
-            f"--text_encoder {raw.text_encoder}: --recipe original has no text encoder; leave one of them out"
+            f"--text_encoder {namespace.text_encoder}: --recipe original has no text encoder; leave one of them out"
         )
     # The original does not have settings for several corpora.
-    corpus = raw.corpus if isinstance(raw.corpus, str) else ", ".join(raw.corpus)
-    settings = original(corpus, raw.model) if raw.recipe == "original" else {}
+    corpus = namespace.corpus if isinstance(namespace.corpus, str) else ", ".join(namespace.corpus)
+    settings = original(corpus, namespace.model) if namespace.recipe == "original" else {}
     parser.set_defaults(**{**defaults, **settings})
     *parsed, _ = parser.parse_args_into_dataclasses(tokens)
     for name in (name for name, value in settings.items() if isinstance(value, dict)):

@@ -195,8 +195,8 @@ def model_over_words(
     """Build a model from scratch, with a GRU utterance encoder over word vectors."""
     vectors = None
     if args.word_vectors is not None:
-        vectors, found = load_word_vectors(args.word_vectors, tokenizer.get_vocab(), args.word_vector_size, seed)
-        logger.info(f"{found:,} of {len(tokenizer):,} words have a vector in {args.word_vectors}")
+        vectors, coverage = load_word_vectors(args.word_vectors, tokenizer.get_vocab(), args.word_vector_size, seed)
+        logger.info(f"{coverage:,} of {len(tokenizer):,} words have a vector in {args.word_vectors}")
         config.setdefault("freeze_word_vectors", True)
     model = model_class(
         PreCodeConfig(

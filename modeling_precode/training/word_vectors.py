@@ -169,7 +169,7 @@ def _detect_format(stream: io.BufferedReader, path: Path) -> tuple[int | None, i
 
 def _text_records(stream: io.BufferedReader, count: int | None, dim: int, path: Path) -> Iterator[Record]:
     """The records of a text file, one per line; a vector is text."""
-    found = 0
+    num_read = 0
     for number, line in enumerate(stream, 1 if count is None else 2):
         line = line.rstrip()
         if not line:
@@ -185,8 +185,8 @@ def _text_records(stream: io.BufferedReader, count: int | None, dim: int, path: 
                     f"the other lines have {dim}: correct the line or fetch the file again"
                 )
         yield f"line {number}", word, values
-        found += 1
-    _check_complete(path, found, count)
+        num_read += 1
+    _check_complete(path, num_read, count)
 
 
 def _binary_records(stream: io.BufferedReader, count: int | None, dim: int, path: Path) -> Iterator[Record]:
@@ -207,9 +207,9 @@ def _binary_records(stream: io.BufferedReader, count: int | None, dim: int, path
         start = end
 
 
-def _check_complete(path: Path, found: int, count: int | None) -> None:
-    if count is not None and found < count:
-        raise ValueError(f"{path}: ends after {found} of the {count} vectors in its header; fetch the file again")
+def _check_complete(path: Path, num_read: int, count: int | None) -> None:
+    if count is not None and num_read < count:
+        raise ValueError(f"{path}: ends after {num_read} of the {count} vectors in its header; fetch the file again")
 
 
 def _parse_text(values: bytes, where: str) -> np.ndarray:
