@@ -14,8 +14,8 @@ from .. import label_names
 
 BATCH_SIZE = 1000
 PICTURES = (".png", ".svg")
-# Okabe and Ito's, which colour-blind people tell apart.
-COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
+# The palette of Okabe and Ito, which color-blind people can distinguish.
+COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 
 
 def markdown_table(rows: list[list[str]]) -> str:
@@ -119,10 +119,10 @@ class Description:
         every = sum((split.labels for split in self.splits.values()), Counter())
         order = sorted(range(len(self.labels)), key=lambda label: every[label])
         height = 0.84 / len(self.splits)
-        for number, (split, colour) in enumerate(zip(self.splits.values(), cycle(COLOURS), strict=False)):
+        for number, (split, color) in enumerate(zip(self.splits.values(), cycle(COLORS), strict=False)):
             shares = [100 * split.labels[label] / max(split.labelled, 1) for label in order]
             places = [place + 0.42 - (number + 0.5) * height for place in range(len(order))]
-            bars = axis.barh(places, shares, 0.9 * height, color=colour)
+            bars = axis.barh(places, shares, 0.9 * height, color=color)
             axis.bar_label(bars, fmt="%.1f", fontsize=7, padding=2)
         axis.set_yticks(range(len(order)), [self.labels[label] for label in order])
         axis.set(title="Labels", xlabel="share of labelled utterances, %")
@@ -137,12 +137,12 @@ class Description:
         step = max(1, math.ceil(end / 20))
         n_steps = math.ceil(end / step)
         edges = [0.5 + number * step for number in range(n_steps + 1)]
-        for lengths, name, colour in zip(histograms, self.splits, cycle(COLOURS), strict=False):
+        for lengths, name, color in zip(histograms, self.splits, cycle(COLORS), strict=False):
             counts = [0] * n_steps
             for length, count in lengths.items():
                 counts[(min(max(length, 1), end) - 1) // step] += count
             shares = [100 * count / max(lengths.total(), 1) for count in counts]
-            axis.stairs(shares, edges, color=colour, label=name, linewidth=1.8)
+            axis.stairs(shares, edges, color=color, label=name, linewidth=1.8)
         last = f"; the last step is {(n_steps - 1) * step + 1} to {longest:,}" if longest > end else ""
         axis.set(title=title, xlabel=unit + last, ylabel="share, %", xlim=(0, None))
         axis.grid(axis="y", alpha=0.3)

@@ -88,7 +88,7 @@ class ConversationCompletionTrainer:
         tracker = None if args.report_to == "none" else args.report_to
         self.accelerator = accelerator or start_accelerator(args.mixed_precision, tracker, args.output_dir)
         if args.recipe == "original" and self.accelerator.num_processes > 1:
-            raise ValueError(f"--recipe original trains in one process; got {self.accelerator.num_processes}")
+            raise ValueError(f"--recipe original trains in one process; got {self.accelerator.num_processes} processes")
         check_text_encoder_options(args, model)
         check_gradient_checkpointing(model, args.gradient_checkpointing)
         model.config.convcom_objective = args.objective
