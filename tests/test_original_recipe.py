@@ -290,7 +290,7 @@ def test_what_differs_from_the_original_is_said(tmp_path, monkeypatch, caplog):
     tiny = ("--corpus", "custom", "--data_dir", corpus, "--hidden_size", 8, "--max_steps", 1)
     settings = (*tiny, "--objective", "in_batch_softmax", "--batch_size", 2, "--output_dir", tmp_path / "pretrained")
     run(run_pretrain, monkeypatch, *settings)
-    assert "--recipe original: without --word_vectors they are random" in caplog.text
+    assert "--recipe original: without --word_vectors, word vectors are random" in caplog.text
     assert "the dialogues are not in the original's order" in caplog.text
     assert "labels are focused" not in caplog.text
     caplog.clear()
