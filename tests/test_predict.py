@@ -20,9 +20,10 @@ from pyarrow import parquet
 from test_scripts import ROOT, run
 
 from data_scripts import load_corpus
+from data_scripts.building.dialogues import Dialogue, Utterance
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 from modeling_precode.cli.main import main
-from modeling_precode.cli.page import page
+from modeling_precode.cli.page_parts import as_page
 from modeling_precode.cli.predictions import as_line
 
 TEXT = "Ann: I am so happy!\nBo: About what?\n\nThe weather ...\n"
@@ -395,7 +396,8 @@ def test_the_plots_of_a_long_dialogue_are_means_and_those_of_an_empty_one_are_em
         return {"text": "so", "label": label, "score": shares[label], "distribution": shares}
 
     dialogues = [("1", [turn(1.0), turn(0.0)] * 200), ("2", []), ("3", [turn(0.9)])]
-    text = "".join(page("calls", "model", ["joy", "neutral"], dialogues))
+    labelled = [(Dialogue(name, [Utterance("so") for _ in turns]), turns) for name, turns in dialogues]
+    text = "".join(as_page(labelled, ["joy", "neutral"], "calls", "model"))
     lines = [attributes["points"] for tag, attributes in Elements(text).found if tag == "polyline"]
     long, *_ = [[float(pair.split(",")[1]) for pair in line.split()] for line in lines]
     assert len(long) == 82  # 80 means, and both edges

@@ -26,6 +26,7 @@ from data_scripts.tools.whole_files import whole_file
 
 from ..training.starting import load_config
 from .corpus_file import write_corpus
+from .page_parts import check_parts_folder, write_pages
 from .predictions import WRITERS, Labelled, as_line, as_table
 from .rows import write_parquet
 
@@ -132,6 +133,9 @@ def write_output(args: argparse.Namespace, kind: str, labelled: Labelled, labels
     # A page is for others, too: they need not know where a folder lies here.
     model = Path(checkpoint).resolve().name if Path(checkpoint).is_dir() else checkpoint
     on_terminal = kind == "table" and not args.output and sys.stdout.isatty()
+    if kind == "html" and args.output:
+        write_pages(Path(args.output), labelled, labels, name, model)
+        return
     write = partial(as_table, is_terminal=True) if on_terminal else WRITERS[kind]
     with opened(args.output) as file:
         for part in write(labelled, labels, name, model):
@@ -254,6 +258,8 @@ def output_format(args: argparse.Namespace) -> str:
     if kind not in WRITERS and kind != "parquet":
         known = ", ".join([*(f".{name}" for name in WRITERS if name != "table"), ".parquet"])
         raise ValueError(f"--output {args.output}: its name says no format; known are {known}; or give --format")
+    if kind == "html":
+        check_parts_folder(path)
     return kind
 
 

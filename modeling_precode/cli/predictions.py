@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from data_scripts.building.dialogues import Dialogue
 from data_scripts.formats.times import shown_time
 
-from .page import page
+from .page_parts import as_page
 from .rows import as_csv
 
 # A dialogue as it was read, and its turns as the pipeline gives them.
@@ -89,10 +89,6 @@ def as_json_lines(labelled: Labelled, labels: Sequence[str], name: str, model: s
         # What an earlier prediction said gives way to this one.
         row |= {name: value for name, value in others.items() if name not in row}
         yield json.dumps(row | predicted, ensure_ascii=False) + "\n"
-
-
-def as_page(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
-    return page(name, model, labels, ((dialogue.dialogue_id, turns) for dialogue, turns in labelled))
 
 
 WRITERS: dict[str, Callable[[Labelled, Sequence[str], str, str], Iterator[str]]] = {
