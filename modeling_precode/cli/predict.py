@@ -24,7 +24,7 @@ from data_scripts.formats.reading import read_lines
 from data_scripts.tools.console import Parser
 from data_scripts.tools.whole_files import whole_file
 
-from ..training.starting import load_config
+from ..training.starting import load_config, load_tokenizer
 from .corpus_file import write_corpus
 from .predictions import WRITERS, Labelled, as_line, as_table
 from .rows import write_parquet
@@ -99,15 +99,21 @@ def pipeline_of(args: argparse.Namespace) -> tuple[Any, str]:
     """The pipeline of the checkpoint that was asked for, and its name."""
     check_device(args.device)
     checkpoint = model_to_use(args)
+    return load_pipeline(checkpoint, args), checkpoint
 
+
+def load_pipeline(checkpoint: str, args: argparse.Namespace) -> Any:
     from transformers import pipeline
     from transformers.utils import logging
 
+    from ..modeling_precode import PreCodeForUtteranceClassification
     from ..pipeline_precode import TASK
 
     logging.disable_progress_bar()
-    emotions = pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device)  # type: ignore[call-overload]
-    return emotions, checkpoint
+    # Given a name, `pipeline` would wrap what is wrong with a checkpoint in a report of many lines.
+    tokenizer = load_tokenizer(checkpoint, args.revision)
+    model = PreCodeForUtteranceClassification.from_pretrained(checkpoint, revision=args.revision)
+    return pipeline(TASK, model=model, tokenizer=tokenizer, device=args.device)  # type: ignore[call-overload]
 
 
 def labels_of(emotions: Any) -> list[str]:

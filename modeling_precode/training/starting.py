@@ -317,11 +317,11 @@ def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
     return config
 
 
-def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
-    config = load_config(checkpoint)
+def load_tokenizer(checkpoint: str, revision: str | None = None) -> PreTrainedTokenizerBase:
+    config = load_config(checkpoint, revision)
     if Path(checkpoint).is_dir() and not (Path(checkpoint) / "tokenizer_config.json").is_file():
         raise FileNotFoundError(f"{checkpoint}: no tokenizer in this folder; save the one it was trained with there")
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint, revision=revision)
     check_tokenizer(checkpoint, tokenizer, config)
     return tokenizer
 
