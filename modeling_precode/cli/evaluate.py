@@ -11,7 +11,7 @@ from data_scripts import load_corpus
 from data_scripts.building.label_maps import LABEL_MAPS, LabelMap
 from data_scripts.building.options import corpus_names, parse_corpus, parse_options
 from data_scripts.inspection.description import check_picture
-from data_scripts.tools.console import Parser
+from data_scripts.tools.console import Parser, printable, printable_lines
 from data_scripts.tools.whole_files import write_json
 
 from .predict import check_device, load_pipeline, model_to_use
@@ -75,14 +75,14 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode evaluate")
         score_split(emotions, corpus[args.split], corpus.get("train"), corpus=name, label_map=label_map, **options)
         for name, corpus in corpora
     ]
-    print(score_report(splits))
+    print(printable_lines(score_report(splits)))
     if args.output:
         content = {"model": checkpoint, "label_map": args.label_map, "corpora": [split.to_dict() for split in splits]}
         write_json(Path(args.output), content)
-        print(f"\nEvery score is in {args.output}")
+        print(f"\nEvery score is in {printable(args.output)}")
     if args.plot:
         plot_scores(splits, args.plot, Path(checkpoint).name)
-        print(f"\nPlot in {args.plot}")
+        print(f"\nPlot in {printable(args.plot)}")
 
 
 def read_corpora(args: argparse.Namespace) -> Iterator[tuple[str, dict]]:

@@ -3,11 +3,13 @@
 The page needs nothing else: no script, no font, no picture. All of a dialogue's text is escaped.
 """
 
+import html
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from html import escape
 from itertools import groupby
 from pathlib import Path
+
+from data_scripts.tools.console import printable
 
 STYLE = Path(__file__).with_name("page.css")
 # Emotions of the known corpora: a hue, in degrees, of like kinds.
@@ -73,6 +75,11 @@ they say nothing certain about what a person feels.</p>
     for number, (dialogue_id, turns) in enumerate(dialogues, start=1):
         yield section(number, dialogue_id, turns, labels)
     yield "</main>\n</body>\n</html>\n"
+
+
+def escape(text: str) -> str:
+    """Text within the page: neither markup nor control characters."""
+    return html.escape(printable(text))
 
 
 def colours(labels: Sequence[str]) -> str:

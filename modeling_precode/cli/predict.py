@@ -21,7 +21,7 @@ from data_scripts.formats.input_file import InputFile
 from data_scripts.formats.names import speaker_and_text
 from data_scripts.formats.options import ReadingOptions
 from data_scripts.formats.reading import read_lines
-from data_scripts.tools.console import Parser
+from data_scripts.tools.console import Parser, log_handler
 from data_scripts.tools.whole_files import whole_file
 
 from ..training.starting import load_config, load_tokenizer
@@ -216,9 +216,7 @@ def log_to_the_terminal() -> None:
     """What is read and left out, on standard error."""
     log = logging.getLogger("data_scripts")
     if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        log.addHandler(handler)
+        log.addHandler(log_handler())
         log.setLevel(logging.INFO)
 
 
