@@ -14,7 +14,7 @@ from .building.options import parse_options
 from .inspection.description import check_picture, describe
 from .inspection.overlap import LEVELS, find_overlap, load_other, without
 from .sharing.export import check_may_push, check_new_folder, export_corpus, push_corpus
-from .tools.console import Parser, one_line_errors
+from .tools.console import Parser, log_handler, one_line_errors, printable, printable_lines
 
 PUSHING = {"export", "push_to_hub", "private", "allow_restricted"}  # what an earlier export needs
 
@@ -69,7 +69,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m data_scripts") -> None:
     args = parse_arguments(arguments, prog)
-    logging.basicConfig(format="%(message)s")
+    logging.basicConfig(handlers=[log_handler()])
     logging.getLogger(__package__).setLevel(logging.INFO)
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m data_scr
         address = push_corpus(args.export, args.push_to_hub, args.private, allow_restricted=args.allow_restricted)
         if address is None:
             sys.exit(1)
-        print(f"Pushed to {address}")
+        print(f"Pushed to {printable(address)}")
 
 
 def list_corpora() -> None:
@@ -105,13 +105,13 @@ def build(args: argparse.Namespace) -> None:
     corpus = load_corpus(args.name, args.data_dir, num_proc=args.num_proc, on_ray=args.on_ray, **options)
     corpus, notes = compare(corpus, args)
     description = describe(corpus)
-    print(description)
+    print(printable_lines(str(description)))
     if args.plot:
         description.plot(args.plot, Path(args.name).name)
-        print(f"Plot in {args.plot}")
+        print(f"Plot in {printable(args.plot)}")
     if args.export:
         export_corpus(corpus, args.export, args.name, options=options, notes=notes)
-        print(f"Exported to {args.export}")
+        print(f"Exported to {printable(args.export)}")
 
 
 def compare(corpus: datasets.DatasetDict, args: argparse.Namespace) -> tuple[datasets.DatasetDict, list[str]]:
@@ -124,7 +124,7 @@ def compare(corpus: datasets.DatasetDict, args: argparse.Namespace) -> tuple[dat
             if itself and split == args.overlap_split:
                 continue
             overlap = find_overlap(rows, others)
-            print(f"{split} against {args.overlap_split} of {name}:\n{overlap}\n")
+            print(printable_lines(f"{split} against {args.overlap_split} of {name}:\n{overlap}\n"))
             if args.drop_overlap:
                 corpus[split] = without(rows, overlap, args.drop_overlap)
                 notes.append(

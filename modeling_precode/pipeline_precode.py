@@ -14,6 +14,7 @@ from .dialogue_inputs import read_inputs, read_utterance
 from .known_words import READABLE, count_known_words, known_share
 from .speakers import SpeakerOrder
 from .tokenization_precode import count_cut, encode_dialogues
+from .tokenizer_files import check_tokenizer
 
 if TYPE_CHECKING:
     from .modeling_precode import PreCodeForUtteranceClassification
@@ -79,6 +80,10 @@ class ConversationEmotionPipeline(Pipeline):
     _load_processor = False  # type: ignore[assignment]
 
     _has_warned_of_unknown_words = False
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        check_tokenizer(self.model.name_or_path or "the model", self.tokenizer, self.model.config)
 
     # As in other pipelines an empty string stands for no `top_k`, since `None` has a meaning.
     def _sanitize_parameters(  # type: ignore[override]
@@ -196,7 +201,7 @@ class ConversationEmotionPipeline(Pipeline):
         }
 
     def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:  # type: ignore[override]
-        return self.probabilities(self.model(**batch).logits)
+        return self.probabilities(self.model(**batch, return_dict=True).logits)
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return (logits.float() / self.model.config.temperature).softmax(-1)

@@ -11,6 +11,7 @@ from typing import Any
 import datasets
 
 from .. import label_names
+from ..tools.console import printable
 
 BATCH_SIZE = 1000
 PICTURES = (".png", ".svg")
@@ -20,13 +21,14 @@ COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 
 def markdown_table(rows: list[list[str]]) -> str:
     """Rows of cells, the first of them the header, for a document; what is in a cell cannot break it."""
-    cells = ([" ".join(cell.split()).replace("|", r"\|") for cell in row] for row in rows)
+    cells = ([printable(" ".join(cell.split())).replace("|", r"\|") for cell in row] for row in rows)
     header, *body = [f"| {' | '.join(row)} |" for row in cells]
     return "\n".join([header, f"|---{'|---:' * (len(rows[0]) - 1)}|", *body])
 
 
 def aligned_table(rows: list[list[str]]) -> str:
     """Rows of cells for a terminal: the first column on the left, the others on the right."""
+    rows = [list(map(printable, row)) for row in rows]
     first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join([row[0].ljust(first), *(cell.rjust(width) for cell, width in zip(row[1:], others, strict=True))])

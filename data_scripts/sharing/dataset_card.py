@@ -13,6 +13,7 @@ from huggingface_hub import CardData, DatasetCard, DatasetCardData, RepoCard
 
 from .. import CORPORA, INFO, INFO_FIELDS
 from ..inspection.description import describe
+from ..tools.console import printable_lines
 
 Card = TypeVar("Card", bound=RepoCard)
 NO_REDISTRIBUTION = "no-redistribution"  # the tag that says so in a card
@@ -70,7 +71,7 @@ def fill_template(kind: type[Card], template: Path, data: CardData, **facts: Any
     """A card with its header from `data` and its text from a Jinja template that knows `facts`."""
     card = kind.from_template(data, template_path=str(template), **facts)
     # The template has an empty line wherever a condition is.
-    card.text = "\n" + re.sub(r"\n{3,}", "\n\n", card.text).strip("\n") + "\n"
+    card.text = "\n" + re.sub(r"\n{3,}", "\n\n", printable_lines(card.text)).strip("\n") + "\n"
     return card
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from huggingface_hub import HfApi
 
+from .console import printable_lines
+
 # What to do where the Hub answers with an error; 500 stands for all errors of the Hub itself.
 ADVICE = {
     401: "; log in with hf auth login, or give a valid token",
@@ -66,9 +68,9 @@ def push_folder(
         reason = str(error).strip().partition("\n")[0]
         status = getattr(getattr(error, "response", None), "status_code", 0)
         advice = ADVICE.get(min(status, 500), "").format(name=name)
-        print(
+        message = (
             f"The push to the Hub failed ({type(error).__name__}: {reason}){advice}.\nThe {what} is safe in {folder}; "
-            f"push it later with: {later}",
-            file=sys.stderr,
+            f"push it later with: {later}"
         )
+        print(printable_lines(message), file=sys.stderr)
         return None

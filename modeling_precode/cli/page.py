@@ -4,11 +4,10 @@ A page needs no script, font or picture. All of a dialogue's text is escaped.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from html import escape
 from pathlib import Path
 
 from .excerpts import Excerpt
-from .page_section import section
+from .page_section import escape, section
 
 STYLE = Path(__file__).with_name("page.css")
 # Emotions of the known corpora: a hue, in degrees, of like kinds.

@@ -6,7 +6,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from itertools import chain, pairwise
 from pathlib import Path
 from urllib.parse import quote
@@ -16,7 +15,7 @@ from data_scripts.tools.whole_files import whole_file, whole_folder
 
 from .excerpts import MOST_DIALOGUES, MOST_UTTERANCES, Excerpt, in_pages
 from .page import document, page
-from .page_section import facts
+from .page_section import escape, facts
 
 Labelled = Iterable[tuple[Dialogue, list[dict]]]
 # A longer index has an entry for each page, not for each dialogue.

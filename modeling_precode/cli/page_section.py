@@ -1,9 +1,11 @@
 """A dialogue on a web page: what was said, with its emotions in color, and the course of each emotion."""
 
+import html
 import math
 from collections.abc import Sequence
-from html import escape
 from itertools import groupby
+
+from data_scripts.tools.console import printable
 
 from .axis import Axis, axis_of
 from .excerpts import Excerpt, day_and_clock
@@ -147,3 +149,8 @@ def table(excerpt: Excerpt, labels: Sequence[str]) -> str:
 <tbody>
 {"".join(rows)}</tbody></table></div></details>
 """
+
+
+def escape(text: str) -> str:
+    """Text within the page: neither markup nor control characters."""
+    return html.escape(printable(text))

@@ -21,10 +21,10 @@ from data_scripts.formats.input_file import InputFile
 from data_scripts.formats.names import speaker_and_text
 from data_scripts.formats.options import ReadingOptions
 from data_scripts.formats.reading import read_lines
-from data_scripts.tools.console import Parser
+from data_scripts.tools.console import Parser, log_handler
 from data_scripts.tools.whole_files import whole_file
 
-from ..training.starting import load_config
+from ..training.starting import load_config, load_tokenizer
 from .corpus_file import write_corpus
 from .page_parts import check_parts_folder, write_pages
 from .predictions import WRITERS, Labelled, as_line, as_table
@@ -100,15 +100,21 @@ def pipeline_of(args: argparse.Namespace) -> tuple[Any, str]:
     """The pipeline of the checkpoint that was asked for, and its name."""
     check_device(args.device)
     checkpoint = model_to_use(args)
+    return load_pipeline(checkpoint, args), checkpoint
 
+
+def load_pipeline(checkpoint: str, args: argparse.Namespace) -> Any:
     from transformers import pipeline
     from transformers.utils import logging
 
+    from ..modeling_precode import PreCodeForUtteranceClassification
     from ..pipeline_precode import TASK
 
     logging.disable_progress_bar()
-    emotions = pipeline(TASK, model=checkpoint, revision=args.revision, device=args.device)  # type: ignore[call-overload]
-    return emotions, checkpoint
+    # Given a name, `pipeline` would wrap what is wrong with a checkpoint in a report of many lines.
+    tokenizer = load_tokenizer(checkpoint, args.revision)
+    model = PreCodeForUtteranceClassification.from_pretrained(checkpoint, revision=args.revision)
+    return pipeline(TASK, model=model, tokenizer=tokenizer, device=args.device)  # type: ignore[call-overload]
 
 
 def labels_of(emotions: Any) -> list[str]:
@@ -214,9 +220,7 @@ def log_to_the_terminal() -> None:
     """What is read and left out, on standard error."""
     log = logging.getLogger("data_scripts")
     if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        log.addHandler(handler)
+        log.addHandler(log_handler())
         log.setLevel(logging.INFO)
 
 

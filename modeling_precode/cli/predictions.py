@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from data_scripts.building.dialogues import Dialogue
 from data_scripts.formats.times import shown_time
+from data_scripts.tools.console import printable
 
 from .page_parts import as_page
 from .rows import as_csv
@@ -34,7 +35,7 @@ def as_line(
     turn: dict, labels: Sequence[str], speaker_width: int = 0, is_terminal: bool = False, time: str = ""
 ) -> str:
     """An utterance of the table."""
-    label, label_width = printable(turn["label"]), max(map(len, labels), default=0)
+    label, label_width = printable(turn["label"]), max((len(printable(name)) for name in labels), default=0)
     head = f"  {label:<{label_width}} {turn['score']:4.0%}  "
     head += f"{time}  " if time else ""
     speaker = shown_speaker(turn)
@@ -55,11 +56,6 @@ def shown_speaker(turn: dict) -> str:
 
 def bold(head: str, label: str) -> str:
     return head.replace(label, f"\033[1m{label}\033[0m", 1)
-
-
-def printable(text: str) -> str:
-    """Without what could move the cursor, or do worse to a terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def as_json_lines(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:

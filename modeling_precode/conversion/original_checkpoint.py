@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from data_scripts.tools.console import printable
 from data_scripts.tools.whole_files import whole_folder
 
 from ..configuration_precode import PreCodeConfig
@@ -269,9 +270,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         convert_original_checkpoint(**options)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 1
-    print(f"wrote {options['output_dir']}, and checked it by loading it")
+    print(f"wrote {printable(options['output_dir'])}, and checked it by loading it")
     return 0
 
 

@@ -16,9 +16,11 @@ from data_scripts.building.label_maps import map_labels
 from data_scripts.building.mixing import mix_corpora
 from data_scripts.building.options import corpus_names, parse_corpus
 
+from ..checkpoint_files import read_config
 from ..configuration_precode import TEXT_POOLINGS, PreCodeConfig
 from ..modeling_precode import ClassificationHead, PreCodeForUtteranceClassification, PreCodePreTrainedModel
 from ..tokenization_precode import PreCodeTokenizer
+from ..tokenizer_files import check_tokenizer, check_tokenizer_files
 from .arguments import PARTS, CorpusArguments, EncoderArguments, TextEncoderTrainingArguments
 from .finetuning_corpus import label_settings
 from .optimization import TEXT_ENCODER_LEARNING_RATE, parameter_groups
@@ -323,26 +325,22 @@ def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
         raise FileNotFoundError(f"{checkpoint}: no config.json in this folder; give a folder made by save_pretrained")
     if not folder.exists() and (folder.is_absolute() or checkpoint.startswith(".") or checkpoint.count("/") != 1):
         raise FileNotFoundError(f"{checkpoint}: no such folder; give a folder made by save_pretrained or a Hub name")
-    config = AutoConfig.from_pretrained(checkpoint, revision=revision)
-    if not isinstance(config, PreCodeConfig):
-        raise ValueError(
-            f"{checkpoint}: a checkpoint of the kind {config.model_type!r}; give one of the kind "
-            f"{PreCodeConfig.model_type!r}, made by precode pretrain or precode finetune"
-        )
+    where = {} if revision is None else {"revision": revision}
+    config = read_config(checkpoint, **where)
+    if config is None:
+        # Says why there is none on the Hub.
+        config = AutoConfig.from_pretrained(checkpoint, revision=revision)
+    assert isinstance(config, PreCodeConfig)
+    check_tokenizer_files(checkpoint, config, **where)
     return config
 
 
-def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
-    config = load_config(checkpoint)
+def load_tokenizer(checkpoint: str, revision: str | None = None) -> PreTrainedTokenizerBase:
+    config = load_config(checkpoint, revision)
     if Path(checkpoint).is_dir() and not (Path(checkpoint) / "tokenizer_config.json").is_file():
         raise FileNotFoundError(f"{checkpoint}: no tokenizer in this folder; save the tokenizer of its training there")
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-    # A text encoder may have embeddings for more words.
-    if len(tokenizer) > config.vocab_size or (config.text_config is None and len(tokenizer) != config.vocab_size):
-        raise ValueError(
-            f"{checkpoint}: the tokenizer has {len(tokenizer)} words and the model {config.vocab_size}; "
-            "they come from different runs"
-        )
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint, revision=revision)
+    check_tokenizer(checkpoint, tokenizer, config)
     return tokenizer
 
 
