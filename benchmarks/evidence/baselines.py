@@ -16,7 +16,7 @@ from data_scripts import label_names
 from modeling_precode import ConvComRecall, DialoguesWithNegatives, ERCScores, PreCodeTokenizer, encode_dialogues
 
 from .results import Results, key_of
-from .views import load
+from .views import has_files, load
 
 INVERSE_PENALTIES = (0.3, 1.0, 3.0, 10.0)
 # Utterances on each side that make up the context of the bag of words.
@@ -33,7 +33,7 @@ def add_baselines(corpora: dict[str, dict], metrics: dict[str, str], data_dir: P
     for name, metric in metrics.items():
         corpus = corpora[name]
         keys = {kind: key_of(kind, corpus) for kind in ("majority", "bag of words")}
-        if all(results.get(key) for key in keys.values()) or not (data_dir / corpus["data_dir"]).exists():
+        if all(results.get(key) for key in keys.values()) or not has_files(corpus, data_dir):
             continue
         found = load(corpus, data_dir)
         for kind, scores in emotion_baselines(found, metric).items():
