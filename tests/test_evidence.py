@@ -264,3 +264,10 @@ def test_a_model_that_labels_nothing_is_not_scored(tokenizer, tiny_config, tmp_p
     PreCodeForConversationCompletion(tiny_config()).save_pretrained(tmp_path / "pretrained")
     with pytest.raises(ValueError, match="which labels nothing; fine-tune it first"):
         _ = Checkpoint("pretrained", str(tmp_path / "pretrained")).emotions
+
+
+@pytest.mark.parametrize("name", ["experiments.yaml", "quick.yaml"])
+def test_the_experiments_of_the_repository_can_be_read_and_score_the_default_model(name):
+    experiments = Experiments.read(ROOT / "benchmarks" / "evidence" / name)
+    assert {one.name for study in experiments.zero_shot for one in study.checkpoints} == {"default"}
+    assert all(run.seeds for run in experiments.runs())
