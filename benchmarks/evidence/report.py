@@ -6,7 +6,7 @@ from pathlib import Path
 from .experiments import Experiments, Study
 from .plots import plot_completion, plot_study
 from .results import Results
-from .tables import comparison_table, completion_table, label_table, lines_of, study_table
+from .tables import comparison_table, completion_table, label_table, lines_of, study_table, zero_shot_table
 
 
 def told(studies: list[Study], results: Results) -> list[Study]:
@@ -22,6 +22,9 @@ def sections(experiments: Experiments, results: Results) -> dict[str, str]:
     """Name of a section -> its tables."""
     corpus = next(iter(experiments.pretraining.values())).corpus
     found = {"completion": completion_table(experiments.pretraining, results, experiments.corpora[corpus])}
+    for scored in experiments.zero_shot:
+        if rows := zero_shot_table(scored, results):
+            found[scored.name] = rows
     for study in told(experiments.studies, results):
         found[study.name] = study_table(study, results, experiments.corpora, experiments.metrics)
         if study.compared:

@@ -15,8 +15,10 @@ from typing import Any
 
 from data_scripts.tools.whole_files import read_json
 
-from .experiments import FINETUNE, PATHS, PRETRAIN, Run
+from .checkpoints import Checkpoint
+from .experiments import FINETUNE, PRETRAIN, Run
 from .results import Results
+from .views import PATHS, has_files
 from .views import arguments as view_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +43,7 @@ class Runner:
     jobs: int
 
     def run(self, runs: Iterable[Run]) -> None:
-        runs = [run for run in runs if self.has_data(run)]
+        runs = [run for run in runs if self.is_possible(run)]
         finetuning = [run for run in runs if run.script == FINETUNE and self.missing(run)]
         needed = {run.start.key for run in finetuning if run.start}
         for run in runs:
@@ -51,11 +53,10 @@ class Runner:
             # The long ones first, so that no core is left alone with one at the end.
             list(pool.map(self.finetune, sorted(finetuning, key=lambda run: run.corpus != "dailydialog")))
 
-    def has_data(self, run: Run) -> bool:
-        needed = [self.data_dir / run.settings[name] for name in PATHS if name in run.settings]
-        if missing := [str(path) for path in needed if not path.exists()]:
-            print(f"{run.corpus}: left out, as there is no {', '.join(missing)}", flush=True)
-        return not missing
+    def is_possible(self, run: Run) -> bool:
+        """Whether its data is there, and the finished model that it starts from."""
+        has_start = not isinstance(run.start, Checkpoint) or run.start.source is not None
+        return has_start and has_files(run.settings, self.data_dir)
 
     def missing(self, run: Run) -> list[int]:
         return [seed for seed in run.seeds if self.results.get(run.key, seed) is None]
@@ -68,7 +69,7 @@ class Runner:
         file = self.folder(run) / "pretrain_results.json"
         cpu_seconds = None
         if not file.is_file():
-            if run.start:
+            if isinstance(run.start, Run):
                 self.pretrain(run.start)
             cpu_seconds = self.call(run, {"seed": seed})
         if self.missing(run):
@@ -87,7 +88,9 @@ class Runner:
             self.results.add({**self.line(run, seed), **more, **kept})
 
     def line(self, run: Run, seed: int) -> dict[str, Any]:
-        start = run.start and {"key": run.start.key, "seed": run.start.seeds[0]}
+        start = run.start and {"key": run.start.key, "seed": next(iter(run.start.seeds), None)}
+        if isinstance(run.start, Checkpoint):
+            start |= {"checkpoint": run.start.name}
         return {"key": run.key, "seed": seed, "script": run.script, "settings": run.settings, "start": start}
 
     def call(self, run: Run, seeds: dict[str, Any], **environment: str) -> float:
@@ -120,7 +123,8 @@ class Runner:
             package, _, path = settings["text_encoder"].removeprefix("package:").partition("/")
             settings["text_encoder"] = Path(find_spec(package).submodule_search_locations[0], path)
         if run.start:
-            settings["model"] = self.folder(run.start)
+            is_finished = isinstance(run.start, Checkpoint)
+            settings["model"] = run.start.model if is_finished else self.folder(run.start)
         settings |= {**seeds, "output_dir": self.folder(run), "resume_from_checkpoint": "latest"}
         parts = []
         for name, value in settings.items():

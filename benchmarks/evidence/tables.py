@@ -6,6 +6,7 @@ from typing import Any
 
 from .experiments import Run, Study, comparison_key
 from .results import Results, key_of
+from .zero_shot import ZeroShot
 
 SCORES = {"weighted_f1": "weighted F1", "macro_f1": "macro F1", "WA": "WA", "UWA": "UWA"}
 
@@ -87,6 +88,33 @@ def comparison_table(study: Study, results: Results) -> str:
                 p = f"{found['p']:.4f}" if found["p"] > 0.0002 else "< 0.0002"
                 rows.append([corpus, what, name, f"{100 * found['difference']:+.1f}", interval, p])
     return table(["corpus", "", "test", "difference", "95% of the draws", "p"], rows)
+
+
+def zero_shot_table(study: ZeroShot, results: Results) -> str:
+    """A row a system, and a column a corpus with weighted F1, macro F1 over the labels of the split, and accuracy. The
+    last column is the mean macro F1, of systems with a result on every corpus shown."""
+    found = {
+        system: {
+            corpus: line["scores"][study.split]
+            for corpus in study.corpora
+            if (line := results.get(study.key(system, corpus)))
+        }
+        for system in study.systems
+    }
+    shown = [corpus for corpus in study.corpora if any(corpus in scores for scores in found.values())]
+    rows = []
+    for system, scores in found.items():
+        cells = [
+            " / ".join(f"{100 * scores[corpus][name]:.1f}" for name in ("weighted_f1", "macro_f1", "accuracy"))
+            if corpus in scores
+            else "–"
+            for corpus in shown
+        ]
+        whole = len(scores) == len(shown) > 0
+        mean = f"{100 * statistics.mean(one['macro_f1'] for one in scores.values()):.1f}" if whole else "–"
+        if scores:
+            rows.append([system, *cells, mean])
+    return table(["", *shown, "mean macro F1"], rows) if rows else ""
 
 
 def completion_table(pretraining: dict[str, Run], results: Results, corpus: dict[str, Any]) -> str:

@@ -12,6 +12,8 @@ from modeling_precode.tokenization_precode import said_by
 
 # A special token that stands in a text is taken for text.
 SEPARATOR = " | "
+# Arguments that are paths below the data folder.
+PATHS = ("data_dir", "word_vectors")
 
 
 def utterances_alone(rows: dict[str, list], history: int, named: bool = False) -> dict[str, list]:
@@ -34,7 +36,17 @@ def utterances_alone(rows: dict[str, list], history: int, named: bool = False) -
 def load(settings: dict[str, Any], data_dir: Path) -> DatasetDict:
     """The corpus of a run's settings."""
     options = parse_options(settings.get("corpus_options", []), "corpus_options")
-    return load_corpus(settings["corpus"], data_dir / settings["data_dir"], **options)
+    # A corpus that comes with the package has no folder.
+    folder = data_dir / settings["data_dir"] if "data_dir" in settings else None
+    return load_corpus(settings["corpus"], folder, **options)
+
+
+def has_files(settings: dict[str, Any], data_dir: Path) -> bool:
+    """Whether all files that the settings name are there; what is not is printed."""
+    needed = [data_dir / settings[name] for name in PATHS if name in settings]
+    if missing := [str(path) for path in needed if not path.exists()]:
+        print(f"{settings['corpus']}: left out, as there is no {', '.join(missing)}", flush=True)
+    return not missing
 
 
 def arguments(settings: dict[str, Any], data_dir: Path, folder: Path) -> dict[str, Any]:

@@ -51,11 +51,20 @@ class CorpusArguments:
     )
     num_proc: int | None = argument("Number of processes that build the corpus.")
     train_fraction: float = argument("Share of the training dialogues to train on, drawn with a fixed seed.", 1.0)
+    train_dialogues: int | None = argument(
+        "Number of training dialogues to train on, drawn with a fixed seed (default: all)."
+    )
 
     def __post_init__(self):
         self._read_corpus()
         if not 0 < self.train_fraction <= 1:
             raise ValueError(f"--train_fraction must be more than 0 and at most 1; got {self.train_fraction}")
+        if self.train_dialogues is not None and self.train_dialogues < 1:
+            raise ValueError(f"--train_dialogues must be at least 1; got {self.train_dialogues}")
+        if self.train_dialogues is not None and self.train_fraction < 1:
+            raise ValueError(
+                f"--train_dialogues {self.train_dialogues} and --train_fraction {self.train_fraction}: leave one out"
+            )
         if self.language is not None:
             check_language(self.language)
         if self.label_map is not None:

@@ -64,11 +64,19 @@ def _splits_of(name: str, data_dir: str | None, args: CorpusArguments, needed: t
         raise ValueError(f"--corpus: no split {', '.join(missing)}; found {', '.join(corpus)}")
     if args.label_map is not None:
         corpus = map_labels(corpus, args.label_map)
-    if args.train_fraction < 1:
-        size = max(round(args.train_fraction * len(corpus["train"])), 1)
+    if (size := _training_size(args, len(corpus["train"]))) is not None:
         order = np.random.default_rng(0).permutation(len(corpus["train"]))
         corpus["train"] = corpus["train"].select(sorted(order[:size]))
     return corpus
+
+
+def _training_size(args: CorpusArguments, dialogues: int) -> int | None:
+    """The number of training dialogues to train on, out of `dialogues`, or None for all."""
+    if args.train_dialogues is not None and args.train_dialogues > dialogues:
+        raise ValueError(f"--train_dialogues {args.train_dialogues}: the training split has {dialogues}; give less")
+    if args.train_dialogues is not None or args.train_fraction == 1:
+        return args.train_dialogues
+    return max(round(args.train_fraction * dialogues), 1)
 
 
 def build_tokenizer(args: EncoderArguments, dialogues: datasets.Dataset) -> PreTrainedTokenizerBase:
