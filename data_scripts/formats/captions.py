@@ -118,7 +118,7 @@ def cues_of(paragraph: list[tuple[int, str]], is_vtt: bool, left_out: Counter[st
             yield Cue(paragraph[place][0], start, max(start, end), content)
 
 
-def film_lines_of_webvtt(text: str, left_out: Counter[str]) -> list[Line]:
+def film_lines_of_webvtt(text: str, left_out: Counter[str] | None = None) -> list[Line]:
     """Every turn of every cue that is speech, as of a SubRip file, with the speakers that the cues name."""
     lines: list[Line] = []
     found: Counter[str] = Counter()
@@ -129,7 +129,7 @@ def film_lines_of_webvtt(text: str, left_out: Counter[str]) -> list[Line]:
             for line in turns_of_voice:
                 line.speaker, line.opens = plain(name or "", True) or line.speaker, line.opens or bool(name)
             lines += turns_of_voice
-    if found["cues without times"]:
+    if left_out is not None and found["cues without times"]:
         left_out[NO_TIMES] += found["cues without times"]
     return lines
 

@@ -8,6 +8,7 @@ from .captions import is_subrip, is_webvtt, read_captions
 from .excel import is_excel, read_excel
 from .input_file import InputFile, refuse_archive
 from .json_files import is_json, read_json, title_of
+from .limits import TooLargeError
 from .parquet_dialogues import is_parquet, read_parquet_dialogues
 from .plain_text import read_detected_text, read_plain_text
 from .tables import is_separated, read_separated
@@ -77,6 +78,8 @@ def detect(file: InputFile) -> Format:
         return next((titled(file, found) for found in by_text() if found.recognizes(file)), PLAIN_TEXT)
     try:
         found = next((FORMATS[name] for name in CERTAIN if FORMATS[name].recognizes(file)), None)
+    except TooLargeError:
+        raise
     except ValueError:
         found = None  # no text
     if found is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .encodings import encoding_of, named_damage, open_binary
 from .options import ReadingOptions, known_suffix
-from .reading import parse_json, read_lines
+from .reading import irregular, parse_json, read_lines
 
 SAMPLE_CHARACTERS = 1 << 18
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
@@ -26,11 +26,13 @@ class InputFile:
         keeps_columns: whether columns that mean nothing here are read as well.
 
     Raises:
-        ValueError: an option has an impossible value.
+        ValueError: an option has an impossible value, or the path is that of a FIFO or a device.
     """
 
     def __init__(self, path: Path, options: ReadingOptions, name: str | None = None, keeps_columns: bool = False):
         options.check()
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ValueError(irregular(path))
         self.path, self.options, self.name, self.keeps_columns = path, options, name or str(path), keeps_columns
         self.left_out: Counter[str] = Counter()
         self.remarks: list[str] = []
@@ -42,15 +44,15 @@ class InputFile:
 
     @cached_property
     def encoding(self) -> str:
-        return self.options.encoding or encoding_of(self.path)
+        return self.options.encoding or encoding_of(self.path, self.options)
 
     @cached_property
     def start(self) -> bytes:
-        with named_damage(self.name), open_binary(self.path) as file:
+        with named_damage(self.name), open_binary(self.path, self.options) as file:
             return file.read(1 << 12)
 
     def lines(self) -> Iterator[str]:
-        return read_lines(self.path, self.encoding, self.name)
+        return read_lines(self.path, self.encoding, self.name, self.options)
 
     @cached_property
     def sample(self) -> list[str]:
@@ -76,7 +78,7 @@ class InputFile:
     def json_text(self) -> Iterator[str]:
         """Its lines. JSON is Unicode: what is not is damaged."""
         encoding = self.encoding if self.options.encoding or self.encoding.startswith("utf") else "utf-8"
-        return read_lines(self.path, encoding, self.name)
+        return read_lines(self.path, encoding, self.name, self.options)
 
     def leave_out(self, what: str, count: int = 1) -> None:
         self.left_out[what] += count

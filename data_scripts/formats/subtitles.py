@@ -84,11 +84,11 @@ def decode_by_guess(data: bytes, encoding: str | None) -> str:
     return "".join(line if line.isascii() else ftfy.fix_encoding(line) for line in text.splitlines(keepends=True))
 
 
-def film_lines(text: str, left_out: Counter[str]) -> list[Line]:
+def film_lines(text: str, left_out: Counter[str] | None = None) -> list[Line]:
     """Every turn of every cue that is speech; cues without times are counted in `left_out`."""
     lower = text.lower()
     marks = [mark for mark in IN_ADVERTS if mark in lower]
-    found = cues(text, left_out)
+    found = cues(text, Counter() if left_out is None else left_out)
     return [line for start, end, content in found for line in turns(content, start, max(start, end), marks)]
 
 
