@@ -48,6 +48,7 @@ FORMATS = {
     "txt": Format("plain text", lambda file: True, read_plain_text),
 }
 PLAIN_TEXT = Format("plain text", lambda file: True, read_detected_text)
+BINARY = ("parquet", "xlsx")
 # Anything else might be a table or plain text by chance: a text file of another name is one of these.
 CERTAIN = ["json", "vtt", "srt", "whatsapp", "transcript"]
 # A name says that it is one of these, whatever the content is.
@@ -67,13 +68,13 @@ def detect(file: InputFile) -> Format:
     kind = file.options.input_format or BY_NAME.get(file.suffix)
     if kind and kind not in FORMATS:
         raise ValueError(f"{file.name}: unknown input_format; got {kind!r}; known: {', '.join(FORMATS)}")
+    if kind not in BINARY and file.suffix not in DOCUMENTS and not is_excel(file):
+        refuse_archive(file)
     if kind:
         return titled(file, FORMATS[kind])
-    for name in ("parquet", "xlsx"):
+    for name in BINARY:
         if FORMATS[name].recognizes(file):
             return FORMATS[name]
-    if file.suffix not in DOCUMENTS:
-        refuse_archive(file)
     if file.suffix == ".txt":
         return next((titled(file, found) for found in by_text() if found.recognizes(file)), PLAIN_TEXT)
     try:

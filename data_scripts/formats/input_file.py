@@ -2,6 +2,7 @@
 
 import tarfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
@@ -13,6 +14,7 @@ from .options import ReadingOptions, known_suffix
 from .reading import irregular, parse_json, read_lines
 
 SAMPLE_CHARACTERS = 1 << 18
+TAR_MARKS = (b"ustar\0", b"ustar  \0")  # at byte 257
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
 
@@ -90,13 +92,25 @@ def refuse_archive(file: InputFile) -> None:
     if file.start.startswith(b"PK\x03\x04") and zipfile.is_zipfile(file.path):
         with zipfile.ZipFile(file.path) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
-    elif file.path.name.lower().endswith(ARCHIVES):
-        try:
-            with tarfile.open(file.path) as tar:
-                names = [member.name for member in tar if member.isfile()]
-        except (tarfile.TarError, OSError, EOFError):
-            pass
+    elif file.start[257:].startswith(TAR_MARKS) or file.path.name.lower().endswith(ARCHIVES):
+        names = names_in_tar(file)
     else:
         return
-    shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-    raise ValueError(f"{file.name}: an archive of files; got {shown or 'none'}; unpack it, and give one of its files")
+    shown = [f"{name} (an archive too)" if name.lower().endswith(ARCHIVES) else name for name in names[:10]]
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    found = f"{', '.join(shown) or 'none'}{more}"
+    raise ValueError(f"{file.name}: an archive of files; got {found}; unpack it, and give one of its files")
+
+
+def names_in_tar(file: InputFile) -> list[str]:
+    """The names of its files, up to the place that `max_unfolded` allows to read to."""
+    names = []
+    try:
+        with tarfile.open(file.path) as tar:
+            for member in tar:
+                names += [member.name] if member.isfile() else []
+                if member.offset_data + member.size > file.options.max_unfolded:
+                    break
+    except (tarfile.TarError, OSError, EOFError, zlib.error):
+        pass
+    return names
