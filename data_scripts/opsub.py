@@ -12,8 +12,9 @@ LREC 2016. `data_dir` is one of, or a folder, a zip, a tar or a bucket with:
 
 A film is in one split as a whole (fewer than three are split by dialogue), and once: of several versions in one folder
 of OPUS the largest is read, and a film whose lines an earlier one has is dropped. Films in another language than
-`language`, those of fewer than `min_cues` cues and those that cannot be read are dropped too; all is counted. A speaker
-is known only where a line is led by a NAME:. Needs the packages `charset-normalizer`, `ftfy` and `py3langid`.
+`language`, those of fewer than `min_cues` cues, those larger than the limits (`max_unfolded`, `max_ratio`) and those
+that cannot be read are dropped too; all is counted. A speaker is known only where a line is led by a NAME:. Needs the
+packages `charset-normalizer`, `ftfy` and `py3langid`.
 """
 
 import codecs

@@ -162,7 +162,8 @@ def telegram_message(message: dict[str, Any], names: dict[str, str]) -> Message:
 def messenger_message(message: dict[str, Any], names: dict[str, str]) -> Message:
     """Messenger and Instagram write each byte of UTF-8 as a character of its own."""
     speaker, text = (mended(str(message.get(key) or "")) for key in ("sender_name", "content"))
-    date = iso_date(number_of(message, "timestamp_ms") / 1000)
+    milliseconds = number_of(message, "timestamp_ms")
+    date = iso_date(milliseconds / 1000) if milliseconds else None
     if message.get("is_unsent"):
         return Message(speaker, "", date, "deleted messages")
     return Message(speaker, text, date, "" if text.strip() else "omitted media")

@@ -38,6 +38,8 @@ NO_TIMES = "cues dropped for having no valid times"
 NUMBERS = {f"{number:02}": number for number in range(100)}
 CLOCK = re.compile(r"(\d{1,6}):(\d{1,6}):(\d{1,6})(?:[.,:;](\d{1,3}))?")
 
+LIKE_A_TIME = re.compile(r"[-+\d.eE]+:[\d:.,]+")  # 1e308:00:00,000
+
 
 @dataclass(slots=True)
 class Line:
@@ -99,7 +101,8 @@ def cues(text: str, left_out: Counter[str]) -> Iterator[tuple[float, float, str]
     for line_at, line_end in arrow_lines(text):
         before, after, *more = text[line_at:line_end].split("-->", 2)
         next_start = clock(before)
-        if next_start is None and content_at and any(map(str.isalpha, before)):
+        is_said = any(map(str.isalpha, before)) and not LIKE_A_TIME.fullmatch(before.strip())
+        if next_start is None and content_at and is_said:
             continue  # an arrow in what is said
         if start is not None and end is not None:
             yield start, end, without_number(text[content_at : max(line_at - 1, content_at)])
