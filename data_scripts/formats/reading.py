@@ -108,13 +108,12 @@ def parse_json(text: str, where: object) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{where}: not JSON; got {text[:60]!r}; {error}") from None
+        reason = str(error)
     except RecursionError:
-        raise ValueError(f"{where}: not JSON that can be read; got {text[:60]!r}; it is nested too deep") from None
-    except ValueError:
-        raise ValueError(
-            f"{where}: not JSON that can be read; got a number of more than 4,300 digits; write it shorter"
-        ) from None
+        reason = "it is nested too deep"
+    except ValueError:  # Python refuses to read more digits
+        reason = "it has a number of more than 4,300 digits; write it shorter"
+    raise ValueError(f"{where}: not JSON; got {text[:60]!r}; {reason}")
 
 
 def check_columns(where: object, found: Sequence[str], needed: Sequence[str]) -> None:

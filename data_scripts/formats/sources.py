@@ -12,7 +12,7 @@ import zlib
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -131,7 +131,8 @@ class TarMembers:
             self.left_out[IRREGULAR] += 1
             return None
         # Of a sparse file the tar has some parts only.
-        stored = sum(size for _, size in member.sparse or []) if member.issparse() else member.size
+        regions: Any = member.sparse
+        stored = member.size if regions is None else sum(size for _, size in regions)
         is_text = member.name.lower().endswith(".txt")  # read in blocks
         most = max(self.limits.max_ratio * stored, FREE_BYTES)
         if member.size > min(most, self.bytes_left) or (member.size > self.limits.max_unfolded and not is_text):

@@ -230,7 +230,7 @@ def test_a_time_that_no_clock_can_show_is_none(write, number):
 
 def test_a_number_of_thousands_of_digits_is_named_as_such(write):
     path = write({"a.json": f'{{"utterances": ["Hi."], "starts": [{"9" * 5000}]}}'}) / "a.json"
-    with pytest.raises(ValueError, match="a.json:1: not JSON that can be read; .* a number of more than 4,300 digits"):
+    with pytest.raises(ValueError, match="a.json:1: not JSON; .* a number of more than 4,300 digits"):
         list(read_dialogues(path))
 
 
