@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, cast
 
 # Short files may repeat themselves as often as they like.
 FREE_BYTES = 1 << 20
-BUFFER_BYTES = 1 << 17
+BUFFER_BYTES = 1 << 15
 
 
 class TooLargeError(ValueError):
