@@ -63,7 +63,7 @@ class LimitedFile(io.RawIOBase):
         return self.file.seekable()
 
     def readinto(self, buffer: Any) -> int:
-        data = self.file.read(len(buffer))
+        data = self.file.read(min(len(buffer), BUFFER_BYTES))
         if self.file.tell() > self.most:
             raise TooLargeError(too_large(self.most, self.option))
         buffer[: len(data)] = data
