@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile
 from .times import CHAT_SILENCE, iso_date
-from .values import speaker_of
+from .values import MOST_SECONDS, speaker_of
 
 SLACK_NOT_SAID = re.compile(
     r"(?:channel|group)_(?:join|leave|topic|purpose|name|archive|unarchive|convert_to_private|posting_permissions)"
@@ -86,13 +86,13 @@ def newest_last(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tup
 
 def number_of(message: Any, key: str) -> float:
     value = message.get(key) if isinstance(message, dict) else None
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if isinstance(value, int | float) and abs(value) < MOST_SECONDS else 0.0
 
 
 def slack_seconds(message: dict[str, Any]) -> float:
     try:
         return float(message["ts"])
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 
@@ -162,7 +162,8 @@ def telegram_message(message: dict[str, Any], names: dict[str, str]) -> Message:
 def messenger_message(message: dict[str, Any], names: dict[str, str]) -> Message:
     """Messenger and Instagram write each byte of UTF-8 as a character of its own."""
     speaker, text = (mended(str(message.get(key) or "")) for key in ("sender_name", "content"))
-    date = iso_date(number_of(message, "timestamp_ms") / 1000)
+    milliseconds = number_of(message, "timestamp_ms")
+    date = iso_date(milliseconds / 1000) if milliseconds else None
     if message.get("is_unsent"):
         return Message(speaker, "", date, "deleted messages")
     return Message(speaker, text, date, "" if text.strip() else "omitted media")

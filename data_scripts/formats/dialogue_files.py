@@ -10,6 +10,7 @@ from typing import Any
 from ..building.dialogues import Dialogue, Utterance
 from .detection import detect
 from .input_file import InputFile
+from .limits import Limits
 from .options import ReadingOptions
 from .times import seconds_of
 
@@ -43,7 +44,8 @@ def read_dialogues(path: str | Path, **options: Any) -> Iterator[Dialogue]:
     """
     path = Path(path)
     if unknown := options.keys() - {*ReadingOptions.__dataclass_fields__}:
-        known = ", ".join(ReadingOptions.__dataclass_fields__)
+        # The limits, which few files need, come last.
+        known = ", ".join(sorted(ReadingOptions.__dataclass_fields__, key=Limits.__dataclass_fields__.__contains__))
         raise ValueError(f"unknown option; got {', '.join(sorted(unknown))}; known: {known}")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file; give one with dialogues")

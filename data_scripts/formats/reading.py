@@ -10,17 +10,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .encodings import named_damage, open_binary
+from .limits import Limits, limited_lines
 
 AnyPath = TypeVar("AnyPath", bound=Path | zipfile.Path)
 
 
 def existing(path: AnyPath) -> AnyPath:
     """The path; FileNotFoundError, with what is there instead, where nothing is."""
-    if path.exists():
+    if path.is_file() or path.is_dir():
         return path
+    if path.exists():
+        raise ValueError(irregular(path))
     folder: Any = path.parent
     found = sorted(entry.name for entry in folder.iterdir())[:10] if folder.is_dir() else ["no folder either"]
     raise FileNotFoundError(f"{path}: no such file; beside it: {', '.join(found) or 'nothing'}; check data_dir")
+
+
+def irregular(path: object) -> str:
+    """What is wrong with the path of a FIFO or a device: reading it may never end."""
+    return f"{path}: not a regular file; got a device, a FIFO or a socket; copy its content to a file and give that"
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
@@ -55,17 +63,19 @@ def read_text(path: Path | zipfile.Path) -> str:
     return decode(path.read_bytes(), path)
 
 
-def read_lines(path: Path, encoding: str = "utf-8", name: object = None) -> Iterator[str]:
+def read_lines(path: Path, encoding: str = "utf-8", name: object = None, limits: Limits | None = None) -> Iterator[str]:
     """The lines of a file, plain or .gz, each with its end, and no more than one in memory.
 
     Args:
         name: what messages call the file; its path by default.
+        limits: of the file; the defaults of [`Limits`] by default.
 
     Raises:
-        ValueError: the file is no text in this encoding, or a broken gzip.
+        ValueError: the file is no text in this encoding, a broken gzip, or larger than its limits.
     """
-    name = path if name is None else name
-    lines = utf8_lines(path, name) if encoding in ("utf-8", "utf-8-sig") else encoded_lines(path, encoding, name)
+    name, limits = path if name is None else name, limits or Limits()
+    is_utf8 = encoding in ("utf-8", "utf-8-sig")
+    lines = utf8_lines(path, name, limits) if is_utf8 else encoded_lines(path, encoding, name, limits)
     with named_damage(name):
         for number, text in lines:
             if "\0" in text:
@@ -73,19 +83,19 @@ def read_lines(path: Path, encoding: str = "utf-8", name: object = None) -> Iter
             yield from io.StringIO(text, newline="")  # a lone carriage return ends a line too
 
 
-def utf8_lines(path: Path, name: object) -> Iterator[tuple[int, str]]:
+def utf8_lines(path: Path, name: object, limits: Limits) -> Iterator[tuple[int, str]]:
     offset = 0
-    with open_binary(path) as lines:
-        for number, line in enumerate(lines, start=1):
+    with open_binary(path, limits) as file:
+        for number, line in enumerate(limited_lines(file, limits), start=1):
             yield number, decode(line, name, number, offset)
             offset += len(line)
 
 
-def encoded_lines(path: Path, encoding: str, name: object) -> Iterator[tuple[int, str]]:
+def encoded_lines(path: Path, encoding: str, name: object, limits: Limits) -> Iterator[tuple[int, str]]:
     number = 0
-    with open_binary(path) as file, io.TextIOWrapper(file, encoding=encoding, newline="") as lines:
+    with open_binary(path, limits) as file, io.TextIOWrapper(file, encoding=encoding, newline="") as text:
         try:
-            for number, line in enumerate(lines, start=1):
+            for number, line in enumerate(limited_lines(text, limits), start=1):
                 yield number, line.removeprefix("\ufeff") if number == 1 else line
         except UnicodeError as error:
             reason = " ".join(str(error).split())
@@ -97,8 +107,13 @@ def encoded_lines(path: Path, encoding: str, name: object) -> Iterator[tuple[int
 def parse_json(text: str, where: object) -> Any:
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:  # not only JSONDecodeError: a number may be too long, too
-        raise ValueError(f"{where}: not JSON; got {text[:60]!r}; {error}") from None
+    except json.JSONDecodeError as error:
+        reason = str(error)
+    except RecursionError:
+        reason = "it is nested too deep"
+    except ValueError:  # Python refuses to read more digits
+        reason = "it has a number of more than 4,300 digits; write it shorter"
+    raise ValueError(f"{where}: not JSON; got {text[:60]!r}; {reason}")
 
 
 def check_columns(where: object, found: Sequence[str], needed: Sequence[str]) -> None:

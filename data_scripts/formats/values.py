@@ -8,6 +8,8 @@ from typing import Any
 # As pandas and spreadsheets write what is not there.
 MISSING = {"", "nan", "NaN", "NA", "N/A", "<NA>", "NaT", "null", "NULL"}
 NOBODY = MISSING | {"None"}
+# A larger number is no time, not even nanoseconds since 1970.
+MOST_SECONDS = 1e20
 
 
 def text_of(value: Any) -> str:
@@ -38,11 +40,11 @@ def time_of(value: Any) -> float | str | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return float(value) if math.isfinite(value) else None
+        return float(value) if abs(value) < MOST_SECONDS else None
     text = text_of(value).strip()
     try:
         seconds = float(text)
-        return seconds if math.isfinite(seconds) else None
+        return seconds if abs(seconds) < MOST_SECONDS else None
     except ValueError:
         return None if text in NOBODY else text
 
