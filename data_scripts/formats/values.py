@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 # As pandas and spreadsheets write what is not there.
-MISSING = {"", "nan", "NaN", "NA", "N/A", "<NA>", "NaT", "null", "NULL"}
+MISSING = {"", "nan", "NaN", "NA", "N/A", "#N/A", "<NA>", "NaT", "null", "NULL"}
 NOBODY = MISSING | {"None"}
 
 
@@ -20,9 +20,14 @@ def text_of(value: Any) -> str:
 
 
 def speaker_of(value: Any) -> str:
-    """A speaker's name; "" where it is missing."""
-    name = text_of(value).strip()
+    """A speaker's name in a table; "" where it is missing, also as pandas writes that."""
+    name = name_of(value)
     return "" if name in NOBODY else name
+
+
+def name_of(value: Any) -> str:
+    """A name that a person has in an app, where somebody may be called Nan, Null or NA; "" where it is missing."""
+    return text_of(value).strip()
 
 
 def label_of(value: Any) -> str | None:
