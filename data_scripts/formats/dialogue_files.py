@@ -106,7 +106,8 @@ def numbered(file: InputFile, dialogues: Iterator[Dialogue]) -> Iterator[Dialogu
                 file.leave_out("empty utterances", len(dialogue.utterances) - len(turns))
         runs = list(cut_at_silences(turns, max_silence(file))) if turns else []
         if len(runs) > 1:
-            file.remarks.append(f"cut at silences of more than {shown_duration(max_silence(file))}")
+            remark = f"cut at silences of more than {shown_duration(max_silence(file))}"
+            file.remarks += [remark] if remark not in file.remarks else []
         for part, run in enumerate(runs, start=1):
             number += 1
             own = f"{dialogue.dialogue_id}-{part}" if len(runs) > 1 else dialogue.dialogue_id

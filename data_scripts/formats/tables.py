@@ -68,14 +68,17 @@ def read_table(file: InputFile, table: Table) -> Iterator[Dialogue]:
     reader = RowReader(file, table.columns, id_columns)
     columns = None if file.keeps_columns else reader.needed
     if not id_columns:
+        if file.options.rows == "dialogue":
+            file.utterances = sum(is_filled(row) for _, row in table.rows(reader.needed))
         rows = ((str(number), turn) for number, (_, turn) in enumerate(reader.turns(table.rows(columns))))
         if file.options.rows == "dialogue":
             yield from (Dialogue("", [turn]) for _, turn in rows)
         elif turns := [turn for _, turn in rows]:
             yield Dialogue("", turns)
         return
-    named = (pair for pair in table.rows(id_columns) if any(text_of(value).strip() for value in pair[1].values()))
-    if comes_back(reader.dialogue_id(where, row) for where, row in named):
+    ids = (reader.dialogue_id(where, row) for where, row in table.rows(id_columns) if is_filled(row))
+    file.utterances, is_apart = count_rows(ids)
+    if is_apart:
         file.remarks.append("the rows of each dialogue gathered")
         found = gathered(reader.turns(table.rows(columns)))
     else:
@@ -137,13 +140,19 @@ def is_blank(row: dict[str, Any]) -> bool:
     )
 
 
-def comes_back(ids: Iterable[str]) -> bool:
+def is_filled(row: dict[str, Any]) -> bool:
+    return any(text_of(value).strip() for value in row.values())
+
+
+def count_rows(ids: Iterable[str]) -> tuple[int, bool]:
+    """How many rows there are, by the ids of their dialogues, and whether rows of a dialogue are apart."""
+    count, is_apart = 0, False
     seen: set[str] = set()
-    for name, _ in groupby(ids):
-        if name in seen:
-            return True
+    for name, rows in groupby(ids):
+        count += sum(1 for _ in rows)
+        is_apart = is_apart or name in seen
         seen.add(name)
-    return False
+    return count, is_apart
 
 
 def gathered(turns: Iterable[tuple[str, Utterance]]) -> Iterator[tuple[str, list[Utterance]]]:

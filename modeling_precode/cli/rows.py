@@ -1,11 +1,12 @@
-"""Labeled dialogues as rows, an utterance each, for CSV and Parquet: with times, the input's other columns, and its
-order of rows."""
+"""Labeled dialogues as rows, an utterance each, for CSV, Parquet and Excel: with times, the input's other columns, and
+its order of rows."""
 
 import csv
-import heapq
 import io
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -100,19 +101,28 @@ def row_of(dialogue: Dialogue, utterance: Utterance, turn: dict) -> dict[str, An
 
 
 def in_order(rows: Iterable[tuple[int | None, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """The rows in the order of the file that they are from; those whose turn has not come wait."""
-    waiting: list[tuple[int, dict[str, Any]]] = []
-    following = 0
-    for number, row in rows:
-        if number is None:
+    """The rows in the order of the file that they are from; a file takes those whose turn has not come."""
+    following = waiting = 0
+    # A database without a name is in memory while it is small, and else in a temporary file.
+    with closing(sqlite3.connect("")) as database:
+        database.execute("CREATE TABLE waiting (number INTEGER PRIMARY KEY, content TEXT)")
+        for number, row in rows:
+            if number is None:
+                yield row
+                continue
+            if number != following:
+                database.execute("INSERT INTO waiting VALUES (?, ?)", (number, json.dumps(row)))
+                waiting += 1
+                continue
             yield row
-            continue
-        heapq.heappush(waiting, (number, row))
-        while waiting and waiting[0][0] == following:
-            yield heapq.heappop(waiting)[1]
             following += 1
-    while waiting:
-        yield heapq.heappop(waiting)[1]
+            find = "SELECT content FROM waiting WHERE number = ?"
+            while waiting and (found := database.execute(find, (following,)).fetchone()):
+                yield json.loads(found[0])
+                following += 1
+                waiting -= 1
+        rest = database.execute("SELECT content FROM waiting WHERE number >= ? ORDER BY number", (following,))
+        yield from (json.loads(content) for (content,) in rest)
 
 
 def columns_of(rows: Iterable[dict[str, Any]]) -> list[str]:
