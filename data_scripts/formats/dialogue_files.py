@@ -125,11 +125,14 @@ def shown_duration(seconds: float | None) -> str:
 
 def cut_at_silences(turns: list[Utterance], longest: float | None) -> Iterator[list[Utterance]]:
     """Runs of utterances with no longer silence between them."""
+    if longest is None:
+        yield turns
+        return
     run = turns[:1]
     for earlier, later in pairwise(turns):
         before = seconds_of(earlier.start if earlier.end is None else earlier.end)
         after = seconds_of(later.start)
-        if longest is not None and before is not None and after is not None and after - before > longest:
+        if before is not None and after is not None and after - before > longest:
             yield run
             run = []
         run.append(later)

@@ -104,15 +104,18 @@ class RowReader:
         number = 0
         for where, row in rows:
             text = text_of(row.get(self.options.text_column))
-            if is_blank(row):
+            is_empty = not text.strip()
+            if is_empty and is_blank(row):
                 self.file.leave_out("blank rows")
-            elif not text.strip() and self.options.empty == "skip":
+            elif is_empty and self.options.empty == "skip":
                 self.file.leave_out("empty utterances")
             else:
                 yield self.dialogue_id(where, row), self.utterance(where, row, text, number)
                 number += 1
 
     def dialogue_id(self, where: str, row: dict[str, Any]) -> str:
+        if len(self.id_columns) == 1 and isinstance(name := row[self.id_columns[0]], str) and name.strip():
+            return name
         values = [text_of(row[column]) for column in self.id_columns]
         for column, value in zip(self.id_columns, values, strict=True):
             if not value.strip():
@@ -188,8 +191,7 @@ def separated_table(file: InputFile) -> Table:
         lines = file.lines()
         for _ in range(skipped):
             next(lines)
-        found = read_csv(file.path, [], lines, file.name, first_line=skipped + 1, **dialect)
-        return found if chosen is None else ((where, {name: row[name] for name in chosen}) for where, row in found)
+        return read_csv(file.path, [], lines, file.name, first_line=skipped + 1, chosen=chosen, **dialect)
 
     if not columns:
         next(rows(None), None)  # which says that there is no header

@@ -12,11 +12,13 @@ NOBODY = MISSING | {"None"}
 
 def text_of(value: Any) -> str:
     """A cell as text, a number without a fraction as a whole one; "" for None and NaN."""
+    if type(value) is str:  # most are
+        return value
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return value if isinstance(value, str) else str(plain_value(value))
+    return str(plain_value(value))
 
 
 def speaker_of(value: Any) -> str:
@@ -54,6 +56,8 @@ def time_of(value: Any) -> float | str | None:
 
 def plain_value(value: Any) -> Any:
     """What JSON can hold: dates in ISO 8601, None for NaN."""
+    if type(value) is str:  # most are
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):

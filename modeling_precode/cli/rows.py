@@ -18,6 +18,7 @@ from data_scripts.building.dialogues import Dialogue, Utterance
 
 Labelled = Iterable[tuple[Dialogue, list[dict]]]
 ROWS_AT_ONCE = 10_000
+BYTES_AT_ONCE = 1 << 14
 
 
 def as_csv(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
@@ -33,12 +34,16 @@ def as_csv(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> 
     for row in chain(first, rows):
         check_columns(row, columns)
         writer.writerow([cell(row.get(column)) for column in columns])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
+        if buffer.tell() > BYTES_AT_ONCE:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
 
 
 def cell(value: Any) -> Any:
+    if type(value) in (str, float, int):
+        return value
     if isinstance(value, list | dict | bool):
         return json.dumps(value, ensure_ascii=False)
     return "" if value is None else value
@@ -91,13 +96,15 @@ def rows_of(labelled: Labelled) -> Iterator[tuple[int | None, dict[str, Any]]]:
 def row_of(dialogue: Dialogue, utterance: Utterance, turn: dict) -> dict[str, Any]:
     row = {"dialogue_id": dialogue.dialogue_id, "speaker": turn.get("speaker", ""), "text": turn["text"]}
     row["label"] = utterance.label or ""
-    row |= {name: time for name, time in (("start", utterance.start), ("end", utterance.end)) if time is not None}
-    row |= {
-        name: value for name, value in ((dialogue.extra or {}) | (utterance.extra or {})).items() if name not in row
-    }
-    row |= {"prediction": turn["label"], "score": round(turn["score"], 6)}
-    shares = turn.get("distribution", {})
-    return row | {f"probability of {label}": round(share, 6) for label, share in shares.items()}
+    for name, time in (("start", utterance.start), ("end", utterance.end)):
+        if time is not None:
+            row[name] = time
+    for name, value in ((dialogue.extra or {}) | (utterance.extra or {})).items():
+        row.setdefault(name, value)
+    row["prediction"], row["score"] = turn["label"], round(turn["score"], 6)
+    for label, share in turn.get("distribution", {}).items():
+        row[f"probability of {label}"] = round(share, 6)
+    return row
 
 
 def in_order(rows: Iterable[tuple[int | None, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
