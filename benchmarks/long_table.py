@@ -9,8 +9,8 @@ passes on. In the order `time`, the rows of a hundred dialogues alternate; in th
 Without `--model`, the checkpoint has random weights, which cost as much as trained ones.
 
 Each measurement is a process of its own. The pipeline alone labels dialogues that are in memory already. What the
-command takes on a table of one row is its start, and not counted. The ratio by the clock needs a quiet machine; the ratio
-by processor time is about the same on a busy one.
+command takes on a table of one row is its start, and not counted. The ratio by the clock needs a quiet machine; that by
+processor time is about the same on a busy one.
 """
 
 import argparse
