@@ -23,8 +23,10 @@ logger = logging.getLogger(__name__)
 
 TASK = "conversation-emotion"
 DEFAULT_BATCH_TOKENS = 2**14
-# Dialogues that are sorted into batches together, and so the most that a stream holds in memory.
+# Dialogues that are sorted into batches together, and so the most that a stream holds in memory: so many, or fewer that
+# have so many utterances.
 WINDOW = 1000
+WINDOW_UTTERANCES = 20_000
 
 
 class ConversationEmotionPipeline(Pipeline):
@@ -151,7 +153,7 @@ class ConversationEmotionPipeline(Pipeline):
     ) -> Iterator[list]:
         cut = read = 0
         try:
-            while window := list(islice(dialogues, WINDOW)):
+            for window in _windows(dialogues):
                 encoded = self.preprocess(window)
                 cut += self.count_cut(window, encoded)
                 read += sum(map(len, window))
@@ -295,6 +297,19 @@ def _columns(dialogues: Sequence[list[dict]]) -> dict[str, list]:
         "utterances": [[turn["text"] for turn in dialogue] for dialogue in dialogues],
         "speakers": [[turn.get("speaker") for turn in dialogue] for dialogue in dialogues],
     }
+
+
+def _windows(dialogues: Iterator[list[dict]]) -> Iterator[list[list[dict]]]:
+    window: list[list[dict]] = []
+    utterances = 0
+    for dialogue in dialogues:
+        window.append(dialogue)
+        utterances += len(dialogue)
+        if len(window) == WINDOW or utterances >= WINDOW_UTTERANCES:
+            yield window
+            window, utterances = [], 0
+    if window:
+        yield window
 
 
 def _batches(encoded: list[dict], max_tokens: int, max_dialogues: int | None = None) -> list[list[int]]:

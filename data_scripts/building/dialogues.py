@@ -62,7 +62,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
     when it yields other rows than before, and `BUILDER_VERSION` when the code that corpora share does.
     """
 
-    BUILDER_VERSION = 1  # of what is in `building` and `formats`
+    BUILDER_VERSION = 2  # of what is in `building` and `formats`
     VERSION = "1.0.0"  # of the corpus
     DATA_DIR: str | None = ""  # what to give as `data_dir`, for a message; None where the corpus comes in a package
     FILES: dict[str, str] = {}

@@ -39,6 +39,8 @@ class InputFile:
         self.left_out: Counter[str] = Counter()
         self.remarks: list[str] = []
         self.default_silence: float | None = None
+        # How many a table has, which its reader knows before the first dialogue.
+        self.utterances: int | None = None
 
     @cached_property
     def suffix(self) -> str:

@@ -80,7 +80,10 @@ def read_lines(path: Path, encoding: str = "utf-8", name: object = None, limits:
         for number, text in lines:
             if "\0" in text:
                 raise ValueError(f"{name}:{number}: not text; got a NUL character; save it as UTF-8")
-            yield from io.StringIO(text, newline="")  # a lone carriage return ends a line too
+            if "\r" in text:
+                yield from io.StringIO(text, newline="")  # a lone carriage return ends a line too
+            else:
+                yield text
 
 
 def utf8_lines(path: Path, name: object, limits: Limits) -> Iterator[tuple[int, str]]:
@@ -134,6 +137,8 @@ def read_csv(
     lines: Iterable[str] | None = None,
     name: object = None,
     first_line: int = 1,
+    chosen: Sequence[str] | None = None,
+    fieldnames: Sequence[str] | None = None,
     **dialect: Any,
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Each row with its `path:line`; ValueError for a missing column or a row that does not fit the header.
@@ -142,27 +147,42 @@ def read_csv(
         lines: of the file, from the header on; read as UTF-8 by default.
         name: what messages call the file; its path by default.
         first_line: the number of the header's line.
+        chosen: the columns that a row has; all by default.
+        fieldnames: the names of all columns, of a file without a header.
     """
     name = path if name is None else name
-    rows = csv.DictReader(read_lines(path) if lines is None else lines, **dialect)
-    separators = SEPARATORS.get(rows.reader.dialect.delimiter, "separators")
+    rows = csv.reader(read_lines(path) if lines is None else lines, **dialect)
+    line = 0  # where the last row ends
+    separators = SEPARATORS.get(rows.dialect.delimiter, "separators")
     try:
-        if not rows.fieldnames:
+        names = next(rows, []) if fieldnames is None else [*fieldnames]
+        if not names:
             raise ValueError(
                 f"{name}:{first_line}: no header; got an empty line or file; write the names of the columns there"
             )
-        check_columns(f"{name}:{first_line}", rows.fieldnames, columns)
-        for row in rows:
-            where = f"{name}:{rows.line_num + first_line - 1}"
-            if None in row or None in row.values():
-                fields = str([value for value in row.values() if value is not None])[:300]
+        line = rows.line_num
+        check_columns(f"{name}:{first_line}", names, columns)
+        # Of two columns with a name, the last one is read.
+        kept = [(column, len(names) - 1 - names[::-1].index(column)) for column in chosen or []]
+        for fields in rows:
+            line = rows.line_num
+            if not fields:
+                continue
+            where = f"{name}:{line + first_line - 1}"
+            if len(fields) != len(names):
                 raise ValueError(
-                    f"{where}: row does not fit the header; got {fields}; put text with {separators} in quotes"
+                    f"{where}: row does not fit the header; got {str(fields)[:300]}; put text with {separators} in "
+                    "quotes"
                 )
-            yield where, row
+            yield (
+                where,
+                dict(zip(names, fields, strict=True))
+                if chosen is None
+                else {column: fields[place] for column, place in kept},
+            )
     except csv.Error as error:
         # Where the row begins, as an open quote ends at the end of the file.
-        where = f"{name}:{rows.line_num + first_line}"
+        where = f"{name}:{line + first_line}"
         raise ValueError(
             f"{where}: not CSV; {error}; save it as CSV again, with quotes inside a field doubled"
         ) from None

@@ -15,10 +15,15 @@ from typing import Any
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A path to write to. The file takes the name `path` once it is on the disk; after an error nothing is left."""
-    # Several processes may write the same file at once.
-    partial = partial_path(path.with_name(f"{path.name}.{os.getpid()}"))
+def whole_file(path: Path, is_alone: bool = False) -> Iterator[Path]:
+    """A path to write to. The file takes the name `path` once it is on the disk; after an error nothing is left.
+
+    Args:
+        path: of the file.
+        is_alone: whether no other process writes the same file at once. What a process that was killed had written is
+            then replaced.
+    """
+    partial = partial_path(path if is_alone else path.with_name(f"{path.name}.{os.getpid()}"))
     try:
         yield partial
         sync(partial)

@@ -1,11 +1,12 @@
-"""Labeled dialogues as rows, an utterance each, for CSV and Parquet: with times, the input's other columns, and its
-order of rows."""
+"""Labeled dialogues as rows, an utterance each, for CSV, Parquet and Excel: with times, the input's other columns, and
+its order of rows."""
 
 import csv
-import heapq
 import io
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from data_scripts.building.dialogues import Dialogue, Utterance
 
 Labelled = Iterable[tuple[Dialogue, list[dict]]]
 ROWS_AT_ONCE = 10_000
+BYTES_AT_ONCE = 1 << 14
 
 
 def as_csv(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
@@ -32,12 +34,16 @@ def as_csv(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> 
     for row in chain(first, rows):
         check_columns(row, columns)
         writer.writerow([cell(row.get(column)) for column in columns])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
+        if buffer.tell() > BYTES_AT_ONCE:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
 
 
 def cell(value: Any) -> Any:
+    if type(value) in (str, float, int):
+        return value
     if isinstance(value, list | dict | bool):
         return json.dumps(value, ensure_ascii=False)
     return "" if value is None else value
@@ -90,29 +96,40 @@ def rows_of(labelled: Labelled) -> Iterator[tuple[int | None, dict[str, Any]]]:
 def row_of(dialogue: Dialogue, utterance: Utterance, turn: dict) -> dict[str, Any]:
     row = {"dialogue_id": dialogue.dialogue_id, "speaker": turn.get("speaker", ""), "text": turn["text"]}
     row["label"] = utterance.label or ""
-    row |= {name: time for name, time in (("start", utterance.start), ("end", utterance.end)) if time is not None}
-    row |= {
-        name: value for name, value in ((dialogue.extra or {}) | (utterance.extra or {})).items() if name not in row
-    }
-    row |= {"prediction": turn["label"], "score": round(turn["score"], 6)}
-    shares = turn.get("distribution", {})
-    return row | {f"probability of {label}": round(share, 6) for label, share in shares.items()}
+    for name, time in (("start", utterance.start), ("end", utterance.end)):
+        if time is not None:
+            row[name] = time
+    for name, value in ((dialogue.extra or {}) | (utterance.extra or {})).items():
+        row.setdefault(name, value)
+    row["prediction"], row["score"] = turn["label"], round(turn["score"], 6)
+    for label, share in turn.get("distribution", {}).items():
+        row[f"probability of {label}"] = round(share, 6)
+    return row
 
 
 def in_order(rows: Iterable[tuple[int | None, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """The rows in the order of the file that they are from; those whose turn has not come wait."""
-    waiting: list[tuple[int, dict[str, Any]]] = []
-    following = 0
-    for number, row in rows:
-        if number is None:
+    """The rows in the order of the file that they are from; a file takes those whose turn has not come."""
+    following = waiting = 0
+    # A database without a name is in memory while it is small, and else in a temporary file.
+    with closing(sqlite3.connect("")) as database:
+        database.execute("CREATE TABLE waiting (number INTEGER PRIMARY KEY, content TEXT)")
+        for number, row in rows:
+            if number is None:
+                yield row
+                continue
+            if number != following:
+                database.execute("INSERT INTO waiting VALUES (?, ?)", (number, json.dumps(row)))
+                waiting += 1
+                continue
             yield row
-            continue
-        heapq.heappush(waiting, (number, row))
-        while waiting and waiting[0][0] == following:
-            yield heapq.heappop(waiting)[1]
             following += 1
-    while waiting:
-        yield heapq.heappop(waiting)[1]
+            find = "SELECT content FROM waiting WHERE number = ?"
+            while waiting and (found := database.execute(find, (following,)).fetchone()):
+                yield json.loads(found[0])
+                following += 1
+                waiting -= 1
+        rest = database.execute("SELECT content FROM waiting WHERE number >= ? ORDER BY number", (following,))
+        yield from (json.loads(content) for (content,) in rest)
 
 
 def columns_of(rows: Iterable[dict[str, Any]]) -> list[str]:

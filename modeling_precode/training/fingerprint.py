@@ -29,16 +29,20 @@ def check_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
     if not (folder / FINGERPRINT).is_file():
         return
     saved, current = read_json(folder / FINGERPRINT), json.loads(json.dumps(fingerprint))
-    differences = [
+    if different := differences(saved, current):
+        raise ValueError(
+            f"--resume_from_checkpoint: {folder} is from another run: {different}. Give the values of that "
+            "run, or start in another --output_dir"
+        )
+
+
+def differences(saved: dict[str, Any], current: dict[str, Any]) -> str:
+    """What differs between two fingerprints, for a message; empty where they are the same."""
+    return "; ".join(
         f"{name} is {current.get(name)!r} and was {saved.get(name)!r}"
         for name in dict.fromkeys([*saved, *current])
         if saved.get(name) != current.get(name)
-    ]
-    if differences:
-        raise ValueError(
-            f"--resume_from_checkpoint: {folder} is from another run: {'; '.join(differences)}. Give the values of "
-            "that run, or start in another --output_dir"
-        )
+    )
 
 
 # The runs of several seeds share their splits.

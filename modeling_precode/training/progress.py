@@ -65,17 +65,23 @@ class ProgressLines:
 
     Args:
         description: What is in progress.
-        total: Number of items.
+        total: Number of items; None if it is not known.
         done: Number of items that are already done.
         unit: Name of the items.
         silent: Show nothing; for all processes except the main one.
     """
 
-    def __init__(self, description: str, total: int, done: int = 0, unit: str = "steps", silent: bool = False):
+    def __init__(self, description: str, total: int | None, done: int = 0, unit: str = "steps", silent: bool = False):
         self.description, self.total, self.done, self.unit, self.silent = description, total, done, unit, silent
         terminal = sys.stderr.isatty()
         self.bar = tqdm(
-            desc=description, total=total, initial=done, disable=silent or not terminal, leave=False, dynamic_ncols=True
+            desc=description,
+            total=total,
+            initial=done,
+            unit=f" {unit}",
+            disable=silent or not terminal,
+            leave=False,
+            dynamic_ncols=True,
         )
         self.lines = not silent and not terminal
         self.first, self.start = done, time.monotonic()
@@ -87,10 +93,13 @@ class ProgressLines:
         now = time.monotonic()
         if self.lines and now - self.last_line >= SECONDS_PER_LINE:
             self.last_line = now
-            left = (now - self.start) / (self.done - self.first) * (self.total - self.done)
-            logger.info(
-                f"{self.description}: {self.done:,} of {self.total:,} {self.unit}, about {left / 60:.0f} minutes left"
-            )
+            logger.info(f"{self.description}: {self.done:,}{self.time_left(now)}")
+
+    def time_left(self, now: float) -> str:
+        if self.total is None:
+            return f" {self.unit}"
+        left = (now - self.start) / (self.done - self.first) * max(self.total - self.done, 0)
+        return f" of {self.total:,} {self.unit}, about {left / 60:.0f} minutes left"
 
     def close(self) -> None:
         self.bar.close()
