@@ -211,9 +211,9 @@ def test_a_stream_is_labelled_as_it_comes(emotions):
     assert turn == {**alone, "score": pytest.approx(alone["score"], abs=1e-5)}
     rows = Dataset.from_dict({"utterances": [TEXTS, TEXTS[:1]]})
     assert list(emotions(rows.to_iterable_dataset())) == emotions(rows)
-    with pytest.raises(ValueError, match="got, as one of several dialogues, 'so' \\(str\\); a list around"):
+    with pytest.raises(ValueError, match="got, as one of several dialogues, 'so' \\(str\\); put a text into a list"):
         list(emotions(text for text in ["so", "happy"]))
-    with pytest.raises(ValueError, match="got, as one of several dialogues, 'so' \\(str\\); a list around"):
+    with pytest.raises(ValueError, match="got, as one of several dialogues, 'so' \\(str\\); put a text into a list"):
         emotions(KeyDataset(Dataset.from_dict({"text": ["so"]}), "text"))
 
 

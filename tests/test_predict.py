@@ -290,7 +290,7 @@ def test_without_a_model_it_takes_the_quick_starts_or_says_how_to_get_one(
         (["model/README"], "no such file"),
         (["dialogue.txt", "--input_format", "csv"], "dialogue.txt:1: missing column dialogue_id, text"),
         (["dialogue.txt", "--max_batch_tokens", "0"], "max_batch_tokens must be at least 1; got 0"),
-        (["dialogue.txt", "--live"], "labels an utterance from what comes after it too. Give it the whole dialogue"),
+        (["dialogue.txt", "--live"], "after the one that it labels. Pass the whole dialogue to the model"),
         (["dialogue.txt", "--live", "--output", "o.csv"], "--output with --live: it reads text and prints a line at"),
         (
             ["dialogue.txt", "--corpus_options", "text_column=a"],
