@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from data_scripts.inspection.description import COLOURS, aligned_table, check_picture
+from data_scripts.inspection.description import COLORS, aligned_table, check_picture
 
 from .scoring import SplitScores
 
@@ -120,8 +120,8 @@ def _plot_reliability(split: SplitScores, axis: Any) -> None:
     confidence, accuracy = ([point[name] for point in bins] for name in ("confidence", "accuracy"))
     sizes = [20 + 400 * point["utterances"] / split.utterances for point in bins]
     axis.plot([0, 1], [0, 1], color="gray", linewidth=1, linestyle="--")
-    axis.plot(confidence, accuracy, color=COLOURS[0], linewidth=1)
-    axis.scatter(confidence, accuracy, s=sizes, color=COLOURS[0], alpha=0.7, clip_on=False)
+    axis.plot(confidence, accuracy, color=COLORS[0], linewidth=1)
+    axis.scatter(confidence, accuracy, s=sizes, color=COLORS[0], alpha=0.7, clip_on=False)
     axis.set(
         title=f"calibration error {split.calibration_error:.3f}",
         xlabel="confidence",
