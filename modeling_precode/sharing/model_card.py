@@ -7,7 +7,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from data_scripts.inspection.description import markdown_table
-from data_scripts.sharing.dataset_card import bullets, fill_template, language_of, licence_of
+from data_scripts.sharing.dataset_card import bullets, fill_template, language_of, license_of
 from data_scripts.tools.whole_files import whole_file
 
 from ..evaluation.citation import CITATION
@@ -96,7 +96,7 @@ def metadata(name: str, task: str, summary: RunSummary) -> ModelCardData:
     # With corpora of different licenses, there is no single license.
     licence: dict[str, Any] = {"license": "other", "license_name": "several"}
     if len(licences) == 1:
-        licence = dict(licence_of(*licences.popitem()))
+        licence = dict(license_of(*licences.popitem()))
     pipeline_tag, _, tags = TASKS[task]
     results = list(_results(task, summary))
     language = _language(summary)
