@@ -164,7 +164,7 @@ def test_the_pipelines_stream_gives_what_the_whole_dialogue_gives(emotions):
         live(3)
 
 
-def test_lines_are_labelled_as_they_come_in_a_real_process(emotions, tmp_path):
+def test_lines_are_labeled_as_they_come_in_a_real_process(emotions, tmp_path):
     """Every answer is read before the next line is written."""
     command = [sys.executable, "-m", "modeling_precode.cli.main", "predict", "-", "--live"]
     process = subprocess.Popen(
