@@ -1,4 +1,4 @@
-"""Run the experiments that have no result yet, and print the tables of all.
+"""Run the experiments that have no result yet, and print the tables of all results.
 
 python -m benchmarks.evidence --data_dir DATA
 python -m benchmarks.evidence --results benchmarks/evidence/results.jsonl --write RESULTS.md   # runs nothing
@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def add_comparisons(studies: list[Study], runner: Runner) -> None:
-    """Test the differences that the studies ask for, where all seeds of both are there."""
+    """Test the differences that the studies compare, if all seeds of both runs have results."""
     for study in studies:
         for first, second in study.compared:
             for (corpus, variant, value), run in study.runs.items():
@@ -45,23 +45,31 @@ def add_comparisons(studies: list[Study], runner: Runner) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data_dir", type=Path, help="holds the corpora; without it, nothing is run")
+    parser.add_argument("--data_dir", type=Path, help="the folder with the corpora; without it, nothing is run")
     parser.add_argument("--experiments", type=Path, default=HERE / "experiments.yaml")
-    parser.add_argument("--studies", nargs="*", help="only these, and what they start from (default: all)")
-    parser.add_argument("--pretraining", nargs="*", help="of pre-training, only these and what studies start from")
+    parser.add_argument(
+        "--studies", nargs="*", help="only these studies, and the runs that they start from (default: all)"
+    )
+    parser.add_argument(
+        "--pretraining", nargs="*", help="only these pre-training runs, and those that the studies start from"
+    )
     parser.add_argument("--results", type=Path, default=Path("build/evidence/results.jsonl"))
-    parser.add_argument("--output_dir", type=Path, default=Path("build/evidence"), help="of checkpoints and logs")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="fine-tuning runs at once, a thread each")
-    parser.add_argument("--write", type=Path, help="put the tables between the markers of this file")
+    parser.add_argument(
+        "--output_dir", type=Path, default=Path("build/evidence"), help="the folder for checkpoints and logs"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), help="number of parallel fine-tuning runs, with one thread each"
+    )
+    parser.add_argument("--write", type=Path, help="insert the tables between the markers of this file")
     args = parser.parse_args()
     start_output(main_process=True)
     experiments, results = Experiments.read(args.experiments), Results(args.results)
-    for given, known in (
+    for requested, known in (
         (args.studies, [study.name for study in experiments.studies]),
         (args.pretraining, [*experiments.pretraining]),
     ):
-        if unknown := set(given or ()) - set(known):
-            parser.error(f"{', '.join(sorted(unknown))}: unknown; known are {', '.join(known)}")
+        if unknown := set(requested or ()) - set(known):
+            parser.error(f"{', '.join(sorted(unknown))}: unknown; known: {', '.join(known)}")
     if args.data_dir:
         studies = [study for study in experiments.studies if args.studies is None or study.name in args.studies]
         names = experiments.pretraining if args.pretraining is None else args.pretraining

@@ -1,4 +1,4 @@
-"""Tables and plots of all results, printed, or put into a document."""
+"""Prints the tables and plots of all results, or inserts them into a document."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from .tables import comparison_table, completion_table, label_table, lines_of, s
 
 
 def told(studies: list[Study], results: Results) -> list[Study]:
-    """The studies of which no variant is without a result."""
+    """The studies that have a result for every variant."""
     return [
         study
         for study in studies
@@ -19,7 +19,7 @@ def told(studies: list[Study], results: Results) -> list[Study]:
 
 
 def sections(experiments: Experiments, results: Results) -> dict[str, str]:
-    """Name of a section -> its tables."""
+    """The tables of each section, by its name."""
     corpus = next(iter(experiments.pretraining.values())).corpus
     found = {"completion": completion_table(experiments.pretraining, results, experiments.corpora[corpus])}
     for study in told(experiments.studies, results):
@@ -33,8 +33,11 @@ def sections(experiments: Experiments, results: Results) -> dict[str, str]:
 
 
 def write_report(experiments: Experiments, results: Results, document: Path | None) -> None:
-    """Print the tables; or put each between its markers `<!-- NAME -->` and `<!-- /NAME -->` in a document, and the
-    plots that it shows, by the name of the file, into the folder `plots` beside the results."""
+    """Print the tables, or insert them into a document.
+
+    In the document, a table replaces the text between its markers `<!-- NAME -->` and `<!-- /NAME -->`. The plots that
+    the document shows are saved in the folder `plots` next to the results.
+    """
     found = sections(experiments, results)
     if document is None:
         for name, tables in found.items():

@@ -1,4 +1,4 @@
-"""Run what is not among the results yet: pre-training on all cores, then fine-tuning, a core each."""
+"""Runs the experiments without a result: pre-training on all cores, then fine-tuning runs on one core each."""
 
 import os
 import shlex
@@ -20,7 +20,7 @@ from .results import Results
 from .views import arguments as view_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
-# Runs at once may want the same view.
+# Parallel runs may need the same view.
 VIEWS = Lock()
 
 
@@ -48,13 +48,13 @@ class Runner:
             if run.script == PRETRAIN and (self.missing(run) or run.key in needed):
                 self.pretrain(run)
         with ThreadPoolExecutor(self.jobs) as pool:
-            # The long ones first, so that no core is left alone with one at the end.
+            # Start with the long runs, so that no core is busy alone at the end.
             list(pool.map(self.finetune, sorted(finetuning, key=lambda run: run.corpus != "dailydialog")))
 
     def has_data(self, run: Run) -> bool:
         needed = [self.data_dir / run.settings[name] for name in PATHS if name in run.settings]
         if missing := [str(path) for path in needed if not path.exists()]:
-            print(f"{run.corpus}: left out, as there is no {', '.join(missing)}", flush=True)
+            print(f"{run.corpus}: skipped because {', '.join(missing)} is missing", flush=True)
         return not missing
 
     def missing(self, run: Run) -> list[int]:
@@ -91,7 +91,7 @@ class Runner:
         return {"key": run.key, "seed": seed, "script": run.script, "settings": run.settings, "start": start}
 
     def call(self, run: Run, seeds: dict[str, Any], **environment: str) -> float:
-        """Run a script, with its output in a file of the folder of logs. Returns the seconds of all cores together."""
+        """Run a script and log its output to a file. Returns the CPU time in seconds, summed over all cores."""
         folder = self.folder(run)
         log = self.output_dir / "logs" / f"{folder.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ class Runner:
             _, status, usage = os.wait4(process.pid, 0)
         if status:
             last = log.read_text(encoding="utf-8").strip().splitlines()[-1:]
-            raise RuntimeError(f"{folder.name} failed; its last line, of {log}: {''.join(last)}")
+            raise RuntimeError(f"{folder.name} failed; last line of {log}: {''.join(last)}")
         print(f"{folder.name}: {time.perf_counter() - begun:.0f} s", flush=True)
         return usage.ru_utime + usage.ru_stime
 

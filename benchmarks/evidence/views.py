@@ -1,4 +1,4 @@
-"""A corpus in which an utterance has no dialogue around it: what a model without context gets to see."""
+"""Views of a corpus without dialogue context, for models that see only single texts."""
 
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,15 @@ from data_scripts.building.options import parse_options
 from data_scripts.sharing.export import export_corpus
 from modeling_precode.tokenization_precode import said_by
 
-# A special token that stands in a text is taken for text.
+# A special token in a text counts as text.
 SEPARATOR = " | "
 
 
 def utterances_alone(rows: dict[str, list], history: int, named: bool = False) -> dict[str, list]:
-    """Every labeled utterance as a dialogue of its own, one text with the `history` utterances before it: the labeled
-    one stands first, as a long text is cut at its end, then the latest of the others, with their speakers if `named`.
+    """Convert every labeled utterance to a dialogue of one text, together with the `history` utterances before it.
+
+    The labeled utterance comes first, because long texts are cut at the end. Then follow the other utterances, latest
+    first, with their speakers if `named`.
     """
     alone: dict[str, list] = {"dialogue_id": [], "utterances": [], "speakers": [], "labels": []}
     for name, utterances, speakers, labels in zip(*(rows[column] for column in alone), strict=True):
@@ -32,16 +34,18 @@ def utterances_alone(rows: dict[str, list], history: int, named: bool = False) -
 
 
 def load(settings: dict[str, Any], data_dir: Path) -> DatasetDict:
-    """The corpus of a run's settings."""
+    """Load the corpus of the settings of a run."""
     options = parse_options(settings.get("corpus_options", []), "corpus_options")
     return load_corpus(settings["corpus"], data_dir / settings["data_dir"], **options)
 
 
 def arguments(settings: dict[str, Any], data_dir: Path, folder: Path) -> dict[str, Any]:
-    """The arguments of a run with `history`: a folder with the view, written if it is not there yet, in place of the
-    corpus."""
+    """The arguments of a run with `history`, with a folder with the view in place of the corpus.
+
+    The view is written if it does not exist.
+    """
     history, corpus = settings["history"], settings["corpus"]
-    # The name of the labeled one's speaker is the script's to give.
+    # The script adds the name of the speaker of the labeled utterance.
     named = bool(settings.get("speaker_prefix"))
     view = folder / f"{corpus}-history-{history}{'-named' if named else ''}"
     if not view.exists():
