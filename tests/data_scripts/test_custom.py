@@ -193,7 +193,7 @@ def test_a_missing_or_double_file_lists_what_is_there(load, write, tmp_path):
     with pytest.raises(FileNotFoundError, match=needed):
         load("custom", folder)
     write({"dev.jsonl": lines(GREETING), "train.csv": HEADER})
-    with pytest.raises(ValueError, match=r"more than one file of a split; got train.csv, train.jsonl; leave one"):
+    with pytest.raises(ValueError, match=r"more than one file of a split; got train.csv, train.jsonl; keep one"):
         load("custom", folder)
 
 
@@ -269,8 +269,8 @@ def test_a_pattern_is_read_in_a_folder_whose_name_has_brackets(load, write, monk
             "",
             r"a file is missing; got a.csv, b.csv, other; needed: train, .* use a pattern such as corpus/\*.csv",
         ),
-        (["train.csv", "train/a.csv"], "", r"more than one file of a split; got train.csv, train/a.csv; leave one"),
-        (["train_1.csv", "train_2.tsv"], "", r"more than one file of a split; got train_1.csv, train_2.tsv; leave one"),
+        (["train.csv", "train/a.csv"], "", r"more than one file of a split; got train.csv, train/a.csv; keep one"),
+        (["train_1.csv", "train_2.tsv"], "", r"more than one file of a split; got train_1.csv, train_2.tsv; keep one"),
         (["valid.csv", "dev_2.csv", "train.csv"], "", r"more than one file of a split; got valid.csv, dev_2.csv"),
         (["train/readme", "dev.csv", "test.csv"], "", r"train/readme: unknown kind of file; got ''"),
     ],
