@@ -9,7 +9,7 @@ from .results import Results
 from .tables import comparison_table, completion_table, label_table, lines_of, study_table
 
 
-def told(studies: list[Study], results: Results) -> list[Study]:
+def complete_studies(studies: list[Study], results: Results) -> list[Study]:
     """The studies that have a result for every variant."""
     return [
         study
@@ -22,7 +22,7 @@ def sections(experiments: Experiments, results: Results) -> dict[str, str]:
     """The tables of each section, by its name."""
     corpus = next(iter(experiments.pretraining.values())).corpus
     found = {"completion": completion_table(experiments.pretraining, results, experiments.corpora[corpus])}
-    for study in told(experiments.studies, results):
+    for study in complete_studies(experiments.studies, results):
         found[study.name] = study_table(study, results, experiments.corpora, experiments.metrics)
         if study.compared:
             found[f"{study.name}, differences"] = comparison_table(study, results)
@@ -51,7 +51,7 @@ def write_report(experiments: Experiments, results: Results, document: Path | No
     plots = results.path.parent / "plots"
     if "plots/completion.svg" in text:
         plot_completion(experiments.pretraining, results, plots / "completion.svg")
-    for study in told(experiments.studies, results):
+    for study in complete_studies(experiments.studies, results):
         name = f"{study.name.replace(' ', '_')}.svg"
         if f"plots/{name}" in text:
             plot_study(study, results, plots / name)

@@ -22,11 +22,11 @@ def utterances_alone(rows: dict[str, list], history: int, named: bool = False) -
     """
     alone: dict[str, list] = {"dialogue_id": [], "utterances": [], "speakers": [], "labels": []}
     for name, utterances, speakers, labels in zip(*(rows[column] for column in alone), strict=True):
-        told = list(map(said_by, speakers, utterances)) if named and speakers else utterances
+        texts = list(map(said_by, speakers, utterances)) if named and speakers else utterances
         for i, label in enumerate(labels):
             if label >= 0:
                 alone["dialogue_id"].append(f"{name}#{i}")
-                before = told[max(i - history, 0) : i][::-1]
+                before = texts[max(i - history, 0) : i][::-1]
                 alone["utterances"].append([SEPARATOR.join([utterances[i], *before])])
                 alone["speakers"].append(speakers[i : i + 1])
                 alone["labels"].append([label])
