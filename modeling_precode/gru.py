@@ -54,7 +54,7 @@ class GRU(nn.GRU):
         size = self.hidden_size
         # Only the candidate's share of the recurrent bias is multiplied with the reset gate.
         gate_bias = input_bias + F.pad(bias[:, : 2 * size], (0, size))
-        # The candidate comes first: the backward pass says why.
+        # The candidate comes first, so that the backward pass can slice its gradients.
         input_weight, gate_bias = (tensor.roll(size, dims=1) for tensor in (input_weight, gate_bias))
         gates = torch.baddbmm(gate_bias.unsqueeze(1), inputs.expand(len(directions), -1, -1), input_weight.mT)
         # Under autocast the gates have another type than the weights.

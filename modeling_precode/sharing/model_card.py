@@ -90,20 +90,20 @@ def model_card(name: str, task: str, summary: RunSummary) -> ModelCard:
 
 def metadata(name: str, task: str, summary: RunSummary) -> ModelCardData:
     """Create the header of a card, which the Hub reads. The arguments are those of [`write_model_card`]."""
-    licences = {_facts(run)["licence"]: _facts(run)["homepage"] for run in summary.lineage()}
+    licenses = {_facts(run)["licence"]: _facts(run)["homepage"] for run in summary.lineage()}
     if encoder := _text_encoder(summary):
-        licences.setdefault(encoder["licence"], "")
+        licenses.setdefault(encoder["licence"], "")
     # With corpora of different licenses, there is no single license.
-    licence: dict[str, Any] = {"license": "other", "license_name": "several"}
-    if len(licences) == 1:
-        licence = dict(license_of(*licences.popitem()))
+    license_fields: dict[str, Any] = {"license": "other", "license_name": "several"}
+    if len(licenses) == 1:
+        license_fields = dict(license_of(*licenses.popitem()))
     pipeline_tag, _, tags = TASKS[task]
     results = list(_results(task, summary))
     language = _language(summary)
     is_on_hub = summary.start != FROM_SCRATCH and summary.start.count("/") == 1
     return ModelCardData(
         language=None if language is None else language["code"],
-        **licence,
+        **license_fields,
         library_name=LIBRARY,
         pipeline_tag=pipeline_tag,
         tags=["precode", "conversation", *tags],

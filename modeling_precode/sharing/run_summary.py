@@ -138,9 +138,9 @@ def text_encoder_facts(name_or_folder: str | None) -> dict[str, str] | None:
     if name_or_folder is None or not Path(name_or_folder).is_dir():
         return {"name": name_or_folder, "licence": ""} if name_or_folder else None
     folder = Path(name_or_folder).resolve()
-    name, licence = folder.name, ""
+    name, license_name = folder.name, ""
     if (folder / "README.md").is_file():
         card = ModelCard((folder / "README.md").read_text(encoding="utf-8"), ignore_metadata_errors=True)
         titles = (line[2:].strip() for line in card.text.splitlines() if line.startswith("# "))
-        name, licence = next(titles, name), str(card.data.get("license") or "")
-    return {"name": name, "licence": licence}
+        name, license_name = next(titles, name), str(card.data.get("license") or "")
+    return {"name": name, "licence": license_name}
