@@ -84,7 +84,7 @@ def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp
     with pytest.raises(ValueError, match="--text_pooling is 'cls' and was"):
         train(run_pretrain, stopped, f"{settings} --text_pooling cls --resume_from_checkpoint latest")
     card = (whole / "README.md").read_text()
-    assert "read by the text encoder **tiny-encoder** (license: mit)" in card
+    assert "The text encoder **tiny-encoder** (license: mit) reads" in card
     assert "text_encoder_learning_rate" in card or frozen
 
     settings = f"--model {whole} --num_train_epochs 2 --checkpointing_steps 3 --speaker_prefix"

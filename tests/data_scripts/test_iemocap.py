@@ -206,7 +206,7 @@ def test_what_macos_and_the_annotators_leave_behind_is_not_read(load, write, cou
         (
             said(f"{ODD}_F000", 1, "Hi."),
             judged(f"{ODD}_F000", 1, "sad") + judged(f"{ODD}_F000", 1, "ang"),
-            rf"EmoEvaluation/{ODD}.txt:8: two labels for one turn; got 'ang' for {ODD}_F000 after 'sad'; leave one",
+            rf"EmoEvaluation/{ODD}.txt:8: two labels for one turn; got 'ang' for {ODD}_F000 after 'sad'; keep one",
         ),
         ("M: Hi.\n", "", f"dialogue without utterances; got '{ODD}'"),
     ],

@@ -45,7 +45,7 @@ def test_a_corpus_is_named_by_its_module_and_describes_itself():
 
 def test_description_license_and_citation_reach_the_dataset(load, write):
     info = load("sample")["train"].info
-    assert "no benchmark" in info.description
+    assert "not a benchmark" in info.description
     assert info.license == "CC0-1.0"
 
 

@@ -106,7 +106,7 @@ def test_the_card_says_what_it_is_and_how_it_was_made(load, tmp_path):
     )
     card = (tmp_path / "export" / "README.md").read_text()
     for text in (
-        "written chats between two people",
+        "written chats between two strangers",
         "MIT",
         f"| dialogues | {len(corpus['train']):,} |",
         "`max_utterances=20`",
