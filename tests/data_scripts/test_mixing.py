@@ -88,7 +88,7 @@ def test_the_licenses_of_all_are_kept_and_forbid_what_one_forbids():
 def test_corpora_that_do_not_go_together_are_refused():
     a, b = corpus([["a"]], [["b"]], [["c"]]), corpus([["d"]], [["e"]], [["f"]], names=["Joyful", "neutral"])
     with pytest.raises(
-        ValueError, match="corpora a and b have different labels: joy, neutral, and Joyful, neutral; give"
+        ValueError, match="corpora a and b have different labels: joy, neutral, and Joyful, neutral; use"
     ):
         mix_corpora({"a": a, "b": b})
     with pytest.raises(ValueError, match="corpus b: it has no labels"):
