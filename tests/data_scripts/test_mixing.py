@@ -91,7 +91,7 @@ def test_corpora_that_do_not_go_together_are_refused():
         ValueError, match="corpora a and b have different labels: joy, neutral, and Joyful, neutral; use"
     ):
         mix_corpora({"a": a, "b": b})
-    with pytest.raises(ValueError, match="corpus b: it has no labels"):
+    with pytest.raises(ValueError, match="corpus b: the corpus has no labels"):
         mix_corpora({"a": a, "b": DatasetDict({name: rows.remove_columns("labels") for name, rows in a.items()})})
     with pytest.raises(ValueError, match="corpus a: all of its training dialogues appear in held-out splits"):
         mix_corpora({"a": corpus([["a"]], [["b"]], [["A!"]]), "b": a})
