@@ -1,6 +1,6 @@
-"""The whole road in a few minutes: pre-train on real chats, fine-tune for emotions, label a dialogue.
+"""All steps in a few minutes: pre-train on real chats, fine-tune for emotions, label a dialogue.
 
-Run by `make quickstart`. Everything is read from installed packages; nothing is downloaded.
+`make quickstart` runs this script. All data comes from installed packages, and nothing is downloaded.
 """
 
 import json
@@ -36,7 +36,7 @@ DIALOGUE = [
 ]
 
 
-# As a person in this folder would type it.
+# The path of Python as a user in this folder would type it.
 PYTHON = os.path.relpath(sys.executable, ROOT) if Path(sys.executable).is_relative_to(ROOT) else "python"
 
 
@@ -66,12 +66,12 @@ def main() -> None:
     erc = json.loads((ROOT / FINETUNED / "results.json").read_text(encoding="utf-8"))["scores"]["test"]
     print(
         f"\nConversation Completion on held-out chats: R_11@1 {convcom['R_11@1']:.3f} (chance 0.091)\n"
-        f"Emotions on the test split of the sample corpus, an illustration and no benchmark: "
+        f"Emotions on the test split of the sample corpus, an illustration and not a benchmark: "
         f"weighted F1 {erc['weighted_f1']:.3f}, macro F1 {erc['macro_f1']:.3f}\n"
-        f"{time.perf_counter() - start:.0f} seconds in all\n\n"
+        f"{time.perf_counter() - start:.0f} seconds in total\n\n"
         f"The checkpoint is in {FINETUNED}. Next:\n"
         f"  label your own dialogue\n    {Path(PYTHON).with_name('precode')} predict DIALOGUE.txt --output page.html\n"
-        f"  fine-tune on your own\n    {PYTHON} run_finetune.py --model {PRETRAINED} --corpus custom --data_dir FILE\n"
+        f"  fine-tune on your data\n    {PYTHON} run_finetune.py --model {PRETRAINED} --corpus custom --data_dir FILE\n"
         f"  share it, after {Path(PYTHON).with_name('hf')} auth login\n    {SHARE}"
     )
 

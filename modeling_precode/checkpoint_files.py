@@ -80,7 +80,7 @@ def read_shapes(checkpoint: str, variant: str | None = None, **where: Any) -> di
         ValueError: a header that does not fit its file, or an index of shards that names another file than a
             safetensors file of the checkpoint.
     """
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for path in _weights_files(checkpoint, variant, where):
         try:
             with safe_open(path, "pt") as weights:

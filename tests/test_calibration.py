@@ -170,10 +170,10 @@ def test_fine_tuning_fits_it_for_every_seed_and_card_configuration_and_pipeline_
     assert "temperature" not in (without / "README.md").read_text(encoding="utf-8").split("## Scores")[1]
     rows = [json.loads(line) for line in files[0].read_text(encoding="utf-8").splitlines()]
     emotions = pipeline("conversation-emotion", model=str(with_it))
-    labelled = emotions([row["utterances"] for row in rows], distribution=True)
+    labeled = emotions([row["utterances"] for row in rows], distribution=True)
     pairs = [
         (turn, label, predicted)
-        for row, turns in zip(rows, labelled, strict=True)
+        for row, turns in zip(rows, labeled, strict=True)
         for turn, label, predicted in zip(turns, row["labels"], row["predictions"], strict=True)
         if label is not None
     ]

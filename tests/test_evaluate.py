@@ -188,7 +188,7 @@ def test_the_picture_has_every_corpus(evaluate, model_of, dialogues, tmp_path):
 
 
 def test_what_cannot_be_scored_is_said_before_the_model_is_read(evaluate, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(FileNotFoundError, match="the folder does not exist"):
         main(["--model", "x", "--corpus", "sample", "--output", str(tmp_path / "no" / "scores.json")])
     with pytest.raises(ValueError, match="--data_dir with 2 corpora: give NAME=DATA_DIR for each"):
         evaluate("--model", "x", "--corpus", "sample", "meld", "--data_dir", "MELD")

@@ -65,7 +65,7 @@ def test_experiments_are_run_once_and_told_in_tables_and_plots(tmp_path):
     common = ("--experiments", str(experiments), "--results", str(results), "--output_dir", str(tmp_path / "out"))
     # Of pre-training, what the study starts from, and what that starts from.
     output = evidence(*common, "--data_dir", str(tmp_path / "data"), "--pretraining")
-    assert "meld: left out" in output and output.count("$ ") == 4
+    assert "meld: skipped" in output and output.count("$ ") == 4
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     kinds = ["history" in line for line in lines], [line.get("baseline") for line in lines]
     assert sum(kinds[0]) == 2 and {"majority", "bag of words", "bag-of-words completion"} <= set(kinds[1])
@@ -171,7 +171,7 @@ def test_models_are_scored_on_corpora_that_they_never_saw_as_the_command_scores_
     [study] = read_experiments(checkpoints={"default": str(checkpoint)}).zero_shot
     results = Results(tmp_path / "results.jsonl")
     study.run(data, results)
-    assert f"friends: left out, as there is no {data / 'friends'}" in capsys.readouterr().out
+    assert f"friends: skipped because {data / 'friends'} is missing" in capsys.readouterr().out
     rows = [row.strip("| ").split(" | ") for row in zero_shot_table(study, results).splitlines()]
     assert rows[0] == ["topics", "others", "mean macro F1"]
     assert [row[0] for row in rows[2:]] == ["majority", "bag of words, sample", "default"]
@@ -204,7 +204,7 @@ def test_a_finished_model_that_is_absent_is_left_out_and_what_starts_from_it_too
     assert "majority" in table and "bag of words, sample" in table and "default" not in table
     runner = Runner(data, tmp_path / "out", results, 1)
     assert not any(runner.is_possible(run) for study in experiments.studies for run in study.runs.values())
-    assert "checkpoint default: left out; absent: no such folder" in capsys.readouterr().out
+    assert "checkpoint default: skipped; absent: no such folder" in capsys.readouterr().out
 
 
 def test_another_model_under_the_same_name_has_other_results(checkpoint, read_experiments):
@@ -256,7 +256,7 @@ def test_a_study_that_cannot_be_scored_is_refused(changes, message, read_experim
 
 
 def test_a_checkpoint_and_a_pretraining_of_one_name_are_refused(read_experiments):
-    with pytest.raises(ValueError, match="tiny: a checkpoint and a pre-training of one name"):
+    with pytest.raises(ValueError, match="tiny: a checkpoint and a pre-training run have the same name"):
         read_experiments(checkpoints={"tiny": "a"})
 
 

@@ -233,7 +233,7 @@ def test_files_of_others_in_the_folder_of_the_pages_are_kept_and_named(tmp_path,
 def test_files_that_appear_in_the_folder_during_a_run_are_kept(tmp_path, small_pages):
     folder = tmp_path / "page-parts"
 
-    def labelled():
+    def labeled():
         for number in range(4):
             if number == 3:
                 folder.mkdir()
@@ -241,7 +241,7 @@ def test_files_that_appear_in_the_folder_during_a_run_are_kept(tmp_path, small_p
             yield dialogue(5), turns_of(dialogue(5))
 
     with pytest.raises(FileExistsError, match=r"holds thesis.doc"):
-        write_pages(tmp_path / "page.html", labelled(), LABELS, "calls", "model")
+        write_pages(tmp_path / "page.html", labeled(), LABELS, "calls", "model")
     assert [file.name for file in tmp_path.rglob("*")] == ["page-parts", "thesis.doc"]
 
 
@@ -254,13 +254,13 @@ def test_a_long_input_is_read_no_further_than_the_page_that_is_written():
     alive: list[int] = []
     read = 0
 
-    def labelled():
+    def labeled():
         nonlocal read
         for _ in range(2_000):
             read += 1
             yield dialogue(4), turns_of(dialogue(4))
 
-    for page in excerpts.in_pages(labelled()):
+    for page in excerpts.in_pages(labeled()):
         alive.append(read)
         assert sum(len(excerpt.turns) for excerpt in page) <= excerpts.MOST_UTTERANCES
         assert read - (len(alive) - 1) * excerpts.MOST_DIALOGUES <= excerpts.MOST_DIALOGUES + 1

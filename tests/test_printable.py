@@ -12,6 +12,7 @@ from pyarrow import parquet
 from data_scripts.building.dialogues import Dialogue, Utterance
 from data_scripts.inspection.description import aligned_table, markdown_table
 from data_scripts.tools.console import log_handler, one_line_errors, printable
+from modeling_precode.cli.excerpts import excerpts
 from modeling_precode.cli.page import page
 from modeling_precode.cli.predictions import as_json_lines, as_table
 from modeling_precode.cli.rows import as_csv, write_parquet
@@ -22,7 +23,7 @@ TRAP, SHOWN = "a\x1b]0;trap\x07\x9b2J", r"a\x1b]0;trap\x07\x9b2J"
 
 
 @pytest.fixture
-def labelled() -> list[tuple[Dialogue, list[dict]]]:
+def labeled() -> list[tuple[Dialogue, list[dict]]]:
     turn = {"speaker": TRAP, "text": TRAP, "label": TRAP, "score": 0.9, "distribution": {TRAP: 0.9, "joy": 0.1}}
     return [(Dialogue(TRAP, [Utterance(TRAP, TRAP)]), [turn])]
 
@@ -58,11 +59,11 @@ def test_tables_are_escaped_and_stay_aligned():
     assert f"| {SHOWN} |" in markdown_table([["label"], [TRAP]])
 
 
-def test_a_table_and_a_page_of_predictions_are_escaped(labelled):
-    table = "".join(as_table(labelled, [TRAP, "joy"], TRAP, TRAP))
+def test_a_table_and_a_page_of_predictions_are_escaped(labeled):
+    table = "".join(as_table(labeled, [TRAP, "joy"], TRAP, TRAP))
     # The id, the label twice, and the text; of the speaker, the beginning.
     assert table.count(SHOWN) == 4
-    document = "".join(page(TRAP, TRAP, [TRAP, "joy"], [(TRAP, labelled[0][1])]))
+    document = "".join(page(TRAP, TRAP, [TRAP, "joy"], excerpts(labeled)))
     assert document.count(SHOWN) > 5
     for text in (table, document):
         assert not set("\x1b\x07\x9b") & set(text)
@@ -74,11 +75,11 @@ def test_a_card_is_escaped():
     assert SHOWN in card and not set("\x1b\x07\x9b") & set(card)
 
 
-def test_what_programs_read_keeps_the_text(labelled, tmp_path):
-    row = json.loads("".join(as_json_lines(labelled, [TRAP, "joy"], "", "")))
+def test_what_programs_read_keeps_the_text(labeled, tmp_path):
+    row = json.loads("".join(as_json_lines(labeled, [TRAP, "joy"], "", "")))
     assert (row["speakers"], row["utterances"], row["predictions"]) == ([TRAP], [TRAP], [TRAP])
-    [row] = csv.DictReader("".join(as_csv(labelled, [TRAP, "joy"], "", "")).splitlines())
+    [row] = csv.DictReader("".join(as_csv(labeled, [TRAP, "joy"], "", "")).splitlines())
     assert (row["speaker"], row["text"], row["prediction"]) == (TRAP, TRAP, TRAP)
-    write_parquet(tmp_path / "a.parquet", labelled, [TRAP, "joy"])
+    write_parquet(tmp_path / "a.parquet", labeled, [TRAP, "joy"])
     [row] = parquet.read_table(tmp_path / "a.parquet").to_pylist()
     assert (row["speaker"], row["text"], row["prediction"]) == (TRAP, TRAP, TRAP)

@@ -58,7 +58,7 @@ def test_the_loss_is_the_cross_entropy_against_the_distribution_or_else_the_labe
     nothing = torch.full_like(batch["soft_targets"], torch.nan)
     hard = {name: value for name, value in batch.items() if name != "soft_targets"}
     torch.testing.assert_close(model(**hard, soft_targets=nothing).loss, model(**hard).loss)
-    with pytest.raises(ValueError, match=r"label distributions have the shape .* here \(2, 3, 3\); got \(2, 3, 2\)"):
+    with pytest.raises(ValueError, match=r"soft targets must have the shape .* here \(2, 3, 3\); got \(2, 3, 2\)"):
         model(**hard, soft_targets=nothing[..., :2])
 
 

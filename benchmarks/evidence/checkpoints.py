@@ -1,4 +1,4 @@
-"""Finished models: what runs start from, and what is scored as it is."""
+"""Finished models, which runs start from or which are scored without training."""
 
 from argparse import Namespace
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from modeling_precode.training.starting import load_config
 
 from .results import key_of
 
-# What decides about the labels that a checkpoint gives.
+# The files that determine the labels of a checkpoint.
 CONTENT = ("*.safetensors", "config.json", "tokenizer.json")
 
 
@@ -23,8 +23,8 @@ class Checkpoint:
     """A finished model.
 
     Args:
-        name: how tables and messages call it.
-        model: what `--model` of the scripts takes for it.
+        name: The name in tables and messages.
+        model: The value of `--model` in the scripts.
     """
 
     name: str
@@ -33,16 +33,16 @@ class Checkpoint:
 
     @cached_property
     def source(self) -> str | None:
-        """The folder, or the name on the Hub, to load it from; None, and a message, where there is none."""
+        """The folder or the name on the Hub to load the model from; None, with a message, if there is none."""
         try:
             return load_config(self.model).name_or_path
         except OSError as error:
-            print(f"checkpoint {self.name}: left out; {error}", flush=True)
+            print(f"checkpoint {self.name}: skipped; {error}", flush=True)
             return None
 
     @cached_property
     def key(self) -> str:
-        """Of its content where it is a folder: another model under the same name has other results."""
+        """The key of the content of a folder, so that another model with the same name has different results."""
         folder = Path(self.source or self.model)
         files = sorted(path for pattern in CONTENT for path in folder.glob(pattern)) if folder.is_dir() else []
         return key_of("checkpoint", [digest(path) for path in files] or self.model)
@@ -52,7 +52,7 @@ class Checkpoint:
         """The pipeline.
 
         Raises:
-            ValueError: the checkpoint has no head that labels.
+            ValueError: The checkpoint has no head that labels.
         """
         model_to_use(Namespace(model=self.model, revision=None))
         return pipeline("conversation-emotion", model=self.source)

@@ -1,4 +1,4 @@
-"""Run what is not among the results yet: pre-training on all cores, then fine-tuning, a core each."""
+"""Runs the experiments without a result: pre-training on all cores, then fine-tuning runs on one core each."""
 
 import os
 import shlex
@@ -22,7 +22,7 @@ from .views import PATHS, has_files
 from .views import arguments as view_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
-# Runs at once may want the same view.
+# Parallel runs may need the same view.
 VIEWS = Lock()
 
 
@@ -50,11 +50,11 @@ class Runner:
             if run.script == PRETRAIN and (self.missing(run) or run.key in needed):
                 self.pretrain(run)
         with ThreadPoolExecutor(self.jobs) as pool:
-            # The long ones first, so that no core is left alone with one at the end.
+            # Start with the long runs, so that no core is busy alone at the end.
             list(pool.map(self.finetune, sorted(finetuning, key=lambda run: run.corpus != "dailydialog")))
 
     def is_possible(self, run: Run) -> bool:
-        """Whether its data is there, and the finished model that it starts from."""
+        """Whether the data of a run exists, and the finished model that it starts from."""
         has_start = not isinstance(run.start, Checkpoint) or run.start.source is not None
         return has_start and has_files(run.settings, self.data_dir)
 
@@ -94,7 +94,7 @@ class Runner:
         return {"key": run.key, "seed": seed, "script": run.script, "settings": run.settings, "start": start}
 
     def call(self, run: Run, seeds: dict[str, Any], **environment: str) -> float:
-        """Run a script, with its output in a file of the folder of logs. Returns the seconds of all cores together."""
+        """Run a script and log its output to a file. Returns the CPU time in seconds, summed over all cores."""
         folder = self.folder(run)
         log = self.output_dir / "logs" / f"{folder.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ class Runner:
             _, status, usage = os.wait4(process.pid, 0)
         if status:
             last = log.read_text(encoding="utf-8").strip().splitlines()[-1:]
-            raise RuntimeError(f"{folder.name} failed; its last line, of {log}: {''.join(last)}")
+            raise RuntimeError(f"{folder.name} failed; last line of {log}: {''.join(last)}")
         print(f"{folder.name}: {time.perf_counter() - begun:.0f} s", flush=True)
         return usage.ru_utime + usage.ru_stime
 

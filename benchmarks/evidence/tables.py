@@ -1,4 +1,4 @@
-"""Tables in Markdown, from the lines of the results alone."""
+"""Tables in Markdown, from the results."""
 
 import statistics
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ def lines_of(run: Run, results: Results) -> list[dict[str, Any]]:
 
 
 def spread(values: list[float]) -> str:
-    """Mean and standard deviation, in percent."""
+    """The mean and the standard deviation, in percent."""
     if not values:
         return "–"
     mean = f"{100 * statistics.mean(values):.1f}"
@@ -33,8 +33,8 @@ def score_of(line: dict[str, Any], split: str, name: str) -> float:
 
 
 def study_table(study: Study, results: Results, corpora: dict[str, dict], metrics: dict[str, str]) -> str:
-    """A row a corpus and variant (and value): dev metric and, where test was scored, the scores on it; mean and
-    deviation over the seeds. The baselines stand beside what is compared."""
+    """A table with one row per corpus, variant and value: the mean and the standard deviation over the seeds of the dev
+    metric and, if the test split was scored, of the test scores. Compared variants are shown with the baselines."""
     found = {place: lines for place, run in study.runs.items() if (lines := lines_of(run, results))}
     tested = any("test" in line["scores"] for lines in found.values() for line in lines)
     names = list(SCORES) if tested else []
@@ -63,7 +63,7 @@ def study_table(study: Study, results: Results, corpora: dict[str, dict], metric
 
 
 def label_table(study: Study, results: Results, corpus: str) -> str:
-    """F1 of every label on test, a column a variant."""
+    """The F1 of each label on the test split, with one column per variant."""
     columns = {variant: lines_of(run, results) for (name, variant, _), run in study.runs.items() if name == corpus}
     columns = {variant: lines for variant, lines in columns.items() if lines}
     labels = {} if not columns else next(iter(columns.values()))[0]["scores"]["test"]["per_label"]
@@ -76,7 +76,7 @@ def label_table(study: Study, results: Results, corpus: str) -> str:
 
 
 def comparison_table(study: Study, results: Results) -> str:
-    """Differences of means over the seeds, with the paired bootstrap over dialogues."""
+    """The differences of the means over the seeds, with a paired bootstrap over dialogues."""
     rows = []
     for first, second in study.compared:
         for (corpus, variant, value), run in study.runs.items():
@@ -118,7 +118,7 @@ def zero_shot_table(study: ZeroShot, results: Results) -> str:
 
 
 def completion_table(pretraining: dict[str, Run], results: Results, corpus: dict[str, Any]) -> str:
-    """Recall on films never seen in training, a row a pre-training."""
+    """The recall on films outside of the training data, with one row per pre-training run."""
     rows = [["chance", "", "", "", "20.0", "40.0", "9.1", "18.2"]]
     if line := results.get(key_of("bag-of-words completion", corpus)):
         rows.append(["bag of words", "", "", "", *_recalls(line)])

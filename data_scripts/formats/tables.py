@@ -185,7 +185,7 @@ def separated_table(file: InputFile) -> Table:
     # A person who writes CSV by hand writes a space after each comma.
     has_spaces = len(columns) > 1 and all(column.startswith(" ") for column in columns[1:])
     columns = [column.lstrip(" ") for column in columns] if has_spaces else columns
-    dialect = {"strict": True, "delimiter": separator, "skipinitialspace": has_spaces}
+    dialect: dict[str, Any] = {"strict": True, "delimiter": separator, "skipinitialspace": has_spaces}
 
     def rows(chosen: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
         lines = file.lines()

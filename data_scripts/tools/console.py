@@ -1,5 +1,5 @@
-"""The command line: a parser and a frame that end a program with one line where the input is wrong, and text that is
-safe to show on a terminal."""
+"""Command-line tools: a parser and a context that turn wrong input into a one-line error, and text that is safe to show
+on a terminal."""
 
 import argparse
 import logging
@@ -63,7 +63,7 @@ class Parser(argparse.ArgumentParser):
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program with one line where a person's input is wrong. PRECODE_TRACEBACK=1 shows the traceback."""
+    """End the program with a one-line error if the user's input is wrong. PRECODE_TRACEBACK=1 shows the traceback."""
     try:
         yield
     except (ValueError, OSError, ImportError, StrictDataclassError, DatasetsError) as error:

@@ -59,20 +59,20 @@ def day_and_clock(time: float | str | None) -> tuple[str, str]:
     return day, clock
 
 
-def excerpts(labelled: Iterable[tuple[Dialogue, list[dict]]]) -> Iterator[Excerpt]:
+def excerpts(labeled: Iterable[tuple[Dialogue, list[dict]]]) -> Iterator[Excerpt]:
     """Every dialogue, in several excerpts where it is longer than a page."""
-    for number, (dialogue, turns) in enumerate(labelled, start=1):
+    for number, (dialogue, turns) in enumerate(labeled, start=1):
         times = [utterance.start for utterance in dialogue.utterances]
         for start in range(0, max(len(turns), 1), MOST_UTTERANCES):
             part = slice(start, start + MOST_UTTERANCES)
             yield Excerpt(number, dialogue.dialogue_id, turns[part], times[part], start + 1, len(turns))
 
 
-def in_pages(labelled: Iterable[tuple[Dialogue, list[dict]]]) -> Iterator[list[Excerpt]]:
+def in_pages(labeled: Iterable[tuple[Dialogue, list[dict]]]) -> Iterator[list[Excerpt]]:
     """What is on each page. No more than a page and a dialogue are in memory."""
     page: list[Excerpt] = []
     room = MOST_UTTERANCES
-    for excerpt in excerpts(labelled):
+    for excerpt in excerpts(labeled):
         if page and (len(excerpt.turns) > room or len(page) == MOST_DIALOGUES):
             yield page
             page, room = [], MOST_UTTERANCES

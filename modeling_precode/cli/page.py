@@ -61,7 +61,7 @@ def document(title: str, model: str, labels: Sequence[str], body: Iterable[str],
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{escape(title)} · emotions</title>
 <style>
-{STYLE.read_text(encoding="utf-8")}{colours(labels)}</style>
+{STYLE.read_text(encoding="utf-8")}{colors(labels)}</style>
 </head>
 <body>
 <header class="page">
@@ -75,7 +75,7 @@ they say nothing certain about what a person feels.</p>
     yield f"</main>\n{links}</body>\n</html>\n"
 
 
-def colours(labels: Sequence[str]) -> str:
+def colors(labels: Sequence[str]) -> str:
     """A color for each label, in a light and in a dark page; gray for what is no emotion."""
     light, dark = [], []
     for number, label in enumerate(labels):

@@ -17,7 +17,7 @@ from .excerpts import MOST_DIALOGUES, MOST_UTTERANCES, Excerpt, in_pages
 from .page import document, page
 from .page_section import escape, facts
 
-Labelled = Iterable[tuple[Dialogue, list[dict]]]
+Labeled = Iterable[tuple[Dialogue, list[dict]]]
 # A longer index has an entry for each page, not for each dialogue.
 MOST_ENTRIES = 2_000
 PART = re.compile(r"\d{4,}\.html")
@@ -89,13 +89,13 @@ def shares(counts: Counter[str], labels: Sequence[str]) -> str:
     return f'<div class="bar" aria-hidden="true">{bar}</div>\n<ul class="shares">\n{words}</ul>\n'
 
 
-def as_page(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+def as_page(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
     """One page in pieces.
 
     Raises:
         ValueError: More dialogues than one page takes, before its first piece.
     """
-    first, following = next(with_following(labelled), ([], None))
+    first, following = next(with_following(labeled), ([], None))
     if following:
         raise ValueError(
             f"a page of more than {LIMIT}: it needs several files; give --output, the name of a .html file"
@@ -103,12 +103,12 @@ def as_page(labelled: Labelled, labels: Sequence[str], name: str, model: str) ->
     yield from page(name, model, labels, first)
 
 
-def write_pages(path: Path, labelled: Labelled, labels: Sequence[str], name: str, model: str) -> None:
+def write_pages(path: Path, labeled: Labeled, labels: Sequence[str], name: str, model: str) -> None:
     """Write one page, or an index and a folder of pages beside it, whole or not at all.
 
     Args:
         path: Of the page or index. The folder of `calls.html` is `calls-parts`.
-        labelled: Every dialogue, and its turns from the pipeline with `distribution=True`.
+        labeled: Every dialogue, and its turns from the pipeline with `distribution=True`.
         labels: Of the model.
         name: Of the file that was labeled, for the title.
         model: Its name.
@@ -118,7 +118,7 @@ def write_pages(path: Path, labelled: Labelled, labels: Sequence[str], name: str
     """
     folder = parts_folder(path)
     check_parts_folder(path)
-    pages = with_following(labelled)
+    pages = with_following(labeled)
     first, following = next(pages, ([], None))
     if not following:
         with whole_file(path) as unfinished:
@@ -140,9 +140,9 @@ def write_pages(path: Path, labelled: Labelled, labels: Sequence[str], name: str
         check_parts_folder(path)
 
 
-def with_following(labelled: Labelled) -> Iterator[tuple[list[Excerpt], list[Excerpt] | None]]:
+def with_following(labeled: Labeled) -> Iterator[tuple[list[Excerpt], list[Excerpt] | None]]:
     """What is on each page, with that of the next one; None after the last."""
-    pages: Iterator[list[Excerpt] | None] = chain(in_pages(labelled), [None])
+    pages: Iterator[list[Excerpt] | None] = chain(in_pages(labeled), [None])
     for excerpts, following in pairwise(pages):
         assert excerpts is not None  # only the last is
         yield excerpts, following

@@ -23,7 +23,7 @@ def section(excerpt: Excerpt, labels: Sequence[str]) -> str:
     meaning = "a point where it is the likeliest" if step == 1 else f"means of {step} utterances each"
     over = "time" if axis.is_time else "the utterances"
     number = excerpt.number
-    return f"""<section aria-labelledby="d{number}">
+    return f"""<section aria-labeledby="d{number}">
 <h2 id="d{number}">Dialogue {number} <small dir="auto">{escape(facts(excerpt))}</small></h2>
 <div class="columns">
 <div class="plots" role="group" aria-label="Course of each emotion">

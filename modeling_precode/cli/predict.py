@@ -34,7 +34,7 @@ from ..version import __version__
 from .corpus_file import write_corpus
 from .kept_labels import KeptLabels, as_turn, folder_digest, kept_labels
 from .page_parts import check_parts_folder, write_pages
-from .predictions import WRITERS, Labelled, as_line, as_table
+from .predictions import WRITERS, Labeled, as_line, as_table
 from .rows import write_parquet
 from .workbook import check_number_of_rows, check_workbook, write_workbook
 
@@ -105,8 +105,8 @@ def predict(args: argparse.Namespace) -> None:
             check_number_of_rows(file.utterances)
         emotions, checkpoint = pipeline_of(args)
         with labels_to_keep(args, kind, file, emotions, checkpoint) as kept:
-            labelled = label(args, kind, file, emotions, dialogues, kept)
-            write_output(args, kind, labelled, labels_of(emotions), checkpoint)
+            labeled = label(args, kind, file, emotions, dialogues, kept)
+            write_output(args, kind, labeled, labels_of(emotions), checkpoint)
 
 
 @contextmanager
@@ -200,24 +200,24 @@ def predict_live(args: argparse.Namespace, path: Path) -> None:
         print(line, end="", flush=True)
 
 
-def write_output(args: argparse.Namespace, kind: str, labelled: Labelled, labels: list[str], checkpoint: str) -> None:
+def write_output(args: argparse.Namespace, kind: str, labeled: Labeled, labels: list[str], checkpoint: str) -> None:
     if kind == "parquet" and args.distribution:
-        write_corpus(args.output, labelled, labels, is_alone=args.resume)
+        write_corpus(args.output, labeled, labels, is_alone=args.resume)
         return
     if kind in FILE_WRITERS:
         with whole_file(Path(args.output), is_alone=args.resume) as unfinished:
-            FILE_WRITERS[kind](unfinished, labelled, labels)
+            FILE_WRITERS[kind](unfinished, labeled, labels)
         return
     name = "standard input" if args.file == "-" else Path(args.file).name
     # A page is for others, too: they need not know where a folder lies here.
     model = Path(checkpoint).resolve().name if Path(checkpoint).is_dir() else checkpoint
     on_terminal = kind == "table" and not args.output and sys.stdout.isatty()
     if kind == "html" and args.output:
-        write_pages(Path(args.output), labelled, labels, name, model)
+        write_pages(Path(args.output), labeled, labels, name, model)
         return
     write = partial(as_table, is_terminal=True) if on_terminal else WRITERS[kind]
     with opened(args) as file:
-        for part in write(labelled, labels, name, model):
+        for part in write(labeled, labels, name, model):
             file.write(part)
             if not args.output:
                 file.flush()

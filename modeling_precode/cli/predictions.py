@@ -14,15 +14,15 @@ from .page_parts import as_page
 from .rows import as_csv
 
 # A dialogue as it was read, and its turns as the pipeline gives them.
-Labelled = Iterable[tuple[Dialogue, list[dict]]]
+Labeled = Iterable[tuple[Dialogue, list[dict]]]
 WIDEST_SPEAKER = 20
 
 
 def as_table(
-    labelled: Labelled, labels: Sequence[str], name: str, model: str, is_terminal: bool = False
+    labeled: Labeled, labels: Sequence[str], name: str, model: str, is_terminal: bool = False
 ) -> Iterator[str]:
     """Label, probability, speaker and text of an utterance a line, text folded to the width of a terminal."""
-    for number, (dialogue, turns) in enumerate(labelled):
+    for number, (dialogue, turns) in enumerate(labeled):
         yield "\n" * bool(number) + f"Dialogue {printable(dialogue.dialogue_id)}\n"
         speaker_width = max((len(shown_speaker(turn)) for turn in turns), default=0)
         times = [printable(shown_time(utterance.start)) for utterance in dialogue.utterances]
@@ -58,12 +58,12 @@ def bold(head: str, label: str) -> str:
     return head.replace(label, f"\033[1m{label}\033[0m", 1)
 
 
-def as_json_lines(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+def as_json_lines(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
     """A dialogue a line, in the form of the corpus `custom` with `predictions` and `scores` beside it.
 
     Times and other columns of the input are there too, a column of rows as a list.
     """
-    for dialogue, turns in labelled:
+    for dialogue, turns in labeled:
         said = dialogue.utterances
         row = {
             "dialogue_id": dialogue.dialogue_id,
@@ -87,7 +87,7 @@ def as_json_lines(labelled: Labelled, labels: Sequence[str], name: str, model: s
         yield json.dumps(row | predicted, ensure_ascii=False) + "\n"
 
 
-WRITERS: dict[str, Callable[[Labelled, Sequence[str], str, str], Iterator[str]]] = {
+WRITERS: dict[str, Callable[[Labeled, Sequence[str], str, str], Iterator[str]]] = {
     "table": as_table,
     "jsonl": as_json_lines,
     "csv": as_csv,

@@ -16,14 +16,14 @@ from pyarrow import parquet
 
 from data_scripts.building.dialogues import Dialogue, Utterance
 
-Labelled = Iterable[tuple[Dialogue, list[dict]]]
+Labeled = Iterable[tuple[Dialogue, list[dict]]]
 ROWS_AT_ONCE = 10_000
 BYTES_AT_ONCE = 1 << 14
 
 
-def as_csv(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+def as_csv(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
     """An utterance a row under a header; with distributions, a column for each label."""
-    rows = in_order(rows_of(labelled))
+    rows = in_order(rows_of(labeled))
     first = list(islice(rows, ROWS_AT_ONCE))
     columns = columns_of(first)
     buffer = io.StringIO()
@@ -49,13 +49,13 @@ def cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def write_parquet(path: Path, labelled: Labelled, labels: Sequence[str]) -> None:
+def write_parquet(path: Path, labeled: Labeled, labels: Sequence[str]) -> None:
     """The same rows as Parquet. The first ten thousand say which columns there are, and of which types.
 
     Raises:
         ValueError: a column has values of several types.
     """
-    rows = in_order(rows_of(labelled))
+    rows = in_order(rows_of(labeled))
     first = list(islice(rows, ROWS_AT_ONCE))
     columns = columns_of(first)
     schema = pa.schema([(column, type_of([row.get(column) for row in first])) for column in columns])
@@ -86,9 +86,9 @@ def type_of(values: list[Any]) -> pa.DataType:
     return {bool: pa.bool_(), int: pa.int64()}.get(kinds.pop(), pa.string()) if len(kinds) == 1 else pa.string()
 
 
-def rows_of(labelled: Labelled) -> Iterator[tuple[int | None, dict[str, Any]]]:
+def rows_of(labeled: Labeled) -> Iterator[tuple[int | None, dict[str, Any]]]:
     """Each utterance's number in a table, if it is from one, and its row."""
-    for dialogue, turns in labelled:
+    for dialogue, turns in labeled:
         for utterance, turn in zip(dialogue.utterances, turns, strict=True):
             yield utterance.row, row_of(dialogue, utterance, turn)
 

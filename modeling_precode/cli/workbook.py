@@ -8,7 +8,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from .rows import ROWS_AT_ONCE, Labelled, cell, check_columns, columns_of, in_order, rows_of
+from .rows import ROWS_AT_ONCE, Labeled, cell, check_columns, columns_of, in_order, rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def check_number_of_rows(rows: int) -> None:
         )
 
 
-def write_workbook(path: Path, labelled: Labelled, labels: Sequence[str]) -> None:
+def write_workbook(path: Path, labeled: Labeled, labels: Sequence[str]) -> None:
     """Write a sheet with an utterance a row, as it comes. Text that begins with = stays text.
 
     Raises:
@@ -46,7 +46,7 @@ def write_workbook(path: Path, labelled: Labelled, labels: Sequence[str]) -> Non
     """
     from openpyxl import Workbook
 
-    rows = in_order(rows_of(labelled))
+    rows = in_order(rows_of(labeled))
     first = list(islice(rows, ROWS_AT_ONCE))
     columns = columns_of(first)
     book = Workbook(write_only=True)
