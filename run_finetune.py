@@ -81,10 +81,10 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
 
     # ---- Corpus and tokenizer
     with args.main_process_first():
-        corpus, found = load_mixture(corpus_args) if corpus_args.has_several else (load_splits(corpus_args), {})
+        corpus, overlap = load_mixture(corpus_args) if corpus_args.has_several else (load_splits(corpus_args), {})
     check_labels(corpus, args)
     leakage = {"The test split against the training split": find_overlap(corpus["test"], corpus["train"]).figures()}
-    leakage |= found
+    leakage |= overlap
     origin = RunOrigin.of(corpus_args, encoder_args, leakage)
     tokenizer = build_tokenizer(encoder_args, corpus["train"])
     build_trainer = trainer_builder(corpus, tokenizer, encoder_args, origin, args)
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
 
 
 def check_arguments(encoder_args: EncoderArguments, args: UtteranceClassificationArguments) -> None:
-    """Refuse what cannot work, before anything is read or written."""
+    """Check the arguments together, before anything is read or written."""
     check_output_dir(args.output_dir, args.overwrite_output_dir, args.resume_from_checkpoint)
     resume = args.resume_from_checkpoint = resume_choice(args.resume_from_checkpoint)
     output_dir = Path(args.output_dir)
@@ -126,7 +126,7 @@ def check_arguments(encoder_args: EncoderArguments, args: UtteranceClassificatio
     if args.only_scores and encoder_args.model is None:
         raise ValueError("--do_eval and --do_predict without --do_train score a checkpoint: give one with --model")
     if args.recipe == "original" and args.world_size > 1:
-        raise ValueError(f"--recipe original trains in one process; got {args.world_size}")
+        raise ValueError(f"--recipe original trains in one process; got {args.world_size} processes")
     if args.recipe == "original" and args.lr_scheduler_type != "reduce_lr_on_plateau":
         scheduler = SchedulerType(args.lr_scheduler_type).value
         raise ValueError(
@@ -144,7 +144,7 @@ def trainer_builder(
     origin: RunOrigin,
     args: UtteranceClassificationArguments,
 ) -> Callable[[UtteranceClassificationArguments], UtteranceClassificationTrainer]:
-    """A function: the settings of a seed -> its trainer. The first one marks the output folder as that of the run."""
+    """A function that builds the trainer of a seed from its settings, and first writes the run's fingerprint."""
     interruption = Interruption()
     fingerprint = origin.run_fingerprint(args, corpus)
     if args.resume_from_checkpoint:
@@ -179,9 +179,9 @@ def trainer_builder(
 
 
 def score_checkpoint(trainer: UtteranceClassificationTrainer, args: UtteranceClassificationArguments) -> None:
-    """Score a checkpoint on validation and test, as the flags say, and train nothing."""
+    """Score a checkpoint on validation and test, as the flags say, without training."""
     splits = {"validation": args.do_eval, "test": args.scores_test}
-    for split in (split for split, wanted in splits.items() if wanted):
+    for split in (split for split, is_scored in splits.items() if is_scored):
         trainer.predict(trainer.corpus[split], metric_key_prefix=split)
         logger.info(score_lines(split, trainer.scores[split]))
     if trainer.is_world_process_zero():

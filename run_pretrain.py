@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_pretrain.py") 
     with accelerator.main_process_first():
         corpus = load_splits(corpus_args)
         tokenizer = build_tokenizer(encoder_args, corpus["train"])
-        # A fine-tuned checkpoint may read names, which would tell the hidden utterance.
+        # A fine-tuned checkpoint may read names, which would reveal the hidden utterance.
         model = build_model(encoder_args, PreCodeForConversationCompletion, tokenizer, args.seed, speaker_prefix=False)
     leakage = leakage_into_test(corpus, args.check_overlap, corpus_args) if accelerator.is_main_process else {}
 
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_pretrain.py") 
     )
     trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
 
-    # ---- Evaluate: the test split is looked at once, with the checkpoint that the validation split chose
+    # ---- Evaluate: the test split is scored once, with the checkpoint that the validation split chose
     test = trainer.evaluate(corpus["test"], metric_key_prefix="test")
     step = trainer.loop.progress.best["step"]
     logger.info(log_line("test", {"step": step, **{name.removeprefix("test_"): value for name, value in test.items()}}))
@@ -100,15 +100,24 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_pretrain.py") 
 
 
 def check_arguments(encoder_args: EncoderArguments, args: ConversationCompletionArguments) -> None:
-    """Refuse what cannot work, before anything is read or written."""
+    """Check the arguments together, before anything is read or written."""
     if encoder_args.speaker_prefix:
-        raise ValueError("--speaker_prefix: names would tell which utterance was hidden; give it in fine-tuning")
+        raise ValueError("--speaker_prefix: names would reveal the hidden utterance; give this in fine-tuning")
     check_output_dir(args.output_dir, args.overwrite_output_dir, resume=args.resume_from_checkpoint)
     check_tracker(args.report_to)
 
 
 def leakage_into_test(corpus: DatasetDict, others: list[str], args: CorpusArguments) -> dict[str, list[str]]:
-    """What of the training split appears in the test splits of other corpora, given as NAME=DATA_DIR."""
+    """Find what of the training split appears in the test splits of other corpora.
+
+    Args:
+        corpus: The corpus of the run.
+        others: The other corpora, as NAME=DATA_DIR.
+        args: The arguments of the corpus.
+
+    Returns:
+        What was compared -> sentences with figures.
+    """
     leakage = {}
     for other in others:
         name, _, test = load_other(other, "test", "--check_overlap", args.num_proc)

@@ -1,12 +1,13 @@
 #!/usr/bin/env python
-"""How fast subtitles become a corpus, against what parsing them alone takes, and how much memory a large one needs.
+"""Measures how fast subtitles are built into a corpus, compared with parsing alone, and the memory of a large corpus.
 
     python benchmarks/corpus_building.py subtitles.zip
     python benchmarks/corpus_building.py --utterances 1000000 10000000
 
-With a zip of .srt files: seconds of the package `srt` to parse them, and of whole builds (decode, parse, clean, cut,
-write) with one process and two. With numbers of utterances: films of so many are made up, and the peak of resident
-memory of building them is shown, the sum of both processes'. Every build is a process of its own with a new cache.
+With a zip of .srt files: the time of the package `srt` to parse them, and of complete builds (decode, parse, clean,
+cut, write) with one process and with two. With numbers of utterances: the peak of resident memory when two processes
+build generated films of that size, for the main process and for each worker. Every build runs in a separate process
+with a new cache.
 """
 
 import argparse
@@ -49,7 +50,7 @@ def build(source: Path, num_proc: int) -> dict:
 
 
 def parse_alone(path: Path) -> tuple[int, float]:
-    """Cues and seconds of parsing, decoding left out."""
+    """The number of cues, and the seconds of parsing without decoding."""
     import logging
 
     import srt
@@ -70,7 +71,7 @@ def parse_alone(path: Path) -> tuple[int, float]:
 
 
 def speed(path: Path, rounds: int) -> None:
-    """The best of some rounds, as another process can only slow one down."""
+    """Print the best of several rounds, because other processes can only slow a round down."""
     alone = one = two = float("inf")
     for _ in range(rounds):
         cues, seconds = parse_alone(path)
@@ -81,7 +82,7 @@ def speed(path: Path, rounds: int) -> None:
     print(f"whole build, two processes: {two:.1f} s, {cues / two:,.0f} cues/s, {one / two:.2f} times as fast as one")
 
 
-def made_up(folder: Path, utterances: int) -> None:
+def write_films(folder: Path, utterances: int) -> None:
     draw, words = random.Random(0), WORDS.split()
     pool = [f"{' '.join(draw.choices(words, k=draw.randint(2, 10))).capitalize()}." for _ in range(200_000)]
     times = [f"00:{second // 60:02}:{second % 60:02},000" for second in range(3600)]
@@ -95,7 +96,7 @@ def made_up(folder: Path, utterances: int) -> None:
 
 def memory(utterances: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        made_up(Path(folder), utterances)
+        write_films(Path(folder), utterances)
         done = build(Path(folder), 2)
     main, worker = done["megabytes"]
     print(
@@ -107,8 +108,8 @@ def memory(utterances: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("subtitles", nargs="?", type=Path, help="a zip of .srt files")
-    parser.add_argument("--utterances", nargs="+", type=int, default=[], help="of corpora to make up")
-    parser.add_argument("--rounds", type=int, default=3, help="of which the best counts")
+    parser.add_argument("--utterances", nargs="+", type=int, default=[], help="sizes of the corpora to generate")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds, of which the best counts")
     args = parser.parse_args()
     if args.subtitles:
         speed(args.subtitles, args.rounds)

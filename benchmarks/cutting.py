@@ -1,11 +1,12 @@
 #!/usr/bin/env python
-"""Where should a film be cut into dialogues? Pre-train on subtitles cut at silences of several lengths, and compare.
+"""Compares lengths of the silence at which films are cut into dialogues, by pre-training on each cut.
 
     python benchmarks/cutting.py --data_dir DATA
 
-`DATA` holds `subtitles_srt.zip`, `glove.6B.100d.subset.txt.gz` and the folders `dailydialog`, `emorynlp` and `meld`.
-Each cut is read once by the model; then it scores Conversation Completion on the validation splits of the three, which
-it has never seen and whose dialogues are the same for all. What is in the output folder already is not run again.
+`DATA` contains `subtitles_srt.zip`, `glove.6B.100d.subset.txt.gz` and the folders `dailydialog`, `emorynlp` and `meld`.
+For each cut, a model is trained for one epoch. It is then scored on Conversation Completion on the validation splits of
+the three corpora, which it has never seen and which are the same for all cuts. Results that are already in the output
+folder are not computed again.
 """
 
 import argparse

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""What a pass of pre-training costs, for corpora and models of several sizes: seconds, and memory of its own.
+"""Measures the time and the memory of one epoch of pre-training, for corpora and models of several sizes.
 
     python benchmarks/growth.py --corpus opsub --data_dir subtitles.zip
 
-A corpus of so many utterances is as many dialogues, drawn at random, as have them; all again where there are not
-enough. Every line is a process of its own; the memory is its largest anonymous resident memory in training, without the
-pages of the corpus's file, which the system keeps as long as it has room for them.
+Dialogues are drawn at random until they have the given number of utterances. A corpus that is too small is repeated.
+Every line of the table comes from a separate process. The memory is the maximum of its anonymous resident memory during
+training, without the pages of the corpus file, which the system keeps in memory while there is room.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def one_pass(args: argparse.Namespace, utterances: int, size: int) -> dict[str, 
     torch.manual_seed(0)
     model = PreCodeForConversationCompletion(config).train()
     optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=1e-3, fused=True)
-    # The first steps take memory from the system, however long the pass is, and are not counted.
+    # The first steps allocate memory, regardless of the length of the epoch, and are not timed.
     warm_up = list(islice(loader, WARM_UP))
     memory, start = 0.0, 0.0
     for step, batch in enumerate(chain(warm_up, loader)):
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--utterances", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--hidden_sizes", type=int, nargs="+", default=[150, 300, 450])
     parser.add_argument("--batch_tokens", type=int, default=8192)
-    parser.add_argument("--one", action="store_true", help="a line, in this process, as JSON")
+    parser.add_argument("--one", action="store_true", help="compute one line in this process, as JSON")
     args = parser.parse_args()
     if args.one:
         print(json.dumps(one_pass(args, args.utterances[0], args.hidden_sizes[0])))

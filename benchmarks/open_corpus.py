@@ -1,4 +1,4 @@
-"""Agreement and variety of the corpus `openerc`, beside other corpora.
+"""Prints the agreement and the variety of the corpus `openerc`, in comparison with other corpora.
 
 python benchmarks/open_corpus.py [meld=MELD dailydialog=DAILYDIALOG]
 """
@@ -32,7 +32,7 @@ def fleiss_kappa(items: list[tuple[str, ...]]) -> tuple[float, dict[str, float]]
 
 
 def annotated(split: str) -> Iterator[list[tuple[str, ...]]]:
-    """The labels of all annotators, utterance by utterance, of every dialogue."""
+    """Yield the labels of all annotators for the utterances of each dialogue."""
     for line in (DATA / f"{split}.jsonl").read_text(encoding="utf-8").splitlines():
         yield list(zip(*json.loads(line)["annotations"], strict=True))
 
@@ -57,7 +57,7 @@ def distinct(utterances: Iterable[list[str]], n: int) -> float:
 
 
 def near_duplicates(dialogues: list[list[str]], share: float = 0.6) -> int:
-    """Pairs of dialogues whose word trigrams overlap by more than a Jaccard of `share`."""
+    """The number of pairs of dialogues whose word trigrams have a Jaccard index of more than `share`."""
     grams = [{tuple(words[i : i + 3]) for i in range(len(words) - 2)} for words in dialogues]
     places: dict[tuple[str, ...], list[int]] = {}
     for number, found in enumerate(grams):
@@ -75,7 +75,7 @@ def print_variety(name: str, data_dir: str | None) -> None:
     common = sum(openings[tuple(words[:3])] >= 20 for words in utterances if len(words) >= 3) / len(utterances)
     names = label_names(corpus) or []
     labels = Counter(names[label] for row in corpus["labels"] for label in row if label >= 0)
-    # The same number of utterances of each corpus, as more text repeats more.
+    # The same number of utterances of each corpus, because longer texts have more repetitions.
     sample = utterances[:8000]
     print(
         f"{name}: {len(dialogues):,} dialogues, {len(utterances):,} utterances of "

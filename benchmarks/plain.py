@@ -1,6 +1,6 @@
-"""The model in plain PyTorch, as the original computes it: one dialogue, every utterance padded to 60 tokens.
+"""The model in plain PyTorch, as in the original: one dialogue at a time, every utterance padded to 60 tokens.
 
-What the model computes without padding is checked against this, and timed against it.
+Tests and benchmarks compare the model without padding with this code.
 """
 
 import torch
@@ -14,7 +14,7 @@ PADDED_TOKENS = 60
 
 
 def utterance_vectors(model: PreCodeModel, utterances: list[list[int]]) -> Tensor:
-    """Vectors (N, d_u) of utterances, with `gru2` and `pooling_length=60`."""
+    """The vectors (N, d_u) of utterances, with `gru2` and `pooling_length=60`."""
     encoder = model.utterance_encoder
     lengths = torch.tensor([len(utterance) for utterance in utterances])
     padded = torch.zeros(len(utterances), PADDED_TOKENS, dtype=torch.long)
@@ -27,7 +27,7 @@ def utterance_vectors(model: PreCodeModel, utterances: list[list[int]]) -> Tenso
 
 
 def conversation_states(model: PreCodeModel, vectors: Tensor) -> Tensor:
-    """States (U, 2 d_c) of a dialogue's utterances (U, d_u) in context."""
+    """The states in context (U, 2 d_c) for the utterance vectors (U, d_u) of a dialogue."""
     encoder = model.conversation_encoder
     return F.dropout(_gru(encoder.gru, vectors.unsqueeze(0))[0], encoder.dropout.p, model.training)
 
@@ -35,7 +35,7 @@ def conversation_states(model: PreCodeModel, vectors: Tensor) -> Tensor:
 def convcom_loss(
     model: PreCodeForConversationCompletion, dialogue: list[list[int]], negatives: list[list[int]]
 ) -> Tensor:
-    """The original's loss of a dialogue with its ten negatives."""
+    """The loss of the original for a dialogue with its ten negatives."""
     vectors = utterance_vectors(model.precode, dialogue)
     candidates = utterance_vectors(model.precode, negatives)
     forward_states, backward_states = conversation_states(model.precode, vectors).chunk(2, dim=-1)
@@ -47,7 +47,7 @@ def convcom_loss(
 
 
 def erc_logits(model: PreCodeForUtteranceClassification, dialogue: list[list[int]]) -> Tensor:
-    """Scores (U, classes) of a dialogue's utterances."""
+    """The scores (U, classes) of the utterances of a dialogue."""
     vectors = utterance_vectors(model.precode, dialogue)
     return model.classifier(torch.cat([vectors, conversation_states(model.precode, vectors)], dim=-1))
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env python
-"""What would a step cost on 8 or 64 GPUs? A simulation from a step measured here.
+"""Simulates the cost of a step on 8 or 64 GPUs, from a step that is measured on this machine.
 
     python benchmarks/scaling.py
     python benchmarks/scaling.py --size mid --batch_size 256 --trained_word_vectors
 
-Measures a step of pre-training on this machine, on a GPU where there is one, for a process's share of the batch, and
-the size of its gradients and of its candidates. What is exchanged is computed for a ring: a GPU sends and receives
-2 (P - 1) / P of the gradients, (P - 1) times its share of the candidates forwards, and twice as much backwards. Nothing
-is taken to overlap with computing. The bandwidths are those of data sheets. Scoring the candidates of others is left
-out: on 64 GPUs it is some 10 GFLOP a step.
+The script measures a step of pre-training for one process's share of the batch, on a GPU if there is one, and the size
+of its gradients and candidates. The communication is computed for a ring: a GPU sends and receives 2 (P - 1) / P of the
+gradients, (P - 1) times its share of the candidates in the forward pass, and twice as much in the backward pass. No
+overlap with computation is assumed. The bandwidths are from data sheets. The cost of scoring the candidates of other
+processes is left out: on 64 GPUs, it is about 10 GFLOP per step.
 """
 
 import argparse
@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from modeling_precode import SIZES, PreCodeConfig, PreCodeForConversationCompletion  # noqa: E402
 
-# Processes; bytes a second and seconds a message of the slowest link between two of them.
+# The number of processes, and the bytes per second and seconds per message of the slowest link between two of them.
 NETWORKS = {
     "8 GPUs in one machine, NVLink (300 GB/s)": (8, 300e9, 5e-6),
     "8 GPUs in one machine, PCIe 4 (20 GB/s)": (8, 20e9, 10e-6),
@@ -33,7 +33,7 @@ NETWORKS = {
 
 
 def measure(args: argparse.Namespace, device: str) -> tuple[float, int, int, int]:
-    """Seconds a step of a process, utterances in it, bytes of its gradients, and bytes of its candidates."""
+    """The seconds of a step of one process, its utterances, and the bytes of its gradients and its candidates."""
     torch.manual_seed(0)
     size = SIZES[args.size]
     config = PreCodeConfig(
@@ -68,7 +68,7 @@ def measure(args: argparse.Namespace, device: str) -> tuple[float, int, int, int
 
 
 def exchange(processes: int, bandwidth: float, latency: float, gradients: int, candidates: int) -> tuple[float, float]:
-    """Seconds to average the gradients, and to gather the candidates and send their gradients back."""
+    """The seconds to average the gradients, and to gather the candidates and return their gradients."""
     messages = 2 * (processes - 1)
     average = messages / processes * gradients / bandwidth + messages * latency
     gather = 3 * (processes - 1) * candidates / bandwidth + 2 * messages * latency
@@ -78,13 +78,13 @@ def exchange(processes: int, bandwidth: float, latency: float, gradients: int, c
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=list(SIZES), default="small")
-    parser.add_argument("--batch_size", type=int, default=32, help="dialogues a process")
-    parser.add_argument("--utterances", type=int, default=12, help="a dialogue")
-    parser.add_argument("--tokens", type=int, default=8, help="an utterance")
+    parser.add_argument("--batch_size", type=int, default=32, help="dialogues per process")
+    parser.add_argument("--utterances", type=int, default=12, help="utterances per dialogue")
+    parser.add_argument("--tokens", type=int, default=8, help="tokens per utterance")
     parser.add_argument("--vocabulary", type=int, default=20_000)
     parser.add_argument("--trained_word_vectors", action="store_true")
     parser.add_argument("--steps", type=int, default=9)
-    parser.add_argument("--step_seconds", type=float, help="of a step measured elsewhere")
+    parser.add_argument("--step_seconds", type=float, help="the time of a step that was measured elsewhere")
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     step, utterances, gradients, candidates = measure(args, device)
@@ -93,11 +93,11 @@ def main() -> None:
     if args.step_seconds is not None:
         step, how = args.step_seconds, "as given"
     print(
-        f"A simulation. {args.size}, a process has {args.batch_size} dialogues of {args.utterances} utterances of "
+        f"Simulation. {args.size}, each process has {args.batch_size} dialogues of {args.utterances} utterances of "
         f"{args.tokens} tokens: a step takes {1000 * step:.1f} ms ({how}); {gradients / 2**20:.1f} MiB of gradients, "
         f"{candidates / 2**20:.2f} MiB of candidates\n"
     )
-    print("| | compute | gradients | candidates | a step | utterances/s | efficiency |\n|---|---|---|---|---|---|---|")
+    print("| | compute | gradients | candidates | step | utterances/s | efficiency |\n|---|---|---|---|---|---|---|")
     print(f"| 1 process | {1000 * step:.1f} ms | | | {1000 * step:.1f} ms | {utterances / step:,.0f} | |")
     for name, (processes, bandwidth, latency) in NETWORKS.items():
         average, gather = exchange(processes, bandwidth, latency, gradients, candidates)

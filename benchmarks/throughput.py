@@ -1,16 +1,16 @@
 #!/usr/bin/env python
-"""How fast the model trains and predicts on real dialogue, against the original's schedule, in one run.
+"""Measures how fast the model trains and predicts on real dialogues, compared with the schedule of the original.
 
     python benchmarks/throughput.py
     python benchmarks/throughput.py --corpus opsub --data_dir subtitles.zip \\
-        --labelled_corpus meld --labelled_data_dir MELD
+        --labeled_corpus meld --labeled_data_dir MELD
 
-The original takes one dialogue a step, every utterance padded to 60 tokens, in plain PyTorch (`benchmarks/plain.py`)
-and float32: that is 1.0 x. Then the same model in this library: one dialogue a step, and as many as have
-`--batch_tokens` tokens. Utterances and tokens are those of the dialogues: no padding, and no negatives, is counted. The
-arithmetic is that of the matrix products that the formulas need for these, were every word multiplied anew and every
-first step a product; it is set against this machine's own product of two large matrices. All take turns for some
-rounds, and the best round of each counts, as another process can only slow one down.
+The baseline (1.0 x) is the original: one dialogue per step, every utterance padded to 60 tokens, in plain PyTorch
+(`benchmarks/plain.py`) and float32. It is compared with the same model in this library, with one dialogue per step and
+with `--batch_tokens` tokens per step. Only utterances and tokens of the dialogues are counted, neither padding nor
+negatives. The arithmetic is counted as if every word were multiplied each time it occurs and every first step had a
+product. It is compared with the product of two large matrices on this machine. All rows take turns for several rounds,
+and the best round of each counts, because other processes can only slow a round down.
 """
 
 import argparse
@@ -52,13 +52,13 @@ LABELS = 7
 
 @dataclass
 class Row:
-    """A task under a schedule, and what came out."""
+    """A task with a schedule, and its result."""
 
     task: str
     schedule: str
-    # Works on for so many seconds; returns utterances, tokens, steps and seconds.
+    # Runs for the given number of seconds; returns utterances, tokens, steps and seconds.
     work: Callable[[float], tuple[int, int, int, float]]
-    # Floating-point operations for so many utterances and tokens of dialogues.
+    # Floating-point operations for a number of utterances and tokens of dialogues.
     arithmetic: Callable[[int, int], float]
     utterances_per_second: float = 0.0
     tokens_per_second: float = 0.0
@@ -78,10 +78,10 @@ class Row:
 
 
 def arithmetic(config: PreCodeConfig, training: bool, negatives: float = 0.0, head: int = 0):
-    """Operations of the matrix products for utterances and tokens of dialogues, with so many negatives an utterance."""
+    """The operations of the matrix products for utterances and tokens, with a number of negatives per utterance."""
     word, size, states = config.word_vector_size, config.utterance_hidden_size, config.conversation_hidden_size
-    # A training step has each product three times: forward, and for the gradients of both factors. Frozen word vectors
-    # need no gradient.
+    # A training step computes each product three times: in the forward pass, and for the gradients of both factors.
+    # Frozen word vectors need no gradient.
     times, word_times = (3, 2) if training else (1, 1)
 
     def count(utterances: int, tokens: int) -> float:
@@ -94,7 +94,7 @@ def arithmetic(config: PreCodeConfig, training: bool, negatives: float = 0.0, he
 
 
 def peak_product(device: torch.device, dtype: torch.dtype) -> float:
-    """GFLOP/s of the product of two large matrices."""
+    """The GFLOP/s of the product of two large matrices."""
     size = 2048 if device.type == "cpu" else 8192
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     a @ b
@@ -120,7 +120,7 @@ def reset_peak(device: torch.device) -> None:
 
 
 def peak_megabytes(device: torch.device) -> float:
-    """Of the GPU's memory, or of this process's resident memory."""
+    """The peak memory of the GPU, or the peak resident memory of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
     status = Path("/proc/self/status")
@@ -130,7 +130,7 @@ def peak_megabytes(device: torch.device) -> float:
 
 
 class Bench:
-    """A model, dialogues, and steps over them."""
+    """A model, dialogues, and the steps over them."""
 
     def __init__(self, args: argparse.Namespace, vocab_size: int):
         self.device, self.dtype = torch.device(args.device), getattr(torch, args.dtype)
@@ -150,7 +150,7 @@ class Bench:
         return model_class(PreCodeConfig(**self.config, **settings)).to(self.device)
 
     def training(self, model, batches: Callable[[], Iterator[list]], loss: Callable, size: Callable, original=False):
-        """Steps of training: `loss` of a batch, and its `size` in utterances and tokens."""
+        """Run training steps. `loss` and `size` (in utterances and tokens) are functions of a batch."""
         modules = original_modules(model)
         parameters = sum(modules, [])
         if original:  # the original has an optimizer and a clip for each module
@@ -198,7 +198,7 @@ def size_of(dialogues: Dialogues) -> tuple[int, int]:
 
 
 def budgets(sizes: list[int], budget: int, seed: int = 0, shuffle: bool = True) -> Iterator[list[int]]:
-    """Indices of dialogues in batches of about so many tokens, over and over."""
+    """Yield batches of indices of dialogues with about the given number of tokens, without end."""
     generator = np.random.default_rng(seed)
     while True:
         batch, tokens = [], 0
@@ -287,7 +287,7 @@ def prediction_rows(bench: Bench, texts: list[list[str]], dialogues: Dialogues, 
     window = 4096
 
     def batches(budget: int, window: int = window):
-        """In the pipeline's way: dialogues of like size together, out of some thousand at a time."""
+        """Batch dialogues of similar size together, from a few thousand at a time, as the pipeline does."""
         while True:
             for start in range(0, len(dialogues), window):
                 part = sizes[start : start + window]
@@ -323,7 +323,7 @@ def prediction_rows(bench: Bench, texts: list[list[str]], dialogues: Dialogues, 
 
 def table(rows: list[Row], peak: float) -> str:
     lines = [
-        "| task | schedule | utterances/s | tokens/s | ms a step | GFLOP/s | of peak | peak MB | speed |",
+        "| task | schedule | utterances/s | tokens/s | ms per step | GFLOP/s | of peak | peak MB | speed |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     one: dict[str, float] = {}
@@ -346,37 +346,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", default="chitchat", help="for pre-training and prediction")
     parser.add_argument("--data_dir")
-    parser.add_argument("--labelled_corpus", default="sample", help="for fine-tuning")
-    parser.add_argument("--labelled_data_dir")
+    parser.add_argument("--labeled_corpus", default="sample", help="for fine-tuning")
+    parser.add_argument("--labeled_data_dir")
     parser.add_argument("--tasks", nargs="+", default=["pretrain", "finetune", "predict"])
     parser.add_argument("--hidden_size", type=int, default=SIZES["mid"])
     parser.add_argument("--word_vector_size", type=int, default=300)
     parser.add_argument("--batch_tokens", type=int, default=8192)
-    parser.add_argument("--dialogues", type=int, default=20_000, help="read at most")
+    parser.add_argument("--dialogues", type=int, default=20_000, help="the maximum number of dialogues to read")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
-    parser.add_argument("--threads", type=int, help="of PyTorch (default: as many as there are cores)")
-    parser.add_argument("--seconds", type=float, default=5, help="of a turn")
+    parser.add_argument("--threads", type=int, help="threads of PyTorch (default: the number of cores)")
+    parser.add_argument("--seconds", type=float, default=5, help="the length of a turn")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
     keep_freed_memory()
-    args.schedules = [("one dialogue a step", 1), (f"{args.batch_tokens:,} tokens a step", args.batch_tokens)]
+    args.schedules = [("one dialogue per step", 1), (f"{args.batch_tokens:,} tokens per step", args.batch_tokens)]
 
     texts = encoded_corpus(args.corpus, args.data_dir, args.dialogues)
-    labelled = encoded_corpus(args.labelled_corpus, args.labelled_data_dir, args.dialogues)
-    tokenizer = PreCodeTokenizer.train([*texts, *labelled])
-    dialogues, labelled_ids = (
-        encode_dialogues({"utterances": part}, tokenizer)["input_ids"] for part in (texts, labelled)
+    labeled = encoded_corpus(args.labeled_corpus, args.labeled_data_dir, args.dialogues)
+    tokenizer = PreCodeTokenizer.train([*texts, *labeled])
+    dialogues, labeled_ids = (
+        encode_dialogues({"utterances": part}, tokenizer)["input_ids"] for part in (texts, labeled)
     )
     bench = Bench(args, len(tokenizer))
     rows: list[Row] = []
     if "pretrain" in args.tasks:
         rows += pretraining_rows(bench, dialogues)
     if "finetune" in args.tasks:
-        rows += finetuning_rows(bench, labelled_ids)
+        rows += finetuning_rows(bench, labeled_ids)
     if "predict" in args.tasks:
         rows += prediction_rows(bench, texts, dialogues, tokenizer)
     peaks = []

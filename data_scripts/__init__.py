@@ -1,4 +1,4 @@
-"""Corpora of dialogues: `load_corpus(name, data_dir)` gives the splits of one, every row a dialogue."""
+"""Corpora of dialogues. `load_corpus(name, data_dir)` returns the splits of one, with one dialogue per row."""
 
 import re
 from pathlib import Path
@@ -44,7 +44,8 @@ CORPORA: dict[str, type[DialogueBuilder]] = {
 }
 
 COLUMNS = ["dialogue_id", "utterances", "speakers"]
-# What `datasets` does not keep in a folder of Parquet; it stands under a name of our own in the header of the card.
+# `datasets` does not save these fields in a folder of Parquet files. The header of the dataset card has them under our
+# own key.
 INFO, INFO_FIELDS = "corpus_info", ("description", "homepage", "license", "citation")
 
 
@@ -57,39 +58,40 @@ def load_corpus(
     on_ray: bool = False,
     **options,
 ) -> datasets.DatasetDict:
-    """The splits of a corpus: one of `CORPORA`, a folder of a saved dataset, or a dataset `user/name` on the Hub.
+    """Load the splits of a corpus.
 
     Args:
-        data_dir: Where the published files of the corpus lie; a corpus that comes in a package needs none.
-        cache_dir: Where the prepared dataset is kept; the cache of `datasets` by default.
-        num_proc: Worker processes, for a corpus of many files.
-        on_ray: Share the files out on a Ray cluster instead: the one that `RAY_ADDRESS` names, or a local one. Its
-            machines need this package, the files and the cache folder under the same names.
-        options: Fields of the corpus's configuration, such as `max_utterances=30`.
+        name: One of `CORPORA`, the folder of a saved dataset, or the name `user/name` of a dataset on the Hub.
+        data_dir: The folder with the published files of the corpus. A corpus from a package needs none.
+        cache_dir: The folder for the prepared dataset; by default the cache of `datasets`.
+        num_proc: The number of worker processes, for a corpus of many files.
+        on_ray: Distribute the files on a Ray cluster instead: the one in `RAY_ADDRESS`, or a local one. Its machines
+            need this package, and the files and the cache folder under the same paths.
+        options: Options of the corpus, such as `max_utterances=30`.
 
     Raises:
-        ValueError: An unknown corpus or option, or a file whose content is no good: the message names the line.
-        FileNotFoundError: A file of the corpus is not there.
+        ValueError: The corpus or an option is unknown, or a file has invalid content. The message names the line.
+        FileNotFoundError: A file of the corpus is missing.
     """
     if name in CORPORA:
         builder = CORPORA[name](data_dir, cache_dir=cache_dir, **options)
         builder.download_and_prepare(num_proc=num_proc, on_ray=on_ray)
         return builder.as_dataset()
     if Path(name).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        given = {"data_dir": data_dir, "on_ray": on_ray or None, **options}
-        if without_effect := [option for option, value in given.items() if value is not None]:
-            raise ValueError(f"{name}: a dataset that is built already; got {without_effect[0]}; leave it out")
+        passed = {"data_dir": data_dir, "on_ray": on_ray or None, **options}
+        if without_effect := [option for option, value in passed.items() if value is not None]:
+            raise ValueError(f"{name}: this dataset is already built; got {without_effect[0]}; leave it out")
         return load_prepared(name, cache_dir=cache_dir, num_proc=num_proc)
     known = ", ".join(CORPORA)
-    raise ValueError(f"unknown corpus; got {name!r}; known: {known}, a saved dataset's folder, or user/name on the Hub")
+    raise ValueError(f"unknown corpus; got {name!r}; known: {known}, the folder of a dataset, or user/name on the Hub")
 
 
 def load_prepared(name: str, cache_dir: str | Path | None, num_proc: int | None) -> datasets.DatasetDict:
-    """A dataset that already has the columns of a corpus, from a folder or from the Hub."""
+    """Load a dataset that already has the columns of a corpus, from a folder or from the Hub."""
     if Path(name, "state.json").is_file():
         raise ValueError(
-            f"{name}: a single split that was saved; got no train, validation and test; "
-            f"put the splits in a datasets.DatasetDict, and give the folder that its save_to_disk writes"
+            f"{name}: a single saved split, without train, validation and test; "
+            f"put the splits in a datasets.DatasetDict, and use the folder that its save_to_disk writes"
         )
     if Path(name, "dataset_dict.json").is_file():
         dataset = datasets.load_from_disk(name)
@@ -97,7 +99,7 @@ def load_prepared(name: str, cache_dir: str | Path | None, num_proc: int | None)
         try:
             dataset = datasets.load_dataset(name, cache_dir=cache_dir and str(cache_dir), num_proc=num_proc)
         except (DatasetGenerationError, pa.ArrowInvalid) as error:
-            raise ValueError(f"{name}: a file that cannot be read: {error.__cause__ or error}") from error
+            raise ValueError(f"{name}: cannot read a file: {error.__cause__ or error}") from error
     info = read_info(name)
     for split, rows in dataset.items():
         for field in INFO_FIELDS:
@@ -106,7 +108,7 @@ def load_prepared(name: str, cache_dir: str | Path | None, num_proc: int | None)
         if missing := [column for column in COLUMNS if column not in rows.column_names]:
             raise ValueError(
                 f"{name}, split {split}: missing column {', '.join(missing)}; got {', '.join(rows.column_names)}; "
-                f"needed: {', '.join(COLUMNS)}, and labels where there are any"
+                f"needed: {', '.join(COLUMNS)}, and labels if there are any"
             )
         for column in ("utterances", "speakers"):
             if not isinstance(rows.features[column], datasets.List):
@@ -118,7 +120,7 @@ def load_prepared(name: str, cache_dir: str | Path | None, num_proc: int | None)
 
 
 def read_info(name: str) -> dict[str, str]:
-    """What the card of a folder or of a dataset on the Hub says that `datasets` does not keep."""
+    """Read the fields that `datasets` does not save from the card of a folder or of a dataset on the Hub."""
     card = Path(name, "README.md")
     if Path(name).is_dir() and not card.is_file():
         return {}

@@ -1,4 +1,4 @@
-"""Build a corpus, describe it, look for leakage, and share it. Without a name: list the corpora."""
+"""Build a corpus, describe it, find leakage, and share it. Without a name, list the corpora."""
 
 import argparse
 import logging
@@ -14,16 +14,16 @@ from .building.options import parse_options
 from .inspection.description import check_picture, describe
 from .inspection.overlap import LEVELS, find_overlap, load_other, without
 from .sharing.export import check_may_push, check_new_folder, export_corpus, push_corpus
-from .tools.console import Parser, one_line_errors
+from .tools.console import Parser, log_handler, one_line_errors, printable, printable_lines
 
-PUSHING = {"export", "push_to_hub", "private", "allow_restricted"}  # what an earlier export needs
+PUSHING = {"export", "push_to_hub", "private", "allow_restricted"}  # the arguments that pushing an earlier export needs
 
 
 def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
     parser = Parser(prog, description=__doc__, allow_abbrev=False)
     add = parser.add_argument
-    add("name", nargs="?", help="a corpus's name, the folder of a dataset, or a dataset's name on the Hub")
-    add("--data_dir", help="the published files of the corpus")
+    add("name", nargs="?", help="name of a corpus, folder of a dataset, or name of a dataset on the Hub")
+    add("--data_dir", help="folder with the published files of the corpus")
     add("--corpus_options", nargs="+", default=[], metavar="NAME=VALUE", help="options of the corpus")
     add("--num_proc", type=int, help="number of processes that build the corpus")
     add("--on_ray", action="store_true", help="build on a Ray cluster; needs the package ray")
@@ -61,15 +61,15 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
         parser.error("--drop_overlap needs --overlap")
     if args.push_to_hub and not args.export:
         parser.error("--push_to_hub needs --export")
-    given = {name for name, value in vars(args).items() if value != parser.get_default(name)}
-    if given and not args.name and not (args.push_to_hub and given <= PUSHING):
+    changed = {name for name, value in vars(args).items() if value != parser.get_default(name)}
+    if changed and not args.name and not (args.push_to_hub and changed <= PUSHING):
         parser.error("the name of a corpus is missing")
     return args
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m data_scripts") -> None:
     args = parse_arguments(arguments, prog)
-    logging.basicConfig(format="%(message)s")
+    logging.basicConfig(handlers=[log_handler()])
     logging.getLogger(__package__).setLevel(logging.INFO)
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
@@ -81,20 +81,20 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m data_scr
         address = push_corpus(args.export, args.push_to_hub, args.private, allow_restricted=args.allow_restricted)
         if address is None:
             sys.exit(1)
-        print(f"Pushed to {address}")
+        print(f"Pushed to {printable(address)}")
 
 
 def list_corpora() -> None:
     for name, builder in CORPORA.items():
         about = (sys.modules[builder.__module__].__doc__ or "").partition("\n")[0]
-        data_dir = "none, it comes in a package" if builder.DATA_DIR is None else builder.DATA_DIR
+        data_dir = "not needed, the corpus comes in a package" if builder.DATA_DIR is None else builder.DATA_DIR
         print(f"{name}\n  {about}")
-        print(f"  Licence: {builder.LICENSE or 'yours to know'}")
+        print(f"  License: {builder.LICENSE or 'that of your files'}")
         print(f"  --data_dir: {data_dir or 'the folder with ' + ', '.join(builder.FILES.values())}")
 
 
 def build(args: argparse.Namespace) -> None:
-    # What cannot work out in the end is said before the work.
+    # Check the last steps before the long build.
     if args.plot:
         check_picture(args.plot)
     if args.export:
@@ -105,30 +105,34 @@ def build(args: argparse.Namespace) -> None:
     corpus = load_corpus(args.name, args.data_dir, num_proc=args.num_proc, on_ray=args.on_ray, **options)
     corpus, notes = compare(corpus, args)
     description = describe(corpus)
-    print(description)
+    print(printable_lines(str(description)))
     if args.plot:
         description.plot(args.plot, Path(args.name).name)
-        print(f"Plot in {args.plot}")
+        print(f"Plot in {printable(args.plot)}")
     if args.export:
         export_corpus(corpus, args.export, args.name, options=options, notes=notes)
-        print(f"Exported to {args.export}")
+        print(f"Exported to {printable(args.export)}")
 
 
 def compare(corpus: datasets.DatasetDict, args: argparse.Namespace) -> tuple[datasets.DatasetDict, list[str]]:
-    """Report what also stands in other corpora; with --drop_overlap, the corpus without it, and a note for the card."""
+    """Print the overlap with other corpora.
+
+    Returns:
+        The corpus, with --drop_overlap without the dialogues found elsewhere, and notes for the card.
+    """
     corpus, notes = datasets.DatasetDict(corpus), []
-    for given in args.overlap:
-        name, data_dir, others = load_other(given, args.overlap_split, "--overlap", args.num_proc)
+    for source in args.overlap:
+        name, data_dir, others = load_other(source, args.overlap_split, "--overlap", args.num_proc)
         itself = name == args.name and os.path.abspath(data_dir) == os.path.abspath(args.data_dir or "")
         for split, rows in corpus.items():
             if itself and split == args.overlap_split:
                 continue
             overlap = find_overlap(rows, others)
-            print(f"{split} against {args.overlap_split} of {name}:\n{overlap}\n")
+            print(printable_lines(f"{split} against {args.overlap_split} of {name}:\n{overlap}\n"))
             if args.drop_overlap:
                 corpus[split] = without(rows, overlap, args.drop_overlap)
                 notes.append(
-                    f"{len(rows) - len(corpus[split]):,} dialogues of {split} dropped, as they stand in "
+                    f"{len(rows) - len(corpus[split]):,} dialogues of {split} dropped because they appear in "
                     f"{args.overlap_split} of {name} (level: {args.drop_overlap})"
                 )
     return corpus, notes

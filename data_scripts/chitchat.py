@@ -1,9 +1,9 @@
-"""Chit-Chat: written chats between two people who do not know each other, without labels.
+"""Chit-Chat: written chats between two strangers, without labels.
 
-Source: the package `chitchat-dataset` (pip install chitchat-dataset), which holds the whole corpus in one JSON file.
+Source: the package `chitchat-dataset` (pip install chitchat-dataset), which contains the whole corpus in one JSON file.
 License: MIT. Paper to cite: Myers, Etchart and Fulda, 2020.
-An utterance is what one person sends before the other answers, its messages joined by a space; empty messages are left
-out. The two speakers are "A" and "B".
+An utterance consists of all messages that one person sends before the other answers, joined by spaces. Empty messages
+are left out. The two speakers are "A" and "B".
 """
 
 import string
@@ -21,7 +21,7 @@ from .formats.reading import existing, parse_json, read_text
 
 @dataclass
 class ChitChatConfig(datasets.BuilderConfig):
-    """Shorter chats are dropped, longer ones cut into parts of at most `max_utterances`."""
+    """Chats under `min_utterances` are dropped, and longer ones are cut into parts of at most `max_utterances`."""
 
     min_utterances: int = 3
     max_utterances: int = 50

@@ -1,11 +1,12 @@
 """DailyDialog: everyday dialogues between two people, every utterance labeled with one of six emotions or none.
 
 Source: the zips of the release, or the original implementation's files. License: CC BY-NC-SA 4.0. Paper to cite: Li et
-al., IJCNLP 2017. `data_dir` holds `train.zip`, `validation.zip` and `test.zip`, or the folders that they unpack to, or
-`<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`. The two speakers, whom the corpus does not name, are "A"
-and "B" in turn. One dialogue of train has a label less than it has utterances: labels count from its start, and its
-last utterance stays as context without one. Some dialogues of train stand verbatim in validation or test, which
-flatters a result: the report of the build counts them, and `drop_duplicates` drops them from train.
+al., IJCNLP 2017. `data_dir` contains `train.zip`, `validation.zip` and `test.zip`, or the folders that they unpack to,
+or `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`. The corpus does not name the two speakers. They are
+"A" and "B" in turn. One dialogue of train has one label too few: the labels belong to its first utterances, and its
+last utterance stays as context without a label. Some dialogues of train appear verbatim in validation or test, which
+makes results look better than they are. The report of the build counts them, and `drop_duplicates` drops them from
+train.
 """
 
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ NUMBERS = {
 
 @dataclass
 class DailyDialogConfig(datasets.BuilderConfig):
-    drop_duplicates: bool = False  # dialogues of train that stand verbatim in validation or test
+    drop_duplicates: bool = False  # dialogues of train that appear verbatim in validation or test
 
 
 class DailyDialog(OriginalCorpus):
@@ -62,9 +63,9 @@ class DailyDialog(OriginalCorpus):
         for dialogue in dialogues:
             if verbatim(dialogue) in held_out:
                 if self.config.drop_duplicates:
-                    self.note("dialogues of train dropped, as they stand in validation or test")
+                    self.note("dialogues of train dropped because they appear in validation or test")
                     continue
-                self.note("dialogues of train kept, though they stand in validation or test")
+                self.note("dialogues of train kept although they appear in validation or test")
             if dialogue.utterances and dialogue.utterances[-1].label is None:
                 self.note("last utterances without a label")
             yield dialogue
@@ -74,7 +75,7 @@ class DailyDialog(OriginalCorpus):
             if len(labels) == len(texts) - 1:
                 labels.append(None)
             if len(labels) != len(texts):
-                raise ValueError(f"{where}: as many labels as utterances needed; got {len(labels)} for {len(texts)}")
+                raise ValueError(f"{where}: needs one label per utterance; got {len(labels)} for {len(texts)}")
             speakers = ("AB"[turn % 2] for turn in range(len(texts)))
             turns = zip(texts, speakers, labels, strict=True)
             yield Dialogue(f"{split}-{number}", [Utterance(*turn, where) for turn in turns])
@@ -85,15 +86,15 @@ def verbatim(dialogue: Dialogue) -> tuple[str, ...]:
 
 
 def released(split: str, path: Path) -> Iterator[tuple[str, tuple[str, ...], list[str | None]]]:
-    """Place, utterances and labels of each dialogue in a zip or folder of the release."""
+    """The file and line, utterances and labels of each dialogue in a zip file or folder of the release."""
     folder = path if path.is_dir() else folder_or_zip(path) / split
     text_file, label_file = (folder / f"dialogues_{kind}{split}.txt" for kind in ("", "emotion_"))
     all_texts, all_labels = (read_text(existing(file)).rstrip("\n").split("\n") for file in (text_file, label_file))
     if len(all_texts) != len(all_labels):
-        raise ValueError(f"{label_file}: a line for each of {len(all_texts)} dialogues needed; got {len(all_labels)}")
+        raise ValueError(f"{label_file}: needs one line for each of {len(all_texts)} dialogues; got {len(all_labels)}")
     for line, (text, labels) in enumerate(zip(all_texts, all_labels, strict=True), start=1):
         *turns, rest = text.split(TURN_END)
         if rest.strip():
-            raise ValueError(f"{text_file}:{line}: dialogue does not end in {TURN_END}; got {rest[:60]!r}; add it")
+            raise ValueError(f"{text_file}:{line}: the dialogue does not end in {TURN_END}; got {rest[:60]!r}; add it")
         names: list[str | None] = [NUMBERS.get(label, label) for label in labels.split()]
         yield f"{text_file}:{line}", tuple(turn.strip() for turn in turns), names

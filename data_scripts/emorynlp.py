@@ -1,10 +1,10 @@
 """EmoryNLP: scenes of Friends, every utterance labeled with one of seven emotions.
 
 Source: the emotion detection files of the Character Mining project, or the original implementation's files. License:
-Apache-2.0. Paper to cite: Zahiri and Choi, AAAI workshops 2018. `data_dir` holds `emotion-detection-trn.json`,
+Apache-2.0. Paper to cite: Zahiri and Choi, AAAI workshops 2018. `data_dir` contains `emotion-detection-trn.json`,
 `emotion-detection-dev.json` and `emotion-detection-tst.json`, or `<Name>_train.json`, `<Name>_dev.json` and
-`<Name>_test.json`. A dialogue is a scene. Several speakers of one utterance are joined by ", ", and one that the corpus
-does not name is "". Its scenes come from the same show as MELD's and EmotionLines': results on them are not
+`<Name>_test.json`. A dialogue is a scene. Several speakers of one utterance are joined by ", ". A speaker whom the
+corpus does not name is "". MELD and EmotionLines come from the same show, so results on these corpora are not
 independent.
 """
 
@@ -40,10 +40,12 @@ class EmoryNLP(OriginalCorpus):
                     utterances = [self.utterance(entry, path) for entry in scene["utterances"]]
                     yield Dialogue(scene["scene_id"], utterances)
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{path}: not laid out as published; got {error!r}; get the release again") from None
+            raise ValueError(
+                f"{path}: not in the published format; got {error!r}; download the release again"
+            ) from None
 
     def utterance(self, entry: dict, path: Path) -> Utterance:
         if not isinstance(entry["transcript"], str):
             raise TypeError(f"transcript of {entry['utterance_id']} is {entry['transcript']!r}")
-        speakers = [speaker for speaker in entry["speakers"] if isinstance(speaker, str)]  # NaN where nobody is named
+        speakers = [speaker for speaker in entry["speakers"] if isinstance(speaker, str)]  # NaN for an unnamed speaker
         return Utterance(entry["transcript"], ", ".join(speakers), entry["emotion"], f"{path}:{entry['utterance_id']}")

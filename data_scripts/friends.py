@@ -1,10 +1,10 @@
 """Friends of EmotionLines: scenes of the show, every utterance labeled with one of eight emotions.
 
 Source: EmotionLines, on request from its authors, or the original implementation's files. License: CC BY-NC-ND 4.0.
-Paper to cite: Hsu et al., LREC 2018. `data_dir` holds `friends_train.json`, `friends_dev.json` and `friends_test.json`.
-"non-neutral" is an utterance whose annotators did not agree on one emotion. Where the files have the votes of the
-annotators, their shares are the column `label_distributions`; nobody voted "non-neutral". Its scenes are those of
-MELD, and from the same show as EmoryNLP's: results on them are not independent.
+Paper to cite: Hsu et al., LREC 2018. `data_dir` contains `friends_train.json`, `friends_dev.json` and
+`friends_test.json`. The label "non-neutral" means that the annotators did not agree on one emotion. If the files have
+the votes of the annotators, the column `label_distributions` has their shares; nobody voted "non-neutral". MELD has the
+same scenes, and EmoryNLP comes from the same show, so results on these corpora are not independent.
 """
 
 import datasets

@@ -1,26 +1,26 @@
-"""IEMOCAP: played dialogues of two people, in transcripts, every turn labeled with an emotion.
+"""IEMOCAP: transcripts of acted dialogues between two people, every turn labeled with an emotion.
 
-Source: the release that the University of Southern California gives on request, or the original implementation's files
-of it. License: that of the University of Southern California; it may not be passed on. Paper to cite: Busso et al.,
+Source: the release that the University of Southern California provides on request, or the original implementation's
+files of it. License: that of the University of Southern California; no redistribution. Paper to cite: Busso et al.,
 Language Resources and Evaluation 2008.
 
-`data_dir` is the folder `IEMOCAP_full_release`, or the one that holds it. `dialog/transcriptions` and
-`dialog/EmoEvaluation` of each session are read, and the options say what becomes of them:
+`data_dir` is the folder `IEMOCAP_full_release`, or the folder that contains it. The builder reads
+`dialog/transcriptions` and `dialog/EmoEvaluation` of each session. The options are:
 
-* `task` is "four" (angry, happy, neutral, sad: happy and excited are one) or "six" (angry, excited, frustrated, happy,
-  neutral, sad). A turn of another emotion, one on which the annotators did not agree and one that nobody evaluated stay
-  as context without a label.
-* `test_session`, 5, is the session whose dialogues are test.
-* `validation`, 0.2, is the share of the other dialogues that are validation; their names alone decide which. By
-  default, train, validation and test have 96, 24 and 31 dialogues.
+* `task`: "four" (angry, happy, neutral, sad; excited counts as happy) or "six" (angry, excited, frustrated, happy,
+  neutral, sad). A turn with another emotion, without agreement of the annotators, or without an evaluation stays as
+  context without a label.
+* `test_session`: the session whose dialogues are the test split, by default 5.
+* `validation`: the share of the other dialogues in the validation split, by default 0.2. Only their names decide which.
+  By default, train, validation and test have 96, 24 and 31 dialogues.
 
 Turns are in the order in which they start. A speaker is named by session and sex, as in "Ses01F". The column
-`label_distributions` has the shares of the labels among what the annotators chose (lines `C-E1:`, not the speakers' own
-`C-F1:` and `C-M1:`): one who chose two emotions has half a vote for each, and what is no label of the task counts for
-nothing.
+`label_distributions` has the shares of the labels among the choices of the annotators (lines `C-E1:`, not the speakers'
+own `C-F1:` and `C-M1:`). An annotator who chose two emotions has half a vote for each. Choices that are no label of the
+task do not count.
 
-Or `data_dir` holds `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`. Splits and label names are then those
-of these files, and the options change nothing.
+Alternatively, `data_dir` contains `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`. The splits and the
+label names are then those of these files, and the options have no effect.
 """
 
 import logging
@@ -46,7 +46,7 @@ TASKS = {
     "four": {"ang": "angry", "exc": "happy", "hap": "happy", "neu": "neutral", "sad": "sad"},
     "six": {"ang": "angry", "exc": "excited", "fru": "frustrated", "hap": "happy", "neu": "neutral", "sad": "sad"},
 }
-# The codes of what an annotator can choose; "Other" has none that is a label.
+# The codes of the choices of an annotator. The code of "Other" is not a label.
 CHOICES = {
     "anger": "ang",
     "disgust": "dis",
@@ -68,7 +68,7 @@ EVALUATION = re.compile(rf"{SECONDS}\s+(?P<name>\S+)\s+(?P<code>\S+)(\s+\[.*\])?
 
 
 class Evaluation(NamedTuple):
-    """The code of a turn, and the codes that each annotator chose."""
+    """The final code of a turn, and the codes that each annotator chose."""
 
     code: str
     choices: dict[str, list[str]]
@@ -87,11 +87,11 @@ UNKNOWN = Evaluation("xxx", {})
 
 @dataclass
 class IemocapConfig(datasets.BuilderConfig):
-    """How the release becomes a task and splits."""
+    """The task and the splits."""
 
     task: str = "four"  # or "six"
     test_session: int = 5
-    validation: float = 0.2  # of the other sessions' dialogues
+    validation: float = 0.2  # share of the dialogues of the other sessions
 
 
 class Iemocap(OriginalCorpus):
@@ -109,7 +109,7 @@ class Iemocap(OriginalCorpus):
 }"""
 
     def release_files(self, config: IemocapConfig) -> dict[str, Path]:
-        """The two folders that are read of every session; the others hold thousands of recordings."""
+        """The two folders of each session that are read. The other folders contain thousands of recordings."""
         return {
             f"{kind} of session {session}": existing(folder / kind)
             for session, folder in self.sessions(config).items()
@@ -122,7 +122,7 @@ class Iemocap(OriginalCorpus):
         sessions = {int(folder.name[-1]): folder / "dialog" for folder in sorted(release.glob("Session[1-5]"))}
         if not sessions:
             found = ", ".join(sorted(path.name for path in release.glob("*"))[:10]) or "nothing"
-            raise FileNotFoundError(f"{release}: no Session1 to Session5; got {found}; give {self.DATA_DIR}")
+            raise FileNotFoundError(f"{release}: no Session1 to Session5; got {found}; use {self.DATA_DIR}")
         return sessions
 
     def _info(self) -> datasets.DatasetInfo:
@@ -141,13 +141,13 @@ class Iemocap(OriginalCorpus):
         if missing := [session for session in range(1, 6) if session not in sessions]:
             names = ", ".join(f"Session{session}" for session in missing)
             logger.warning("%s: no %s; the corpus is smaller than the published one", self.config.data_dir, names)
-            self.note("sessions that are not there", len(missing))
+            self.note("missing sessions", len(missing))
         if not 0 < self.config.validation < 1:
             raise ValueError(f"iemocap: validation must be between 0 and 1; got {self.config.validation}")
         splits = {"train": [], "validation": [], "test": transcripts(sessions.pop(test))}
         others = {path.stem: path for folder in sessions.values() for path in transcripts(folder)}
         try:
-            # Its test, which is never empty, goes to train.
+            # The test part, which is never empty, is added to train.
             validation = split_by_hash(others, self.config.validation, test=0)["validation"]
         except ValueError as error:
             raise ValueError(f"{self.config.data_dir}, dialogues of other sessions than {test}: {error}") from None
@@ -160,17 +160,17 @@ class Iemocap(OriginalCorpus):
             yield Dialogue(path.stem, self.turns(path, evaluations(path.parents[1] / EVALUATIONS / path.name)))
 
     def turns(self, path: Path, evaluated: dict[str, Evaluation]) -> list[Utterance]:
-        """The turns of a dialogue in the order in which they start, with the label of their code."""
+        """The labeled turns of a dialogue, in the order in which they start."""
         task, turns, names = TASKS[self.config.task], [], set()
         notes: Counter[str] = Counter()
         for where, line in lines(path):
             if not line.startswith("Ses"):
-                # Between turns stand a few words with no more than an "M:" or "F:".
-                notes["lines of a transcript that are no turn"] += 1
+                # A few lines between the turns have only "M:" or "F:" and some words.
+                notes["lines of a transcript that are not a turn"] += 1
                 continue
             match = TURN.fullmatch(line)
             if not match:
-                logger.warning("%s: not read, as it is no turn of the form NAME [START-END]: TEXT; got %r", where, line)
+                logger.warning("%s: skipped; expected a turn NAME [START-END]: TEXT; got %r", where, line)
                 notes["turns that cannot be read"] += 1
                 continue
             name, session, sex, start, text = match.group("name", "session", "sex", "start", "text")
@@ -182,7 +182,7 @@ class Iemocap(OriginalCorpus):
             label, votes = task.get(evaluation.code), evaluation.votes(task)
             notes["turns without a label of the task"] += label is None
             turns.append((float(start), Utterance(text.strip(), session + sex, label, where, votes=votes)))
-        notes["evaluated turns that are in no transcript"] = len(evaluated.keys() - names)
+        notes["evaluated turns without a transcript"] = len(evaluated.keys() - names)
         for what, count in notes.items():
             if count:
                 self.note(what, count)
@@ -190,7 +190,7 @@ class Iemocap(OriginalCorpus):
 
 
 def transcripts(folder: Path) -> list[Path]:
-    """The transcripts of a session; FileNotFoundError where one, or the evaluation of one, is missing."""
+    """The transcripts of a session. Raises FileNotFoundError if a transcript or an evaluation is missing."""
     names = {path.name for kind in (TRANSCRIPTS, EVALUATIONS) for path in (folder / kind).glob("Ses*.txt")}
     for name in sorted(names):
         existing(folder / EVALUATIONS / name)
@@ -198,7 +198,7 @@ def transcripts(folder: Path) -> list[Path]:
 
 
 def evaluations(path: Path) -> dict[str, Evaluation]:
-    """The evaluation of each turn. Headers and other judgements of the annotators stand in lines of another form."""
+    """The evaluation of each turn. Headers and other annotations have lines of another form."""
     found: dict[str, Evaluation] = {}
     name = ""
     for where, line in lines(path):
@@ -209,31 +209,29 @@ def evaluations(path: Path) -> dict[str, Evaluation]:
         name = ""
         match = EVALUATION.fullmatch(line)
         if not match:
-            logger.warning(
-                "%s: not read, as it is no evaluation [START - END] NAME CODE [V, A, D]; got %r", where, line
-            )
+            logger.warning("%s: skipped; expected an evaluation [START - END] NAME CODE [V, A, D]; got %r", where, line)
             continue
         name, code = match.group("name", "code")
         if code not in CODES:
             raise ValueError(f"{where}: unknown code; got {code!r}; known: {', '.join(sorted(CODES))}")
         if found.setdefault(name, Evaluation(code, {})).code != code:
             raise ValueError(
-                f"{where}: two labels for one turn; got {code!r} for {name} after {found[name].code!r}; leave one"
+                f"{where}: two labels for one turn; got {code!r} for {name} after {found[name].code!r}; keep one"
             )
     return found
 
 
 def choices(text: str, where: str) -> list[str]:
-    """`Anger; Other;` -> the codes of an annotator's choices."""
+    """The codes of the choices of an annotator, such as `Anger; Other;`."""
     names = [name.strip() for name in text.split(";") if name.strip()]
     for name in names:
         if name.lower() not in CHOICES:
-            logger.warning("%s: unknown emotion, taken for Other; got %r", where, name)
+            logger.warning("%s: unknown emotion, read as Other; got %r", where, name)
     return [CHOICES.get(name.lower(), "oth") for name in names]
 
 
 def lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Lines that are not blank, each with its place."""
+    """The lines that are not blank, each with its file and line number."""
     data = path.read_bytes()
     try:
         text = data.decode("utf-8-sig")

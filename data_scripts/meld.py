@@ -1,13 +1,13 @@
 """MELD: TV dialogues from Friends with several speakers, every utterance labeled with an emotion or a sentiment.
 
 Source: the text CSVs of the authors' repository, or the original implementation's files. License: GPL-3.0. Paper to
-cite: Poria et al., ACL 2019. `data_dir` holds `train_sent_emo.csv`, `dev_sent_emo.csv` and `test_sent_emo.csv`, or
-`<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`. Dialogue ids start anew in each file and utterance ids
-have gaps; utterances are put in the order of their ids. Its dialogues come from the same show as EmoryNLP's and
-EmotionLines': results on them are not independent.
+cite: Poria et al., ACL 2019. `data_dir` contains `train_sent_emo.csv`, `dev_sent_emo.csv` and `test_sent_emo.csv`, or
+`<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`. Dialogue ids start again in each file, and utterance ids
+have gaps. Utterances are sorted by their ids. EmoryNLP and EmotionLines come from the same show, so results on these
+corpora are not independent.
 
-The option `task` says which labels they are: "emotion", the default, or "sentiment" (negative, neutral, positive), the
-column `Sentiment` of the CSVs.
+The option `task` chooses the labels: "emotion" (the default), or "sentiment" (negative, neutral, positive), the column
+`Sentiment` of the CSVs.
 """
 
 from collections import defaultdict
@@ -31,7 +31,7 @@ TASKS = {
 
 @dataclass
 class MeldConfig(datasets.BuilderConfig):
-    """Which column the labels are."""
+    """The column with the labels."""
 
     task: str = "emotion"  # or "sentiment"
 
@@ -60,7 +60,7 @@ class Meld(OriginalCorpus):
         if self.config.task == "sentiment" and (files := self.original_files(self.config)):
             raise ValueError(
                 f"{files['train']}: has emotions but no sentiments; got task 'sentiment'; "
-                f"give the folder with {', '.join(self.FILES.values())}"
+                f"use the folder with {', '.join(self.FILES.values())}"
             )
         return super().splits()
 
@@ -69,12 +69,12 @@ class Meld(OriginalCorpus):
         label = self.config.task.capitalize()
         for where, row in read_csv(path, [*COLUMNS, label]):
             if not row["Utterance_ID"].isdecimal():
-                raise ValueError(f"{where}: Utterance_ID is no number; got {row['Utterance_ID']!r}; correct it")
+                raise ValueError(f"{where}: Utterance_ID is not a number; got {row['Utterance_ID']!r}; correct it")
             numbered, number = dialogues[row["Dialogue_ID"]], int(row["Utterance_ID"])
             if number in numbered:
-                # As in two files joined in one: their dialogues share ids.
+                # This happens if two files were joined: their dialogues share ids.
                 raise ValueError(
-                    f"{where}: Utterance_ID of an earlier row of its dialogue; got {number}; give each its own"
+                    f"{where}: the dialogue already has this Utterance_ID; got {number}; make the ids unique"
                 )
             numbered[number] = Utterance(row["Utterance"], row["Speaker"], row[label], where)
         for dialogue_id, numbered in dialogues.items():

@@ -4,20 +4,21 @@ Source: the raw release of the authors, or the original implementation's files o
 release. Paper to cite: Bagher Zadeh et al., ACL 2018.
 
 A dialogue is a video, and its utterances are the segments in the order of their numbers. The label of a segment is the
-emotion whose intensity, the mean over its annotators, is highest. Where two or more are as high, the annotators decided
-on none of them: the segment stays as context without a label, and the report of the build counts it. So does a segment
-where no intensity is above 0, or that nobody annotated. A video that nobody annotated at all is left out.
+emotion with the highest intensity, averaged over the annotators. If two or more emotions tie, the annotators did not
+decide on one: the segment stays as context without a label, and the report of the build counts it. A segment without an
+intensity above 0, or without annotations, also stays as context. A video without any annotations is left out.
 
 `data_dir` is one of
-* the raw release: a folder with `Transcript/Segmented/Combined/<video>.txt` and `Labels/*.csv`, or the folder that
-  holds it as `Raw`;
-* a CSV file, or the folder of one, with the columns video, segment (its number in the video), text, anger, disgust,
-  fear, happiness, sadness and surprise;
-* a folder with `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`: splits and label names are theirs.
 
-Where `train.txt`, `validation.txt` and `test.txt` are in that folder too, with the name of a video a line, they are the
-splits, and videos in none of them are left out. Else 70 % of the videos are train, 10 % validation and 20 % test: their
-names alone decide which. Files in the authors' own format, `.csd`, are not read.
+* the raw release: a folder with `Transcript/Segmented/Combined/<video>.txt` and `Labels/*.csv`, or the folder that
+  contains it as `Raw`;
+* a CSV file, or its folder, with the columns video, segment (the number in the video), text, anger, disgust, fear,
+  happiness, sadness and surprise;
+* a folder with `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`, which define the splits and label names.
+
+If that folder also has `train.txt`, `validation.txt` and `test.txt`, with one name of a video per line, these lists
+define the splits, and videos in none of them are left out. Otherwise 70 % of the videos are train, 10 % validation and
+20 % test; only their names decide which. Files in the authors' own format, `.csd`, are not read.
 """
 
 import re
@@ -36,7 +37,7 @@ from .formats.original import NAMES, OriginalCorpus
 from .formats.reading import existing, read_csv, read_text
 
 EMOTIONS = ["anger", "disgust", "fear", "happiness", "sadness", "surprise"]
-# The columns of the forms that the annotators filled in.
+# The columns of the annotation forms.
 FORM = {"video": "Input.VIDEO_ID", "segment": "Input.CLIP"} | {emotion: f"Answer.{emotion}" for emotion in EMOTIONS}
 
 
@@ -52,12 +53,12 @@ class Mosei(OriginalCorpus):
   year={2018}
 }"""
     TRANSCRIPTS = "Transcript/Segmented/Combined", "*.txt"
-    SEGMENT = r"{video}___(\d+)___[^_]*___[^_]*___(.*)"  # a name and a text may hold underscores of their own
+    SEGMENT = r"{video}___(\d+)___[^_]*___[^_]*___(.*)"  # a name and a text may contain underscores
     SCORES = EMOTIONS
     RANGE = 0, 3
 
     def release_files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
-        """The tables; the transcripts, where the tables do not hold the texts; the lists of the splits, if any."""
+        """The tables, the transcripts unless the tables contain the texts, and the lists of the splits, if any."""
         source = self.source(config)
         folder = source.parent if source.is_file() else source
         raw = source / "Raw" if (source / "Raw").is_dir() else source
@@ -65,7 +66,7 @@ class Mosei(OriginalCorpus):
         tables = [source] if source.is_file() else sorted(labels.glob("[!.]*.csv"))
         if not tables:
             found = ", ".join(sorted(path.name for path in labels.iterdir())[:10]) or "nothing"
-            raise FileNotFoundError(f"{labels}: no CSV file of labels; got {found}; give {self.DATA_DIR}")
+            raise FileNotFoundError(f"{labels}: no CSV file with labels; got {found}; use {self.DATA_DIR}")
         files = {f"table {path.name}": path for path in tables}
         transcripts = raw / self.TRANSCRIPTS[0]
         if labels != raw or transcripts.is_dir():
@@ -97,18 +98,18 @@ class Mosei(OriginalCorpus):
         return {split: {"videos": names} for split, names in splits.items()}
 
     def listed(self, lists: dict[str, Path]) -> dict[str, list[str]]:
-        """The videos of each split that are there."""
+        """The available videos of each list of a split."""
         splits: dict[str, list[str]] = {}
         places: dict[str, str] = {}
         for split, path in lists.items():
             names = [name.strip() for name in read_text(path).splitlines() if name.strip()]
             for name in names:
                 if name in places:
-                    raise ValueError(f"{path}: video that is in {places[name]} too; got {name!r}; leave it in one")
+                    raise ValueError(f"{path}: the video is also in {places[name]}; got {name!r}; keep it in one list")
                 places[name] = path.name
             splits[split] = [name for name in names if name in self.videos]
         self.note("videos in no list left out", len(self.videos.keys() - places.keys()))
-        self.note("listed videos that are not there", len(places.keys() - self.videos.keys()))
+        self.note("listed videos that are missing", len(places.keys() - self.videos.keys()))
         return splits
 
     def read_release(self, videos: list[str]) -> Iterator[Dialogue]:
@@ -130,7 +131,7 @@ class Mosei(OriginalCorpus):
             if not text:
                 notes["segments without words left out"] += 1
             elif texts.setdefault(segment, Utterance(text, where=where)).text != text:
-                raise ValueError(f"{where}: another text than before for a segment; got {text[:60]!r}; leave one")
+                raise ValueError(f"{where}: a segment has two texts; got {text[:60]!r}; keep one")
         for where, row in rows:
             values = [row[name].strip() for name in self.SCORES]
             if all(values):
@@ -138,8 +139,8 @@ class Mosei(OriginalCorpus):
             else:
                 notes["annotations without all scores left out"] += 1
         strongest = {
-            segment: self.strongest([fmean(values) for values in zip(*given, strict=True)])
-            for segment, given in scores.items()
+            segment: self.strongest([fmean(values) for values in zip(*annotations, strict=True)])
+            for segment, annotations in scores.items()
         }
         annotated, videos = {video for video, _ in scores}, defaultdict(list)
         for (video, number), utterance in sorted(texts.items()):
@@ -148,8 +149,8 @@ class Mosei(OriginalCorpus):
                 label = found[0] if len(found) == 1 else None
                 videos[video].append(utterance._replace(label=label))
                 notes["segments without a label"] += label is None
-                notes["segments without a label, as several emotions are as strong"] += len(found) > 1
-        notes["videos that nobody annotated left out"] = len({video for video, _ in texts} - annotated)
+                notes["segments without a label because several emotions are equally strong"] += len(found) > 1
+        notes["videos without annotations left out"] = len({video for video, _ in texts} - annotated)
         notes["annotated segments without a text"] = len(scores.keys() - texts.keys())
         for what, count in notes.items():
             self.note(what, count)
@@ -163,17 +164,17 @@ class Mosei(OriginalCorpus):
                 if line.strip():
                     match = line_of_segment.fullmatch(line.strip())
                     if not match:
-                        raise ValueError(f"{path}:{number}: no segment; got {line[:60]!r}; get the file again")
+                        raise ValueError(f"{path}:{number}: not a segment; got {line[:60]!r}; download the file again")
                     yield f"{path}:{number}", {"video": path.stem, "segment": match[1], "text": match[2]}
 
     def rows(self, table: Path, columns: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
-        """The rows of the annotators' forms, or of a table with our columns."""
+        """The rows of the annotation forms, or of a table with our columns."""
         form = FORM if FORM["video"] in read_text(table).split("\n", 1)[0] else {}
         names = [form.get(column, column) for column in columns]
         for where, row in read_csv(table, names):
             found = {column: row[name] for column, name in zip(columns, names, strict=True)}
             if form:
-                found["video"] = found["video"].rsplit("/", 1)[-1]  # some are led by a folder
+                found["video"] = found["video"].rsplit("/", 1)[-1]  # some names start with a folder
             yield where, found
 
     def score(self, value: str, where: str) -> float:
@@ -183,10 +184,10 @@ class Mosei(OriginalCorpus):
                 return float(value)
         except ValueError:
             pass
-        raise ValueError(f"{where}: score is no number from {lowest} to {highest}; got {value!r}; correct it")
+        raise ValueError(f"{where}: the score is not a number from {lowest} to {highest}; got {value!r}; correct it")
 
     def strongest(self, scores: list[float]) -> list[str]:
-        """The labels of the highest score: none where nothing scored, several where they tie."""
+        """The labels with the highest score: none without a score above 0, several after a tie."""
         highest = max(scores)
         return [label for label, score in zip(EMOTIONS, scores, strict=True) if score == highest > 0]
 
@@ -195,5 +196,7 @@ def place(row: dict[str, str], where: str) -> tuple[str, int]:
     """The video and the number of a segment."""
     video, number = row["video"].strip(), row["segment"].strip()
     if not video or not number.isdecimal():
-        raise ValueError(f"{where}: no segment of a video; got {number!r} of {video!r}; give its number and its name")
+        raise ValueError(
+            f"{where}: not a segment of a video; got {number!r} of {video!r}; fill in the number and the name"
+        )
     return video, int(number)

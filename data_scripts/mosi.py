@@ -3,18 +3,19 @@
 Source: the raw release of the authors, or the original implementation's files of it. License: that of the authors'
 release. Paper to cite: Zadeh et al., IEEE Intelligent Systems 2016.
 
-A dialogue is a video, and its utterances are the segments in the order of their numbers. A segment is negative where
-its score, from -3 to 3, is below 0, and positive where it is above; one of 0, or that nobody scored, stays as context
-without a label. A video that nobody scored at all is left out.
+A dialogue is a video, and its utterances are the segments in the order of their numbers. A segment has a score from -3
+to 3. Its label is negative below 0 and positive above 0. A segment with a score of 0, or without a score, stays as
+context without a label. A video without any scores is left out.
 
 `data_dir` is one of
-* the raw release: a folder with `Transcript/Segmented/<video>.annotprocessed` and
-  `Labels/OpinionLevelSentiment.csv`, which has no header, or a CSV file of the columns video, segment and score in its
-  place; or the folder that holds all this as `Raw`;
-* a CSV file, or the folder of one, with the columns video, segment (its number in the video), text and score;
-* a folder with `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`: splits are theirs.
 
-Splits are made as those of MOSEI: from the lists `train.txt`, `validation.txt` and `test.txt` in that folder, or 70, 10
+* the raw release: a folder with `Transcript/Segmented/<video>.annotprocessed` and
+  `Labels/OpinionLevelSentiment.csv`, which has no header, or instead of it a CSV file with the columns video, segment
+  and score; or the folder that contains all this as `Raw`;
+* a CSV file, or its folder, with the columns video, segment (the number in the video), text and score;
+* a folder with `<Name>_train.json`, `<Name>_dev.json` and `<Name>_test.json`, which define the splits.
+
+Splits are made as for MOSEI: from the lists `train.txt`, `validation.txt` and `test.txt` in that folder, or else 70, 10
 and 20 % of the videos by their names. Files in the authors' own format, `.csd`, are not read.
 """
 
@@ -42,7 +43,7 @@ class Mosi(Mosei):
     RANGE = -3, 3
 
     def rows(self, table: Path, columns: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
-        """The rows of the published table, which has no header, or of one with our columns."""
+        """The rows of the published table, which has no header, or of a table with our columns."""
         if "video" in read_text(table).split("\n", 1)[0]:
             return super().rows(table, columns)
         return read_csv(table, columns, fieldnames=PUBLISHED)

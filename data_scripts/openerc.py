@@ -1,10 +1,10 @@
-"""OpenERC: short dialogues written and labeled for this project, free of any condition.
+"""OpenERC: short dialogues written and labeled for this project, free of any conditions.
 
-They were written by a language model and labeled by three independent passes of a language model, each from the
-guideline alone (docs/openerc.md); nobody said them. They are for training. A score on their own test split says little
-about real talk: measure on corpora of people. License: CC0 1.0. Nothing to cite. The files come with the package in
-`openerc_data`; the labels are MELD's. An utterance on which no two annotators agree has no label. The shares of the
-annotations are the column `label_distributions`. No setting of test is one of train.
+A language model wrote them, and three independent passes of a language model labeled them, each with only the guideline
+(docs/openerc.md). No person said them. The corpus is for training. A score on its own test split says little about real
+conversations: evaluate on corpora of real people. License: CC0 1.0. Nothing to cite. The files come with the package in
+`openerc_data`, with the labels of MELD. An utterance on which no two annotations agree has no label. The column
+`label_distributions` has the shares of the annotations. The test split shares no setting with the training split.
 """
 
 import json

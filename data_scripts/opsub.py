@@ -12,11 +12,13 @@ LREC 2016. `data_dir` is one of, or a folder, a zip, a tar or a bucket with:
 
 A film is in one split as a whole (fewer than three are split by dialogue), and once: of several versions in one folder
 of OPUS the largest is read, and a film whose lines an earlier one has is dropped. Films in another language than
-`language`, those of fewer than `min_cues` cues and those that cannot be read are dropped too; all is counted. A speaker
-is known only where a line is led by a NAME:. Needs the packages `charset-normalizer`, `ftfy` and `py3langid`.
+`language`, those of fewer than `min_cues` cues, those larger than the limits (`max_unfolded`, `max_ratio`) and those
+that cannot be read are dropped too; all is counted. A speaker is known only where a line is led by a NAME:. Needs the
+packages `charset-normalizer`, `ftfy` and `py3langid`.
 """
 
 import codecs
+import io
 import logging
 import os
 import re
@@ -26,7 +28,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from xml.etree.ElementTree import ParseError
 
 import datasets
@@ -36,16 +38,18 @@ from .building.dialogues import Dialogue, DialogueBuilder, Utterance
 from .building.parts import read_part, report_path
 from .building.splitting import in_parts, split_by_hash
 from .formats.captions import film_lines_of_webvtt
+from .formats.limits import Limits, TooLargeError
 from .formats.opus import xml_lines
 from .formats.original import original_files, read_original
 from .formats.owner import check_owner
-from .formats.sources import DAMAGED, fingerprint_of, is_tar, source, unpacked
+from .formats.sources import DAMAGED, IRREGULAR, TOO_LARGE, fingerprint_of, is_tar, source, unpacked
 from .formats.subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
 from .tools.whole_files import read_json
 
 logger = logging.getLogger(__name__)
 
 PACKAGES = {"charset_normalizer": "charset-normalizer", "ftfy": "ftfy", "py3langid": "py3langid"}
+ARCHIVE = re.compile(r"\.(zip|tar|tgz|rar|7z|tar\.\w{1,4})$", re.IGNORECASE)
 KIND = re.compile(r"\.(srt|vtt|xml|txt)(?:\.gz)?$", re.IGNORECASE)
 VERSION_OF_FILM = re.compile(r"((?:^|.*/)\d+/\d+)/[^/]+$")  # year/film/version.xml
 WORD = re.compile(r"[^\W\d_]+")
@@ -62,7 +66,7 @@ class Piece(NamedTuple):
 
 
 @dataclass
-class OpSubConfig(datasets.BuilderConfig):
+class OpSubConfig(Limits, datasets.BuilderConfig):
     """How a film becomes dialogues. Times are in seconds."""
 
     max_silence: float = 5.0  # from the end of a line to the start of the next in the same dialogue
@@ -73,6 +77,8 @@ class OpSubConfig(datasets.BuilderConfig):
     min_cues: int = 100  # a film of fewer is dropped
     language: str = "en"  # a film in another is dropped
     encoding: str = ""  # of what is no Unicode; told from the text without it
+    max_unfolded: int = 1 << 24  # bytes of a film, unfolded where it is compressed; a larger one is dropped
+    max_line: int = 1 << 20  # bytes of a line of plain text; a longer one is dropped
 
 
 class OpSub(DialogueBuilder):
@@ -121,7 +127,9 @@ class OpSub(DialogueBuilder):
         self.check_options()
         try:
             if "://" not in where and is_tar(Path(where)):
-                where = str(unpacked(Path(where), self.parts_folder / "tar"))
+                folder, left_out = unpacked(Path(where), self.parts_folder / "tar", KIND, self.config)
+                self._notes.update(left_out)
+                where = str(folder)
             pieces = self.pieces(where)
             sources = [{"where": where, "pieces": part} for part in groups(pieces)]
             films = self.kept_films(report for _, report in self.write_parts("films", sources))
@@ -139,6 +147,7 @@ class OpSub(DialogueBuilder):
         return [datasets.SplitGenerator(name=split, gen_kwargs={"split": split}) for split in by_split]
 
     def check_options(self) -> None:
+        self.config.check_limits()
         if self.config.max_utterances < 1:
             raise ValueError(f"opsub: max_utterances must be 1 or more; got {self.config.max_utterances}")
         try:
@@ -151,7 +160,13 @@ class OpSub(DialogueBuilder):
         pieces: dict[str, Piece] = {}
         for name, size in source(where).sizes().items():
             kind = KIND.search(name)
+            if ARCHIVE.search(name):
+                self.note("archives in it that are not read")
             if not kind or name.rpartition("/")[2].startswith("."):
+                continue
+            if not source(where).is_regular(name):
+                logger.info("opsub: %s dropped, as it is not a regular file", name)
+                self.note(IRREGULAR)
                 continue
             if name.lower().endswith(".txt"):
                 blocks = range(0, size, BLOCK_BYTES)
@@ -205,12 +220,17 @@ class OpSub(DialogueBuilder):
             except (*DAMAGED, ParseError) as error:
                 logger.info("opsub: %s dropped, as it cannot be read: %s", piece.name, error)
                 self.note("files damaged")
+            except TooLargeError as error:
+                if source(where).file:
+                    raise TooLargeError(f"{where}: {error}") from None
+                logger.info("opsub: %s dropped: %s", piece.name, error)
+                self.note(TOO_LARGE)
 
     def films(self, where: str, piece: Piece) -> Iterator[tuple[str, Iterator[list[Utterance]]]]:
         """The dialogues of each film of a piece, with its name."""
         kind = piece.name.lower().removesuffix(".gz").rpartition(".")[2]
         if kind == "txt":
-            for start, texts in blocks_of_text(where, piece):
+            for start, texts in blocks_of_text(where, piece, self.config, self._notes):
                 lines = [line for text in texts for line in turns(text, 0.0, 0.0)]
                 if not self.is_wanted(piece.name, lines):
                     continue
@@ -218,12 +238,12 @@ class OpSub(DialogueBuilder):
                 runs = (lines[i : i + longest] for i in range(0, len(lines), longest))
                 yield f"{piece.name}@{start}", self.cut(runs)
             return
-        data = source(where).read(piece.name)
+        data = source(where).read(piece.name, self.config)
         if kind != "xml":
             read_lines = film_lines if kind == "srt" else film_lines_of_webvtt
-            lines = read_lines(decode_subtitles(data, self.config.encoding or None))
+            lines = read_lines(decode_subtitles(data, self.config.encoding or None), self._notes)
         else:
-            lines = list(xml_lines(data))
+            lines = list(xml_lines(data, self._notes))
         if not self.is_wanted(piece.name, lines):
             return
         if self.config.join_sentences and kind != "xml":
@@ -305,25 +325,37 @@ def groups(pieces: list[Piece]) -> Iterator[list[Piece]]:
         yield group
 
 
-def blocks_of_text(where: str, piece: Piece) -> Iterator[tuple[int, list[str]]]:
+def blocks_of_text(where: str, piece: Piece, limits: Limits, notes: Counter[str]) -> Iterator[tuple[int, list[str]]]:
     """Lines of about a megabyte, and the byte that they start at."""
-    with source(where).open(piece.name) as file:
+    is_packed = piece.name.lower().endswith(".gz")
+    with source(where).open(piece.name, limits, is_streamed=True) as file:
+        end = piece.start + BLOCK_BYTES
         if piece.start:
             file.seek(piece.start - 1)
-            file.readline()  # of the block before
-        end = piece.start + BLOCK_BYTES
+            skip_line(file, end)  # of the block before
         while (start := file.tell()) < end:
             lines: list[str] = []
             try:
-                while file.tell() < end and (line := file.readline()):
-                    lines.append(line.decode("utf-8", errors="replace"))
-            except DAMAGED:
+                while file.tell() < end and (line := file.readline(limits.max_line)):
+                    if len(line) == limits.max_line and not line.endswith(b"\n"):
+                        notes["lines dropped for their length"] += 1
+                        skip_line(file, None if is_packed else end)
+                    else:
+                        lines.append(line.decode("utf-8", errors="replace"))
+            except (*DAMAGED, TooLargeError):
                 yield start, lines
                 raise
             yield start, lines
-            if not lines or not piece.name.lower().endswith(".gz"):
+            if not is_packed or file.tell() == start:
                 return
             end = file.tell() + BLOCK_BYTES
+
+
+def skip_line(file: BinaryIO, end: int | None) -> None:
+    """Goes to the next line, or to the byte `end`, which the next block begins with."""
+    while (end is None or file.tell() < end) and (part := file.readline(io.DEFAULT_BUFFER_SIZE)):
+        if part.endswith(b"\n"):
+            return
 
 
 def line_hash(text: str) -> int:

@@ -1,7 +1,8 @@
-"""Sample: short dialogues written for this project, so that everything can be tried offline in a minute.
+"""Sample: short dialogues written for this project, to try everything offline in a minute.
 
-They are made up, an illustration and no benchmark: a score on them says nothing about a model. License: CC0 1.0.
-Nothing to cite. The files, JSON Lines as in `custom`, come with the package in `sample_data`; the labels are MELD's.
+The dialogues are invented. They are an illustration and not a benchmark: a score on them says nothing about a model.
+License: CC0 1.0. Nothing to cite. The files come with the package in `sample_data`, in JSON Lines as in `custom`, with
+the labels of MELD.
 """
 
 from collections.abc import Iterator

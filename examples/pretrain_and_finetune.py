@@ -25,7 +25,7 @@ steps = int(sys.argv[2]) if len(sys.argv) > 2 else 300
 epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 20
 set_seed(1)
 
-# Pre-train: which utterance stood here? No labels are needed.
+# Pre-train: the model predicts hidden utterances. No labels are needed.
 chats = load_corpus("sample")
 tokenizer = PreCodeTokenizer.train(chats["train"]["utterances"])
 sizes = {"word_vector_size": 64, "utterance_hidden_size": 64, "conversation_hidden_size": 64}
@@ -36,7 +36,7 @@ trainer = ConversationCompletionTrainer(model, args, chats["train"], chats["vali
 trainer.train()
 trainer.save_model()
 
-# Fine-tune: an emotion for every utterance.
+# Fine-tune: the model labels every utterance with an emotion.
 corpus = load_corpus("sample")
 args = UtteranceClassificationArguments(output_dir=f"{output}/finetuned", num_train_epochs=epochs, learning_rate=1e-3)
 model = PreCodeForUtteranceClassification.from_pretrained(f"{output}/pretrained", **label_settings(corpus))

@@ -1,6 +1,6 @@
 """Label a dialogue with the model that comes with the package; then train one: pre-train on real chats, fine-tune.
 
-Run by `make quickstart`. Everything is read from installed packages; nothing is downloaded.
+`make quickstart` runs this script. All data comes from installed packages, and nothing is downloaded.
 """
 
 import json
@@ -40,7 +40,7 @@ DIALOGUE = [
 ]
 
 
-# As a person in this folder would type it.
+# The path of Python as a user in this folder would type it.
 PYTHON = os.path.relpath(sys.executable, ROOT) if Path(sys.executable).is_relative_to(ROOT) else "python"
 
 
@@ -77,10 +77,10 @@ def main() -> None:
         print(f"  {''.join(labels)}{turn['speaker']}: {turn['text']}")
     print_scores(default)
     print(
-        f"{time.perf_counter() - start:.0f} seconds in all\n\n"
+        f"{time.perf_counter() - start:.0f} seconds in total\n\n"
         f"The checkpoint is in {FINETUNED}. Next:\n"
         f"  label your own dialogue\n    {Path(PYTHON).with_name('precode')} predict DIALOGUE.txt --output page.html\n"
-        f"  fine-tune on your own\n    {PYTHON} run_finetune.py --model default --corpus custom --data_dir FILE\n"
+        f"  fine-tune on your data\n    {PYTHON} run_finetune.py --model default --corpus custom --data_dir FILE\n"
         f"  share it, after {Path(PYTHON).with_name('hf')} auth login\n    {SHARE}"
     )
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .training.pretraining_arguments import ConversationCompletionArguments
     from .training.run_origin import RunOrigin
 
-# What training needs is imported when it is asked for.
+# These names are imported on first use, because training needs more packages than the models do.
 _TRAINING = {
     "ConversationCompletionArguments": "pretraining_arguments",
     "ConversationCompletionTrainer": "pretraining",
@@ -73,7 +73,8 @@ PIPELINE_REGISTRY.register_pipeline(
     pt_model=AutoModelForSequenceClassification,
     default={"model": (str(FOLDER), "main")},
 )
-# The modules of the root travel with checkpoints and may import no wing: what writes the card is attached here.
+# The root modules are copied with checkpoints and must not import the sub-packages. Pushing with a model card is
+# therefore attached here.
 PreCodePreTrainedModel.push_to_hub = push_to_hub  # type: ignore[assignment,method-assign]
 ConversationEmotionPipeline.push_to_hub = push_to_hub  # type: ignore[assignment,method-assign]
 

@@ -1,5 +1,6 @@
 """The configuration of a Pre-CODE model: every number that shapes it."""
 
+import math
 import os
 import shutil
 from copy import deepcopy
@@ -8,8 +9,9 @@ from typing import Any
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
-from transformers.utils import cached_file
+from transformers.utils import CONFIG_NAME, cached_file
 
+from .setting_checks import check_label_names, check_saved_settings, check_text_settings, quoted
 from .version import __version__
 
 # The paper's sizes (section 4.1): the hidden size of the utterance encoder and of the conversation encoder.
@@ -21,6 +23,8 @@ TEXT_POOLINGS = ("mean", "cls", "max_mean")
 WORD_SETTINGS = ("vocab_size", "word_vector_size", "word_vector_max_norm", "freeze_word_vectors", "pooling_length")
 TEXT_SETTINGS = ("text_config", "text_pooling", "freeze_text_encoder", "speaker_prefix")
 CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
+# At most: a size of vectors and states, and the words of a vocabulary. What asks for more asks for a machine's memory.
+LARGEST_SIZE, LARGEST_VOCABULARY = 2**16, 2**24
 
 # The modules that every checkpoint carries, so that it loads without this package.
 CODE = (
@@ -28,6 +32,7 @@ CODE = (
     *("pretrained", "inputs", "outputs", "encoded_batch", "conversation_encoder", "gru_encoder", "text_encoder"),
     *("gru", "kernels", "pooling", "dropout", "layout", "steps", "gathering", "speakers", "streaming"),
     *("dialogue_inputs", "known_words", "nonspacing_marks", "unicode_words", "version"),
+    *("checkpoint_files", "setting_checks", "tokenizer_files"),
 )
 # Where in the code that a checkpoint carries transformers finds what, for one who loads it without this package.
 AUTO_MAP = {
@@ -119,12 +124,31 @@ class PreCodeConfig(PreTrainedConfig):
             kwargs["custom_pipelines"] = {
                 task: value for task, value in others.items() if task != "conversation-emotion"
             }
+        check_label_names(self.id2label)
         if isinstance(self.text_config, dict):
+            check_text_settings(self.text_config)
             self.text_config = AutoConfig.for_model(**self.text_config)
         if self.text_config is not None:
             check_text_config(self.text_config)
             self.vocab_size = self.text_config.vocab_size
         super().__post_init__(**kwargs)
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any):
+        """As in transformers, but an error names the file and the setting.
+
+        Raises:
+            ValueError: settings that make no model.
+        """
+        try:
+            check_saved_settings(cls, config_dict)
+            cls(**config_dict)
+        except Exception as error:  # out of transformers, any
+            # Of a `StrictDataclassError`, the cause says what is wrong.
+            reason = " ".join(str(error.__cause__ or error).split())
+            name = kwargs.get("name_or_path")
+            raise ValueError(f"{Path(name, CONFIG_NAME)}: {reason}" if name else reason) from error
+        return super().from_dict(config_dict, **kwargs)
 
     @property
     def conversation_state_size(self) -> int:
@@ -174,14 +198,32 @@ class PreCodeConfig(PreTrainedConfig):
         names = ("vocab_size", "word_vector_size", "utterance_hidden_size", "conversation_hidden_size")
         for name in (*names, "classifier_hidden_size", "pooling_length"):
             value = getattr(self, name)
+            largest = LARGEST_VOCABULARY if name == "vocab_size" else LARGEST_SIZE
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be at least 1; got {value}")
-        if self.max_speakers < 0:
-            raise ValueError(f"`max_speakers` must be at least 0; got {self.max_speakers}")
+            if value is not None and value > largest:
+                raise ValueError(f"`{name}` must be at most {largest:,}; got {value:,}")
+        if not 0 <= self.max_speakers <= LARGEST_SIZE:
+            raise ValueError(f"`max_speakers` must be at least 0 and at most {LARGEST_SIZE:,}; got {self.max_speakers}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"`dropout` must be at least 0 and less than 1; got {self.dropout}")
         if not 0 < self.temperature < float("inf"):
             raise ValueError(f"`temperature` must be more than 0; got {self.temperature}")
+        if self.word_vector_max_norm is not None and not 0 < self.word_vector_max_norm < math.inf:
+            raise ValueError(f"`word_vector_max_norm` must be more than 0, or None; got {self.word_vector_max_norm}")
+        if wrong := [weight for weight in self.class_weights or [] if not 0 <= weight < math.inf]:
+            raise ValueError(f"`class_weights` must be at least 0; got {wrong[0]}")
+
+    def validate_labels(self):
+        check_label_names(self.id2label)
+
+    def validate_padding(self):
+        # A text encoder looks after its own.
+        if self.text_config is None and not 0 <= (self.pad_token_id or 0) < self.vocab_size:
+            raise ValueError(
+                f"`pad_token_id` must be at least 0 and less than `vocab_size`, {self.vocab_size}; got "
+                f"{self.pad_token_id}"
+            )
 
     def validate_choices(self):
         choices = {"utterance_encoder": UTTERANCE_ENCODERS, "convcom_objective": CONVCOM_OBJECTIVES}
@@ -218,3 +260,9 @@ def check_text_config(text_config: PreTrainedConfig) -> None:
             f"`text_config`: the configuration of a {text_config.model_type!r} has no `{missing[0]}`; give one of an "
             "encoder of text, such as BERT"
         )
+    for name, largest in {"hidden_size": LARGEST_SIZE, "vocab_size": LARGEST_VOCABULARY}.items():
+        value = getattr(text_config, name)
+        if not isinstance(value, int) or not 1 <= value <= largest:
+            raise ValueError(
+                f"`text_config`: `{name}` must be a whole number from 1 to {largest:,}; got {quoted(value)}"
+            )

@@ -1,4 +1,4 @@
-"""The conversation encoder: vectors of utterances -> their states in context."""
+"""The conversation encoder: from vectors of utterances to their states in context."""
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,12 @@ from .steps import Steps
 
 
 class ConversationEncoder(nn.Module):
-    """Vectors (N, d_u) of all utterances, dialogue after dialogue, and the steps of the dialogues -> states in context
-    (N, d_s). Paper, section 3.2.2. Who speaks (N,), where the model can know it, is added to the vectors."""
+    """A GRU over the utterance vectors of each dialogue (paper, section 3.2.2).
+
+    Takes the vectors (N, d_u) of all utterances, dialogue after dialogue, the steps of the dialogues, and optionally
+    the speaker ids (N,). Returns the states in context (N, d_s). A model with `max_speakers` adds a speaker embedding
+    to the vectors.
+    """
 
     def __init__(self, config: PreCodeConfig):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Dialogues of token ids -> the padded tensors of a batch."""
+"""Pads dialogues of token ids into the tensors of a batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,27 +16,36 @@ IGNORED_LABEL = -100
 class PreCodeDataCollator:
     """Pads dialogues into a batch.
 
-    Takes rows with `input_ids` (a list of utterances, each a list of token ids) and, where present, `speaker_ids` (a
-    number an utterance), `labels` (an id an utterance; -1 for an utterance without a label), with these
-    `label_distributions` (for every utterance the probabilities of the classes, or an empty list), and
-    `negative_input_ids` (as `input_ids`). Other columns are left out.
+    Each row has `input_ids` (a list of utterances, each a list of token ids). These columns are optional:
 
-    Returns tensors: `input_ids` and `attention_mask` (dialogues, utterances, tokens), padded on the right;
-    `speaker_ids` (dialogues, utterances), 0 where there is no utterance; `labels` (dialogues, utterances), -100 where
-    there is no label or no utterance; `soft_targets` (dialogues, utterances, classes), 0 where there is none,
-    and left out where no utterance of the batch has one; `negative_input_ids` and `negative_attention_mask` (dialogues,
-    negatives, tokens). An utterance that has a distribution but no label gets its most likely class as its label, so
-    that it counts as labeled.
+    * `speaker_ids`: one integer per utterance.
+    * `labels`: one class id per utterance, -1 for an utterance without a label.
+    * `label_distributions` (only with `labels`): for each utterance, the probabilities of the classes, or an empty
+      list.
+    * `negative_input_ids`: in the form of `input_ids`.
 
-    With `vectors`, an utterance's `input_ids` are one number, the row of its vector; and in place of `input_ids` and
-    `negative_input_ids` come `utterance_embeds` (dialogues, utterances, h) and `negative_utterance_embeds`, 0 at
-    padding, with masks as of one token an utterance.
+    Other columns are dropped.
+
+    A call returns a dictionary of tensors:
+
+    * `input_ids` and `attention_mask` (dialogues, utterances, tokens), padded on the right.
+    * `speaker_ids` (dialogues, utterances), 0 where there is no utterance.
+    * `labels` (dialogues, utterances), -100 where there is no label or no utterance.
+    * `soft_targets` (dialogues, utterances, classes), 0 for an utterance without a distribution; left out if no
+      utterance of the batch has one. An utterance with a distribution but no label gets its most likely class as its
+      label, so that it counts as labeled.
+    * `negative_input_ids` and `negative_attention_mask` (dialogues, negatives, tokens).
+
+    With `vectors`, the `input_ids` of an utterance are a single number, the row of its vector. The batch then has
+    `utterance_embeds` (dialogues, utterances, h) and `negative_utterance_embeds`, 0 at padding, in place of `input_ids`
+    and `negative_input_ids`. The masks are those of utterances of one token.
 
     Args:
-        pad_token_id: of the tokenizer; `None` where it has none, and padding is marked by the mask alone.
-        with_layout: also return `layout`, where everything stands in the batch. The model works it out from the masks
-            otherwise, for which a GPU must wait.
-        vectors: of utterances, (rows, h), as `UtteranceVectors` are.
+        pad_token_id: The padding token of the tokenizer. With `None`, for a tokenizer without one, only the mask marks
+            padding.
+        with_layout: Also return `layout`, the positions of all utterances and tokens in the batch. Without it, the
+            model computes the layout from the masks, and a GPU has to wait for that.
+        vectors: (rows, h), the vectors of utterances, such as `UtteranceVectors`.
     """
 
     pad_token_id: int | None = 0
@@ -50,9 +59,9 @@ class PreCodeDataCollator:
             negatives = [row["negative_input_ids"] for row in dialogues]
             batch["negative_input_ids"], batch["negative_attention_mask"] = self._pad(negatives)
         if "speaker_ids" in dialogues[0]:
-            batch["speaker_ids"] = self._pad_numbers([row["speaker_ids"] for row in dialogues], 0)
+            batch["speaker_ids"] = self._pad_ids([row["speaker_ids"] for row in dialogues], 0)
         if "labels" in dialogues[0]:
-            labels = self._pad_numbers([row["labels"] for row in dialogues], IGNORED_LABEL)
+            labels = self._pad_ids([row["labels"] for row in dialogues], IGNORED_LABEL)
             batch["labels"] = labels.masked_fill_(labels < 0, IGNORED_LABEL)
         if {"labels", "label_distributions"} <= set(dialogues[0]):
             self._add_distributions(batch, [row["label_distributions"] for row in dialogues])
@@ -80,11 +89,11 @@ class PreCodeDataCollator:
         without_label = (labels == IGNORED_LABEL) & (batch["soft_targets"].sum(-1) > 0)
         batch["labels"] = torch.where(without_label, batch["soft_targets"].argmax(-1), labels)
 
-    def _pad_numbers(self, dialogues: list[Sequence[int]], padding: int) -> torch.Tensor:
-        numbers = np.full((len(dialogues), max(map(len, dialogues))), padding, dtype=np.int64)
-        for row, dialogue in zip(numbers, dialogues, strict=True):
+    def _pad_ids(self, dialogues: list[Sequence[int]], padding: int) -> torch.Tensor:
+        padded = np.full((len(dialogues), max(map(len, dialogues))), padding, dtype=np.int64)
+        for row, dialogue in zip(padded, dialogues, strict=True):
             row[: len(dialogue)] = dialogue
-        return torch.from_numpy(numbers)
+        return torch.from_numpy(padded)
 
     def _pad(self, dialogues: list[list[list[int]]]) -> tuple[torch.Tensor, torch.Tensor]:
         shape = (
@@ -92,7 +101,7 @@ class PreCodeDataCollator:
             max(len(dialogue) for dialogue in dialogues),
             max(len(utterance) for dialogue in dialogues for utterance in dialogue),
         )
-        # Where a vector is taken for padding too, it is the first.
+        # With vectors, padding looks up a vector too: the first one.
         padding = (self.pad_token_id or 0) if self.vectors is None else 0
         input_ids = np.full(shape, padding, dtype=np.int64)
         attention_mask = np.zeros(shape, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Every form of dialogue that the pipeline takes -> dialogues of `{"text", "speaker"?}`."""
+"""Converts every form of dialogue that the pipeline takes to lists of `{"text", "speaker"?}`."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
@@ -14,19 +14,22 @@ _FORMS = (
 
 
 def read_inputs(inputs: Any) -> tuple[Iterable[list[dict]], bool]:
-    """What the pipeline was called with -> dialogues of `{"text", "speaker"?}`, and whether it was a single one.
+    """Convert the inputs of the pipeline.
+
+    Returns:
+        The dialogues, each a list of `{"text", "speaker"?}`, and whether the input was a single dialogue.
 
     Raises:
-        ValueError: it has none of the forms of a dialogue, or of several.
+        ValueError: The input is neither a dialogue nor a collection of dialogues in a known form.
     """
     if isinstance(inputs, str):
         return [_dialogue([inputs])], True
-    if hasattr(inputs, "column_names"):  # a Dataset; the package `datasets` need not be there
+    if hasattr(inputs, "column_names"):  # a Dataset; the package `datasets` need not be installed
         return _rows(inputs), False
     if _is_frame(inputs):
         return _frame(inputs)
     if isinstance(inputs, Iterator | Dataset):
-        # What a dataset of PyTorch has no length of, is a stream.
+        # A PyTorch dataset without a length is a stream.
         stream: Any = inputs
         if hasattr(stream, "__len__"):
             stream = _items(stream)
@@ -44,10 +47,10 @@ def _items(dataset: Any) -> Iterator[Any]:
 
 
 def read_utterance(utterance: Any) -> dict:
-    """One utterance -> `{"text", "speaker"?}`; the speaker is left out where there is none.
+    """Convert one utterance to `{"text", "speaker"?}`. The speaker is left out if there is none.
 
     Raises:
-        ValueError: it has none of the forms of an utterance.
+        ValueError: The utterance has none of the known forms.
     """
     speaker, text = None, utterance
     if isinstance(utterance, Mapping):
@@ -62,7 +65,7 @@ def read_utterance(utterance: Any) -> dict:
 
 
 def _is_sequence(value: Any) -> TypeGuard[Sequence]:
-    """Whether it is a list, a tuple, an array, a column of a table, or the like; a string is none."""
+    """Whether the value is a list, a tuple, an array, a column of a table or the like, and not a string."""
     return (
         not isinstance(value, str | bytes | Mapping | set)
         and hasattr(value, "__len__")
@@ -71,20 +74,23 @@ def _is_sequence(value: Any) -> TypeGuard[Sequence]:
 
 
 def _is_frame(value: Any) -> bool:
-    """Whether it is a table of pandas, which need not be installed."""
+    """Whether the value is a pandas DataFrame. The check works without pandas."""
     return hasattr(value, "columns") and hasattr(value, "to_dict")
 
 
 def _frame(frame: Any) -> tuple[list[list[dict]], bool]:
-    """A table with a dialogue a row (`utterances`), or an utterance a row (`text`), of one dialogue or, with
-    `dialogue_id`, of several."""
+    """Convert a table.
+
+    The table has either one dialogue per row (`utterances`) or one utterance per row (`text`). In the second case,
+    `dialogue_id` tells several dialogues apart.
+    """
     columns = [str(name) for name in frame.columns]
     if "utterances" in columns:
         return [_row(row) for row in frame.to_dict("records")], False
     if "text" not in columns:
         raise ValueError(
-            f"the table has the columns {', '.join(columns)}; it needs `text`, an utterance a row, with `speaker` and "
-            "`dialogue_id` where they are known, or `utterances`, a dialogue a row; DataFrame.rename names them so"
+            f"the table has the columns {', '.join(columns)}; it needs `text` (one utterance per row; `speaker` and "
+            "`dialogue_id` are optional) or `utterances` (one dialogue per row); use DataFrame.rename"
         )
     turns = [read_utterance(turn) for turn in frame.to_dict("records")]
     if "dialogue_id" not in columns:
@@ -102,21 +108,21 @@ def _rows(dataset: Any) -> Iterable[list[dict]]:
     if isinstance(columns, dict):
         split = next(iter(columns), "train")
         raise ValueError(f"got a DatasetDict with the splits {', '.join(columns)}; give one of them: [{split!r}]")
-    # A stream may not know its columns before its first row.
+    # The columns of a stream may be unknown before its first row.
     if columns is not None and "utterances" not in columns:
         raise ValueError(f"the dataset has the columns {', '.join(columns)}; {_FORMS}")
     return (_row(row) for row in dataset)
 
 
 def _row(row: Mapping[str, Any]) -> list[dict]:
-    """A row of a dataset; a corpus that names no speakers has none, or empty names."""
+    """Convert a row of a dataset. Without speakers, `speakers` is absent, empty, or a list of empty names."""
     utterances, names = row.get("utterances"), row.get("speakers")
     if not _is_sequence(utterances):
         raise ValueError(f"{_FORMS}; got the row {_shown(row)}")
     names = list(names) if _is_sequence(names) else []
     names = names or [None] * len(utterances)
     if len(names) != len(utterances):
-        raise ValueError(f"a row has a speaker for each utterance, or none; got {len(names)} for {len(utterances)}")
+        raise ValueError(f"a row needs one speaker per utterance, or none; got {len(names)} for {len(utterances)}")
     return _dialogue([{"speaker": name, "text": text} for name, text in zip(names, utterances, strict=True)])
 
 
@@ -127,8 +133,8 @@ def _one_of_many(dialogue: Any) -> list[dict]:
             return dialogues[0]
     if not _is_sequence(dialogue):
         raise ValueError(
-            f"{_FORMS}; got, as one of several dialogues, {_shown(dialogue)}; a list around a text makes it a dialogue "
-            "of one utterance, and a list of all texts is one dialogue"
+            f"{_FORMS}; got, as one of several dialogues, {_shown(dialogue)}; put a text into a list for a dialogue of "
+            "one utterance, or put all texts into one list for one dialogue"
         )
     return _dialogue(list(dialogue))
 

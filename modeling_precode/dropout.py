@@ -1,13 +1,14 @@
-"""Dropout that costs little on a CPU."""
+"""Dropout that is fast on a CPU."""
 
 import torch
 from torch import Tensor, nn
 
 
 class Dropout(nn.Dropout):
-    """`nn.Dropout` that on a CPU draws 16 random bits a number, where PyTorch draws a floating-point number.
+    """`nn.Dropout` that draws 16 random bits per element on a CPU, where PyTorch draws a floating-point number.
 
-    The probability is the nearest multiple of 1 / 65536 below 1, and the numbers that stay are scaled by that.
+    The probability is rounded to the nearest multiple of 1 / 65536 below 1. The elements that are kept are scaled
+    accordingly.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the encoders make of a batch, without its padding, and how it is padded again."""
+"""The output of the encoders for a batch, without padding, and the function that restores the padding."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,12 @@ class EncodedBatch:
     """The N utterances of a batch, one dialogue after another, and its negatives.
 
     Args:
-        inputs: (D, U, T) token ids, or (D, U, h) embeddings, of which the utterances were encoded.
-        layout: where the utterances and the negatives are among the padding.
-        vectors: (N, d_u), the utterance encoder's.
-        states: (N, d_s), the conversation encoder's.
-        negatives: (D, K, d_u), the utterance encoder's vectors of the negatives, 0 at padding; `None` without any.
+        inputs: (D, U, T) token ids, or (D, U, h) embeddings, that were encoded.
+        layout: The positions of the utterances and the negatives among the padding.
+        vectors: (N, d_u), the output of the utterance encoder.
+        states: (N, d_s), the output of the conversation encoder.
+        negatives: (D, K, d_u), the utterance encoder's vectors of the negatives, 0 at padding; `None` without
+            negatives.
     """
 
     inputs: Tensor
@@ -27,11 +28,11 @@ class EncodedBatch:
 
     @property
     def shape(self) -> Size:
-        """(D, U)."""
+        """(D, U): the padded size."""
         return self.inputs.shape[:2]
 
     def pad(self, rows: Tensor) -> Tensor:
-        """A row for each utterance (N, ...) -> (D, U, ...), 0 at padding."""
+        """Pad one row per utterance, (N, ...), to (D, U, ...), 0 at padding."""
         return pad(rows, self.layout.utterances, self.shape)
 
     def hidden_states(self) -> tuple[Tensor, Tensor]:
@@ -40,6 +41,6 @@ class EncodedBatch:
 
 
 def pad(rows: Tensor, places: Tensor, shape: tuple[int, ...], value: float = 0) -> Tensor:
-    """Rows (N, ...) put at their places among padding: (D, U, ...)."""
+    """Put rows (N, ...) at their places among the padding: (D, U, ...)."""
     padded = rows.new_full((shape[0] * shape[1], *rows.shape[1:]), value)
     return padded.index_copy(0, places, rows).view(*shape, *rows.shape[1:])

@@ -1,4 +1,4 @@
-"""Rows of a tensor from all processes, with gradients."""
+"""Gathers the rows of a tensor from all processes, with gradients."""
 
 import torch
 import torch.distributed as dist
@@ -7,7 +7,7 @@ from torch.autograd.function import once_differentiable
 
 
 def gather_counts(rows: Tensor) -> list[int]:
-    """How many rows every process has."""
+    """The number of rows of each process."""
     count = torch.tensor([len(rows)], device=rows.device)
     counts = [torch.empty_like(count) for _ in range(dist.get_world_size())]
     dist.all_gather(counts, count)
@@ -15,14 +15,14 @@ def gather_counts(rows: Tensor) -> list[int]:
 
 
 def gather_rows(rows: Tensor, counts: list[int]) -> Tensor:
-    """Rows (n, ...) of every process -> those of all (sum of n, ...), in the order of the processes.
+    """The rows of all processes, (sum of n, ...), in the order of the processes.
 
-    Gradients flow back to the process that a row is from, summed over the losses of all processes. All processes
-    call this together, in the forward pass and so in the backward pass.
+    The gradient of a row flows back to the process that the row comes from, summed over the losses of all processes.
+    All processes must call this function together, in the forward pass and therefore in the backward pass.
 
     Args:
-        rows: of this process, of the same shape elsewhere but for n.
-        counts: n of every process.
+        rows: (n, ...), the rows of this process. Only n may differ between processes.
+        counts: n of each process.
     """
     return _GatherRows.apply(rows, counts)
 

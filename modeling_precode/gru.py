@@ -1,4 +1,4 @@
-"""A GRU over sequences without padding, in both directions or forward only, that is fast on CPUs too."""
+"""A GRU over sequences without padding, bidirectional or forward only, that is also fast on a CPU."""
 
 import torch
 import torch.nn.functional as F
@@ -11,12 +11,17 @@ from .steps import BLOCK, Steps
 
 
 class GRU(nn.GRU):
-    """`nn.GRU` of one layer, with its parameters and its results, without padding; S is 2 directions, or 1.
+    """`nn.GRU` with one layer, with the same parameters and results, without padding. S is the number of directions.
 
-    On a CPU both directions go through the steps together, so that each has a core; an input that stands at many
-    places, as a word does, is multiplied with the input weights once; the first step, which has no state before it,
-    costs no product; and the backward pass touches the rows of a step only, where PyTorch's fills a tensor of the size
-    of the whole input with zeros at every step. On a GPU, and where `plain` is set, this is `nn.GRU` (cuDNN).
+    On a CPU, this class is faster than `nn.GRU` for four reasons:
+
+    * Both directions are computed together, so that each has a core.
+    * An input that occurs at many places, such as a word, is multiplied with the input weights once.
+    * The first step has no previous state and needs no product.
+    * The backward pass touches only the rows of a step. PyTorch's fills a tensor of the size of the whole input with
+      zeros at every step.
+
+    On a GPU, and if `plain` is set, this is `nn.GRU` (cuDNN).
     """
 
     plain = False
@@ -27,15 +32,16 @@ class GRU(nn.GRU):
     def forward(  # type: ignore[override]
         self, inputs: Tensor, index: Tensor, steps: Steps
     ) -> Tensor:
-        """Sequences of inputs -> states.
+        """Compute the states of sequences of inputs.
 
         Args:
-            inputs: (R, input_size), every input once.
-            index: (2, I), which input stands at each place of `steps`, in both directions.
-            steps: of the sequences.
+            inputs: (R, input_size), the distinct inputs.
+            index: (2, I), the row of the input at each place of `steps`, for both directions.
+            steps: The steps of the sequences.
 
         Returns:
-            (S, I, hidden_size), the states at each place of every direction: the backward ones begin at the ends.
+            (S, I, hidden_size), the states at each place, for each direction. The backward direction begins at the end
+            of each sequence.
         """
         directions = ("", "_reverse") if self.bidirectional else ("",)
         index = index[: len(directions)]
@@ -48,7 +54,7 @@ class GRU(nn.GRU):
         size = self.hidden_size
         # Only the candidate's share of the recurrent bias is multiplied with the reset gate.
         gate_bias = input_bias + F.pad(bias[:, : 2 * size], (0, size))
-        # The candidate comes first, see the backward pass.
+        # The candidate comes first, so that the backward pass can slice its gradients.
         input_weight, gate_bias = (tensor.roll(size, dims=1) for tensor in (input_weight, gate_bias))
         gates = torch.baddbmm(gate_bias.unsqueeze(1), inputs.expand(len(directions), -1, -1), input_weight.mT)
         # Under autocast the gates have another type than the weights.
@@ -56,9 +62,9 @@ class GRU(nn.GRU):
         return _Recurrence.apply(gates, weight, bias, index, steps)
 
     def packed_states(self, inputs: Tensor, index: Tensor, steps: Steps) -> Tensor:
-        """The same through `nn.GRU`, which on a GPU is cuDNN's."""
+        """Compute the same with `nn.GRU`, which uses cuDNN on a GPU."""
         sizes, training = torch.tensor(steps.sizes), self.training
-        # Without dropout the mode changes nothing but that in evaluation cuDNN keeps nothing for a backward pass.
+        # Without dropout, the mode has one effect: in evaluation, cuDNN stores nothing for a backward pass.
         self.training = training or torch.is_grad_enabled()
         states = super().forward(PackedSequence(inputs.index_select(0, index[0]), sizes))[0].data
         self.training = training
@@ -68,20 +74,22 @@ class GRU(nn.GRU):
         return torch.stack([forward_states, backward_states.index_select(0, steps.places[0][steps.items[1]])])
 
     def step(self, inputs: Tensor, states: Tensor | None) -> Tensor:
-        """One step of a forward GRU: inputs (N, input_size), and the states before, if any -> states (N, H)."""
+        """One step of a forward GRU: from inputs (N, input_size) and the previous states, if any, to states (N, H)."""
         return super().forward(inputs.unsqueeze(0), None if states is None else states.unsqueeze(0))[0][0]
 
 
 def join(states: Tensor, steps: Steps) -> Tensor:
-    """States (S, I, H) -> (I, S H), forward then backward, in the order of the sequences' items."""
+    """Concatenate the directions: states (S, I, H) -> (I, S H), forward then backward, in the order of the items."""
     return torch.cat([states[i].index_select(0, steps.places[i]) for i in range(len(states))], dim=-1)
 
 
 class _Recurrence(torch.autograd.Function):
-    """The directions of a GRU from the input's share of the gates: (S, R, 3 H), in the order n, r, z -> (S, I, H).
+    """The recurrence of all directions.
 
-    With r, z, n the reset gate, the update gate and the candidate, and h the state before (0 at the first step):
-    h' = (1 - z) n + z h, n = tanh(x_n + r m), m = W_n h + b_n. The weight's rows have PyTorch's order, r, z, n.
+    Takes the contribution of the inputs to the gates, (S, R, 3 H), in the order n, r, z. Returns the states (S, I, H).
+
+    r, z and n are the reset gate, the update gate and the candidate, and h is the previous state (0 at the first step):
+    h' = (1 - z) n + z h, n = tanh(x_n + r m), m = W_n h + b_n. The rows of the weight are in PyTorch's order, r, z, n.
     """
 
     @staticmethod
@@ -90,7 +98,7 @@ class _Recurrence(torch.autograd.Function):
         bias, index = bias.contiguous(), index + gates.shape[1] * torch.arange(directions).unsqueeze(1)
         training = any(ctx.needs_input_grad)
         kernels = kernels_for(gates)
-        # What the backward pass needs is kept for all places; otherwise the room of one block serves all.
+        # For a backward pass, the gates of all places are stored. Otherwise all blocks share the memory of one block.
         widest = min(BLOCK, steps.sizes[0])
         kept = places if training else 0 if kernels else widest
         resets_updates = gates.new_empty(directions, kept, 2 * size)
@@ -139,8 +147,8 @@ class _Recurrence(torch.autograd.Function):
         rows = ctx.steps.sizes[0]
         kernels = kernels_for(states)
         previous = torch.empty_like(states)
-        # By n, r, z and m at every place: the first three are the gradient of the gates, the last three of the
-        # product with the recurrent weights.
+        # The gradients with respect to n, r, z and m at every place. The first three are the gradient of the gates. The
+        # last three are the gradient of the product with the recurrent weights.
         by_all = states.new_empty(directions, places, 4 * size)
         by_product = by_all[..., size:]
         later = states.new_zeros(directions, rows, size)
@@ -169,7 +177,7 @@ class _Recurrence(torch.autograd.Function):
                 n = candidates[:, block]
                 by_n, by_r, by_z, by_m = by_all[:, block].split(size, dim=-1)
                 torch.mul(grad, z, out=to_before)
-                # Factors such as 1 - z keep their digits where a gate is nearly open or shut.
+                # Factors such as 1 - z stay precise where a gate is nearly open or closed.
                 torch.mul(grad.mul_(1 - z), (1 - n).mul_(1 + n), out=by_n)
                 torch.mul(by_n, r, out=by_m)
                 torch.mul(by_m * memories[:, block], 1 - r, out=by_r)
@@ -177,7 +185,7 @@ class _Recurrence(torch.autograd.Function):
                 torch.mul((h - n).mul_(to_before), 1 - z, out=by_z)
             if before is not None:
                 later[:, sequences] = to_before.baddbmm_(by_product[:, block], weight)
-        # One direction after the other, and turned afterwards: a product of slices is copied less so.
+        # One direction after the other, and transposed afterwards: this copies fewer slices.
         grad_weight = torch.stack([h[rows:].T @ by[rows:] for h, by in zip(previous, by_product, strict=True)]).mT
         grad_bias = by_all[..., 3 * size :].sum(1)
         grad_gates = _sum_by(index.view(-1), by_all.flatten(0, 1), directions * ctx.inputs)[:, : 3 * size]
@@ -185,12 +193,12 @@ class _Recurrence(torch.autograd.Function):
 
 
 def _address(tensor: Tensor | None) -> int | None:
-    """Null for nothing."""
+    """The address of the data, or `None` (a null pointer) without data."""
     return None if tensor is None or not tensor.numel() else tensor.data_ptr()
 
 
 def _sum_by(index: Tensor, values: Tensor, count: int) -> Tensor:
-    """The sum of the values of each index: (I,), (I, d) -> (count, d)."""
+    """Sum the values (I, d) by their index (I,): (count, d)."""
     ends = torch.bincount(index, minlength=count).cumsum(0)
     starts = torch.cat([ends.new_zeros(1), ends[:-1]])
     return F.embedding_bag(index.argsort(), values, starts, mode="sum")

@@ -11,7 +11,7 @@ from .steps import Steps
 
 
 class GRUUtteranceEncoder(nn.Module):
-    """Token ids of N utterances -> one vector an utterance (N, d_u). Paper, section 3.2.1."""
+    """Encodes the token ids of N utterances as one vector per utterance, (N, d_u) (paper, section 3.2.1)."""
 
     def __init__(self, config: PreCodeConfig):
         super().__init__()
@@ -38,15 +38,15 @@ class GRUUtteranceEncoder(nn.Module):
         self.word_embedding = embedding
 
     def forward(self, tokens: Tensor, steps: Steps) -> Tensor:
-        """The ids of all tokens (I,), utterance after utterance, and the utterances' steps -> vectors (N, d_u)."""
+        """Encode the ids of all tokens (I,), utterance after utterance: vectors (N, d_u)."""
         if tokens.device.type == "cpu":
-            # A word is looked up and multiplied once, however often it stands in the batch.
+            # A word is looked up and multiplied once, however often it occurs in the batch.
             words, word_of_token = torch.unique(tokens, return_inverse=True)
             states = self.gru(self.embed(words), word_of_token[steps.items], steps)
         else:
             states = self.gru(self.embed(tokens), steps.items, steps)
         if self.kind == "gru2":
-            # Pooling does not ask for the order of the tokens, so that each direction keeps its own.
+            # Pooling does not depend on the order of the tokens, so each direction keeps its own order.
             forward_pool, backward_pool = pool(states, steps, self.pooling_length)
             vectors = self.project(torch.cat([forward_pool, backward_pool], dim=-1))
         else:
@@ -57,13 +57,13 @@ class GRUUtteranceEncoder(nn.Module):
         return self.dropout(vectors.index_select(0, steps.ranks))
 
     def embed(self, input_ids: Tensor) -> Tensor:
-        """Word vectors, none longer than `word_vector_max_norm`."""
+        """Word vectors, with norms of at most `word_vector_max_norm`."""
         vectors = self.word_embedding(input_ids)
         if self.max_norm is None:
             return vectors
         with torch.no_grad():
             norms = vectors.norm(dim=-1, keepdim=True)
-            # The scale of `nn.Embedding(max_norm=...)`, which would change the weights in every forward pass.
+            # The same scale as in `nn.Embedding(max_norm=...)`, which would change the weights in every forward pass.
             scale = torch.where(norms > self.max_norm, self.max_norm / (norms + 1e-7), 1.0)
         return vectors * scale
 

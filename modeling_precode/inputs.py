@@ -1,4 +1,4 @@
-"""Checks of what a model is called with, and what is read off its inputs before anything is computed."""
+"""Checks of the inputs of a model, and values derived from them before the encoders run."""
 
 import torch
 from torch import Tensor
@@ -11,16 +11,16 @@ from .layout import BatchLayout
 def ids_or_embeds(
     config: PreCodeConfig, input_ids: Tensor | None, embeds: Tensor | None, name: str = "utterance"
 ) -> Tensor:
-    """The token ids of utterances or their embeddings, whichever a model was called with.
+    """Return the token ids or the embeddings of utterances, whichever a model was called with.
 
     Args:
-        config: of the model.
+        config: The configuration of the model.
         input_ids: (D, U, T), or `None`.
         embeds: (D, U, h), or `None`.
-        name: what the arguments are called in an error: `"utterance"` or `"negative_utterance"`.
+        name: The name of the arguments in an error message: `"utterance"` or `"negative_utterance"`.
 
     Raises:
-        ValueError: both or neither were given, or embeddings that do not fit the model.
+        ValueError: Both or neither were given, or the embeddings do not fit the model.
     """
     ids_name, embeds_name = ("input_ids" if name == "utterance" else f"{name}_input_ids", f"{name}_embeds")
     if (input_ids is None) == (embeds is None):
@@ -37,14 +37,14 @@ def ids_or_embeds(
     size = config.text_config.hidden_size
     if embeds.dim() != 3 or embeds.shape[-1] != size or not embeds.is_floating_point():
         raise ValueError(
-            f"`{embeds_name}` are numbers of the shape (dialogues, {name}s, {size}); got "
+            f"`{embeds_name}` must be floating-point numbers of the shape (dialogues, {name}s, {size}); got "
             f"{tuple(embeds.shape)} of {embeds.dtype}"
         )
     return embeds
 
 
 def token_mask(input_ids: Tensor, attention_mask: Tensor | None, pad_token_id: int | None) -> Tensor:
-    """The mask of tokens (D, U, T), its shape checked; of embeddings, where each is one token, (D, U, 1)."""
+    """Return the mask of tokens (D, U, T), or of embeddings (D, U, 1), after a check of its shape."""
     if input_ids.is_floating_point():
         if attention_mask is None:
             attention_mask = torch.ones(input_ids.shape[:2], device=input_ids.device)
@@ -52,34 +52,35 @@ def token_mask(input_ids: Tensor, attention_mask: Tensor | None, pad_token_id: i
             attention_mask = attention_mask.any(-1)
         if attention_mask.shape != input_ids.shape[:2]:
             raise ValueError(
-                f"the attention mask of embeddings has their first two sizes, {tuple(input_ids.shape[:2])}; "
+                f"the attention mask of embeddings must have their first two sizes, {tuple(input_ids.shape[:2])}; "
                 f"got {tuple(attention_mask.shape)}"
             )
         return attention_mask.unsqueeze(-1)
     if input_ids.dim() != 3:
         raise ValueError(
-            f"token ids have the shape (dialogues, utterances, tokens); got {tuple(input_ids.shape)}. "
-            "One dialogue is a batch of one: `input_ids.unsqueeze(0)`; texts go to pipeline('conversation-emotion')"
+            f"token ids must have the shape (dialogues, utterances, tokens); got {tuple(input_ids.shape)}. "
+            "For one dialogue, use `input_ids.unsqueeze(0)`; for texts, use pipeline('conversation-emotion')"
         )
     if attention_mask is None:
         if pad_token_id is None:
             raise ValueError(
-                "token ids need an `attention_mask`, as the model's configuration has `pad_token_id=None` and no token "
-                "marks padding; give the mask, 1 for a token and 0 for padding, as PreCodeDataCollator makes it"
+                "token ids need an `attention_mask`, because the model's configuration has `pad_token_id=None` and no "
+                "token marks padding; pass the mask of PreCodeDataCollator, 1 for a token and 0 for padding"
             )
         attention_mask = input_ids != pad_token_id
     if attention_mask.shape != input_ids.shape:
         raise ValueError(
-            f"the attention mask has the shape of the token ids, {tuple(input_ids.shape)}; "
+            f"the attention mask must have the shape of the token ids, {tuple(input_ids.shape)}; "
             f"got {tuple(attention_mask.shape)}"
         )
     return attention_mask
 
 
 def fingerprints(input_ids: Tensor, layout: BatchLayout) -> Tensor:
-    """(N,), a number for the words of each utterance, or for its embedding: equal words, equal numbers.
+    """Hash the words, or the embedding, of each utterance: (N,). Equal utterances have equal hashes.
 
-    A sum of the token ids times powers of an odd number, modulo 2^64: other words get the same number once in 2^64.
+    The hash is the sum of the token ids times powers of an odd number, modulo 2^64. Two different utterances collide
+    with a probability of 1 in 2^64.
     """
     width = input_ids.shape[-1]
     powers = torch.full((width,), 0x5851F42D4C957F2D, device=input_ids.device).cumprod(0)

@@ -1,4 +1,4 @@
-"""Loads the compiled kernels that pip built with the package; without them PyTorch does the same work."""
+"""Loads the compiled kernels that pip built with the package. Without them, PyTorch does the same work."""
 
 import ctypes
 import functools
@@ -14,16 +14,16 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 LIBRARIES = [Path(__file__).with_name(f"_kernels{suffix}") for suffix in EXTENSION_SUFFIXES]
-# The types of number that there are kernels for.
+# The dtypes that have kernels.
 TYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
-# The integers and the addresses that each function takes.
+# The number of integers and of addresses that each function takes.
 FUNCTIONS = {"gru_forward": (6, 8), "gru_backward": (8, 9), "pool_forward": (4, 6), "pool_backward": (4, 6)}
 
 
 def kernels_for(tensor: Tensor) -> SimpleNamespace | None:
-    """The compiled functions, where they can work on such a tensor; `PRECODE_KERNELS=0` turns them off.
+    """The compiled functions for the device and dtype of a tensor, or `None`. `PRECODE_KERNELS=0` turns them off.
 
-    The first call for a tensor that they could work on logs, at the level INFO, whether they are used.
+    The first call for a supported device and dtype logs whether the kernels are used, at the level INFO.
     """
     if tensor.device.type != "cpu" or tensor.dtype not in TYPES:
         return None
@@ -42,12 +42,12 @@ def _log(state: str) -> None:
 
 @functools.cache
 def _load() -> tuple[dict[torch.dtype, SimpleNamespace], str]:
-    """The functions of each type for this processor, and a sentence on whether there are any, and why not."""
+    """The functions of each dtype for this processor, and a message that says whether they are used, and why not."""
     path = next((path for path in LIBRARIES if path.is_file()), None)
     if path is None:
         return {}, (
-            f"not used (none in {LIBRARIES[0].parent}: install precode with pip where there is a C compiler, and load "
-            "the model without trust_remote_code)"
+            f"not used (none in {LIBRARIES[0].parent}: install a C compiler, then precode with pip, and load the model "
+            "without trust_remote_code)"
         )
     try:
         library = ctypes.CDLL(str(path))
@@ -60,7 +60,7 @@ def _load() -> tuple[dict[torch.dtype, SimpleNamespace], str]:
 
 
 def _instruction_set(library: ctypes.CDLL) -> str:
-    """The one that PyTorch itself uses on this processor, where the library has it."""
+    """The instruction set that PyTorch uses on this processor if the library has it, else the default one."""
     name = torch.backends.cpu.get_cpu_capability()
     return name if hasattr(library, f"gru_forward_float32_{name}") else "DEFAULT"
 

@@ -1,23 +1,23 @@
-"""How many of a dialogue's words the vocabulary has."""
+"""Counts the words of a dialogue that are in the vocabulary."""
 
 from typing import Any
 
-# A model can hardly read a dialogue with a smaller share of known words.
+# With a smaller share of known words, a model can hardly read a dialogue.
 READABLE = 0.5
 
 
 def count_known_words(input_ids: list[list[int]], tokenizer: Any) -> list[tuple[int, int]]:
-    """For each utterance of a dialogue, the number of its known tokens and of all its tokens.
+    """Count the known tokens and all tokens of each utterance of a dialogue.
 
-    Tokens that a tokenizer adds, such as `[CLS]`, do not count, and neither does a lone `▁`, SentencePiece's space. A
-    tokenizer without a token for what is unknown, such as one of bytes, knows everything.
+    Tokens that the tokenizer adds, such as `[CLS]`, do not count. Neither does a lone `▁`, SentencePiece's space. For a
+    tokenizer without an unknown token, such as a byte-level one, all tokens are known.
 
     Args:
-        input_ids: the token ids of each utterance, unpadded.
-        tokenizer: the tokenizer that they come from.
+        input_ids: The token ids of each utterance, unpadded.
+        tokenizer: The tokenizer that produced them.
     """
     added = {tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id}
-    # GPT-2 has one token for the end of a text and for what is unknown, and knows everything.
+    # GPT-2 uses its end-of-text token as its unknown token too, but all tokens are known to it.
     unknown = None if tokenizer.unk_token_id in added else tokenizer.unk_token_id
     added.add(tokenizer.convert_tokens_to_ids("▁"))
     added -= {None, unknown}
@@ -29,6 +29,6 @@ def count_known_words(input_ids: list[list[int]], tokenizer: Any) -> list[tuple[
 
 
 def known_share(counts: list[tuple[int, int]]) -> float:
-    """The share of known words, from 0 to 1, of what was counted; 1 where there is no word."""
+    """The share of known words, from 0 to 1; 1 if there are no words."""
     words = sum(count for _, count in counts)
     return sum(known for known, _ in counts) / words if words else 1.0

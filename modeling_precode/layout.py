@@ -1,4 +1,4 @@
-"""Where the tokens of a padded batch stand, and the order in which the encoders take them."""
+"""The positions of the tokens in a padded batch, and the order in which the encoders read them."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -11,19 +11,20 @@ from .steps import Steps
 
 @dataclass
 class BatchLayout:
-    """Where the D dialogues of a batch, their N utterances and all tokens stand among the padding.
+    """The positions of the D dialogues of a batch, their N utterances and all tokens among the padding.
 
-    Made on the host from the masks, so that a step on a GPU never waits to learn a size.
+    A layout is computed on the host from the masks, so that a step on a GPU never waits for a size.
 
     Args:
-        tokens: (tokens,), the places of the tokens in `input_ids`, taken as one row.
+        tokens: (tokens,), the places of the tokens in the flattened `input_ids`.
         utterances: (N,), the places of the utterances among the D x U.
         dialogues: (N,), the dialogue of each utterance.
-        targets: (M,), the utterances, of the N, with a neighbor on both sides.
-        conversation_steps: the steps of the dialogues that have an utterance.
-        utterance_steps: the steps of the utterances, and of the negatives after them.
-        negative_tokens: (tokens,), the places of the tokens in `negative_input_ids`; `None` without negatives.
-        negatives: (K'), the places of the negatives among the D x K; `None` without negatives.
+        targets: (M,), the indices, among the N, of the utterances with a neighbor on both sides.
+        conversation_steps: The steps of the dialogues that have an utterance.
+        utterance_steps: The steps of the utterances, followed by the negatives.
+        negative_tokens: (tokens,), the places of the tokens in the flattened `negative_input_ids`; `None` without
+            negatives.
+        negatives: (K',), the places of the negatives among the D x K; `None` without negatives.
     """
 
     tokens: Tensor
@@ -37,10 +38,10 @@ class BatchLayout:
 
     @classmethod
     def of(cls, attention_mask: Tensor, negative_attention_mask: Tensor | None = None) -> "BatchLayout":
-        """From the masks (D, U, T) and (D, K, T'), 1 for a token and 0 for padding.
+        """Compute the layout from the masks (D, U, T) and (D, K, T'), 1 for a token and 0 for padding.
 
         Raises:
-            ValueError: padding that is not on the right, or no utterance at all.
+            ValueError: The padding is not on the right, or there is no utterance.
         """
         lengths, tokens = _lengths(attention_mask)
         sizes = (lengths > 0).sum(1)
@@ -59,7 +60,7 @@ class BatchLayout:
         return cls(rows[0], rows[1], rows[2], rows[3], *steps, *map(torch.from_numpy, negatives))
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> "BatchLayout":
-        """The same on another device."""
+        """Copy the layout to another device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         moved = {
             name: value.to(device, non_blocking=non_blocking) for name, value in values.items() if value is not None
@@ -67,22 +68,22 @@ class BatchLayout:
         return replace(self, **moved)
 
     def pin_memory(self) -> "BatchLayout":
-        """The same in memory that a GPU copies from by itself; `DataLoader` calls it."""
+        """Copy the layout to pinned memory. `DataLoader` calls this method."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{name: value.pin_memory() for name, value in values.items() if value is not None})
 
 
 def _lengths(attention_mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens of each utterance (D, U), and the places of all tokens."""
+    """The number of tokens of each utterance (D, U), and the places of all tokens."""
     mask = attention_mask.numpy(force=True).astype(bool)
     lengths = mask.sum(-1)
     has_tokens = lengths > 0
     right = np.arange(mask.shape[-1]) < lengths[..., None]
     if (mask != right).any() or (has_tokens[:, 1:] & ~has_tokens[:, :-1]).any():
         raise ValueError(
-            "dialogues and utterances are padded on the right, and every utterance has a token; got a mask with a "
-            "token after padding. Use PreCodeDataCollator, or a tokenizer with padding_side='right'"
+            "dialogues and utterances must be padded on the right, and every utterance needs a token; got a mask with "
+            "a token after padding. Use PreCodeDataCollator, or a tokenizer with padding_side='right'"
         )
     if not has_tokens.any():
-        raise ValueError("the batch holds no utterance: every token is masked")
+        raise ValueError("the batch has no utterance: every token is masked")
     return lengths, np.flatnonzero(mask)

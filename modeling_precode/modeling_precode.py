@@ -1,9 +1,10 @@
 """The Pre-CODE model: utterance encoder, conversation encoder, and the two heads.
 
-Shapes: D dialogues, U utterances a dialogue, T tokens an utterance, K negatives, C classes; d_u and d_c are the
-hidden sizes of the utterance and the conversation encoder, and d_s = 2 d_c is that of a state in context, or d_c of a
-causal one. Dialogues and utterances are padded on the right, and no result depends on how far. Inside, nothing is
-computed on padding: the N utterances of a batch stand one after another, as a `BatchLayout` says.
+Shapes: D dialogues, U utterances per dialogue, T tokens per utterance, K negatives, C classes. d_u and d_c are the
+hidden sizes of the utterance encoder and the conversation encoder. d_s is the size of a state in context: 2 d_c, or d_c
+for a causal model. Dialogues and utterances are padded on the right, and no result depends on the amount of padding.
+The encoders compute nothing on padding: they process the N utterances of a batch one after another, and a `BatchLayout`
+holds their positions.
 """
 
 import torch
@@ -25,7 +26,7 @@ from .text_encoder import TextUtteranceEncoder
 
 
 class ClassificationHead(nn.Module):
-    """Linear, tanh, Linear: (..., d_u + d_s) -> (..., C). Paper, section 3.4."""
+    """Linear, tanh, Linear: (..., d_u + d_s) -> (..., C) (paper, section 3.4)."""
 
     def __init__(self, config: PreCodeConfig):
         super().__init__()
@@ -39,7 +40,7 @@ class ClassificationHead(nn.Module):
 
 
 class PreCodeModel(PreCodePreTrainedModel):
-    """The context-dependent encoder (CODE): dialogues of token ids -> a state in context for every utterance."""
+    """The context-dependent encoder (CODE): computes a state in context for every utterance of a dialogue."""
 
     _auto_class = "AutoModel"
 
@@ -58,14 +59,14 @@ class PreCodeModel(PreCodePreTrainedModel):
         self.utterance_encoder.set_input_embeddings(embedding)  # type: ignore[arg-type]
 
     def encode_utterances(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Vectors of utterances without their context.
+        """Encode utterances without their context.
 
         Args:
             input_ids: (D, U, T) token ids.
-            attention_mask: (D, U, T), 1 for a token and 0 for padding; taken from the padding token when not given.
+            attention_mask: (D, U, T), 1 for a token and 0 for padding; by default derived from the padding token.
 
         Returns:
-            vectors (D, U, d_u), 0 at padding, and a mask (D, U), true where there is an utterance.
+            The vectors (D, U, d_u), 0 at padding, and a mask (D, U), true where there is an utterance.
         """
         layout = self.layout(input_ids, attention_mask)
         vectors = self.utterance_encoder(input_ids.flatten()[layout.tokens], layout.utterance_steps)
@@ -79,7 +80,7 @@ class PreCodeModel(PreCodePreTrainedModel):
         negatives: Tensor | None = None,
         negative_attention_mask: Tensor | None = None,
     ) -> BatchLayout:
-        """Where everything stands in a batch of token ids or embeddings (`forward` says the arguments)."""
+        """The layout of a batch of token ids or embeddings. The arguments are those of `forward`."""
         mask = token_mask(utterances, attention_mask, self.config.pad_token_id)
         if negatives is None:
             return BatchLayout.of(mask).to(utterances.device)
@@ -97,12 +98,13 @@ class PreCodeModel(PreCodePreTrainedModel):
         negative_attention_mask: Tensor | None = None,
         negative_utterance_embeds: Tensor | None = None,
     ) -> EncodedBatch:
-        """Check a batch and encode it without its padding, negatives along with the utterances: what `forward` and both
-        heads begin with.
+        """Check a batch and encode it without its padding, the negatives together with the utterances.
+
+        `forward` and both heads begin with this step.
 
         Args:
-            input_ids, attention_mask, layout, utterance_embeds, speaker_ids: as in `forward`.
-            negative_input_ids, negative_attention_mask, negative_utterance_embeds: as in
+            input_ids, attention_mask, layout, utterance_embeds, speaker_ids: As in `forward`.
+            negative_input_ids, negative_attention_mask, negative_utterance_embeds: As in
                 [`PreCodeForConversationCompletion`].
         """
         inputs = ids_or_embeds(self.config, input_ids, utterance_embeds)
@@ -115,7 +117,7 @@ class PreCodeModel(PreCodePreTrainedModel):
         if speaker_ids is not None:
             if speaker_ids.shape != inputs.shape[:2]:
                 raise ValueError(
-                    f"speaker ids have the shape (dialogues, utterances), here {tuple(inputs.shape[:2])}; "
+                    f"speaker ids must have the shape (dialogues, utterances), here {tuple(inputs.shape[:2])}; "
                     f"got {tuple(speaker_ids.shape)}"
                 )
             speaker_ids = speaker_ids.flatten()[layout.utterances]
@@ -127,9 +129,9 @@ class PreCodeModel(PreCodePreTrainedModel):
         return EncodedBatch(inputs, layout, vectors, states, negative_vectors)
 
     def _vectors(self, inputs: Tensor, negatives: Tensor | None, layout: BatchLayout) -> tuple[Tensor, Tensor | None]:
-        """Vectors (N, d_u) of the utterances, and (K', d_u) of the negatives where there are any."""
+        """The vectors (N, d_u) of the utterances, and (K', d_u) of the negatives, if any."""
         if negatives is not None and negatives.is_floating_point() != inputs.is_floating_point():
-            raise ValueError("utterances and negatives come as token ids, or both as embeddings; got one of each")
+            raise ValueError("utterances and negatives must both be token ids, or both be embeddings; got one of each")
         if inputs.is_floating_point():
             embeds = inputs.flatten(0, 1)[layout.utterances]
             if negatives is not None:
@@ -157,17 +159,17 @@ class PreCodeModel(PreCodePreTrainedModel):
 
         Args:
             input_ids: (D, U, T) token ids, padded on the right.
-            attention_mask: (D, U, T), 1 for a token and 0 for padding; taken from the padding token when not given.
-                An utterance without tokens is padding. With `utterance_embeds` it may also be (D, U), 1 for an
-                utterance; all are there when it is not given.
-            layout: of the batch, where the collator made it; worked out from the mask when not given.
-            output_hidden_states: also return `hidden_states`.
-            utterance_embeds: (D, U, h), in place of `input_ids`, the text encoder's pooled states of every utterance.
-            speaker_ids: (D, U), who speaks, from [`encode_dialogues`]: the speakers of a dialogue count from 1 in the
-                order in which they first speak, and 0 is nobody. All are 0 when not given.
+            attention_mask: (D, U, T), 1 for a token and 0 for padding; by default derived from the padding token.
+                An utterance without tokens is padding. With `utterance_embeds` the mask may also be (D, U), 1 for an
+                utterance; by default there is no padding.
+            layout: The layout of the batch, if the collator computed it; by default computed from the mask.
+            output_hidden_states: Also return `hidden_states`.
+            utterance_embeds: (D, U, h), the text encoder's pooled states of every utterance, in place of `input_ids`.
+            speaker_ids: (D, U), the speakers from [`encode_dialogues`], numbered from 1 in the order in which they
+                first speak in the dialogue. 0, the default, is an unknown speaker.
 
         Raises:
-            ValueError: input of another shape, padding that is not on the right, or no utterance at all.
+            ValueError: The input has another shape, the padding is not on the right, or there is no utterance.
         """
         batch = self.encode(input_ids, attention_mask, layout, utterance_embeds, speaker_ids)
         vectors, states = batch.hidden_states()
@@ -179,9 +181,9 @@ class PreCodeModel(PreCodePreTrainedModel):
 class PreCodeForConversationCompletion(PreCodePreTrainedModel):
     """Pre-CODE with the head of Conversation Completion, the pre-training task (paper, section 3.3).
 
-    At every utterance with a neighbor on both sides, the context is the forward state before it and, unless the model
-    is causal, the backward state after it, neither of which has seen it; a candidate's score is its vector's dot
-    product with the context.
+    Every utterance with a neighbor on both sides is a target. Its context is the forward state before it and, unless
+    the model is causal, the backward state after it. Neither state has seen the target. The score of a candidate is the
+    dot product of its vector with the context.
     """
 
     _auto_class = "AutoModelForPreTraining"
@@ -207,25 +209,25 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         negative_utterance_embeds: Tensor | None = None,
         speaker_ids: Tensor | None = None,
     ) -> ConversationCompletionOutput:
-        """Score the true utterance and the candidates at every position, and the loss over them.
+        """Score the true utterance and the candidates at every position, and compute the loss.
 
         Args:
             input_ids: (D, U, T) token ids, padded on the right.
-            attention_mask: (D, U, T), 1 for a token and 0 for padding; taken from the padding token when not given.
+            attention_mask: (D, U, T), 1 for a token and 0 for padding; by default derived from the padding token.
             negative_input_ids: (D, K, T') token ids of the negatives, one set for all positions of a dialogue. The
-                objective `sampled_bce` needs them for a loss. `in_batch_softmax` takes its candidates from the batch
-                when they are not given.
+                objective `sampled_bce` needs them for a loss. Without them, `in_batch_softmax` takes its candidates
+                from the batch.
             negative_attention_mask: (D, K, T'), as `attention_mask`.
-            layout: of the batch, where the collator made it; worked out from the masks when not given.
-            num_items_in_batch: the number of targets to divide the sum of their losses by, when one step takes
-                several batches or several processes; this batch's own when not given.
-            gather_candidates: `in_batch_softmax` takes the candidates from the batches of all processes, and sends
-                their gradients back; all processes then call this together.
-            output_hidden_states: also return `hidden_states`.
-            utterance_embeds: (D, U, h), in place of `input_ids`, the text encoder's pooled states of every utterance;
-                the masks may then be (D, U) and (D, K).
-            negative_utterance_embeds: (D, K, h), those of the negatives in place of `negative_input_ids`.
-            speaker_ids: (D, U), as in [`PreCodeModel`]; a candidate's vector does not know who speaks.
+            layout: The layout of the batch, if the collator computed it; by default computed from the masks.
+            num_items_in_batch: The number of targets by which the sum of the losses is divided, if a step has several
+                batches or several processes; by default the number of targets in this batch.
+            gather_candidates: With `in_batch_softmax`, take the candidates from the batches of all processes, and send
+                their gradients back. All processes must then call this method together.
+            output_hidden_states: Also return `hidden_states`.
+            utterance_embeds: (D, U, h), the text encoder's pooled states of every utterance, in place of `input_ids`.
+                The masks may then be (D, U) and (D, K).
+            negative_utterance_embeds: (D, K, h), the same for the negatives, in place of `negative_input_ids`.
+            speaker_ids: (D, U), as in [`PreCodeModel`]. The vector of a candidate does not depend on its speaker.
         """
         batch = self.precode.encode(
             *(input_ids, attention_mask, layout, utterance_embeds, speaker_ids),
@@ -241,7 +243,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             all_scores = pad(contexts, places, batch.shape) @ batch.negatives.mT
             is_negative = pad(torch.ones_like(layout.negatives), layout.negatives, batch.negatives.shape[:2]).bool()
             negative_scores = all_scores.flatten(0, 1)[places]
-            lowest = torch.finfo(negative_scores.dtype).min  # a sum may be of another type than a product
+            lowest = torch.finfo(negative_scores.dtype).min  # a sum may have another dtype than a product
             negative_scores = negative_scores.masked_fill(~is_negative[layout.dialogues[targets]], lowest)
             scores = torch.cat([scores.to(negative_scores.dtype), negative_scores], dim=-1)
             losses = self._candidate_losses(scores)
@@ -261,7 +263,10 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         return torch.tanh(self.context_projection(torch.cat(neighbors, dim=-1)))
 
     def _candidate_losses(self, scores: Tensor) -> Tensor:
-        """Losses (M,) over given candidates: scores (M, 1 + K), the true one first, the type's lowest for none."""
+        """Losses (M,) over the candidates with these scores (M, 1 + K).
+
+        The score of the true utterance comes first. The lowest number of the dtype marks a missing candidate.
+        """
         is_candidate = scores > torch.finfo(scores.dtype).min
         scores = scores.float()
         if self.config.convcom_objective == "sampled_bce":
@@ -274,26 +279,28 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
     def _in_batch_losses(
         self, contexts: Tensor, vectors: Tensor, texts: Tensor, layout: BatchLayout, gather: bool
     ) -> Tensor:
-        """Losses (M,): cross-entropy of every target against the utterances of the batch's other dialogues, but for
-        those with the target's own words."""
+        """Losses (M,): the cross-entropy of every target against the utterances of the other dialogues in the batch.
+
+        Utterances with the same words as the target are left out.
+        """
         targets, dialogues = layout.targets, layout.dialogues
         if gather:
             process, counts = torch.distributed.get_rank(), gather_counts(vectors)
-            # The dialogues of different processes are different ones.
+            # Dialogues of different processes are different dialogues.
             dialogues = gather_rows(dialogues * len(counts) + process, counts)
             vectors, texts = gather_rows(vectors, counts), gather_rows(texts, counts)
             targets = targets + sum(counts[:process])
-        barred = (dialogues[targets].unsqueeze(1) == dialogues) | (texts[targets].unsqueeze(1) == texts)
-        barred.scatter_(1, targets.unsqueeze(1), False)
-        scores = (contexts @ vectors.T).float().masked_fill(barred, float("-inf"))
+        excluded = (dialogues[targets].unsqueeze(1) == dialogues) | (texts[targets].unsqueeze(1) == texts)
+        excluded.scatter_(1, targets.unsqueeze(1), False)
+        scores = (contexts @ vectors.T).float().masked_fill(excluded, float("-inf"))
         return F.cross_entropy(scores, targets, reduction="none")
 
 
 class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
-    """Pre-CODE with a classifier of every utterance of a dialogue: emotion recognition (paper, section 3.4)."""
+    """Pre-CODE with a classifier of every utterance of a dialogue, for emotion recognition (paper, section 3.4)."""
 
     _auto_class = "AutoModelForSequenceClassification"
-    # `Trainer` then passes the number of labels of an accumulated batch to `forward`.
+    # Makes `Trainer` pass the number of labels of an accumulated batch to `forward`.
     accepts_loss_kwargs = True
 
     def __init__(self, config: PreCodeConfig):
@@ -301,7 +308,7 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         if config.class_weights is not None and len(config.class_weights) != config.num_labels:
             raise ValueError(
                 f"`class_weights` has {len(config.class_weights)} numbers for {config.num_labels} labels; "
-                "give one a label"
+                "give one number per label"
             )
         self.precode = PreCodeModel(config)
         self.classifier = ClassificationHead(config)
@@ -318,28 +325,29 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         output_hidden_states: bool | None = None,
         utterance_embeds: Tensor | None = None,
         speaker_ids: Tensor | None = None,
-        # A name with "label" in it is one that `Trainer` expects in every batch.
+        # Not named after labels: `Trainer` expects every argument with "label" in its name in every batch.
         soft_targets: Tensor | None = None,
     ) -> UtteranceClassificationOutput:
-        """Score every class for every utterance, and the loss where labels are given.
+        """Score every class for every utterance, and compute the loss if labels are given.
 
         Args:
             input_ids: (D, U, T) token ids, padded on the right.
-            attention_mask: (D, U, T), 1 for a token and 0 for padding; taken from the padding token when not given.
+            attention_mask: (D, U, T), 1 for a token and 0 for padding; by default derived from the padding token.
             labels: (D, U) class ids, -100 where there is no label or no utterance. The loss is the negative
-                log-likelihood, weighted with `config.class_weights`, summed, and divided by the number of labels
-                (by that number and not by the weights' sum, as the original).
-            layout: of the batch, where the collator made it; worked out from the mask when not given.
-            num_items_in_batch: the number to divide by, when one step accumulates several batches.
-            output_hidden_states: also return `hidden_states`.
-            utterance_embeds: (D, U, h), in place of `input_ids`, the text encoder's pooled states of every utterance;
-                the mask may then be (D, U).
+                log-likelihood, weighted with `config.class_weights`, summed, and divided by the number of labels. As in
+                the original, it is not divided by the sum of the weights.
+            layout: The layout of the batch, if the collator computed it; by default computed from the mask.
+            num_items_in_batch: The number by which the loss is divided, if a step accumulates several batches; by
+                default the number of labels in this batch.
+            output_hidden_states: Also return `hidden_states`.
+            utterance_embeds: (D, U, h), the text encoder's pooled states of every utterance, in place of `input_ids`.
+                The mask may then be (D, U).
             speaker_ids: (D, U), as in [`PreCodeModel`].
-            soft_targets: (D, U, C) the probabilities of the classes for an utterance that has a label. The loss
-                is the cross-entropy against them, and against the label alone where they are 0 or NaN.
+            soft_targets: (D, U, C), the probabilities of the classes for the utterances with a label. The loss is the
+                cross-entropy against them. Where they are 0 or NaN, it is the cross-entropy against the label.
 
         Raises:
-            ValueError: input that [`PreCodeModel`] refuses, or distributions of another shape.
+            ValueError: [`PreCodeModel`] does not accept the input, or the soft targets have another shape.
         """
         batch = self.precode.encode(input_ids, attention_mask, layout, utterance_embeds, speaker_ids)
         logits = batch.pad(self.classifier(torch.cat([batch.vectors, batch.states], dim=-1)))
@@ -360,10 +368,10 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
     def _soft_cross_entropy(
         self, logits: Tensor, labels: Tensor, distributions: Tensor, weights: Tensor | None
     ) -> Tensor:
-        """The sum over all utterances with a label of the cross-entropy against their distribution, or their label."""
+        """The summed cross-entropy of all labeled utterances, against their distribution or else their label."""
         if distributions.shape != logits.shape:
             raise ValueError(
-                f"label distributions have the shape (dialogues, utterances, classes), here {tuple(logits.shape)}; "
+                f"soft targets must have the shape (dialogues, utterances, classes), here {tuple(logits.shape)}; "
                 f"got {tuple(distributions.shape)}"
             )
         labels = labels.unsqueeze(-1)
@@ -374,7 +382,7 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         return (losses if weights is None else losses * weights).sum()
 
     def stream(self) -> DialogueStream:
-        """A new dialogue, to be given utterance by utterance; for a model with `causal=True`."""
+        """Start a dialogue that is labeled utterance by utterance. The model must have `causal=True`."""
         return DialogueStream(self)
 
 

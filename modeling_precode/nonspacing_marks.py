@@ -1,7 +1,7 @@
 """The non-spacing marks (category Mn) of Unicode 14.0, as one table.
 
-The original's normalization drops them by asking the Python that runs it, and so depends on its version. A frozen table
-gives one text the same tokens everywhere.
+The original's normalization takes the marks from Python's `unicodedata`, so it depends on the version of Python. With a
+fixed table, a text has the same tokens everywhere.
 """
 
 _CODE_POINTS = """
@@ -36,7 +36,7 @@ fe00-fe0f fe20-fe2f 101fd 102e0 10376-1037a 10a01-10a03 10a05-10a06 10a0c-10a0f 
 
 
 def character_class(code_points: str) -> str:
-    """`"300-36f 483"` -> the inside of a regular expression's character class."""
+    """Convert code points such as `"300-36f 483"` to the inside of a character class of a regular expression."""
     ranges = (part.partition("-") for part in code_points.split())
     return "".join(chr(int(low, 16)) + (f"-{chr(int(high, 16))}" if high else "") for low, _, high in ranges)
 

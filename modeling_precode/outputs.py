@@ -1,4 +1,4 @@
-"""What the Pre-CODE models return; the letters of the shapes are those of `modeling_precode.py`."""
+"""The outputs of the Pre-CODE models. `modeling_precode.py` explains the letters of the shapes."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ class PreCodeModelOutput(ModelOutput):
     """Output of [`PreCodeModel`].
 
     Args:
-        last_hidden_state: (D, U, d_s), the conversation encoder's states, forward then backward; 0 at padding.
-        utterance_vectors: (D, U, d_u), the utterance encoder's vectors; 0 at padding.
+        last_hidden_state: (D, U, d_s), the states of the conversation encoder, forward then backward; 0 at padding.
+        utterance_vectors: (D, U, d_u), the vectors of the utterance encoder; 0 at padding.
         utterance_mask: (D, U), true where there is an utterance.
-        hidden_states: with `output_hidden_states=True`, `(utterance_vectors, last_hidden_state)`.
+        hidden_states: `(utterance_vectors, last_hidden_state)`, with `output_hidden_states=True`.
     """
 
     last_hidden_state: Tensor | None = None
@@ -28,10 +28,10 @@ class ConversationCompletionOutput(ModelOutput):
     """Output of [`PreCodeForConversationCompletion`].
 
     Args:
-        loss: the ConvCom loss over the batch's target positions; 0 when it has none.
-        logits: (D, U, 1 + K), score of the true utterance and of every negative at every position; the dtype's
-            lowest number at positions without a neighbor on both sides.
-        hidden_states: as in [`PreCodeModelOutput`].
+        loss: The ConvCom loss over the target positions of the batch; 0 without target positions.
+        logits: (D, U, 1 + K), the scores of the true utterance and of every negative at every position. At positions
+            without a neighbor on both sides, they are the lowest number of the dtype.
+        hidden_states: As in [`PreCodeModelOutput`].
     """
 
     loss: Tensor | None = None
@@ -44,9 +44,9 @@ class UtteranceClassificationOutput(ModelOutput):
     """Output of [`PreCodeForUtteranceClassification`].
 
     Args:
-        loss: the classification loss, where labels were given.
-        logits: (D, U, C), score of every class for every utterance; 0 at padding.
-        hidden_states: as in [`PreCodeModelOutput`].
+        loss: The classification loss, if labels were given.
+        logits: (D, U, C), the score of every class for every utterance; 0 at padding.
+        hidden_states: As in [`PreCodeModelOutput`].
     """
 
     loss: Tensor | None = None

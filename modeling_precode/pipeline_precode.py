@@ -14,6 +14,7 @@ from .dialogue_inputs import read_inputs, read_utterance
 from .known_words import READABLE, count_known_words, known_share
 from .speakers import SpeakerOrder
 from .tokenization_precode import count_cut, encode_dialogues
+from .tokenizer_files import check_tokenizer
 
 if TYPE_CHECKING:
     from .modeling_precode import PreCodeForUtteranceClassification
@@ -22,8 +23,10 @@ logger = logging.getLogger(__name__)
 
 TASK = "conversation-emotion"
 DEFAULT_BATCH_TOKENS = 2**14
-# Dialogues that are sorted into batches together, and so the most that a stream holds in memory.
+# Dialogues that are sorted into batches together, and so the most that a stream holds in memory: so many, or fewer that
+# have so many utterances.
 WINDOW = 1000
+WINDOW_UTTERANCES = 20_000
 
 
 class ConversationEmotionPipeline(Pipeline):
@@ -79,6 +82,10 @@ class ConversationEmotionPipeline(Pipeline):
     _load_processor = False  # type: ignore[assignment]
 
     _has_warned_of_unknown_words = False
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        check_tokenizer(self.model.name_or_path or "the model", self.tokenizer, self.model.config)
 
     # As in other pipelines an empty string stands for no `top_k`, since `None` has a meaning.
     def _sanitize_parameters(  # type: ignore[override]
@@ -146,7 +153,7 @@ class ConversationEmotionPipeline(Pipeline):
     ) -> Iterator[list]:
         cut = read = 0
         try:
-            while window := list(islice(dialogues, WINDOW)):
+            for window in _windows(dialogues):
                 encoded = self.preprocess(window)
                 cut += self.count_cut(window, encoded)
                 read += sum(map(len, window))
@@ -196,7 +203,7 @@ class ConversationEmotionPipeline(Pipeline):
         }
 
     def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:  # type: ignore[override]
-        return self.probabilities(self.model(**batch).logits)
+        return self.probabilities(self.model(**batch, return_dict=True).logits)
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return (logits.float() / self.model.config.temperature).softmax(-1)
@@ -290,6 +297,19 @@ def _columns(dialogues: Sequence[list[dict]]) -> dict[str, list]:
         "utterances": [[turn["text"] for turn in dialogue] for dialogue in dialogues],
         "speakers": [[turn.get("speaker") for turn in dialogue] for dialogue in dialogues],
     }
+
+
+def _windows(dialogues: Iterator[list[dict]]) -> Iterator[list[list[dict]]]:
+    window: list[list[dict]] = []
+    utterances = 0
+    for dialogue in dialogues:
+        window.append(dialogue)
+        utterances += len(dialogue)
+        if len(window) == WINDOW or utterances >= WINDOW_UTTERANCES:
+            yield window
+            window, utterances = [], 0
+    if window:
+        yield window
 
 
 def _batches(encoded: list[dict], max_tokens: int, max_dialogues: int | None = None) -> list[list[int]]:

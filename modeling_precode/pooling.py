@@ -9,13 +9,14 @@ from .steps import Steps
 
 
 def pool(states: Tensor, steps: Steps, pooling_length: int | None = None, padding: Tensor | None = None) -> Tensor:
-    """Maximum plus mean over the states of each sequence.
+    """Compute the maximum plus the mean over the states of each sequence.
 
     Args:
-        states: (S, I, d), at the places of `steps`; S takes of them, such as the two directions.
-        steps: of N sequences.
-        pooling_length: a sequence counts as padded to that many states, as the original pools over 60.
-        padding: (d,), the state at such padding; 0 when not given.
+        states: (S, I, d), the states at the places of `steps`, for each of S directions.
+        steps: The steps of N sequences.
+        pooling_length: Pool as if every sequence were padded to this many states. The original pools over 60. By
+            default, pool over the sequence only.
+        padding: (d,), the state at such padding; 0 by default.
 
     Returns:
         (S, N, d), in the order of the rows of `steps`.
@@ -31,12 +32,12 @@ def pool(states: Tensor, steps: Steps, pooling_length: int | None = None, paddin
 
 
 class _MaximumAndSum(torch.autograd.Function):
-    """Step by step. Of equal maxima the first one gets the gradient."""
+    """Maximum and sum, step by step. Of several equal maxima, the first one gets the gradient."""
 
     @staticmethod
     def forward(ctx, states: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
         kernels = kernels_for(states)
-        # A sum of many numbers of few digits would lose the last ones.
+        # A sum of many low-precision numbers would lose digits.
         exact = torch.promote_types(states.dtype, torch.float32)
         maximum = states[:, : steps.sizes[0]].to(exact, copy=True)
         total = maximum.clone()
@@ -44,9 +45,9 @@ class _MaximumAndSum(torch.autograd.Function):
         ctx.steps, ctx.shape, ctx.dtype = steps, states.shape, states.dtype
         if kernels:
             states = states.contiguous()
-            ctx.numbers, ctx.places = _places(states, steps)
+            ctx.sizes, ctx.places = _places(states, steps)
             tensors = (*ctx.places, states, maximum, total, step_of_maximum)
-            kernels.pool_forward(*ctx.numbers, *(tensor.data_ptr() for tensor in tensors))
+            kernels.pool_forward(*ctx.sizes, *(tensor.data_ptr() for tensor in tensors))
         else:
             for step, (block, rows, before) in enumerate(steps.blocks()):
                 if before is not None:
@@ -67,7 +68,7 @@ class _MaximumAndSum(torch.autograd.Function):
         kernels = kernels_for(grad)
         if kernels:
             tensors = (*ctx.places, grad_maximum.contiguous(), grad_total.contiguous(), step_of_maximum, grad)
-            kernels.pool_backward(*ctx.numbers, *(tensor.data_ptr() for tensor in tensors))
+            kernels.pool_backward(*ctx.sizes, *(tensor.data_ptr() for tensor in tensors))
         else:
             for step, (block, rows, _) in enumerate(ctx.steps.blocks()):
                 own = grad_maximum[:, rows] * (step_of_maximum[:, rows] == step)
@@ -76,6 +77,6 @@ class _MaximumAndSum(torch.autograd.Function):
 
 
 def _places(states: Tensor, steps: Steps) -> tuple[tuple[int, ...], tuple[Tensor, Tensor]]:
-    """What the kernels need to find the states of a sequence."""
+    """The sizes and tensors by which the kernels find the states of a sequence."""
     starts = torch.tensor([0, *steps.sizes[:-1]]).cumsum(0)
     return (*states.shape, steps.sizes[0]), (starts, torch.from_numpy(steps.lengths()))

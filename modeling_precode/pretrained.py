@@ -12,9 +12,11 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import SAFE_WEIGHTS_NAME
 
+from .checkpoint_files import HUB_ARGUMENTS, read_config, read_shapes
 from .configuration_precode import PreCodeConfig, check_text_config
 from .speakers import SpeakerEmbedding
 from .text_encoder import TextUtteranceEncoder, checkpointing_contexts, without_pooler
+from .tokenizer_files import check_tokenizer_files
 
 if TYPE_CHECKING:
     from .modeling_precode import PreCodeModel
@@ -43,9 +45,12 @@ class PreCodePreTrainedModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *args, use_safetensors: bool | None = None, **kwargs):
-        """As in transformers, but weights come from safetensors only: a pickle could run code."""
+        """As in transformers, but weights come from safetensors only: a pickle could run code. Settings, tokenizer and
+        weights that do not go together are a ValueError, before any weights are read."""
         if use_safetensors is False:
             raise ValueError(f"use_safetensors=False: {_SAFETENSORS_ONLY}")
+        if pretrained_model_name_or_path is not None and not os.path.isfile(pretrained_model_name_or_path):
+            _check_checkpoint(cls, str(pretrained_model_name_or_path), kwargs)
         with _safetensors_only(pretrained_model_name_or_path):
             loaded = super().from_pretrained(pretrained_model_name_or_path, *args, use_safetensors=True, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
@@ -117,6 +122,38 @@ class PreCodePreTrainedModel(PreTrainedModel):
             init.normal_(module.weight, std=module.embedding_dim**-0.5)
             if module.padding_idx is not None and not getattr(module.weight, "_is_hf_initialized", False):
                 init.zeros_(module.weight[module.padding_idx])
+
+
+def _check_checkpoint(model_class: type[PreCodePreTrainedModel], checkpoint: str, options: dict[str, Any]) -> None:
+    """Check what a checkpoint was saved with, whatever settings it is loaded with."""
+    where = {name: options[name] for name in HUB_ARGUMENTS if options.get(name) is not None}
+    config = read_config(checkpoint, **where)
+    if config is None:
+        return
+    if os.path.isdir(checkpoint):
+        check_tokenizer_files(checkpoint, config, **where)
+    shapes = {
+        _own_name(name): shape for name, shape in read_shapes(checkpoint, options.get("variant"), **where).items()
+    }
+    try:
+        # Takes no memory for weights.
+        with torch.device("meta"):
+            model = model_class(config)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{checkpoint}: no model can be built from its config.json: {reason}") from error
+    for name, weight in model.state_dict().items():
+        saved = shapes.get(_own_name(name), weight.shape)
+        if saved != weight.shape:
+            raise ValueError(
+                f"{checkpoint}: by its config.json, {name} has the shape {tuple(weight.shape)}, and by its weights "
+                f"{saved}; they come from different runs"
+            )
+
+
+def _own_name(name: str) -> str:
+    """That of a tensor, whichever head it was saved with."""
+    return name.removeprefix(f"{PreCodePreTrainedModel.base_model_prefix}.")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Who speaks, by the order in which the speakers of a dialogue first say something."""
+"""Speaker ids, numbered by the order in which the speakers of a dialogue first speak."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +7,13 @@ from torch import Tensor, nn
 
 
 class SpeakerOrder:
-    """The speakers of one dialogue: a name -> 1 for the first who spoke, 2 for the second, and so on; 0 for nobody."""
+    """Numbers the speakers of one dialogue.
+
+    A call with a name returns 1 for the first speaker, 2 for the second, and so on, and 0 for an unknown speaker.
+    """
 
     def __init__(self, names: Sequence[str] = ()):
-        """Begin with those who have spoken already, in their order."""
+        """Start with the speakers who have already spoken, in their order."""
         self.ids = {name: number for number, name in enumerate(names, start=1)}
 
     def __call__(self, name: Any) -> int:
@@ -19,40 +22,41 @@ class SpeakerOrder:
 
 
 class SpeakerEmbedding(nn.Embedding):
-    """A vector for each of the first speakers, the last of them for all who come later, and zeros for nobody.
+    """An embedding of the first `max_speakers` speakers. Later speakers share the vector of the last one.
 
-    All begin at zero, so that a model which has yet to learn who speaks computes what one without this does.
+    The vector of an unknown speaker is zero. All vectors are zero at first, so an untrained speaker embedding does not
+    change what the model computes.
     """
 
     def __init__(self, max_speakers: int, size: int):
         super().__init__(max_speakers + 1, size, padding_idx=0)
 
     def forward(self, speaker_ids: Tensor) -> Tensor:
-        """(N,) from [`SpeakerOrder`] -> (N, size)."""
+        """Embed the ids (N,) of [`SpeakerOrder`]: (N, size)."""
         return super().forward(speaker_ids.clamp(max=self.num_embeddings - 1))
 
 
 def speaker_name(value: Any) -> str:
-    """The name of a speaker, without white space around it, and empty for nobody (a missing or an empty value)."""
+    """The name of a speaker without surrounding white space, or an empty string for a missing or an empty value."""
     return "" if is_missing(value) else str(value).strip()
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value is `None`, NaN, or what else stands for a missing value in pandas (`NA`, `NaT`)."""
+    """Whether a value is `None`, NaN, or another missing value of pandas (`NA`, `NaT`)."""
     try:
         return value is None or bool(value != value)
-    except TypeError:  # `NA` is neither equal to itself nor not
+    except TypeError:  # the truth value of `NA != NA` is undefined
         return True
 
 
 def speaker_ids_of(names: list[Any] | None, count: int) -> list[int]:
-    """The ids of a dialogue's `count` utterances; all 0 where a corpus names no speakers.
+    """The speaker ids of a dialogue's `count` utterances; all 0 without names.
 
     Raises:
-        ValueError: there is another number of names.
+        ValueError: There are names, but not one per utterance.
     """
     if not names:
         return [0] * count
     if len(names) != count:
-        raise ValueError(f"a dialogue has a speaker for each utterance, or none; got {len(names)} for {count}")
+        raise ValueError(f"a dialogue needs one speaker per utterance, or none; got {len(names)} for {count}")
     return list(map(SpeakerOrder(), names))

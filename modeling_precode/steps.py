@@ -1,4 +1,4 @@
-"""Sequences of different lengths in the order in which a recurrence takes them."""
+"""The time steps of sequences of different lengths, in the order in which a recurrence reads them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Sequences whose states are computed together; what belongs to them stays near the core.
+# The number of sequences whose states are computed together on a CPU. Their data fits into the cache of a core.
 BLOCK = 256
 
 
@@ -15,15 +15,16 @@ BLOCK = 256
 class Steps:
     """The time steps of N sequences that together have I items, without padding.
 
-    The sequences are sorted by length, longest first, so that those which have a step are the first rows of the one
-    before. Places are counted step by step: all first items, all second ones, and so on. The backward direction takes
-    every sequence from its end, so that both directions have the same rows at a step.
+    The sequences are sorted by length, longest first. The sequences that have a given step are therefore the first rows
+    of the step before. Places are numbered step by step: all first items, all second items, and so on. The backward
+    direction reads every sequence from its end, so both directions have the same rows at each step.
 
     Args:
-        sizes: sequences at each step.
-        items: (2, I), the item, in the order of the sequences, at each place of the forward and the backward direction.
-        places: (2, I), the place of each item in both directions; the inverse of `items`.
-        ranks: (N,), the row of each sequence.
+        sizes: The number of sequences at each step.
+        items: (2, I), the index of the item at each place, for the forward and the backward direction. Items are
+            numbered in the original order of the sequences.
+        places: (2, I), the place of each item, for both directions; the inverse of `items`.
+        ranks: (N,), the row of each sequence after sorting.
     """
 
     sizes: list[int]
@@ -33,11 +34,11 @@ class Steps:
 
     @classmethod
     def of(cls, lengths: Sequence[int] | np.ndarray) -> "Steps":
-        """The steps of sequences of these lengths, each at least 1."""
+        """Compute the steps of sequences with these lengths, each at least 1."""
         lengths = np.asarray(lengths, dtype=np.int64)
         order = np.argsort(-lengths, kind="stable")
         longest = lengths[order[0]]
-        # As many sequences have a step as are longer than it.
+        # The sequences at a step are those that are longer than its index.
         sizes = len(lengths) - np.cumsum(np.bincount(lengths, minlength=longest + 1))[:longest]
         step = np.repeat(np.arange(longest), sizes)
         row = np.arange(len(step)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -51,7 +52,7 @@ class Steps:
         return cls(sizes.tolist(), *map(torch.from_numpy, (items, places, ranks)))
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> "Steps":
-        """The same on another device; the sizes of the steps stay with the host, which counts by them."""
+        """Copy the tensors to another device. The sizes stay on the host, which loops over them."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "Steps":
@@ -62,14 +63,15 @@ class Steps:
         return Steps(self.sizes, *moved)
 
     def lengths(self) -> np.ndarray:
-        """(N,), the items of the sequence of each row."""
+        """(N,), the length of the sequence in each row."""
         return np.searchsorted(-np.asarray(self.sizes), -np.arange(self.sizes[0]), side="left")
 
     def blocks(self) -> Iterator[tuple[slice, slice, slice | None]]:
-        """The places of a block of sequences at one step after the other, then those of the next block.
+        """Iterate over blocks of sequences, and over the steps of each block.
 
-        Yields the places, the rows that they are of, and the places of the same rows a step before, if there is one.
-        What is computed on a block stays in a core's cache; on a GPU all rows are one block.
+        Yields the places of a block at a step, the rows of these places, and the places of the same rows at the
+        previous step, or `None` at the first step. The data of a block stays in the cache of a core. On a GPU, all rows
+        form one block.
         """
         size = BLOCK if self.items.device.type == "cpu" else self.sizes[0]
         starts = np.cumsum([0, *self.sizes]).tolist()

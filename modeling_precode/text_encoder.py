@@ -1,4 +1,4 @@
-"""A text encoder of transformers, such as BERT, as the utterance encoder."""
+"""An utterance encoder that uses a text encoder of transformers, such as BERT."""
 
 import inspect
 from collections.abc import Iterator
@@ -15,21 +15,22 @@ from .configuration_precode import PreCodeConfig
 from .dropout import Dropout
 from .steps import Steps
 
-# Tokens and padding that go through the encoder at once, so that memory does not grow with the dialogues. On a CPU few
-# are faster: what is computed of them stays near the core, and there is less padding.
+# The number of tokens, padding included, that go through the encoder at once. The limit keeps memory independent of the
+# number of dialogues. On a CPU, a small number is faster: the data stays in the cache, and there is less padding.
 CHUNK_TOKENS, CPU_CHUNK_TOKENS = 2**14, 2**9
-# Not cuDNN's, which plans anew for every shape, and every chunk has its own.
+# Without cuDNN's attention, which makes a new plan for every shape: every chunk has its own shape.
 ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 class TextUtteranceEncoder(nn.Module):
-    """Token ids of N utterances -> one vector an utterance (N, d_u), through `config.text_config`'s model.
+    """Encodes the token ids of N utterances as one vector per utterance, (N, d_u), with the model of
+    `config.text_config`.
 
-    Its states are pooled over the tokens of each utterance, (N, h), and then go through Linear, tanh and dropout, as
-    those of the GRU kind `gru2`. A frozen encoder computes as in evaluation, without dropout of its own.
+    The states of that model are pooled over the tokens of each utterance, (N, h). Then follow Linear, tanh and dropout,
+    as in the utterance encoder `gru2`. A frozen text encoder stays in evaluation mode, without dropout.
 
     Raises:
-        ValueError: a model that does not take the vectors of tokens.
+        ValueError: The model does not take vectors of tokens (`inputs_embeds`).
     """
 
     def __init__(self, config: PreCodeConfig):
@@ -40,7 +41,7 @@ class TextUtteranceEncoder(nn.Module):
         self.encoder = without_pooler(AutoModel.from_config(config.text_config))
         if "inputs_embeds" not in inspect.signature(self.encoder.forward).parameters:
             raise ValueError(
-                f"`text_config`: a {config.text_config.model_type!r} takes no `inputs_embeds`; give an encoder of text"
+                f"`text_config`: a {config.text_config.model_type!r} takes no `inputs_embeds`; use a text encoder"
             )
         self.max_tokens = max_tokens_of(self.encoder)
         self.projection = nn.Linear(config.text_config.hidden_size, config.utterance_hidden_size)
@@ -64,25 +65,25 @@ class TextUtteranceEncoder(nn.Module):
         self.encoder.set_input_embeddings(embedding)
 
     def forward(self, tokens: Tensor, steps: Steps) -> Tensor:
-        """The ids of all tokens (I,), utterance after utterance, and the utterances' steps -> vectors (N, d_u)."""
+        """Encode the ids of all tokens (I,), utterance after utterance: vectors (N, d_u)."""
         return self.project(self.pooled(tokens, steps))
 
     def project(self, pooled: Tensor) -> Tensor:
-        """Pooled states (N, h) -> vectors (N, d_u)."""
+        """Project pooled states (N, h) to vectors (N, d_u)."""
         return self.dropout(torch.tanh(self.projection(pooled.to(self.projection.weight.dtype))))
 
     def pooled(self, tokens: Tensor, steps: Steps) -> Tensor:
-        """The ids of all tokens (I,), utterance after utterance, and the utterances' steps -> pooled states (N, h)."""
+        """Compute the pooled states (N, h) from the ids of all tokens (I,), utterance after utterance."""
         lengths = steps.lengths()  # longest first, so that a chunk has little padding
         if self.max_tokens is not None and lengths[0] > self.max_tokens:
             raise ValueError(
-                f"an utterance has {lengths[0]} tokens; the text encoder reads at most {self.max_tokens}; cut it with "
+                f"an utterance has {lengths[0]} tokens; the text encoder reads at most {self.max_tokens}; use "
                 f"encode_dialogues(..., max_utterance_tokens={self.max_tokens})"
             )
         starts = steps.items[0, : len(lengths)]
         pools = []
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            # Looked up once, as each look-up has a gradient of the size of the whole vocabulary.
+            # Look up all words at once: each look-up has a gradient of the size of the whole vocabulary.
             words, word_of_token = tokens, torch.arange(len(tokens), device=tokens.device)
             if tokens.device.type == "cpu":
                 words, word_of_token = tokens.unique(return_inverse=True)
@@ -98,19 +99,19 @@ class TextUtteranceEncoder(nn.Module):
 
 
 def checkpointing_contexts() -> tuple[AbstractContextManager, AbstractContextManager]:
-    """Of what is computed, and of what gradient checkpointing computes again in the backward pass."""
+    """The contexts of the forward pass and of its recomputation in the backward pass, for gradient checkpointing."""
     return nullcontext(), sdpa_kernel(ATTENTION)
 
 
 def without_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
-    """The encoder without the layer over its first state that some have: nothing would train it here."""
+    """Remove the pooling layer over the first state that some encoders have: nothing would train it here."""
     if "add_pooling_layer" in inspect.signature(type(encoder)).parameters:
         encoder.pooler = None  # type: ignore[assignment]
     return encoder
 
 
 def max_tokens_of(encoder: PreTrainedModel) -> int | None:
-    """The most tokens of a text that an encoder reads, special ones included; `None` where it states no limit."""
+    """The maximum number of tokens that an encoder reads, special tokens included; `None` if it states no limit."""
     tables = [
         module
         for name, module in encoder.named_modules()
@@ -118,12 +119,12 @@ def max_tokens_of(encoder: PreTrainedModel) -> int | None:
     ]
     if not tables:
         return getattr(encoder.config, "max_position_embeddings", None)
-    # Those of RoBERTa and its kin have rows for padding first, and count positions after them.
+    # The tables of RoBERTa and similar models start with rows for padding, and number the positions after them.
     return min(table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1) for table in tables)
 
 
 def _chunks(lengths: np.ndarray, max_tokens: int) -> Iterator[slice]:
-    """Rows of at most `max_tokens` padded tokens, and at least one, of lengths that fall."""
+    """Split rows of descending length into chunks of at most `max_tokens` padded tokens, at least one row each."""
     start = 0
     while start < len(lengths):
         end = min(start + max(max_tokens // int(lengths[start]), 1), len(lengths))
@@ -132,7 +133,7 @@ def _chunks(lengths: np.ndarray, max_tokens: int) -> Iterator[slice]:
 
 
 def _pool(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
-    """States (N, T, h) and their mask (N, T, 1) -> (N, h)."""
+    """Pool states (N, T, h) with the mask (N, T, 1) to (N, h)."""
     if pooling == "cls":
         return states[:, 0]
     mean = (states * mask).sum(1) / mask.sum(1)

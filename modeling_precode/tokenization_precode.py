@@ -1,4 +1,4 @@
-"""The word-level tokenizer of Pre-CODE: normalization, vocabulary, and dialogues of text to dialogues of token ids."""
+"""The word-level tokenizer of Pre-CODE: normalization, vocabulary, and the encoding of dialogues."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,29 +17,29 @@ from .unicode_words import SPACED_APOSTROPHE, plain_words, unicode_normalizer, u
 PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
 MAX_UTTERANCE_TOKENS = 60
 TEXT_MODES = ("clean", "original", "unicode")
-# Of a new vocabulary.
+# The text mode of a new vocabulary.
 DEFAULT_TEXT_MODE = "clean"
 
-# The original keeps an empty string as a word wherever an utterance begins or ends in something that is no letter.
-# A backend cannot hold an empty token; this character, which normalization removes from all text, stands for it.
+# In the original, the empty string is a word wherever an utterance begins or ends with something other than a letter.
+# A backend cannot store an empty token. This character stands for it; normalization removes it from all text.
 EMPTY_WORD = "∅"
 
-# What Python's `str.strip` removes.
+# The characters that Python's `str.strip` removes.
 _WHITE_SPACE = "\t\n\x0b\x0c\r\x1c-\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
-# The same normalization for ASCII: what is no letter and none of `!?` is a space.
+# The same normalization for ASCII: everything except letters and `!?` becomes a space.
 _ASCII = {code: chr(code).lower() if chr(code).isalpha() or chr(code) in "!?" else " " for code in range(128)}
 
 
-# Pieces of text whose words are remembered.
-_REMEMBERED = 2**18
+# The number of pieces of text whose token ids are cached.
+_CACHE_SIZE = 2**18
 
 
 def _normalizer(text_mode: str) -> normalizers.Normalizer:
-    """The paper's normalization: lower case, no accents, letters and `!?` only, `!` and `?` words of their own."""
+    """The normalization of the paper: lower case, no accents, only letters and `!?`; `!` and `?` are separate words."""
     replace = normalizers.Replace
     if text_mode == "clean":
-        # A text without any word becomes one word that no vocabulary holds: an utterance is never empty.
+        # A text without words becomes a word that is in no vocabulary, so that an utterance is never empty.
         return normalizers.Sequence(
             [
                 replace(Regex(f"\\A[{_WHITE_SPACE}{NONSPACING_MARKS}]+\\z"), " "),
@@ -71,18 +71,20 @@ def _normalizer(text_mode: str) -> normalizers.Normalizer:
 
 
 class PreCodeTokenizer(PreTrainedTokenizerFast):
-    """Word-level tokenizer with `<pad>` = 0 and `<unk>` = 1; an utterance has at least one token and at most 60.
+    """Word-level tokenizer with `<pad>` = 0 and `<unk>` = 1. An utterance has at least 1 token and at most 60.
 
-    Make one with [`~PreCodeTokenizer.train`] from dialogues or [`~PreCodeTokenizer.from_vocabulary`] from a word
-    list; load one with `from_pretrained`. `text_mode`, saved with the tokenizer, says what a word is:
+    Create one from dialogues with [`~PreCodeTokenizer.train`], or from a word list with
+    [`~PreCodeTokenizer.from_vocabulary`]. Load one with `from_pretrained`. `text_mode`, which is saved with the
+    tokenizer, defines what a word is:
 
-    * `"clean"` (the default): the paper's words, of the letters a to z without accents; `!` and `?` are words too.
-    * `"original"`: also the empty words that the original implementation counts at the ends of an utterance; needed to
-      read its vocabularies.
-    * `"unicode"`: words of every script in lower case, numbers, emoji, emoticons, `!` and `?`. Contractions are cut as
-      GloVe has them (`do n't`, `i 'm`), Chinese, Japanese and Thai are read by character, and a link is `<url>`, a
-      mention `<user>`. A word that the vocabulary lacks loses its accents, and all but three of a letter's repetitions
-      (`soooooo` is `sooo`). These rules are part of the tokenizer's file.
+    * `"clean"` (the default): the words of the paper, from the letters a to z without accents. `!` and `?` are words
+      too.
+    * `"original"`: also the empty words that the original implementation counts at the ends of an utterance. Its
+      vocabularies need this mode.
+    * `"unicode"`: words of every script in lower case, numbers, emoji, emoticons, `!` and `?`. Contractions are split
+      as in GloVe (`do n't`, `i 'm`). Chinese, Japanese and Thai are split into characters. A link becomes `<url>`, and
+      a mention `<user>`. A word that is not in the vocabulary loses its accents, and more than three repetitions of a
+      letter become three (`soooooo` is `sooo`). The file of the tokenizer contains these rules.
     """
 
     model_input_names = ["input_ids", "attention_mask"]
@@ -94,8 +96,14 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
     def train(
         cls, dialogues: Iterable[list[str]], min_count: int = 2, text_mode: str = DEFAULT_TEXT_MODE
     ) -> "PreCodeTokenizer":
-        """Build the vocabulary from dialogues (lists of utterances): every word seen at least `min_count` times,
-        most frequent first (paper, section 4.1)."""
+        """Build the vocabulary from dialogues: every word that occurs at least `min_count` times, most frequent first
+        (paper, section 4.1).
+
+        Args:
+            dialogues: Lists of utterances.
+            min_count: The minimum number of occurrences of a word.
+            text_mode: What a word is: `"clean"`, `"original"` or `"unicode"`.
+        """
         if text_mode == "unicode":
             return cls.from_vocabulary(_frequent_words(dialogues, min_count), text_mode)
         backend = _backend({PAD_TOKEN: 0, UNK_TOKEN: 1}, text_mode)
@@ -111,17 +119,23 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
 
     @classmethod
     def from_vocabulary(cls, words: Iterable[str], text_mode: str = DEFAULT_TEXT_MODE) -> "PreCodeTokenizer":
-        """A tokenizer for these words, in the order of their ids; the first two must be `<pad>` and `<unk>`.
+        """Create a tokenizer from the words of a vocabulary.
 
-        In `"original"` mode the empty string may be a word.
+        Args:
+            words: The words in the order of their ids. The first two must be `<pad>` and `<unk>`. In the mode
+                `"original"`, the empty string may be a word.
+            text_mode: What a word is: `"clean"`, `"original"` or `"unicode"`.
+
+        Raises:
+            ValueError: The first two words are others, a word occurs twice, or there is no such text mode.
         """
         words = [word or EMPTY_WORD for word in words]
         if words[:2] != [PAD_TOKEN, UNK_TOKEN]:
-            raise ValueError(f"a vocabulary starts with {PAD_TOKEN!r}, {UNK_TOKEN!r}; got {words[:2]}")
+            raise ValueError(f"a vocabulary must start with {PAD_TOKEN!r}, {UNK_TOKEN!r}; got {words[:2]}")
         vocabulary = {word: index for index, word in enumerate(words)}
         if len(vocabulary) != len(words):
-            twice = next(word for index, word in enumerate(words) if vocabulary[word] != index)
-            raise ValueError(f"a vocabulary holds every word once; {twice!r} stands in it twice")
+            repeated = next(word for index, word in enumerate(words) if vocabulary[word] != index)
+            raise ValueError(f"every word of a vocabulary must be unique; {repeated!r} occurs twice")
         return cls._from_backend(_backend(vocabulary, text_mode), text_mode)
 
     @classmethod
@@ -141,12 +155,13 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
         return self.init_kwargs["text_mode"]
 
     def encode_utterances(self, utterances: list[str], max_length: int | None = None) -> list[list[int]]:
-        """The token ids of many utterances, as a call gives them, in a fraction of the time where they are ASCII or the
-        text mode is `"unicode"`.
+        """Encode many utterances. The token ids are those of a call, but for ASCII and in the text mode `"unicode"`
+        this method is many times faster.
 
         Args:
-            utterances: texts.
-            max_length: longer utterances are cut on the right; `model_max_length` when not given.
+            utterances: Texts.
+            max_length: The maximum number of tokens; longer utterances are cut on the right. By default
+                `model_max_length`.
         """
         max_length = max_length or self.model_max_length
         vocabulary, unknown = self.get_vocab(), self.unk_token_id
@@ -173,17 +188,17 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
         return encoded
 
     def _pieces(self) -> "_Pieces":
-        pieces = self.__dict__.get("_remembered")
-        if pieces is None or len(pieces) > _REMEMBERED:
-            self._remembered = pieces = _Pieces(self.backend_tokenizer, self.get_vocab(), self.unk_token_id)
+        pieces = self.__dict__.get("_cached_pieces")
+        if pieces is None or len(pieces) > _CACHE_SIZE:
+            self._cached_pieces = pieces = _Pieces(self.backend_tokenizer, self.get_vocab(), self.unk_token_id)
         return pieces
 
     def __getstate__(self) -> dict[str, Any]:
-        # What is remembered is no part of the tokenizer: `datasets` tells tokenizers apart by their state.
-        return {name: value for name, value in self.__dict__.items() if name != "_remembered"}
+        # The cache is left out because `datasets` compares tokenizers by their state.
+        return {name: value for name, value in self.__dict__.items() if name != "_cached_pieces"}
 
     def _encode_plus(self, text: Any, *args: Any, **kwargs: Any):
-        # The backend skips normalization for a text of no characters.
+        # The backend does not normalize an empty text.
         if isinstance(text, str):
             text = text or " "
         elif isinstance(text, list):
@@ -193,7 +208,7 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
 
 def _backend(vocabulary: dict[str, int], text_mode: str) -> Tokenizer:
     if text_mode not in TEXT_MODES:
-        raise ValueError(f"text_mode is one of {', '.join(TEXT_MODES)}; got {text_mode!r}")
+        raise ValueError(f"text_mode must be one of {', '.join(TEXT_MODES)}; got {text_mode!r}")
     backend = Tokenizer(WordLevel(vocabulary, unk_token=UNK_TOKEN))
     if text_mode == "unicode":
         backend.normalizer = unicode_normalizer(vocabulary, EMPTY_WORD)
@@ -205,8 +220,10 @@ def _backend(vocabulary: dict[str, int], text_mode: str) -> Tokenizer:
 
 
 class _Pieces(dict[str, tuple[int, ...]]):
-    """A piece of text without white space -> the token ids of its words, in the text mode `unicode`. They do not depend
-    on the pieces before and after it."""
+    """A cache of the token ids of pieces of text without white space, in the text mode `unicode`.
+
+    The token ids of a piece do not depend on the pieces before and after it.
+    """
 
     def __init__(self, backend: Tokenizer, vocabulary: dict[str, int], unknown: int):
         self.normalizer = backend.normalizer
@@ -218,7 +235,7 @@ class _Pieces(dict[str, tuple[int, ...]]):
         words = plain_words(piece)
         if words is None:
             words = _words(self.normalizer, self.pre_tokenizer, piece)
-        # A tuple, as the garbage collector looks into a list again and again.
+        # A tuple, because the garbage collector traverses lists again and again.
         ids = self[piece] = tuple(self.vocabulary.get(word, self.unknown) for word in words)
         return ids
 
@@ -230,17 +247,17 @@ def _pieces_of(text: str) -> list[str]:
 
 
 def _words(normalizer: normalizers.Normalizer, pre_tokenizer: pre_tokenizers.PreTokenizer, text: str) -> list[str]:
-    """The words of a text, which may be none."""
+    """The words of a text; the list may be empty."""
     words = pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))
     return [word for word, _ in words if word != EMPTY_WORD]
 
 
 def _frequent_words(dialogues: Iterable[list[str]], min_count: int) -> list[str]:
-    """The vocabulary of the mode `unicode`, most frequent first, and its counts those of its own tokenizer."""
+    """The vocabulary of the mode `unicode`, most frequent first, counted as its own tokenizer splits the text."""
     pieces = Counter(piece for dialogue in dialogues for text in dialogue for piece in _pieces_of(text))
     words = _count_words(pieces, unicode_normalizer(None, EMPTY_WORD))
     frequent = [word for word, count in words.items() if count >= min_count]
-    # Of a word that is too rare, a plainer form stands for it, and may be frequent with it.
+    # A word that is too rare is replaced by a plainer form, which may become frequent as a result.
     words = _count_words(pieces, unicode_normalizer(frequent, EMPTY_WORD))
     frequent = [word for word, count in words.items() if count >= min_count]
     return [PAD_TOKEN, UNK_TOKEN, *sorted(frequent, key=lambda word: (-words[word], word))]
@@ -259,24 +276,24 @@ def _count_words(pieces: Counter[str], normalizer: normalizers.Normalizer) -> Co
 def encode_dialogues(
     examples: dict[str, list], tokenizer: Any, max_utterance_tokens: int | None = None, speaker_prefix: bool = False
 ) -> dict[str, list]:
-    """Add `input_ids` and `speaker_ids` to a batch of dialogues: for `Dataset.map(..., batched=True)`.
+    """Add `input_ids` and `speaker_ids` to a batch of dialogues, for `Dataset.map(..., batched=True)`.
 
     Args:
-        examples: a batch of rows with `utterances`, a list of strings a dialogue, and perhaps `speakers`, a name or
-            nothing for each.
-        tokenizer: any tokenizer.
-        max_utterance_tokens: longer utterances are cut on the right; the tokenizer's `model_max_length` when not given.
-            Where a tokenizer has no such limit, give what the model reads, `model.max_utterance_tokens`.
-        speaker_prefix: where an utterance has a speaker, the name stands before the text, `Ross: Hi.`; a model's
-            `config.speaker_prefix` says whether it was trained so.
+        examples: A batch of rows with `utterances`, a list of strings per dialogue, and optionally `speakers`, a name
+            or `None` for each utterance.
+        tokenizer: Any tokenizer.
+        max_utterance_tokens: The maximum number of tokens; longer utterances are cut on the right. By default the
+            tokenizer's `model_max_length`. If the tokenizer has no such limit, pass `model.max_utterance_tokens`.
+        speaker_prefix: Put the name of the speaker before the text, as in `Ross: Hi.`, if an utterance has one. Use the
+            model's `config.speaker_prefix`.
 
     Returns:
-        `{"input_ids": ...}`: for every dialogue a list of utterances, each a list of token ids, unpadded and never
-        empty; and with `speakers` also `speaker_ids`, a number an utterance: 1 for the first who spoke, 2 for the
-        second, and so on, 0 for nobody.
+        `input_ids`: for every dialogue a list of utterances, each a list of token ids, unpadded and never empty. With
+        `speakers` also `speaker_ids`: one integer per utterance, 1 for the first speaker of the dialogue, 2 for the
+        second, and so on, 0 for an unknown speaker.
 
     Raises:
-        ValueError: a dialogue has speakers, but not one an utterance.
+        ValueError: A dialogue has speakers, but not one per utterance.
     """
     dialogues, result = examples["utterances"], {}
     if "speakers" in examples:
@@ -308,11 +325,11 @@ def count_cut(
     max_utterance_tokens: int | None,
     speaker_prefix: bool = False,
 ) -> int:
-    """How many utterances `encode_dialogues` has cut.
+    """Count the utterances that `encode_dialogues` has cut.
 
     Args:
-        examples, tokenizer, max_utterance_tokens, speaker_prefix: those of the call.
-        input_ids: what it returned.
+        examples, tokenizer, max_utterance_tokens, speaker_prefix: The arguments of that call.
+        input_ids: The `input_ids` that it returned.
     """
     if max_utterance_tokens is None:
         return 0
@@ -321,13 +338,13 @@ def count_cut(
     full = [text for text, ids in zip(texts, encoded, strict=True) if len(ids) >= max_utterance_tokens]
     if not full:
         return 0
-    # Without `verbose` it does not warn of texts that are too long for a model.
+    # `verbose=False` suppresses warnings about texts that are too long for a model.
     options = {"truncation": False, "return_attention_mask": False, "split_special_tokens": True, "verbose": False}
     return sum(len(ids) > max_utterance_tokens for ids in tokenizer(full, **options)["input_ids"])
 
 
 def _texts(examples: dict[str, list], speaker_prefix: bool) -> list[str]:
-    """What is read of all utterances, one dialogue after another."""
+    """The texts of all utterances, one dialogue after another."""
     dialogues = examples["utterances"]
     if speaker_prefix and "speakers" in examples:
         dialogues = [
@@ -343,6 +360,6 @@ def said_by(name: Any, text: str) -> str:
 
 
 def _stand_in(tokenizer: Any) -> int:
-    """The token of an utterance that has none of its own."""
+    """The token that represents an utterance without tokens."""
     known = (tokenizer.unk_token_id, tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id)
     return next(token for token in known if token is not None)

@@ -1,7 +1,7 @@
-"""The text mode `unicode`: what a word is in every script, as a normalizer and a pre-tokenizer of `tokenizers`.
+"""The text mode `unicode`: a normalizer and a pre-tokenizer for the words of every script.
 
-The classes of characters are tables, from Unicode 14.0, because those of a regular expression's library change with its
-version. Code points between letters that Unicode has not assigned yet count as letters.
+The character classes are tables from Unicode 14.0, because those of a regular expression library change with its
+version. Unassigned code points between letters count as letters.
 """
 
 import re
@@ -39,7 +39,7 @@ ff41-ff5a ffa0-ffdc 10000-100fa 101fd-102e0 10300-1031f 1032d-10340 10342-10349 
 1ee00-1eebb 1fbf0-1fbf9
 """)
 
-# Chinese, Japanese and Thai, and also Lao, Burmese and Khmer: scripts without spaces, read by character.
+# Chinese, Japanese, Thai, Lao, Burmese and Khmer: scripts without spaces between words, split into characters.
 _CHARACTER = character_class("""
 e01-e30 e32-e33 e40-e46 e50-e59 e81-eb0 eb2-eb3 ebd-ec6 ed0-edf 1000-102a 103f-1049 1050-1055 105a-105d 1061 1065-1066
 106e-1070 1075-1081 108e 1090-1099 1780-17b3 17d7 17dc 17e0-17e9 2e80-2fd5 3005-3007 3031-3035 303b-303c 3041-3096
@@ -47,7 +47,7 @@ e01-e30 e32-e33 e40-e46 e50-e59 e81-eb0 eb2-eb3 ebd-ec6 ed0-edf 1000-102a 103f-1
 aa7e-aa7f f900-fad9 ff66-ff9f 1aff0-1b167 20000-3134a
 """)
 
-# Their vowel signs and tone marks, which stay with the character before them.
+# Vowel signs and tone marks of these scripts, which belong to the character before them.
 _CHARACTER_MARK = character_class("""
 e31 e34-e3a e47-e4e eb1 eb4-ebc ec8-ecd 102b-103e 1056-1059 105e-1060 1062-1064 1067-106d 1071-1074 1082-108d 108f
 109a-109d 17b4-17d3 17dd 3099-309a a9e5 aa7b-aa7d 16ff0-16ff1
@@ -61,7 +61,7 @@ _FLAG_LETTER = character_class("1f1e6-1f1ff")
 # The letters of the flags of England, Scotland and Wales.
 _FLAG_TAG = character_class("e0020-e007f")
 
-# Soft hyphens, joiners, marks of direction and of presentation, and skin tones. A zero-width joiner joins emoji.
+# Soft hyphens, joiners, direction marks, variation selectors and skin tones, but not the zero-width joiner of emoji.
 _INVISIBLE = character_class("""
 ad 180b-180e 200c 200e-200f 202a-202e 2060-2064 2066-206f feff fe00-fe0f 1f3fb-1f3ff e0100-e01ef
 """)
@@ -69,17 +69,17 @@ _ACCENT = character_class("300-36f")
 _DIGIT = character_class("30-39 660-669 6f0-6f9 966-96f 9e6-9ef e50-e59 ff10-ff19")
 _APOSTROPHE = "\u2018\u2019\u02bc\uff07\u00b4`"
 
-# An apostrophe between spaces, as in corpora published as tokens: `don ' t`. Python reads it as Oniguruma does.
+# An apostrophe between spaces, as in tokenized corpora: `don ' t`. Python and Oniguruma both accept this pattern.
 SPACED_APOSTROPHE = re.compile(
     f"(?<=[{_LETTER}]) ['\u2019] (?=(?:[tsmdTSMD]|[rR][eE]|[vV][eE]|[lL][lL])(?![{_LETTER}]))"
 )
 
-# A letter with three more of it to come.
+# A letter that is followed by three more of the same.
 _ELONGATION = f"(?![{_DIGIT}])([{_LETTER}{_CHARACTER}])(?=\\1\\1\\1)"
 
 
-# What most texts between spaces are, and the words in it, which are those of the rules below: English words and
-# contractions in punctuation, without anything that could be an emoticon, an address or an elongation.
+# Most pieces of text between spaces are plain: English words and contractions with punctuation, without anything that
+# could be an emoticon, an address or an elongation. For these, simple patterns find the same words as the rules below.
 _PLAIN_TEXT = re.compile(
     r"""(?:[A-Za-z,"!?()\u2026-]|(?<![wW][wW][wW])\.(?!(?i:com|org|net|edu|gov)|[oO](?![A-MO-Za-mo-z]))"""
     r"""|(?<=[A-Za-z][nN])['\u2019](?=[tT](?![A-Za-z'\u2019]))"""
@@ -92,7 +92,7 @@ LINK, MENTION = "<url>", "<user>"
 _NO_LETTER_BEFORE, _NO_LETTER_AFTER = f"(?<![{_LETTER}])", f"(?![{_LETTER}])"
 _LINK_REST = "[!-;=?-~]*[a-z0-9/]"
 _LINK = (
-    # addresses of e-mail, of pages, and the bare names of the commonest domains
+    # e-mail addresses, URLs, and bare names in the most common domains
     f"{_NO_LETTER_BEFORE}(?<![.%+-])[a-z0-9._%+-]+@[a-z0-9-]+(?:\\.[a-z0-9-]+)+"
     f"|{_NO_LETTER_BEFORE}(?:https?://|www\\.){_LINK_REST}"
     f"|{_NO_LETTER_BEFORE}(?<![.@-])(?:[a-z0-9-]+\\.)+(?:com|org|net|edu|gov)(?:/(?:{_LINK_REST})?)?{_NO_LETTER_AFTER}"
@@ -113,7 +113,7 @@ _EMOTICON = "|".join(
     ]
 )
 
-# English contractions, as GloVe's own tokenizer cuts them: do n't, i 'm.
+# English contractions, as GloVe's own tokenizer splits them: do n't, i 'm.
 _ENDING = f"'(?:[smd]|re|ve|ll){_NO_LETTER_AFTER}"
 _SHORTENED = f"{_NO_LETTER_BEFORE}'(?:em|til|cause){_NO_LETTER_AFTER}"
 # French and Italian: l'amour, qu'il, c'è. English: y'know.
@@ -124,7 +124,7 @@ _ELISION = (
 
 
 def plain_words(text: str) -> list[str] | None:
-    """The words of a text without white space, in a fraction of the time, where it is plain; `None` where it is not."""
+    """The words of a plain text without white space, found quickly; `None` if the text is not plain."""
     if not _PLAIN_TEXT.fullmatch(text):
         return None
     text = text.lower().replace("\u2019", "'")
@@ -132,10 +132,10 @@ def plain_words(text: str) -> list[str] | None:
 
 
 def word_pattern(empty_word: str) -> str:
-    """A regular expression of one word in normalized text.
+    """A regular expression that matches one word of a normalized text.
 
     Args:
-        empty_word: what stands for a text without words.
+        empty_word: The character that represents a text without words.
     """
     return "|".join(
         [
@@ -152,18 +152,18 @@ def word_pattern(empty_word: str) -> str:
 
 
 def unicode_normalizer(words: Iterable[str] | None, empty_word: str) -> normalizers.Normalizer:
-    """The normalizer for a vocabulary: a form of a word that it lacks gives way to a plainer one.
+    """The normalizer for a vocabulary. It replaces words that are not in the vocabulary with plainer forms.
 
     Args:
-        words: the vocabulary. Accents fall off a word that is not in it, and of a letter four times and more in a row
-            three are left. `None`: every word stays as it is.
-        empty_word: what stands for a text without words.
+        words: The vocabulary. A word that is not in it loses its accents, and four or more of the same letter in a row
+            become three. With `None`, no word is replaced.
+        empty_word: The character that represents a text without words.
     """
     replace = normalizers.Replace
     word = word_pattern(empty_word)
     return normalizers.Sequence(
         [
-            # A text that loses all of its characters would not be normalized further.
+            # Without a space, a text that loses all of its characters would not be normalized further.
             normalizers.Prepend(" "),
             replace(empty_word, " "),
             replace(Regex(SPACED_APOSTROPHE.pattern), "'"),
@@ -173,7 +173,7 @@ def unicode_normalizer(words: Iterable[str] | None, empty_word: str) -> normaliz
             replace(Regex(f"[{_APOSTROPHE}]"), "'"),
             replace("\uff01", "!"),
             replace(Regex("[\uff1f\u061f\u037e]"), "?"),
-            # Case folding: what the lower case of each letter leaves.
+            # Case folding, where it differs from lower case.
             replace("\u00df", "ss"),
             replace("\u03c2", "\u03c3"),
             replace("i\u0307", "i"),
@@ -201,17 +201,17 @@ def _plainer_forms(words: Iterable[str]) -> list[normalizers.Normalizer]:
 
 
 def _outside(words: Iterable[str], dropped: str) -> str:
-    """A regular expression of what a word loses, unless it is one of those given: they are listed in it."""
+    """A regular expression of the characters that a word loses unless it is one of `words`."""
     kept = [word for word in words if re.search(dropped, word) and re.fullmatch(f"[{_LETTER}]+", word)]
     if not kept:
         return dropped
     start = f"{_NO_LETTER_BEFORE}(?!{_one_of(kept)}{_NO_LETTER_AFTER})"
-    # \G is where the match before ended: in the same word. \K leaves the letters on the way alone.
+    # \G is the end of the previous match, in the same word. \K keeps the letters in between.
     return rf"(?:{start}|\G(?<=[{_LETTER}]))[{_LETTER}]*?\K{dropped}"
 
 
 def _one_of(words: Iterable[str]) -> str:
-    """Words as a regular expression that tries no letter twice: `(?:ca(?:t|r)|dog)`."""
+    """Combine words into a regular expression that tests no letter twice: `(?:ca(?:t|r)|dog)`."""
     rests: dict[str, list[str]] = {}
     for word in sorted(words, reverse=True):
         rests.setdefault(word[:1], []).append(word[1:])

@@ -12,9 +12,11 @@ import run_finetune
 import run_pretrain
 from modeling_precode import PreCodeTokenizer
 from modeling_precode.cli.main import main as precode
+from modeling_precode.training.arguments import CorpusArguments
 from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
 from modeling_precode.training.parsing import ScriptParser, write_config
 from modeling_precode.training.pretraining_arguments import ConversationCompletionArguments
+from modeling_precode.training.starting import load_splits
 
 pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
 
@@ -157,7 +159,7 @@ def test_a_file_repeats_a_run(train, tmp_path):
     ("content", "message"),
     [
         ("learning_rat: 1", "unknown argument 'learning_rat'; learning_rate?"),
-        ("- 1", "holds a list; write one `name: value` a line"),
+        ("- 1", "contains a list; write one `name: value` per line"),
         ("a: [", "neither YAML nor JSON"),
         ("batch_size: many", "invalid int value: 'many'"),
     ],
@@ -202,3 +204,29 @@ def test_the_command_hands_over_and_says_what_it_knows(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["precode"])
     with pytest.raises(SystemExit, match="error: .*see precode finetune --help"):
         precode(["finetune", "--nonsense"])
+
+
+def test_a_number_of_training_dialogues_is_drawn_and_a_larger_number_holds_the_smaller(corpus):
+    def drawn(**settings) -> dict[str, list[str]]:
+        splits = load_splits(CorpusArguments("custom", str(corpus), **settings))
+        return {split: rows["dialogue_id"] for split, rows in splits.items()}
+
+    every, few, more = drawn(), drawn(train_dialogues=5), drawn(train_dialogues=10)
+    assert (len(few["train"]), len(more["train"])) == (5, 10)
+    assert set(few["train"]) < set(more["train"]) < set(every["train"])
+    assert more == drawn(train_fraction=0.25)
+    assert few["validation"] == every["validation"] and few["test"] == every["test"]
+    assert drawn(train_dialogues=40) == every
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"train_dialogues": 0}, "--train_dialogues must be at least 1; got 0"),
+        ({"train_dialogues": 5, "train_fraction": 0.5}, "--train_dialogues 5 and --train_fraction 0.5: leave one out"),
+        ({"train_dialogues": 41}, "--train_dialogues 41: the training split has 40; give less"),
+    ],
+)
+def test_a_number_of_training_dialogues_that_cannot_be_drawn_is_refused(corpus, settings, message):
+    with pytest.raises(ValueError, match=message):
+        load_splits(CorpusArguments("custom", str(corpus), **settings))

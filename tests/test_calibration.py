@@ -17,7 +17,7 @@ from modeling_precode import (
     expected_calibration_error,
     fit_temperature,
 )
-from modeling_precode.evaluation.calibration import COLDEST, HOTTEST, calibrate, negative_log_likelihood
+from modeling_precode.evaluation.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE, calibrate, negative_log_likelihood
 
 
 def calibrated(count=20_000, classes=5, seed=0) -> tuple[np.ndarray, np.ndarray]:
@@ -86,16 +86,16 @@ def test_the_fit_is_never_worse_than_none_nor_than_its_neighbours(seed, scale, c
     generator = np.random.default_rng(seed)
     logits, labels = generator.normal(0, scale, (count, 4)), generator.integers(0, 4, count)
     best = fit_temperature(logits, labels)
-    assert COLDEST <= best <= HOTTEST
+    assert MIN_TEMPERATURE <= best <= MAX_TEMPERATURE
     reached = negative_log_likelihood(logits, labels, best)
     for other in (1.0, best * 0.9, best * 1.1):
-        if COLDEST <= other <= HOTTEST:
+        if MIN_TEMPERATURE <= other <= MAX_TEMPERATURE:
             assert reached <= negative_log_likelihood(logits, labels, other) + 1e-9
 
 
 def test_where_nothing_is_to_learn_it_stays_within_bounds():
-    assert fit_temperature([[1.0, 0.0], [0.0, 1.0]], [0, 1]) == pytest.approx(COLDEST)
-    assert fit_temperature([[1.0, 0.0], [0.0, 1.0]], [1, 0]) == pytest.approx(HOTTEST)
+    assert fit_temperature([[1.0, 0.0], [0.0, 1.0]], [0, 1]) == pytest.approx(MIN_TEMPERATURE)
+    assert fit_temperature([[1.0, 0.0], [0.0, 1.0]], [1, 0]) == pytest.approx(MAX_TEMPERATURE)
     assert fit_temperature([[2.0, 2.0]], [1]) == 1
 
 
@@ -170,10 +170,10 @@ def test_fine_tuning_fits_it_for_every_seed_and_card_configuration_and_pipeline_
     assert "temperature" not in (without / "README.md").read_text(encoding="utf-8").split("## Scores")[1]
     rows = [json.loads(line) for line in files[0].read_text(encoding="utf-8").splitlines()]
     emotions = pipeline("conversation-emotion", model=str(with_it))
-    labelled = emotions([row["utterances"] for row in rows], distribution=True)
+    labeled = emotions([row["utterances"] for row in rows], distribution=True)
     pairs = [
         (turn, label, predicted)
-        for row, turns in zip(rows, labelled, strict=True)
+        for row, turns in zip(rows, labeled, strict=True)
         for turn, label, predicted in zip(turns, row["labels"], row["predictions"], strict=True)
         if label is not None
     ]

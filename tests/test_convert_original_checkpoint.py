@@ -220,20 +220,20 @@ def wrong_input(case: str, original: Original, output: Path) -> dict:
 
 
 WRONG_INPUTS = {
-    "missing": "there is no file {folder}/dec.pt",
-    "kind": "{folder}/sentenc.pt holds sentGRUEncoder; --contenc takes contEncoder",
-    "dictionary as module": "{folder}/glob_vocab.pt holds Dictionary; --contenc takes contEncoder",
-    "module as dictionary": "{folder}/dec.pt holds no Dictionary of the original",
-    "state": "{folder}/dec.pt holds OrderedDict; --dec takes biLM or mlpDecoder",
-    "layers": "{folder}/contenc.pt holds a contEncoder with tensors missing or left over: 'contEnc.bias_hh_l1'",
+    "missing": "no such file: {folder}/dec.pt",
+    "kind": "{folder}/sentenc.pt contains sentGRUEncoder; --contenc takes contEncoder",
+    "dictionary as module": "{folder}/glob_vocab.pt contains Dictionary; --contenc takes contEncoder",
+    "module as dictionary": "{folder}/dec.pt is not a Dictionary of the original",
+    "state": "{folder}/dec.pt contains OrderedDict; --dec takes biLM or mlpDecoder",
+    "layers": "{folder}/contenc.pt contains a contEncoder with missing or unexpected tensors: 'contEnc.bias_hh_l1'",
     "sizes": "{folder}/contenc.pt does not belong to the other files",
     "doubles": "{folder}/contenc.pt names 'torch.DoubleStorage'",
-    "text": "{folder}/dec.pt is neither a file of torch.save nor a pickle",
+    "text": "{folder}/dec.pt is neither a torch.save file nor a pickle",
     "zip": "{folder}/dec.pt is a zip file, but not one of torch.save",
     "vocabulary size": "{folder}/short.pt has 6 words, but {folder}/wordenc.pt has 7 word vectors",
-    "vocabulary start": "{folder}/reversed.pt holds no vocabulary of the original",
+    "vocabulary start": "{folder}/reversed.pt is not a vocabulary of the original",
     "emotions": "{folder}/two.pt has 2 emotions, but {folder}/dec.pt has 3 classes",
-    "emotions of ConvCom": "{folder}/dec.pt is a head of Conversation Completion",
+    "emotions of ConvCom": "{folder}/dec.pt is a head for Conversation Completion",
     "pooling": "pooling_length must be at least 1; got 0",
     "output": "{folder}/made/checkpoint exists and is not an empty folder",
     "output file": "{folder}/made/checkpoint exists and is not an empty folder",
@@ -262,7 +262,7 @@ def test_a_failure_while_writing_leaves_nothing(original, output, monkeypatch):
     paths = original.save(original.modules())
     before = tree(original.folder)
     monkeypatch.setattr(torch, "equal", lambda *tensors: False)
-    with pytest.raises(ValueError, match="do not load as they were"):
+    with pytest.raises(ValueError, match="differ after loading"):
         convert_original_checkpoint(**paths, output_dir=output)
     output.parent.rmdir()
     assert tree(original.folder) == before

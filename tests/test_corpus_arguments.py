@@ -32,5 +32,5 @@ def test_the_card_names_the_label_map():
 
 
 def test_an_unknown_label_map_is_refused_before_anything_is_read():
-    with pytest.raises(FileNotFoundError, match="plutchik: no label map; known are ekman, sentiment"):
+    with pytest.raises(FileNotFoundError, match="plutchik: no such label map; use ekman, sentiment"):
         CorpusArguments(corpus="meld", data_dir="nowhere", label_map="plutchik")

@@ -135,7 +135,7 @@ def test_a_label_that_the_model_lacks_is_wrong_and_named(evaluate, model_of, dia
     assert scored["scores"]["accuracy"] == 0.5
     assert scored["lacking"] == {"disgust": 1}
     assert scored["excluded_label"] is None
-    assert "The model does not have the labels disgust (1): they are counted as wrong." in printed
+    assert "The model does not have the labels disgust (1). They are counted as wrong." in printed
 
 
 def test_macro_f1_is_over_the_labels_of_the_split(evaluate, model_of, dialogues):
@@ -169,7 +169,9 @@ def test_a_label_map_brings_corpora_and_model_together(evaluate, model_of, tmp_p
 
 def test_labels_that_do_not_go_together_are_refused_by_name(evaluate, model_of, dialogues):
     folder = dialogues(["anger", "joy"], ["anger", "joy"])
-    with pytest.raises(ValueError, match="it labels Joyful, and the corpus custom has the labels anger, joy; give a"):
+    with pytest.raises(
+        ValueError, match="has the labels Joyful, which the corpus custom does not have; it has anger, joy. Give a"
+    ):
         evaluate("--model", model_of(["anger", "Joyful"], "anger"), "--corpus", f"custom={folder}")
     with pytest.raises(ValueError, match="model .*: the label map ekman does not have 'bored'"):
         model = model_of(["anger", "joy", "bored"], "anger")
@@ -186,7 +188,7 @@ def test_the_picture_has_every_corpus(evaluate, model_of, dialogues, tmp_path):
 
 
 def test_what_cannot_be_scored_is_said_before_the_model_is_read(evaluate, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(FileNotFoundError, match="the folder does not exist"):
         main(["--model", "x", "--corpus", "sample", "--output", str(tmp_path / "no" / "scores.json")])
     with pytest.raises(ValueError, match="--data_dir with 2 corpora: give NAME=DATA_DIR for each"):
         evaluate("--model", "x", "--corpus", "sample", "meld", "--data_dir", "MELD")
@@ -195,7 +197,7 @@ def test_what_cannot_be_scored_is_said_before_the_model_is_read(evaluate, tmp_pa
 def test_a_split_without_labels_has_no_scores(model_of, tmp_path):
     write_corpus(tmp_path / "unlabeled", labels=False)
     emotions = pipeline("conversation-emotion", model=str(model_of(["anger", "joy"], "joy")))
-    with pytest.raises(ValueError, match="corpus chats: no column labels"):
+    with pytest.raises(ValueError, match="corpus chats: the split test has no column labels"):
         score_split(emotions, load_corpus("custom", tmp_path / "unlabeled")["test"], corpus="chats")
 
 

@@ -8,11 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from corpus_of_topics import write_corpus
 
+from benchmarks.evidence.checkpoints import Checkpoint
 from benchmarks.evidence.experiments import Experiments
+from benchmarks.evidence.results import Results
+from benchmarks.evidence.runner import Runner
+from benchmarks.evidence.tables import zero_shot_table
 from benchmarks.evidence.views import utterances_alone
+from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
+from modeling_precode.cli.main import main as precode
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {"hidden_size": 16, "word_vector_size": 16, "min_count": 1}
@@ -58,7 +65,7 @@ def test_experiments_are_run_once_and_told_in_tables_and_plots(tmp_path):
     common = ("--experiments", str(experiments), "--results", str(results), "--output_dir", str(tmp_path / "out"))
     # Of pre-training, what the study starts from, and what that starts from.
     output = evidence(*common, "--data_dir", str(tmp_path / "data"), "--pretraining")
-    assert "meld: left out" in output and output.count("$ ") == 4
+    assert "meld: skipped" in output and output.count("$ ") == 4
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     kinds = ["history" in line for line in lines], [line.get("baseline") for line in lines]
     assert sum(kinds[0]) == 2 and {"majority", "bag of words", "bag-of-words completion"} <= set(kinds[1])
@@ -104,3 +111,163 @@ def test_an_utterance_alone_keeps_the_history_that_is_asked_for():
         ["a"],
         ["c | B: b | A: a"],
     ]
+
+
+ZERO_SHOT = {
+    **EXPERIMENTS,
+    "corpora": {
+        "topics": {"corpus": "custom", "data_dir": "topics"},
+        "others": {"corpus": "custom", "data_dir": "others"},
+        "friends": {"corpus": "friends", "data_dir": "friends"},
+        "sample": {"corpus": "sample"},
+    },
+    "pretraining": {"settings": {"corpus": "topics"}, "runs": {"tiny": {"max_steps": 4}}},
+    "checkpoints": {"default": "absent"},
+    "zero_shot": {
+        "zero-shot": {
+            "split": "validation",
+            "corpora": ["topics", "others", "friends"],
+            "label_map": "ekman",
+            "bag_of_words": "sample",
+            "metric": "macro_f1",
+        }
+    },
+    "studies": {
+        "from the default": {"corpora": ["topics"], "seeds": [1], "variants": {"default": {"model": "default"}}}
+    },
+}
+
+
+@pytest.fixture
+def checkpoint(tokenizer, tiny_config, tmp_path) -> Path:
+    torch.manual_seed(0)
+    PreCodeForUtteranceClassification(tiny_config()).save_pretrained(tmp_path / "emotions")
+    tokenizer.save_pretrained(tmp_path / "emotions")
+    return tmp_path / "emotions"
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    for name in ("topics", "others"):
+        write_corpus(tmp_path / "data" / name, sizes=(("train", 10), ("validation", 12), ("test", 4)))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def read_experiments(tmp_path):
+    """A function: changes to `ZERO_SHOT`, and the arguments of `Experiments.read` -> the experiments."""
+
+    def read(changes: dict | None = None, **arguments) -> Experiments:
+        path = tmp_path / "experiments.yaml"
+        path.write_text(yaml.safe_dump({**ZERO_SHOT, **(changes or {})}, sort_keys=False))
+        return Experiments.read(path, **arguments)
+
+    return read
+
+
+def test_models_are_scored_on_corpora_that_they_never_saw_as_the_command_scores_them(
+    checkpoint, data, read_experiments, tmp_path, capsys
+):
+    [study] = read_experiments(checkpoints={"default": str(checkpoint)}).zero_shot
+    results = Results(tmp_path / "results.jsonl")
+    study.run(data, results)
+    assert f"friends: skipped because {data / 'friends'} is missing" in capsys.readouterr().out
+    rows = [row.strip("| ").split(" | ") for row in zero_shot_table(study, results).splitlines()]
+    assert rows[0] == ["topics", "others", "mean macro F1"]
+    assert [row[0] for row in rows[2:]] == ["majority", "bag of words, sample", "default"]
+
+    written = tmp_path / "scores.json"
+    arguments = f"evaluate --model {checkpoint} --corpus custom={data / 'topics'} --label_map ekman --split validation"
+    precode([*arguments.split(), "--output", str(written)])
+    [expected] = json.loads(written.read_text())["corpora"]
+    names = ("weighted_f1", "macro_f1", "accuracy")
+    majority, model = (
+        " / ".join(f"{100 * scores[name]:.1f}" for name in names)
+        for scores in (expected["baselines"]["majority"], expected["scores"])
+    )
+    assert (rows[2][1], rows[4][1]) == (majority, model)
+    assert rows[4][-1] == f"{np.mean([float(cell.split(' / ')[1]) for cell in rows[4][1:3]]):.1f}"
+
+    before = results.path.read_bytes()
+    study.run(data, Results(results.path))
+    assert results.path.read_bytes() == before
+
+
+def test_a_finished_model_that_is_absent_is_left_out_and_what_starts_from_it_too(
+    data, read_experiments, tmp_path, capsys
+):
+    experiments = read_experiments()
+    [study] = experiments.zero_shot
+    results = Results(tmp_path / "results.jsonl")
+    study.run(data, results)
+    table = zero_shot_table(study, results)
+    assert "majority" in table and "bag of words, sample" in table and "default" not in table
+    runner = Runner(data, tmp_path / "out", results, 1)
+    assert not any(runner.is_possible(run) for study in experiments.studies for run in study.runs.values())
+    assert "checkpoint default: skipped; absent: no such folder" in capsys.readouterr().out
+
+
+def test_another_model_under_the_same_name_has_other_results(checkpoint, read_experiments):
+    def keys() -> set[str]:
+        experiments = read_experiments(checkpoints={"default": str(checkpoint)})
+        [run] = experiments.studies[0].runs.values()
+        return {run.key, experiments.zero_shot[0].key("default", "topics")}
+
+    before = keys()
+    (checkpoint / "README.md").write_text("Another card.")
+    assert keys() == before
+    model = PreCodeForUtteranceClassification.from_pretrained(checkpoint)
+    with torch.no_grad():
+        model.classifier.output.bias += 1
+    model.save_pretrained(checkpoint)
+    assert not keys() & before
+
+
+def test_a_study_trains_from_a_finished_model(checkpoint, data, read_experiments, tmp_path):
+    [study] = read_experiments(checkpoints={"default": str(checkpoint)}).studies
+    [run] = study.runs.values()
+    runner = Runner(data, tmp_path / "out", Results(tmp_path / "results.jsonl"), 1)
+    assert runner.is_possible(run)
+    arguments = runner.arguments(run, {"seeds": [1]})
+    assert arguments[arguments.index("--model") + 1] == str(checkpoint)
+
+
+def test_a_mean_is_of_all_corpora_or_there_is_none(checkpoint, data, read_experiments, tmp_path):
+    results = Results(tmp_path / "results.jsonl")
+    read_experiments().zero_shot[0].run(data, results)
+    (data / "others").rename(data / "gone")
+    [study] = read_experiments(checkpoints={"default": str(checkpoint)}).zero_shot
+    study.run(data, results)
+    *_, majority, _, default = zero_shot_table(study, results).splitlines()
+    assert default.endswith("| – | – |") and not majority.endswith("| – |")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"corpora": ["topics", "mled"]}, "mled is not defined; known are topics, others, friends, sample"),
+        ({"bag_of_words": "topics"}, "bag_of_words learns from a corpus that comes with the package; got topics"),
+        ({"splits": "test"}, "study zero-shot: give bag_of_words, corpora, label_map, metric, split; got .*splits"),
+    ],
+)
+def test_a_study_that_cannot_be_scored_is_refused(changes, message, read_experiments):
+    with pytest.raises(ValueError, match=message):
+        read_experiments({"zero_shot": {"zero-shot": {**ZERO_SHOT["zero_shot"]["zero-shot"], **changes}}})
+
+
+def test_a_checkpoint_and_a_pretraining_of_one_name_are_refused(read_experiments):
+    with pytest.raises(ValueError, match="tiny: a checkpoint and a pre-training run have the same name"):
+        read_experiments(checkpoints={"tiny": "a"})
+
+
+def test_a_model_that_labels_nothing_is_not_scored(tokenizer, tiny_config, tmp_path):
+    PreCodeForConversationCompletion(tiny_config()).save_pretrained(tmp_path / "pretrained")
+    with pytest.raises(ValueError, match="which labels nothing; fine-tune it first"):
+        _ = Checkpoint("pretrained", str(tmp_path / "pretrained")).emotions
+
+
+@pytest.mark.parametrize("name", ["experiments.yaml", "quick.yaml"])
+def test_the_experiments_of_the_repository_can_be_read_and_score_the_default_model(name):
+    experiments = Experiments.read(ROOT / "benchmarks" / "evidence" / name)
+    assert {one.name for study in experiments.zero_shot for one in study.checkpoints} == {"default"}
+    assert all(run.seeds for run in experiments.runs())

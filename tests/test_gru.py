@@ -172,7 +172,7 @@ def test_the_kernels_are_built_with_the_package_for_every_instruction_set(source
 def test_without_a_compiler_pytorch_does_the_work_and_the_log_says_so(source):
     build(source, CC="no-such-compiler")
     assert not list(source.glob("modeling_precode/_kernels.*"))
-    reason = f"none in {source / 'modeling_precode'}: install precode with pip where there is a C compiler"
+    reason = f"none in {source / 'modeling_precode'}: install a C compiler, then precode with pip"
     assert log_of(source).startswith(f"compiled kernels: not used ({reason}")
 
 

@@ -138,12 +138,12 @@ def test_recall_adds_up_over_batches():
 @pytest.mark.parametrize(
     ("logits", "references", "options", "message"),
     [
-        (np.zeros((2, 4)), [0, 0], {}, "R_5 needs 5 candidates a row; predictions have 4"),
+        (np.zeros((2, 4)), [0, 0], {}, "R_5 needs 5 candidates per row; predictions have 4"),
         ([[0.0] * 11, [0.0] * 10], [0, 0], {}, r"predictions\[1\] has 10 candidates, predictions\[0\] has 11"),
         (np.zeros((2, 11)), [0, 11], {}, r"references\[1\] is 11: with 11 candidates it must be 0 to 10"),
         (np.zeros((2, 11)), [-100, 0], {}, r"references\[0\] is -100"),
-        (np.zeros((2, 11)), [0, 0], {"cutoffs": [5]}, "R_5@5 says nothing: the cutoff must be from 1 to 4"),
-        (np.zeros((2, 11)), [0, 0], {"cutoffs": [0]}, "R_5@0 says nothing"),
+        (np.zeros((2, 11)), [0, 0], {"cutoffs": [5]}, "R_5@5: the cutoff must be from 1 to 4"),
+        (np.zeros((2, 11)), [0, 0], {"cutoffs": [0]}, "R_5@0: the cutoff must be from 1 to 4"),
         (np.zeros((2, 11)), [0], {}, r"Mismatch in the number of predictions \(2\) and references \(1\)"),
         ([], [], {}, "ConvComRecall has nothing to score"),
     ],
@@ -277,11 +277,11 @@ def test_scores_can_be_written_as_json():
         ([0, 0], [1, -2], {}, r"references\[1\] is -2: with 5 labels it must be 0 to 4"),
         ([-100, 0], [0, 0], {}, r"predictions\[0\] is -100"),
         ([0, 0, 5], [0, -100, 0], {}, r"predictions\[2\] is 5"),
-        (["joy", "joy"], ["joy", "Joy"], {}, r"references\[1\] is 'Joy': give names out of label_names, \['neutral'"),
+        (["joy", "joy"], ["joy", "Joy"], {}, r"references\[1\] is 'Joy': give names from label_names, \['neutral'"),
         (["joy"], [0], {}, "don't match the expected format"),
         ([0, 0, 0], [0, 0], {}, r"Mismatch in the number of predictions \(3\) and references \(2\)"),
         ([], [], {}, "ERCScores has nothing to score"),
-        ([0], [0], {"focused_labels": ["joy", "love"]}, "focused_labels has 'love': give distinct names out of"),
+        ([0], [0], {"focused_labels": ["joy", "love"]}, "focused_labels has 'love': give distinct names from"),
         ([0], [0], {"focused_labels": ["joy", "joy"]}, "focused_labels repeats a label"),
         ([0], [0], {"focused_labels": []}, "focused_labels is empty"),
         ([0], [0], {"excluded_label": "Neutral"}, "excluded_label has 'Neutral'"),
@@ -299,7 +299,7 @@ def test_scores_errors_name_the_value(predictions, references, options, message)
 
 @pytest.mark.parametrize("metric_class", [ConvComRecall, ERCScores])
 def test_computing_without_rows_says_so(metric_class):
-    with pytest.raises(ValueError, match=f"{metric_class.__name__} has nothing to score: no prediction was added"):
+    with pytest.raises(ValueError, match=f"{metric_class.__name__} has nothing to score: no predictions were added"):
         metric_class().compute()
 
 

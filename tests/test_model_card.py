@@ -73,7 +73,7 @@ def card(folder, changed: dict | None = None, task: str = "erc", name: str = "so
         "transformers ",
         'pipeline("conversation-emotion", model="someone/model")',
         "Read that code first: it runs on your machine.",
-        "say nothing certain about what a person feels",
+        "do not show with certainty what a person feels",
         "jiao-etal-2020-exploiting",
         "@article{meld}",
     ],
@@ -115,7 +115,7 @@ def test_a_pretrained_encoder_has_a_card_of_its_own(tmp_path):
     written = card(tmp_path, {"scores": scores, "corpus": "opsub", "seeds": None}, "convcom")
     assert written.data.pipeline_tag == "feature-extraction"
     assert [(r.metric_type, r.metric_value) for r in written.data.eval_results] == [("recall", 0.4896)]
-    assert "labels nothing by itself" in written.text
+    assert "assigns no labels by itself" in written.text
     assert "AutoModel.from_pretrained" in written.text and 'pipeline("conversation-emotion"' not in written.text
 
 
@@ -301,7 +301,7 @@ def test_the_language_is_what_the_user_says_or_a_published_one_or_a_guess_that_s
     assert written.data.language == "de" and "English" not in written.text
     assert "every utterance of conversations in German" in written.text
     assert "languages other than German, are out of scope" in written.text
-    assert "The language is a guess" in written.text
+    assert "`py3langid` guessed the language" in written.text
     said = card(tmp_path, {"corpus": "custom", "language": {"code": "de", "is_guess": False}}, "convcom")
     assert "in German" in said.text and "guess" not in said.text
     unknown = card(tmp_path, {"corpus": "custom"})
@@ -309,7 +309,7 @@ def test_the_language_is_what_the_user_says_or_a_published_one_or_a_guess_that_s
 
 
 def test_a_language_is_a_code():
-    with pytest.raises(ValueError, match="--language German: give an ISO 639 code of two or three letters"):
+    with pytest.raises(ValueError, match="--language German: use an ISO 639 code of two or three letters"):
         find_language("German", rows(GERMAN), "custom")
 
 

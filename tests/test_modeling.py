@@ -366,7 +366,7 @@ def test_bad_tensors_are_refused_with_their_shape(make, tiny_config):
     for mask in ([[[0, 1], [1, 1]]], [[[0, 0], [1, 1]]]):
         with pytest.raises(ValueError, match="padded on the right"):
             model(torch.ones(1, 2, 2, dtype=torch.long), torch.tensor(mask))
-    with pytest.raises(ValueError, match="holds no utterance"):
+    with pytest.raises(ValueError, match="has no utterance"):
         model(torch.zeros(1, 2, 2, dtype=torch.long))
     with pytest.raises(ValueError, match="`class_weights` has 2 numbers for 3 labels"):
         PreCodeForUtteranceClassification(tiny_config(class_weights=[0.5, 0.5]))
@@ -376,6 +376,6 @@ def test_without_a_padding_token_the_mask_must_be_given(make):
     model, inputs = make(PreCodeForUtteranceClassification, pad_token_id=None), batch(dialogues())
     assert model(**inputs).logits.shape[:2] == inputs["input_ids"].shape[:2]
     with pytest.raises(
-        ValueError, match="need an `attention_mask`, as the model's configuration has `pad_token_id=None`"
+        ValueError, match="need an `attention_mask`, because the model's configuration has `pad_token_id=None`"
     ):
         model(input_ids=inputs["input_ids"])

@@ -275,7 +275,7 @@ def test_dialogues_without_a_target_are_left_out_with_a_word(tmp_path, monkeypat
     caplog.set_level("INFO")
     arguments = ("--corpus", "opsub", "--data_dir", corpus, "--max_steps", 12, "--hidden_size", 8)
     run(run_pretrain, monkeypatch, *arguments, "--word_vector_size", 8, "--output_dir", folder)
-    assert "train: 2 dialogues of fewer than three utterances left out" in caplog.text
+    assert "train: left out 2 dialogues of fewer than three utterances" in caplog.text
     results = json.loads((folder / "pretrain_results.json").read_text())
     assert all(np.isfinite(epoch["loss"]) for epoch in results["history"])
     assert (results["settings"]["recipe"], results["settings"]["batch_size"]) == ("original", 1)
@@ -290,12 +290,12 @@ def test_what_differs_from_the_original_is_said(tmp_path, monkeypatch, caplog):
     tiny = ("--corpus", "custom", "--data_dir", corpus, "--hidden_size", 8, "--max_steps", 1)
     settings = (*tiny, "--objective", "in_batch_softmax", "--batch_size", 2, "--output_dir", tmp_path / "pretrained")
     run(run_pretrain, monkeypatch, *settings)
-    assert "--recipe original: without --word_vectors they are random" in caplog.text
-    assert "the dialogues do not come in the original's order" in caplog.text
+    assert "--recipe original: without --word_vectors, word vectors are random" in caplog.text
+    assert "the dialogues are not in the original's order" in caplog.text
     assert "labels are focused" not in caplog.text
     caplog.clear()
     run(run_finetune, monkeypatch, *tiny, "--seeds", 1, "--output_dir", tmp_path / "finetuned")
-    assert "custom is none of its corpora, and so all labels are focused" in caplog.text
+    assert "custom is not one of its corpora, so all labels are focused" in caplog.text
     caplog.clear()
     settings = ("--focused_labels", "joy", "--model", tmp_path / "pretrained", "--output_dir", tmp_path / "again")
     run(run_finetune, monkeypatch, *tiny[:4], "--max_steps", 1, "--seeds", 1, *settings)

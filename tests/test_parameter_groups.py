@@ -93,5 +93,5 @@ def test_what_cannot_decay_is_named(make, tmp_path):
     AutoModel.from_config(AlbertConfig(vocab_size=9, **sizes)).save_pretrained(tmp_path / "albert")
     albert = PreCodeForUtteranceClassification.from_utterance_encoder(tmp_path / "albert", **SMALL)
     assert set(rates(albert, 0.1).values()) == {0.1, 2e-5}
-    with pytest.raises(ValueError, match="a 'albert' has no list of 12 layers; leave the option out"):
+    with pytest.raises(ValueError, match="a 'albert' has no list of 12 layers; leave this out"):
         parameter_groups(albert, 0.1, None, 0.9)

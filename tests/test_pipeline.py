@@ -23,7 +23,7 @@ def emotions(tokenizer, tiny_config, tmp_path) -> ConversationEmotionPipeline:
     return pipeline("conversation-emotion", model=str(tmp_path))
 
 
-def test_a_dialogue_is_labelled_from_all_of_its_utterances(emotions):
+def test_a_dialogue_is_labeled_from_all_of_its_utterances(emotions):
     results = emotions(TEXTS, distribution=True)
     batch = PreCodeDataCollator()([{"input_ids": emotions.tokenizer(TEXTS)["input_ids"]}])
     expected = emotions.model(**batch).logits.softmax(-1)[0]
@@ -194,7 +194,7 @@ def test_other_forms_are_refused_with_what_was_given(emotions, wrong, shown):
         emotions(wrong)
 
 
-def test_a_stream_is_labelled_as_it_comes(emotions):
+def test_a_stream_is_labeled_as_it_comes(emotions):
     """Nothing is read before it is needed, and never more than a window."""
     read = []
 
@@ -211,9 +211,9 @@ def test_a_stream_is_labelled_as_it_comes(emotions):
     assert turn == {**alone, "score": pytest.approx(alone["score"], abs=1e-5)}
     rows = Dataset.from_dict({"utterances": [TEXTS, TEXTS[:1]]})
     assert list(emotions(rows.to_iterable_dataset())) == emotions(rows)
-    with pytest.raises(ValueError, match="got, as one of several dialogues, 'so' \\(str\\); a list around"):
+    with pytest.raises(ValueError, match="got, as one of several dialogues, 'so' \\(str\\); put a text into a list"):
         list(emotions(text for text in ["so", "happy"]))
-    with pytest.raises(ValueError, match="got, as one of several dialogues, 'so' \\(str\\); a list around"):
+    with pytest.raises(ValueError, match="got, as one of several dialogues, 'so' \\(str\\); put a text into a list"):
         emotions(KeyDataset(Dataset.from_dict({"text": ["so"]}), "text"))
 
 

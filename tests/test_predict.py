@@ -20,9 +20,10 @@ from pyarrow import parquet
 from test_scripts import ROOT, run
 
 from data_scripts import load_corpus
+from data_scripts.building.dialogues import Dialogue, Utterance
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 from modeling_precode.cli.main import main
-from modeling_precode.cli.page import page
+from modeling_precode.cli.page_parts import as_page
 from modeling_precode.cli.predictions import as_line
 
 TEXT = "Ann: I am so happy!\nBo: About what?\n\nThe weather ...\n"
@@ -278,7 +279,7 @@ def test_an_output_is_whole_or_as_it_was(predict, dialogue, tmp_path, name):
         (["model/README"], "no such file"),
         (["dialogue.txt", "--input_format", "csv"], "dialogue.txt:1: missing column dialogue_id, text"),
         (["dialogue.txt", "--max_batch_tokens", "0"], "max_batch_tokens must be at least 1; got 0"),
-        (["dialogue.txt", "--live"], "labels an utterance from what comes after it too. Give it the whole dialogue"),
+        (["dialogue.txt", "--live"], "after the one that it labels. Pass the whole dialogue to the model"),
         (["dialogue.txt", "--live", "--output", "o.csv"], "--output with --live: it reads text and prints a line at"),
         (
             ["dialogue.txt", "--corpus_options", "text_column=a"],
@@ -369,7 +370,7 @@ def test_a_page_needs_nothing_else_and_escapes_all_text(trapped_page):
     assert "url(" not in page and "@import" not in page
     assert sum(tag == "figure" for tag, _ in elements) == 3 * 3
     assert sum(tag == "li" for tag, _ in elements) == 3 * 20
-    # Each label is written, not only coloured, and each plot says what it shows.
+    # Each label is written, not only colored, and each plot says what it shows.
     assert page.count('<span class="place">') == 60
     assert all("over the dialogue: peak" in a["aria-label"] for tag, a in elements if tag == "svg")
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
@@ -383,7 +384,8 @@ def test_the_plots_of_a_long_dialogue_are_means_and_those_of_an_empty_one_are_em
         return {"text": "so", "label": label, "score": shares[label], "distribution": shares}
 
     dialogues = [("1", [turn(1.0), turn(0.0)] * 200), ("2", []), ("3", [turn(0.9)])]
-    text = "".join(page("calls", "model", ["joy", "neutral"], dialogues))
+    labeled = [(Dialogue(name, [Utterance("so") for _ in turns]), turns) for name, turns in dialogues]
+    text = "".join(as_page(labeled, ["joy", "neutral"], "calls", "model"))
     lines = [attributes["points"] for tag, attributes in Elements(text).found if tag == "polyline"]
     long, *_ = [[float(pair.split(",")[1]) for pair in line.split()] for line in lines]
     assert len(long) == 82  # 80 means, and both edges

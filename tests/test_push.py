@@ -193,12 +193,12 @@ def test_nothing_that_is_uploaded_names_a_folder_of_the_machine(hub, tmp_path):
 def test_a_push_that_fails_says_what_to_do_and_leaves_the_checkpoint_and_the_command_for_later(hub, checkpoint):
     expected = {
         ("someone/unknown", "hf_unknown"): "401 Unauthorized.*hf auth login",
-        ("someone/read-only", "hf_reader"): "403 Forbidden.*a token that may write to someone/read-only",
-        ("someone/not-mine", "hf_other"): "403 Forbidden.*a token that may write to someone/not-mine",
+        ("someone/read-only", "hf_reader"): "403 Forbidden.*a token with write access to someone/read-only",
+        ("someone/not-mine", "hf_other"): "403 Forbidden.*a token with write access to someone/not-mine",
         ("someone/vanished", "hf_secret"): "404 Not Found.*check the name",
         ("someone/conflict", "hf_secret"): "409 Conflict.*push again",
         ("someone/busy", "hf_secret"): "429 Too Many Requests.*wait",
-        ("someone/broken", "hf_secret"): "500 Internal Server Error.*try later",
+        ("someone/broken", "hf_secret"): "500 Internal Server Error.*try again later",
         ("someone/cut", "hf_secret"): "Server disconnected",
     }
     hub.fail("POST", "vanished/preupload/", 404)
@@ -232,7 +232,7 @@ def test_what_is_to_be_private_goes_nowhere_else(hub, checkpoint):
     script = PUSH.replace("token=token", "private=True, token=token")
     names = json.dumps([("someone/public", "hf_secret"), ("someone/private", "hf_secret")])
     said = run("-c", script, str(checkpoint), names, HF_ENDPOINT=hub.address, HF_HUB_OFFLINE="0").stderr
-    assert "someone/public is public; make it private, or give another name" in said
+    assert "someone/public is public; make it private, or use another name" in said
     assert re.search("push it later with: hf upload someone/public .* --private$", said, re.MULTILINE)
     assert hub.files("someone/public") == files
     assert hub.repositories["model", "someone/private"].is_private and "more.txt" in hub.files("someone/private")

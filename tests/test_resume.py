@@ -106,7 +106,7 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(train, tmp_path, monk
         train(run_pretrain, tmp_path / "stopped", PRETRAIN)
     assert end.value.code == status
     assert newest_checkpoint(tmp_path / "stopped").name == "checkpoint-11"
-    assert f"Stopped by {number.name} after step 11; to go on from there" in caplog.text
+    assert f"Stopped by {number.name} after step 11; to continue from there" in caplog.text
     assert not (tmp_path / "stopped" / "pretrain_results.json").exists()
     train(run_pretrain, tmp_path / "stopped", f"{PRETRAIN} --resume_from_checkpoint latest")
     assert "after step 11 of 18" in caplog.text
@@ -138,7 +138,7 @@ def test_finetuning_goes_on_at_the_seed_and_the_step_where_it_was(train, tmp_pat
     with pytest.raises(ValueError, match="not in .*/stopped/seed_N of a seed of --seeds; give latest"):
         train(run_finetune, tmp_path / "stopped", f"{FINETUNE} --resume_from_checkpoint {tmp_path}/whole/seed_2")
     train(run_finetune, tmp_path / "stopped", f"{FINETUNE} --resume_from_checkpoint latest")
-    assert "seed 1 is done" in caplog.text and "after step 14 of 18" in caplog.text
+    assert "seed 1 is finished" in caplog.text and "after step 14 of 18" in caplog.text
     for folder in ("seed_1", "seed_2", "."):
         assert_same_weights(tmp_path / "whole" / folder, tmp_path / "stopped" / folder)
     whole, stopped = (results(tmp_path / name) for name in ("whole", "stopped"))
@@ -179,14 +179,14 @@ def test_a_checkpoint_that_is_not_whole_is_left_out_with_a_word(train, tmp_path,
     shutil.copytree(tmp_path / "whole" / "checkpoint-16", tmp_path / "broken" / ".checkpoint-17.partial")
     caplog.set_level("INFO")
     train(run_pretrain, tmp_path / "broken", f"{settings} --resume_from_checkpoint latest")
-    assert f"checkpoint-16: no whole checkpoint of training: {STATE} is missing" in caplog.text
-    assert "checkpoint-12: no whole checkpoint of training: model.safetensors is not as it was written" in caplog.text
+    assert f"checkpoint-16 is not a complete checkpoint of training: {STATE} is missing" in caplog.text
+    assert "checkpoint-12 is not a complete checkpoint of training: model.safetensors was changed" in caplog.text
     assert "after step 8 of 18" in caplog.text
     assert_same_weights(tmp_path / "whole", tmp_path / "broken")
     assert not (tmp_path / "broken" / ".checkpoint-17.partial").exists()
     (tmp_path / "whole" / "checkpoint-4" / "config.json").unlink()
     with pytest.raises(
-        FileNotFoundError, match="checkpoint-4: no whole checkpoint of training: config.json is missing"
+        FileNotFoundError, match="checkpoint-4 is not a complete checkpoint of training: config.json is missing"
     ):
         train(run_pretrain, tmp_path / "whole", f"{settings} --resume_from_checkpoint {tmp_path}/whole/checkpoint-4")
 
@@ -258,14 +258,14 @@ def test_a_run_with_another_corpus_vocabulary_or_setting_is_refused_with_what_di
     train(run_pretrain, tmp_path / "run", first)
     for change, named in CHANGES.items():
         AcceleratorState._reset_state(reset_partial_state=True)
-        with pytest.raises(ValueError, match="is of another run") as error:
+        with pytest.raises(ValueError, match="is from another run") as error:
             train(run_pretrain, tmp_path / "run", f"{first} {change} --resume_from_checkpoint latest")
         assert named in str(error.value)
     AcceleratorState._reset_state(reset_partial_state=True)
     other = shutil.copytree(corpus, tmp_path / "other")
     changed = (other / "train.jsonl").read_text().replace("cake", "party", 1)
     (other / "train.jsonl").write_text(changed)
-    with pytest.raises(ValueError, match="is of another run") as error:
+    with pytest.raises(ValueError, match="is from another run") as error:
         train(run_pretrain, tmp_path / "run", f"{first} --resume_from_checkpoint latest", data=other)
     assert "the train split's digest is" in str(error.value)
     # What does not change the result may change, and a run may go on for longer.
@@ -279,7 +279,7 @@ def test_finetuning_with_another_corpus_or_setting_is_refused_with_what_differs(
     settings = "--seeds 1 --num_train_epochs 1"
     train(run_finetune, tmp_path / "run", settings)
     for change in ("--learning_rate 0.5", "--warmup_steps 3", "--weight_decay 0.1", "--gradient_accumulation_steps 2"):
-        with pytest.raises(ValueError, match=f"is of another run.*{change.split()[0]} is "):
+        with pytest.raises(ValueError, match=f"is from another run.*{change.split()[0]} is "):
             train(run_finetune, tmp_path / "run", f"{settings} {change} --resume_from_checkpoint latest")
     other = shutil.copytree(corpus, tmp_path / "other")
     changed = (other / "test.jsonl").read_text().replace("joy", "anger", 1)

@@ -85,7 +85,7 @@ def test_pretraining_says_what_stands_in_a_test_split(corpus, tmp_path):
         *("run_pretrain.py", "--corpus", "custom", "--data_dir", str(tmp_path / "trained"), *SMALL, "--max_steps", "1"),
         *("--check_overlap", f"custom={tmp_path / 'tested'}", "--output_dir", str(tmp_path / "output")),
     ).stdout
-    assert "train against test of custom:\n1 of 201 dialogues (0.5%) stand there whole" in printed
+    assert "train against test of custom:\n1 of 201 dialogues (0.5%) appear there verbatim" in printed
     assert "We have said all of this before, my friend." in printed
 
 
@@ -426,7 +426,7 @@ BAD_INPUT = {
     ),
     "weights that smoothing forgets": (
         lambda tmp: ["run_finetune.py", "--class_weight_rate", "0.5", "--label_smoothing_factor", "0.1"],
-        ["--label_smoothing_factor does not go with --class_weight_rate"],
+        ["--label_smoothing_factor cannot be used with --class_weight_rate"],
     ),
     "an argument cut short": (
         lambda tmp: ["run_finetune.py", "--hub_tok", "hf_x"],

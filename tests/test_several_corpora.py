@@ -127,13 +127,13 @@ def test_corpora_of_different_labels_need_a_map(folders, tmp_path, no_state_of_a
 
 
 def test_what_makes_no_sense_with_several_corpora_or_one_is_refused(tmp_path, no_state_of_another_test):
-    with pytest.raises(ValueError, match="--data_dir with several corpora: give NAME=DATA_DIR for each"):
+    with pytest.raises(ValueError, match="--data_dir cannot be used with several corpora: give NAME=DATA_DIR for each"):
         CorpusArguments(corpus=["sample", "meld"], data_dir="MELD")
     with pytest.raises(ValueError, match="several corpora are for fine-tuning; give one"):
         run_pretrain.main(["--corpus", "sample", "chitchat", "--output_dir", str(tmp_path / "run")])
     with pytest.raises(ValueError, match="--corpus_weights: there is one corpus"):
         run_finetune.main(["--corpus_weights", "1", "2", "--hidden_size", "8", "--output_dir", str(tmp_path / "run")])
-    with pytest.raises(ValueError, match="--corpus_weights does not go with --recipe original"):
+    with pytest.raises(ValueError, match="--corpus_weights cannot be used with --recipe original"):
         UtteranceClassificationArguments(recipe="original", corpus_weights=[1, 2])
 
 

@@ -80,7 +80,7 @@ ROW = {"dialogue_id": "1", "labels": ["a", "b"], "predictions": ["a", "a"]}
     [
         ([], [[ROW]], None, r"ours is \[\]; give a list with the predictions of every seed"),
         ("one.jsonl", [[ROW]], None, "ours is 'one.jsonl'; give a list with the predictions of every seed"),
-        ([[ROW]], [[{**ROW, "dialogue_id": "2"}]], None, "not of the same dialogues: '1' is in one only"),
+        ([[ROW]], [[{**ROW, "dialogue_id": "2"}]], None, "do not have the same dialogues: '1' is in only one"),
         ([[ROW]], [[{**ROW, "labels": ["b", "b"]}]], None, "different gold labels for the same dialogues"),
         ([[ROW]], [[{**ROW, "predictions": ["a"]}]], None, "line 1: not a dialogue with .* as many `predictions`"),
         ([[ROW]], [[{"utterances": []}]], None, "line 1: not a dialogue with `dialogue_id`"),

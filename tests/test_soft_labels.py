@@ -58,7 +58,7 @@ def test_the_loss_is_the_cross_entropy_against_the_distribution_or_else_the_labe
     nothing = torch.full_like(batch["soft_targets"], torch.nan)
     hard = {name: value for name, value in batch.items() if name != "soft_targets"}
     torch.testing.assert_close(model(**hard, soft_targets=nothing).loss, model(**hard).loss)
-    with pytest.raises(ValueError, match=r"label distributions have the shape .* here \(2, 3, 3\); got \(2, 3, 2\)"):
+    with pytest.raises(ValueError, match=r"soft targets must have the shape .* here \(2, 3, 3\); got \(2, 3, 2\)"):
         model(**hard, soft_targets=nothing[..., :2])
 
 
@@ -129,7 +129,7 @@ def test_what_is_no_distribution_is_refused_before_training(train, corpus, share
 def test_a_corpus_without_distributions_has_no_soft_labels(train, corpus):
     with pytest.raises(ValueError, match="the training split has no column label_distributions"):
         train(corpus["train"].remove_columns("label_distributions"), soft_labels=True)
-    with pytest.raises(ValueError, match="--label_smoothing_factor does not go with --soft_labels"):
+    with pytest.raises(ValueError, match="--label_smoothing_factor cannot be used with --soft_labels"):
         UtteranceClassificationArguments(soft_labels=True, label_smoothing_factor=0.1)
 
 

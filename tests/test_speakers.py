@@ -65,7 +65,7 @@ def test_speakers_count_in_the_order_in_which_they_first_speak(tokenizer):
     # Several who speak at once are one joined name, and a corpus may name nobody.
     assert ids_of(["Ann, Bo", "Ann"], [], None, tokenizer=tokenizer) == [[1, 2], [0, 0], [0, 0]]
     assert "speaker_ids" not in encode_dialogues({"utterances": [["so"]]}, tokenizer)
-    with pytest.raises(ValueError, match="a speaker for each utterance, or none; got 1 for 2"):
+    with pytest.raises(ValueError, match="one speaker per utterance, or none; got 1 for 2"):
         encode_dialogues({"utterances": [["so", "so"]], "speakers": [["Ann"]]}, tokenizer)
 
 

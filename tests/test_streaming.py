@@ -94,8 +94,8 @@ def test_streams_do_not_mix_and_a_new_one_remembers_nothing():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({}, "the state of a stream has `state`; got nothing"),
-        ({"state": torch.zeros(1, 7)}, r"has the shape \(1, 6\); got \(1, 7\), that of another model's stream"),
+        ({}, "the state of a stream needs the key `state`; got no keys"),
+        ({"state": torch.zeros(1, 7)}, r"has the shape \(1, 6\); got the shape \(1, 7\) of another model"),
     ],
 )
 def test_a_state_of_another_model_is_refused(emotions, wrong, message):
@@ -140,7 +140,9 @@ def test_a_checkpoint_says_its_direction_itself(tmp_path):
 
 
 def test_a_model_of_both_directions_says_what_to_do():
-    with pytest.raises(ValueError, match="`causal=False`.*Give it the whole dialogue, or train one with .*--causal"):
+    with pytest.raises(
+        ValueError, match="`causal=False`.*Pass the whole dialogue to the model, or train a model with .*--causal"
+    ):
         causal(causal=False).stream()
 
 
@@ -162,7 +164,7 @@ def test_the_pipelines_stream_gives_what_the_whole_dialogue_gives(emotions):
         live(3)
 
 
-def test_lines_are_labelled_as_they_come_in_a_real_process(emotions, tmp_path):
+def test_lines_are_labeled_as_they_come_in_a_real_process(emotions, tmp_path):
     """Every answer is read before the next line is written."""
     command = [sys.executable, "-m", "modeling_precode.cli.main", "predict", "-", "--live"]
     process = subprocess.Popen(

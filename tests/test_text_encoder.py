@@ -308,7 +308,7 @@ def test_what_is_no_text_encoder_is_refused(folders, make, tmp_path):
     with pytest.raises(OSError, match="no model.safetensors there; weights are read from safetensors only"):
         PreCodeModel.from_utterance_encoder(tmp_path / "empty")
     config = CLIPTextConfig(hidden_size=4, num_hidden_layers=1, num_attention_heads=1)
-    with pytest.raises(ValueError, match="a 'clip_text_model' takes no `inputs_embeds`; give an encoder of text"):
+    with pytest.raises(ValueError, match="a 'clip_text_model' takes no `inputs_embeds`; use a text encoder"):
         PreCodeModel(PreCodeConfig(utterance_encoder="text_encoder", text_config=config))
     CLIPConfig().save_pretrained(tmp_path / "clip")
     message = "`text_config`: the configuration of a 'clip' has no `hidden_size`; give one of an encoder of text"

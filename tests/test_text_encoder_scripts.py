@@ -84,7 +84,7 @@ def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp
     with pytest.raises(ValueError, match="--text_pooling is 'cls' and was"):
         train(run_pretrain, stopped, f"{settings} --text_pooling cls --resume_from_checkpoint latest")
     card = (whole / "README.md").read_text()
-    assert "read by the text encoder **tiny-encoder** (license: mit)" in card
+    assert "The text encoder **tiny-encoder** (license: mit) reads" in card
     assert "text_encoder_learning_rate" in card or frozen
 
     settings = f"--model {whole} --num_train_epochs 2 --checkpointing_steps 3 --speaker_prefix"
@@ -100,7 +100,7 @@ def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp
     assert "Name the speakers: the model reads the name before every utterance" in card
     trained = "frozen" if frozen else "trained with the rest"
     assert f"The encoder was {trained}; its states over the tokens are pooled by" in card
-    assert not any(other in card for other in ("invisible to the tokenizer", "gru2", "min_count"))
+    assert not any(other in card for other in ("The tokenizer ignores", "gru2", "min_count"))
     after = encoder_weights(first)
     assert all(torch.equal(encoder_weights(whole)[name], after[name]) == frozen for name in after)
 
@@ -197,14 +197,14 @@ def test_two_processes_learn_what_one_does(corpus, encoder, tmp_path, settings):
 
 
 BAD = {
-    "--text_encoder {encoder} --min_count 3": "--min_count does not go with --text_encoder",
-    "--text_encoder {encoder} --max_utterance_tokens 300": "reads 128 at most; give less",
+    "--text_encoder {encoder} --min_count 3": "--min_count cannot be used with --text_encoder",
+    "--text_encoder {encoder} --max_utterance_tokens 300": "reads at most 128; give less",
     "--text_encoder {encoder} --layer_decay 2": "--layer_decay must be more than 0 and at most 1; got 2.0",
     "--text_encoder {encoder} --vector_type float16": "--vector_type float16: this is for a frozen text encoder",
     "--layer_decay 0.9": "--layer_decay 0.9: this is for a trained text encoder",
     "--freeze_text_encoder": "`freeze_text_encoder` is for `utterance_encoder` 'text_encoder'; got 'gru2'",
     "--text_encoder nowhere/at/all": "nowhere/at/all",
-    "--text_encoder {encoder} --speaker_prefix": "--speaker_prefix: names would tell which utterance was hidden",
+    "--text_encoder {encoder} --speaker_prefix": "--speaker_prefix: names would reveal the hidden utterance",
     "--text_encoder {encoder} --freeze_text_encoder --gradient_checkpointing": "this is for a trained text encoder",
 }
 

@@ -251,9 +251,9 @@ def test_what_a_tokenizer_has_read_does_not_change_it():
 
 
 def test_bad_vocabularies_and_modes_are_refused():
-    with pytest.raises(ValueError, match="a vocabulary starts with '<pad>', '<unk>'; got"):
+    with pytest.raises(ValueError, match="a vocabulary must start with '<pad>', '<unk>'; got"):
         PreCodeTokenizer.from_vocabulary(["a", "b"])
-    with pytest.raises(ValueError, match="'a' stands in it twice"):
+    with pytest.raises(ValueError, match="'a' occurs twice"):
         PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", "a", "a"])
-    with pytest.raises(ValueError, match="text_mode is one of clean, original, unicode; got 'raw'"):
+    with pytest.raises(ValueError, match="text_mode must be one of clean, original, unicode; got 'raw'"):
         PreCodeTokenizer.train(DIALOGUES, text_mode="raw")

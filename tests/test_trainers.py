@@ -121,7 +121,7 @@ def test_pretraining_resumes_from_python(pretraining, tmp_path):
     again.train(resume_from_checkpoint=True)
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "stopped"))
     assert all(torch.equal(one[name], other[name]) for name in one)
-    with pytest.raises(ValueError, match="is of another run: --learning_rate is 0.5 and was 0.002"):
+    with pytest.raises(ValueError, match="is from another run: --learning_rate is 0.5 and was 0.002"):
         pretraining(output_dir=str(tmp_path / "stopped"), learning_rate=0.5).train(resume_from_checkpoint=True)
 
 

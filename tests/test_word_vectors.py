@@ -141,10 +141,10 @@ LINES = b"the 1 2 3\nof 1 2 3\nto 1 2 3\n"
     [
         (b"", None, "is empty; fetch the file again"),
         (b"\n \n", None, "is empty"),
-        (LINES, 100, "file has vectors of 3 numbers, the model wants 100: pass --word_vector_size 3"),
-        (BINARY, 3, "file has vectors of 7 numbers, the model wants 3: pass --word_vector_size 7"),
-        (b"3 3\n" + LINES, 4, "file has vectors of 3 numbers, the model wants 4"),
-        (LINES + b"so 1 2\n", 3, "line 4: 'so' has 2 numbers, the other lines have 3: mend the line or fetch"),
+        (LINES, 100, "file has vectors of 3 numbers, the model needs 100: pass --word_vector_size 3"),
+        (BINARY, 3, "file has vectors of 7 numbers, the model needs 3: pass --word_vector_size 7"),
+        (b"3 3\n" + LINES, 4, "file has vectors of 3 numbers, the model needs 4"),
+        (LINES + b"so 1 2\n", 3, "line 4: 'so' has 2 numbers, the other lines have 3: correct the line or fetch"),
         (LINES + b"so 1 2 3 4\n", 3, "line 4: 'so 1' has 4 numbers, the other lines have 3"),
         (b"4 3\n" + LINES + b"so 1 2\n", 3, "line 5: 'so' has 2 numbers"),
         (b"the 1 x 3\nof 1 2 3\nto 1 2 3\n", 3, "line 1: 'x' is not a number"),
@@ -176,7 +176,7 @@ def test_a_zip_of_several_files_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "glove.zip", "w") as archive:
         for name in ("glove.50d.txt", "glove.100d.txt"):
             archive.writestr(name, LINES)
-    with pytest.raises(ValueError, match=r"holds 2 files \(glove.50d.txt, glove.100d.txt\): unpack it and pass one"):
+    with pytest.raises(ValueError, match=r"has 2 files \(glove.50d.txt, glove.100d.txt\): unpack it and pass one"):
         load_word_vectors(tmp_path / "glove.zip", {"<pad>": 0, "the": 1})
 
 

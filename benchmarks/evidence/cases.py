@@ -1,9 +1,9 @@
-"""Where pre-training changed a label: utterances on which all seeds of one system agree against all of the other.
+"""Finds labels that pre-training changed: all seeds of each system agree, but the two systems disagree.
 
     python -m benchmarks.evidence.cases --corpus meld
 
-prints the dialogues with most of them, those that became right before those that became wrong, from the test
-predictions that `python -m benchmarks.evidence` left in its output folder.
+prints the dialogues with the most changes, first those to correct labels and then those to wrong ones, from the test
+predictions in the output folder of `python -m benchmarks.evidence`.
 """
 
 import argparse
@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 
 
 class Change(NamedTuple):
-    """An utterance whose label changed; `right` and `wrong` say whether it became so."""
+    """An utterance whose label changed. `right` and `wrong` tell whether it became right or wrong."""
 
     position: int
     gold: str
@@ -38,7 +38,7 @@ class Change(NamedTuple):
 
 
 def agreed(rows: Sequence[dict]) -> list[str | None]:
-    """The label of every utterance of a dialogue on which all seeds agree, or `None`."""
+    """The label of each utterance of a dialogue if all seeds agree, else `None`."""
     return [
         labels[0] if len(set(labels)) == 1 else None
         for labels in zip(*(row["predictions"] for row in rows), strict=True)
@@ -46,7 +46,7 @@ def agreed(rows: Sequence[dict]) -> list[str | None]:
 
 
 def changes(before: Sequence[Path], after: Sequence[Path]) -> list[tuple[dict, list[Change]]]:
-    """Every test dialogue with its changes, from the predictions of all seeds of two systems."""
+    """All test dialogues with their changes, from the predictions of all seeds of two systems."""
     systems = [[_read(path) for path in paths] for paths in (before, after)]
     found = []
     for name, dialogue in systems[0][0].items():
@@ -63,7 +63,7 @@ def _read(path: Path) -> dict[str, dict]:
 
 
 def summary(found: list[tuple[dict, list[Change]]]) -> str:
-    """How many labels became right and wrong, by the true one."""
+    """The number of labels that became right and wrong, by true label."""
     right, wrong = (
         Counter(change.gold for _, changed in found for change in changed if getattr(change, kind))
         for kind in ("right", "wrong")
@@ -89,7 +89,7 @@ def show(dialogue: dict, changed: list[Change]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", required=True)
-    parser.add_argument("--dialogues", type=int, default=3, help="shown of each kind")
+    parser.add_argument("--dialogues", type=int, default=3, help="number of dialogues to show of each kind")
     parser.add_argument("--experiments", type=Path, default=HERE / "experiments.yaml")
     parser.add_argument("--output_dir", type=Path, default=Path("build/evidence"))
     args = parser.parse_args()

@@ -1,17 +1,17 @@
-"""The experiments of a file: which runs there are, what each starts from, and which belong to a study."""
+"""The experiments of a file: the runs, the runs that they start from, and the studies that they belong to."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from .checkpoints import Checkpoint
 from .results import key_of
+from .zero_shot import ZeroShot
 
 PRETRAIN, FINETUNE = "run_pretrain.py", "run_finetune.py"
-# Arguments that are paths below the data folder.
-PATHS = ("data_dir", "word_vectors")
 
 
 @dataclass(frozen=True)
@@ -19,21 +19,21 @@ class Run:
     """A call of a training script.
 
     Args:
-        script: its file.
-        settings: its arguments, as in the file of the experiments: paths are below the data folder, and `history` is
-            none of the script's but the view of the corpus that it gets (`views.py`).
-        seeds: one result each.
-        start: the pre-training whose checkpoint it starts from.
+        script: The file of the script.
+        settings: The arguments, as in the file of the experiments. Paths are relative to the data folder. `history` is
+            not an argument of the script: it selects a view of the corpus (`views.py`).
+        seeds: The seeds, with one result each.
+        start: The pre-training run or the finished model whose checkpoint this run starts from.
     """
 
     script: str
     settings: dict[str, Any]
     seeds: tuple[int, ...]
-    start: "Run | None" = None
+    start: "Run | Checkpoint | None" = None
 
     @property
     def key(self) -> str:
-        """Of everything that changes the result but the seed."""
+        """The key of everything that changes the result, except the seed."""
         start = self.start and [self.start.key, *self.start.seeds]
         return key_of(self.script, self.settings, start)
 
@@ -51,10 +51,10 @@ class Study:
     """Runs that answer one question.
 
     Args:
-        name: of the study.
-        runs: (corpus, variant, value on the axis or `None`) -> run.
-        axis: the argument that varies, for a plot.
-        compared: pairs of variants whose difference, the first less the second, is tested.
+        name: The name of the study.
+        runs: The runs by (corpus, variant, value on the axis or `None`).
+        axis: The argument that varies, for a plot.
+        compared: Pairs of variants whose difference, first minus second, is tested.
     """
 
     name: str
@@ -73,26 +73,33 @@ class Study:
 
 @dataclass(frozen=True)
 class Experiments:
-    """Everything in a file.
+    """The content of a file of experiments.
 
     Args:
-        corpora: name -> the arguments that read it.
-        metrics: labeled corpus -> the dev metric that chooses the checkpoint.
-        pretraining: name -> run.
-        studies: of fine-tuning.
+        corpora: The arguments for reading each corpus, by name.
+        metrics: The dev metric that chooses the checkpoint, for each labeled corpus.
+        pretraining: The pre-training runs, by name.
+        studies: The studies of fine-tuning.
+        zero_shot: The studies of models that were trained on none of the corpora.
     """
 
     corpora: dict[str, dict[str, Any]]
     metrics: dict[str, str]
     pretraining: dict[str, Run]
     studies: list[Study]
+    zero_shot: list[ZeroShot] = field(default_factory=list)
 
     @classmethod
-    def read(cls, path: Path) -> "Experiments":
-        """From YAML.
+    def read(cls, path: Path, checkpoints: Mapping[str, str] | None = None) -> "Experiments":
+        """Read the experiments from YAML.
+
+        Args:
+            path: The path of the file.
+            checkpoints: The values of `--model` for finished models, by name. They are added to the models of the file,
+                or replace them.
 
         Raises:
-            ValueError: a name that the file does not define, or a key that nothing reads.
+            ValueError: The file uses an undefined name or an unknown key.
         """
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         corpora = content["corpora"]
@@ -103,16 +110,30 @@ class Experiments:
             settings |= _known(corpora, settings["corpus"], path)
             start = _start(settings, pretraining, path)
             pretraining[name] = Run(PRETRAIN, settings, (settings.pop("seed", 1),), start)
+        finished = {
+            name: Checkpoint(name, model)
+            for name, model in {**content.get("checkpoints", {}), **(checkpoints or {})}.items()
+        }
+        if twice := finished.keys() & pretraining.keys():
+            raise ValueError(
+                f"{path}: {', '.join(sorted(twice))}: a checkpoint and a pre-training run have the same name"
+            )
         studies = []
         for name, study in content["studies"].items():
             if unknown := study.keys() - {"corpora", "seeds", "variants", "over", "compare", "settings"}:
-                raise ValueError(f"{path}: study {name}: nothing reads {', '.join(sorted(unknown))}")
+                raise ValueError(f"{path}: study {name}: unknown keys {', '.join(sorted(unknown))}")
             over = dict(study.get("over", {}))
             default = over.pop("default", None)
             axis, values = next(iter(over.items()), (None, [None]))
             runs = {
                 (corpus, variant, value): _finetuning(
-                    content, study, corpus, settings, {axis: value} if value != default else {}, pretraining, path
+                    content,
+                    study,
+                    corpus,
+                    settings,
+                    {axis: value} if value != default else {},
+                    {**pretraining, **finished},
+                    path,
                 )
                 for corpus in study["corpora"]
                 for variant, settings in study["variants"].items()
@@ -124,36 +145,40 @@ class Experiments:
             for study in studies
             for (corpus, _, _), run in study.runs.items()
         }
-        return cls(corpora, metrics, pretraining, studies)
+        zero_shot = [
+            _zero_shot(name, study, corpora, [*finished.values()], path)
+            for name, study in content.get("zero_shot", {}).items()
+        ]
+        return cls(corpora, metrics, pretraining, studies, zero_shot)
 
     def runs(self) -> Iterator[Run]:
-        """Every run once, with all seeds that a study asks of it; what others start from comes first."""
+        """Yield each run once, with the seeds of all studies. Runs that others start from come first."""
         finetuning = [run for study in self.studies for run in study.runs.values()]
-        starts = [run.start for run in finetuning if run.start]
+        starts = [run.start for run in finetuning if isinstance(run.start, Run)]
         merged: dict[str, Run] = {run.key: run for run in (*starts, *self.pretraining.values())}
         for run in finetuning:
             known = merged.get(run.key)
             seeds = tuple(sorted({*run.seeds, *(known.seeds if known else ())}))
-            merged[run.key] = Run(run.script, run.settings, seeds, run.start)
+            merged[run.key] = replace(run, seeds=seeds)
         yield from merged.values()
 
 
-def _known(names: dict[str, Any], name: str, path: Path) -> Any:
+def _known(names: Mapping[str, Any], name: str, path: Path) -> Any:
     if name not in names:
-        raise ValueError(f"{path}: {name} is not defined; known are {', '.join(names)}")
+        raise ValueError(f"{path}: {name} is not defined; known: {', '.join(names)}")
     return names[name]
 
 
 def _merged(*settings: dict[str, Any]) -> dict[str, Any]:
-    """Later ones go before earlier ones; `None` takes a setting away."""
+    """Merge settings. Later ones override earlier ones, and `None` removes a setting."""
     merged = {name: value for part in settings for name, value in part.items()}
     return {name: value for name, value in merged.items() if value is not None}
 
 
-def _start(settings: dict[str, Any], pretraining: dict[str, Run], path: Path) -> Run | None:
-    """The run that the settings name as their `model`, which is taken out of them."""
+def _start(settings: dict[str, Any], starts: Mapping[str, Run | Checkpoint], path: Path) -> Any:
+    """The run or checkpoint that the settings name as `model`, which is removed from them; None without a name."""
     model = settings.pop("model", None)
-    return _known(pretraining, model, path) if model else None
+    return _known(starts, model, path) if model else None
 
 
 def _finetuning(
@@ -162,11 +187,11 @@ def _finetuning(
     corpus: str,
     variant: dict,
     value: dict[str, Any],
-    pretraining: dict[str, Run],
+    starts: Mapping[str, Run | Checkpoint],
     path: Path,
 ) -> Run:
-    """The run of a variant: general settings, then those of the corpus, of the study, of the variant, and of its place
-    on the axis."""
+    """The run of a variant, from the settings for all runs, the corpus, the study, the variant and the value on the
+    axis, in this order."""
     common = content["finetuning"]
     settings = _merged(
         common["settings"],
@@ -176,5 +201,21 @@ def _finetuning(
         variant,
         value,
     )
-    start = _start(settings, pretraining, path)
+    start = _start(settings, starts, path)
     return Run(FINETUNE, settings, tuple(study["seeds"]), start)
+
+
+def _zero_shot(
+    name: str, study: dict[str, Any], corpora: dict[str, dict], checkpoints: list[Checkpoint], path: Path
+) -> ZeroShot:
+    needed = {"split", "corpora", "label_map", "bag_of_words", "metric"}
+    if study.keys() != needed:
+        raise ValueError(f"{path}: study {name}: give {', '.join(sorted(needed))}; got {', '.join(sorted(study))}")
+    scored = {corpus: _known(corpora, corpus, path) for corpus in study["corpora"]}
+    training = _known(corpora, study["bag_of_words"], path)
+    if "data_dir" in training:
+        raise ValueError(
+            f"{path}: study {name}: bag_of_words learns from a corpus that comes with the package; got "
+            f"{study['bag_of_words']}, which has a data_dir"
+        )
+    return ZeroShot(name, study["split"], scored, study["label_map"], training, study["metric"], checkpoints)

@@ -1,4 +1,4 @@
-"""Plots of the studies and of pre-training, from the lines of the results alone."""
+"""Plots of the studies and of pre-training, from the results."""
 
 import statistics
 from pathlib import Path
@@ -14,13 +14,16 @@ from .results import Results  # noqa: E402
 from .tables import lines_of, score_of  # noqa: E402
 
 plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "precode"})
-COLOURS = ["#9a9a9a", "#3b6ea5", "#c8553d", "#6a994e", "#7b5ea7", "#d4a017"]
+COLORS = ["#9a9a9a", "#3b6ea5", "#c8553d", "#6a994e", "#7b5ea7", "#d4a017"]
 
 
 def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f1") -> bool:
-    """A panel a corpus: the score on test over the study's axis, or a point a variant; deviation over the seeds.
+    """Plot the test scores of a study, with one panel per corpus and error bars over the seeds.
 
-    Returns whether there was anything to draw.
+    The x-axis is the axis of the study. A study without an axis has one point per variant.
+
+    Returns:
+        Whether there was anything to plot.
     """
     found: dict[str, dict[tuple[str, Any], list[float]]] = {}
     for (corpus, variant, value), run in study.runs.items():
@@ -36,18 +39,18 @@ def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f
             heights = [statistics.mean(values[variant, None]) for variant in variants]
             errors = [_deviation(values[variant, None]) for variant in variants]
             for mean, variant, error in zip(heights, variants, errors, strict=True):
-                colour = COLOURS[study.variants.index(variant) % len(COLOURS)]
-                panel.errorbar(mean, variant, xerr=error, color=colour, marker="o", capsize=3)
+                color = COLORS[study.variants.index(variant) % len(COLORS)]
+                panel.errorbar(mean, variant, xerr=error, color=color, marker="o", capsize=3)
             panel.margins(y=0.3)
             panel.invert_yaxis()
             panel.set_xlabel(f"{score.replace('_f1', ' F1')} on test")
         else:
-            for variant, colour in zip(variants, COLOURS[1:], strict=False):
+            for variant, color in zip(variants, COLORS[1:], strict=False):
                 points = {value: scores for (name, value), scores in values.items() if name == variant}
                 places = range(len(points))
                 means = [statistics.mean(scores) for scores in points.values()]
                 errors = [_deviation(scores) for scores in points.values()]
-                panel.errorbar(places, means, errors, label=variant, color=colour, marker="o", capsize=3, markersize=4)
+                panel.errorbar(places, means, errors, label=variant, color=color, marker="o", capsize=3, markersize=4)
                 panel.set_xticks(places, [str(value) for value in points])
             panel.set_xlabel(study.axis.replace("_", " "))
             panel.set_ylabel(f"{score.replace('_f1', ' F1')} on test")
@@ -59,7 +62,7 @@ def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f
 
 
 def plot_completion(pretraining: dict[str, Run], results: Results, path: Path) -> bool:
-    """Recall on the validation films over the minutes of training."""
+    """Plot the recall on the validation films over the minutes of training."""
     figure, panel = plt.subplots(figsize=(7, 3.1), layout="constrained")
     panel.set_prop_cycle(color=plt.get_cmap("tab20").colors)
     drawn = False

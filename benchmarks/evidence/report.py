@@ -1,4 +1,4 @@
-"""Tables and plots of all results, printed, or put into a document."""
+"""Prints the tables and plots of all results, or inserts them into a document."""
 
 import re
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 from .experiments import Experiments, Study
 from .plots import plot_completion, plot_study
 from .results import Results
-from .tables import comparison_table, completion_table, label_table, lines_of, study_table
+from .tables import comparison_table, completion_table, label_table, lines_of, study_table, zero_shot_table
 
 
-def told(studies: list[Study], results: Results) -> list[Study]:
-    """The studies of which no variant is without a result."""
+def complete_studies(studies: list[Study], results: Results) -> list[Study]:
+    """The studies that have a result for every variant."""
     return [
         study
         for study in studies
@@ -19,10 +19,13 @@ def told(studies: list[Study], results: Results) -> list[Study]:
 
 
 def sections(experiments: Experiments, results: Results) -> dict[str, str]:
-    """Name of a section -> its tables."""
+    """The tables of each section, by its name."""
     corpus = next(iter(experiments.pretraining.values())).corpus
     found = {"completion": completion_table(experiments.pretraining, results, experiments.corpora[corpus])}
-    for study in told(experiments.studies, results):
+    for scored in experiments.zero_shot:
+        if rows := zero_shot_table(scored, results):
+            found[scored.name] = rows
+    for study in complete_studies(experiments.studies, results):
         found[study.name] = study_table(study, results, experiments.corpora, experiments.metrics)
         if study.compared:
             found[f"{study.name}, differences"] = comparison_table(study, results)
@@ -33,8 +36,11 @@ def sections(experiments: Experiments, results: Results) -> dict[str, str]:
 
 
 def write_report(experiments: Experiments, results: Results, document: Path | None) -> None:
-    """Print the tables; or put each between its markers `<!-- NAME -->` and `<!-- /NAME -->` in a document, and the
-    plots that it shows, by the name of the file, into the folder `plots` beside the results."""
+    """Print the tables, or insert them into a document.
+
+    In the document, a table replaces the text between its markers `<!-- NAME -->` and `<!-- /NAME -->`. The plots that
+    the document shows are saved in the folder `plots` next to the results.
+    """
     found = sections(experiments, results)
     if document is None:
         for name, tables in found.items():
@@ -48,7 +54,7 @@ def write_report(experiments: Experiments, results: Results, document: Path | No
     plots = results.path.parent / "plots"
     if "plots/completion.svg" in text:
         plot_completion(experiments.pretraining, results, plots / "completion.svg")
-    for study in told(experiments.studies, results):
+    for study in complete_studies(experiments.studies, results):
         name = f"{study.name.replace(' ', '_')}.svg"
         if f"plots/{name}" in text:
             plot_study(study, results, plots / name)

@@ -1,4 +1,4 @@
-"""Results as JSON Lines: a line for every run and seed, for every baseline, and for every comparison."""
+"""Results as JSON Lines, with one line for each seed of a run, each baseline and each comparison."""
 
 import json
 import os
@@ -14,12 +14,12 @@ import torch
 
 
 def key_of(*parts: Any) -> str:
-    """What a line is found by: a digest of everything that changes its result but the seed."""
+    """The key of a line: a digest of everything that changes its result, except the seed."""
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 class Results:
-    """The lines of a file, by `key` and `seed`. A line is appended whole, and never changed."""
+    """The lines of a file, by `key` and `seed`. A line is appended completely, and never changed."""
 
     def __init__(self, path: Path):
         self.path, self.lock = path, Lock()
@@ -29,7 +29,7 @@ class Results:
                 line = json.loads(text)
                 self.lines[line["key"], line["seed"]] = line
             except (ValueError, KeyError) as error:
-                raise ValueError(f"{path}, line {number}: no result: {text[:60]!r}; delete the line") from error
+                raise ValueError(f"{path}, line {number}: not a result: {text[:60]!r}; delete the line") from error
 
     def get(self, key: str, seed: int | None = None) -> dict[str, Any] | None:
         return self.lines.get((key, seed))

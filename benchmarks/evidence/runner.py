@@ -1,4 +1,4 @@
-"""Run what is not among the results yet: pre-training on all cores, then fine-tuning, a core each."""
+"""Runs the experiments without a result: pre-training on all cores, then fine-tuning runs on one core each."""
 
 import os
 import shlex
@@ -15,12 +15,14 @@ from typing import Any
 
 from data_scripts.tools.whole_files import read_json
 
-from .experiments import FINETUNE, PATHS, PRETRAIN, Run
+from .checkpoints import Checkpoint
+from .experiments import FINETUNE, PRETRAIN, Run
 from .results import Results
+from .views import PATHS, has_files
 from .views import arguments as view_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
-# Runs at once may want the same view.
+# Parallel runs may need the same view.
 VIEWS = Lock()
 
 
@@ -41,21 +43,20 @@ class Runner:
     jobs: int
 
     def run(self, runs: Iterable[Run]) -> None:
-        runs = [run for run in runs if self.has_data(run)]
+        runs = [run for run in runs if self.is_possible(run)]
         finetuning = [run for run in runs if run.script == FINETUNE and self.missing(run)]
         needed = {run.start.key for run in finetuning if run.start}
         for run in runs:
             if run.script == PRETRAIN and (self.missing(run) or run.key in needed):
                 self.pretrain(run)
         with ThreadPoolExecutor(self.jobs) as pool:
-            # The long ones first, so that no core is left alone with one at the end.
+            # Start with the long runs, so that no core is busy alone at the end.
             list(pool.map(self.finetune, sorted(finetuning, key=lambda run: run.corpus != "dailydialog")))
 
-    def has_data(self, run: Run) -> bool:
-        needed = [self.data_dir / run.settings[name] for name in PATHS if name in run.settings]
-        if missing := [str(path) for path in needed if not path.exists()]:
-            print(f"{run.corpus}: left out, as there is no {', '.join(missing)}", flush=True)
-        return not missing
+    def is_possible(self, run: Run) -> bool:
+        """Whether the data of a run exists, and the finished model that it starts from."""
+        has_start = not isinstance(run.start, Checkpoint) or run.start.source is not None
+        return has_start and has_files(run.settings, self.data_dir)
 
     def missing(self, run: Run) -> list[int]:
         return [seed for seed in run.seeds if self.results.get(run.key, seed) is None]
@@ -68,7 +69,7 @@ class Runner:
         file = self.folder(run) / "pretrain_results.json"
         cpu_seconds = None
         if not file.is_file():
-            if run.start:
+            if isinstance(run.start, Run):
                 self.pretrain(run.start)
             cpu_seconds = self.call(run, {"seed": seed})
         if self.missing(run):
@@ -87,11 +88,13 @@ class Runner:
             self.results.add({**self.line(run, seed), **more, **kept})
 
     def line(self, run: Run, seed: int) -> dict[str, Any]:
-        start = run.start and {"key": run.start.key, "seed": run.start.seeds[0]}
+        start = run.start and {"key": run.start.key, "seed": next(iter(run.start.seeds), None)}
+        if isinstance(run.start, Checkpoint):
+            start |= {"checkpoint": run.start.name}
         return {"key": run.key, "seed": seed, "script": run.script, "settings": run.settings, "start": start}
 
     def call(self, run: Run, seeds: dict[str, Any], **environment: str) -> float:
-        """Run a script, with its output in a file of the folder of logs. Returns the seconds of all cores together."""
+        """Run a script and log its output to a file. Returns the CPU time in seconds, summed over all cores."""
         folder = self.folder(run)
         log = self.output_dir / "logs" / f"{folder.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +107,7 @@ class Runner:
             _, status, usage = os.wait4(process.pid, 0)
         if status:
             last = log.read_text(encoding="utf-8").strip().splitlines()[-1:]
-            raise RuntimeError(f"{folder.name} failed; its last line, of {log}: {''.join(last)}")
+            raise RuntimeError(f"{folder.name} failed; last line of {log}: {''.join(last)}")
         print(f"{folder.name}: {time.perf_counter() - begun:.0f} s", flush=True)
         return usage.ru_utime + usage.ru_stime
 
@@ -120,7 +123,8 @@ class Runner:
             package, _, path = settings["text_encoder"].removeprefix("package:").partition("/")
             settings["text_encoder"] = Path(find_spec(package).submodule_search_locations[0], path)
         if run.start:
-            settings["model"] = self.folder(run.start)
+            is_finished = isinstance(run.start, Checkpoint)
+            settings["model"] = run.start.model if is_finished else self.folder(run.start)
         settings |= {**seeds, "output_dir": self.folder(run), "resume_from_checkpoint": "latest"}
         parts = []
         for name, value in settings.items():

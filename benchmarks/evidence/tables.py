@@ -1,4 +1,4 @@
-"""Tables in Markdown, from the lines of the results alone."""
+"""Tables in Markdown, from the results."""
 
 import statistics
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from typing import Any
 
 from .experiments import Run, Study, comparison_key
 from .results import Results, key_of
+from .zero_shot import ZeroShot
 
 SCORES = {"weighted_f1": "weighted F1", "macro_f1": "macro F1", "WA": "WA", "UWA": "UWA"}
 
@@ -20,7 +21,7 @@ def lines_of(run: Run, results: Results) -> list[dict[str, Any]]:
 
 
 def spread(values: list[float]) -> str:
-    """Mean and standard deviation, in percent."""
+    """The mean and the standard deviation, in percent."""
     if not values:
         return "–"
     mean = f"{100 * statistics.mean(values):.1f}"
@@ -32,8 +33,8 @@ def score_of(line: dict[str, Any], split: str, name: str) -> float:
 
 
 def study_table(study: Study, results: Results, corpora: dict[str, dict], metrics: dict[str, str]) -> str:
-    """A row a corpus and variant (and value): dev metric and, where test was scored, the scores on it; mean and
-    deviation over the seeds. The baselines stand beside what is compared."""
+    """A table with one row per corpus, variant and value: the mean and the standard deviation over the seeds of the dev
+    metric and, if the test split was scored, of the test scores. Compared variants are shown with the baselines."""
     found = {place: lines for place, run in study.runs.items() if (lines := lines_of(run, results))}
     tested = any("test" in line["scores"] for lines in found.values() for line in lines)
     names = list(SCORES) if tested else []
@@ -62,7 +63,7 @@ def study_table(study: Study, results: Results, corpora: dict[str, dict], metric
 
 
 def label_table(study: Study, results: Results, corpus: str) -> str:
-    """F1 of every label on test, a column a variant."""
+    """The F1 of each label on the test split, with one column per variant."""
     columns = {variant: lines_of(run, results) for (name, variant, _), run in study.runs.items() if name == corpus}
     columns = {variant: lines for variant, lines in columns.items() if lines}
     labels = {} if not columns else next(iter(columns.values()))[0]["scores"]["test"]["per_label"]
@@ -75,7 +76,7 @@ def label_table(study: Study, results: Results, corpus: str) -> str:
 
 
 def comparison_table(study: Study, results: Results) -> str:
-    """Differences of means over the seeds, with the paired bootstrap over dialogues."""
+    """The differences of the means over the seeds, with a paired bootstrap over dialogues."""
     rows = []
     for first, second in study.compared:
         for (corpus, variant, value), run in study.runs.items():
@@ -89,8 +90,35 @@ def comparison_table(study: Study, results: Results) -> str:
     return table(["corpus", "", "test", "difference", "95% of the draws", "p"], rows)
 
 
+def zero_shot_table(study: ZeroShot, results: Results) -> str:
+    """A row a system, and a column a corpus with weighted F1, macro F1 over the labels of the split, and accuracy. The
+    last column is the mean macro F1, of systems with a result on every corpus shown."""
+    found = {
+        system: {
+            corpus: line["scores"][study.split]
+            for corpus in study.corpora
+            if (line := results.get(study.key(system, corpus)))
+        }
+        for system in study.systems
+    }
+    shown = [corpus for corpus in study.corpora if any(corpus in scores for scores in found.values())]
+    rows = []
+    for system, scores in found.items():
+        cells = [
+            " / ".join(f"{100 * scores[corpus][name]:.1f}" for name in ("weighted_f1", "macro_f1", "accuracy"))
+            if corpus in scores
+            else "–"
+            for corpus in shown
+        ]
+        whole = len(scores) == len(shown) > 0
+        mean = f"{100 * statistics.mean(one['macro_f1'] for one in scores.values()):.1f}" if whole else "–"
+        if scores:
+            rows.append([system, *cells, mean])
+    return table(["", *shown, "mean macro F1"], rows) if rows else ""
+
+
 def completion_table(pretraining: dict[str, Run], results: Results, corpus: dict[str, Any]) -> str:
-    """Recall on films never seen in training, a row a pre-training."""
+    """The recall on films outside of the training data, with one row per pre-training run."""
     rows = [["chance", "", "", "", "20.0", "40.0", "9.1", "18.2"]]
     if line := results.get(key_of("bag-of-words completion", corpus)):
         rows.append(["bag of words", "", "", "", *_recalls(line)])

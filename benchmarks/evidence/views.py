@@ -1,4 +1,4 @@
-"""A corpus in which an utterance has no dialogue around it: what a model without context gets to see."""
+"""Views of a corpus without dialogue context, for models that see only single texts."""
 
 from pathlib import Path
 from typing import Any
@@ -10,21 +10,25 @@ from data_scripts.building.options import parse_options
 from data_scripts.sharing.export import export_corpus
 from modeling_precode.tokenization_precode import said_by
 
-# A special token that stands in a text is taken for text.
+# A special token in a text counts as text.
 SEPARATOR = " | "
+# Arguments that are paths in the data folder.
+PATHS = ("data_dir", "word_vectors")
 
 
 def utterances_alone(rows: dict[str, list], history: int, named: bool = False) -> dict[str, list]:
-    """Every labeled utterance as a dialogue of its own, one text with the `history` utterances before it: the labeled
-    one stands first, as a long text is cut at its end, then the latest of the others, with their speakers if `named`.
+    """Convert every labeled utterance to a dialogue of one text, together with the `history` utterances before it.
+
+    The labeled utterance comes first, because long texts are cut at the end. Then follow the other utterances, latest
+    first, with their speakers if `named`.
     """
     alone: dict[str, list] = {"dialogue_id": [], "utterances": [], "speakers": [], "labels": []}
     for name, utterances, speakers, labels in zip(*(rows[column] for column in alone), strict=True):
-        told = list(map(said_by, speakers, utterances)) if named and speakers else utterances
+        texts = list(map(said_by, speakers, utterances)) if named and speakers else utterances
         for i, label in enumerate(labels):
             if label >= 0:
                 alone["dialogue_id"].append(f"{name}#{i}")
-                before = told[max(i - history, 0) : i][::-1]
+                before = texts[max(i - history, 0) : i][::-1]
                 alone["utterances"].append([SEPARATOR.join([utterances[i], *before])])
                 alone["speakers"].append(speakers[i : i + 1])
                 alone["labels"].append([label])
@@ -32,16 +36,28 @@ def utterances_alone(rows: dict[str, list], history: int, named: bool = False) -
 
 
 def load(settings: dict[str, Any], data_dir: Path) -> DatasetDict:
-    """The corpus of a run's settings."""
+    """Load the corpus of the settings of a run."""
     options = parse_options(settings.get("corpus_options", []), "corpus_options")
-    return load_corpus(settings["corpus"], data_dir / settings["data_dir"], **options)
+    # A corpus that comes with the package has no folder.
+    folder = data_dir / settings["data_dir"] if "data_dir" in settings else None
+    return load_corpus(settings["corpus"], folder, **options)
+
+
+def has_files(settings: dict[str, Any], data_dir: Path) -> bool:
+    """Whether all files that the settings name exist. Missing files are printed."""
+    needed = [data_dir / settings[name] for name in PATHS if name in settings]
+    if missing := [str(path) for path in needed if not path.exists()]:
+        print(f"{settings['corpus']}: skipped because {', '.join(missing)} is missing", flush=True)
+    return not missing
 
 
 def arguments(settings: dict[str, Any], data_dir: Path, folder: Path) -> dict[str, Any]:
-    """The arguments of a run with `history`: a folder with the view, written if it is not there yet, in place of the
-    corpus."""
+    """The arguments of a run with `history`, with a folder with the view in place of the corpus.
+
+    The view is written if it does not exist.
+    """
     history, corpus = settings["history"], settings["corpus"]
-    # The name of the labeled one's speaker is the script's to give.
+    # The script adds the name of the speaker of the labeled utterance.
     named = bool(settings.get("speaker_prefix"))
     view = folder / f"{corpus}-history-{history}{'-named' if named else ''}"
     if not view.exists():

@@ -1,1 +1,1 @@
-"""How a corpus is built: the shape of a dialogue, the builder, its parts, splits and options."""
+"""Building of corpora: the form of a dialogue, the builder, its parts, splits and options."""

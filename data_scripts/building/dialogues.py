@@ -1,5 +1,5 @@
-"""What every corpus shares: the shape of a dialogue, its checks, and a builder whose cache follows its version and
-files."""
+"""The base of every corpus: the form of a dialogue, its checks, and a builder with a cache that depends on the version
+and the files of the corpus."""
 
 import dataclasses
 import logging
@@ -21,11 +21,12 @@ logger = logging.getLogger(__name__)
 
 
 class Utterance(NamedTuple):
-    """One utterance as published; `where` names its file and line, for messages.
+    """One utterance as published.
 
-    `start` and `end` are seconds from the start of a recording, or dates in ISO 8601, as a message has. `extra` holds
-    the other columns of its row, and `row` is the number of that row, from 0, in a file with an utterance a row.
-    `votes` are how many annotators chose a label, where the corpus publishes that; one who chose two has half for each.
+    `where` is its file and line, for messages. `start` and `end` are seconds from the start of a recording, or dates in
+    ISO 8601, as in chat messages. In a file with one utterance per row, `row` is the number of the row, from 0, and
+    `extra` has its other columns. `votes` is the number of annotators who chose each label, if the corpus publishes it.
+    An annotator who chose two labels counts half for each.
     """
 
     text: str
@@ -40,9 +41,9 @@ class Utterance(NamedTuple):
 
 
 class Dialogue(NamedTuple):
-    """A dialogue, and for Conversation Completion the negatives that its corpus publishes with it.
+    """A dialogue, with the negatives for Conversation Completion if the corpus publishes them.
 
-    `extra` holds what else its file says of it as a whole.
+    `extra` has the other information in the file about the dialogue as a whole.
     """
 
     dialogue_id: str
@@ -52,25 +53,25 @@ class Dialogue(NamedTuple):
 
 
 class DialogueBuilder(datasets.ArrowBasedBuilder):
-    """A corpus of dialogues. A subclass says where its files are and how to read one.
+    """A corpus of dialogues. A subclass defines its files and how to read them.
 
-    `FILES` maps a split to a file below `data_dir`, `LABELS` lists the label names in the order of their ids (None for
-    a corpus without labels), `NEGATIVES` says whether dialogues come with theirs, `read` yields the dialogues of one
-    file. The module's docstring describes the corpus.
+    `FILES` maps a split to a file in `data_dir`. `LABELS` lists the label names in the order of their ids (None for a
+    corpus without labels). `NEGATIVES` tells whether the dialogues have negatives. `read` yields the dialogues of one
+    file. The docstring of the module describes the corpus.
 
-    A corpus that was built is kept until its files, its options or its versions change. Raise `VERSION` in a corpus
-    when it yields other rows than before, and `BUILDER_VERSION` when the code that corpora share does.
+    A built corpus is cached until its files, its options or its versions change. Increase `VERSION` when a corpus
+    yields different rows, and `BUILDER_VERSION` when the shared code does.
     """
 
-    BUILDER_VERSION = 1  # of what is in `building` and `formats`
+    BUILDER_VERSION = 2  # of the code in `building` and `formats`
     VERSION = "1.0.0"  # of the corpus
-    DATA_DIR: str | None = ""  # what to give as `data_dir`, for a message; None where the corpus comes in a package
+    DATA_DIR: str | None = ""  # describes `data_dir` in messages; None if the corpus comes in a package
     FILES: dict[str, str] = {}
     LABELS: list[str] | None = None
     NEGATIVES = False
-    VOTES = False  # whether utterances come with the votes of their annotators
-    KEEPS_BLANK = False  # whether an utterance without a word is one: a published corpus has the counts that it has
-    REDISTRIBUTABLE = True  # whether its license lets a user pass it on
+    VOTES = False  # whether utterances have the votes of their annotators
+    KEEPS_BLANK = False  # whether utterances without words count, as in the published counts of some corpora
+    REDISTRIBUTABLE = True  # whether the license allows redistribution
     HOMEPAGE = ""
     LICENSE = ""
     CITATION = ""
@@ -83,16 +84,16 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
             raise ValueError(f"{self.corpus}: unknown option; got {', '.join(sorted(unknown))}; accepted: {known}")
         for field in dataclasses.fields(self.BUILDER_CONFIG_CLASS):
             value, kind = options.get(field.name, field.default), type(field.default)
-            # A whole number is a number; what has no default, a list, is checked where it is used.
+            # An integer is a valid float. Options without a default, such as lists, are checked where they are used.
             if field.default is not None and not isinstance(value, (int, float) if kind is float else kind):
                 raise ValueError(f"{self.corpus}: option {field.name} must be of type {kind.__name__}; got {value!r}")
         if data_dir is not None:
-            # Not what a link leads to: its name says what it is, and what stands beside it belongs to it.
+            # Links are not resolved: the name of the link matters, and so do the files next to it.
             data_dir = str(data_dir if "://" in str(data_dir) else Path(data_dir).expanduser().absolute())
             if self.DATA_DIR is None:
-                raise ValueError(f"{self.corpus}: comes in a package; got data_dir {data_dir}; leave it out")
+                raise ValueError(f"{self.corpus}: the corpus comes in a package; got data_dir {data_dir}; leave it out")
         config = self.BUILDER_CONFIG_CLASS(data_dir=data_dir, **options)
-        # `datasets` does not look at the files, and would return what was in them before.
+        # `datasets` does not check the files. Without this key, it would return their previous content.
         key = f"{self.BUILDER_VERSION}-{self.fingerprint(config)}"
         super().__init__(
             cache_dir=cache_dir and str(cache_dir), data_dir=data_dir, hash=key, version=self.VERSION, **options
@@ -107,31 +108,31 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         return type(self).__name__.lower()
 
     def source(self, config: datasets.BuilderConfig) -> Path:
-        """Where the published files are."""
+        """The folder with the published files."""
         if config.data_dir is None:
             needed = self.DATA_DIR or f"the folder with {', '.join(self.FILES.values())}"
             raise ValueError(f"{self.corpus}: data_dir is missing; give {needed}")
         return existing(Path(config.data_dir))
 
     def files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
-        """The files that the corpus is read from, by split."""
+        """The files of the corpus, by split."""
         source = self.source(config)
         return {split: existing(source / name) for split, name in self.FILES.items()}
 
     def fingerprint(self, config: datasets.BuilderConfig) -> str:
-        """Changes with any file that the corpus is read from."""
+        """A value that changes with any file of the corpus."""
         return fingerprint(self.files(config).values())
 
     def read(self, *args: Any, **kwargs: Any) -> Iterator[Dialogue]:
-        """The dialogues of what one split is read from: `split` and its `path`, or what `splits` gives."""
+        """Yield the dialogues of a split. The arguments come from `splits`: by default `split` and `path`."""
         raise NotImplementedError
 
     def note(self, what: str, count: int = 1) -> None:
-        """Adds to the report of the build."""
+        """Add a count to the report of the build."""
         self._notes[what] += count
 
     def report(self) -> str:
-        """What was kept and what was dropped, and why."""
+        """The report of the build: what was kept, and what was dropped and why."""
         return ", ".join(f"{what} {self._notes[what]}" for what in sorted(self._notes))
 
     def download_and_prepare(self, *args, num_proc: int | None = None, on_ray: bool = False, **kwargs) -> None:
@@ -140,18 +141,18 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         try:
             super().download_and_prepare(*args, **kwargs)
         except DatasetGenerationError as error:
-            # `datasets` covers what is wrong with the corpus by a message of its own.
+            # `datasets` hides the actual error behind its own message.
             raise error.__cause__ or error from None
         finally:
             self._is_building = False
         shutil.rmtree(self.parts_folder, ignore_errors=True)
         report = self.report()
-        if report:  # else the cache had it
+        if report:  # empty if the corpus was in the cache
             logger.info("%s: %s", self.corpus, report)
         if empty := [split.name for split in self.info.splits.values() if not split.num_examples]:
             # `datasets` writes an empty split, but cannot read it.
-            report = report or "what an earlier build left"
-            raise ValueError(f"{self.corpus}: no dialogue in {', '.join(empty)}; got {report}; give it more to read")
+            report = report or "the result of an earlier build"
+            raise ValueError(f"{self.corpus}: no dialogue in {', '.join(empty)}; got {report}; add more dialogues")
 
     def _info(self) -> datasets.DatasetInfo:
         features = {
@@ -174,7 +175,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         )
 
     def splits(self) -> dict[str, dict[str, Any]]:
-        """What each split is read from: the keyword arguments of `read`."""
+        """The keyword arguments of `read` for each split."""
         return {split: {"split": split, "path": path} for split, path in self.files(self.config).items()}
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
@@ -184,7 +185,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         ]
 
     def _generate_tables(self, split: str, parts: Sequence[dict[str, Any]]) -> Iterator[tuple[int, pa.Table]]:
-        """The rows of a split in tables of bounded size: as they are read, or in a build from the parts on the disk."""
+        """The rows of a split in tables of limited size. A build reads them from its parts on disk."""
         if self._is_building:
             paths = [path for path, _ in self.write_parts(split, parts)]
             batches = (batch for path in paths for batch in read_part(path).to_batches())
@@ -195,7 +196,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
             yield number, pa.Table.from_batches([batch])
 
     def rows_of(self, **source: Any) -> Iterator[dict[str, Any]]:
-        """The rows of what a part is read from."""
+        """The rows of one part."""
         ids: set[str] = set()
         n_utterances = 0
         for dialogue in self.read(**source):
@@ -203,7 +204,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
             if dialogue.dialogue_id in ids:
                 where = dialogue.utterances[0].where
                 raise ValueError(
-                    f"{where}: dialogue_id of an earlier dialogue; got {dialogue.dialogue_id!r}; give each its own"
+                    f"{where}: two dialogues have the same dialogue_id; got {dialogue.dialogue_id!r}; make it unique"
                 )
             yield row
             ids.add(dialogue.dialogue_id)
@@ -212,11 +213,11 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         self.note("utterances", n_utterances)
 
     def parts(self, source: dict[str, Any]) -> list[dict[str, Any]]:
-        """What a split is read from, in the parts that processes share out among themselves."""
+        """Divide the source of a split into parts, which processes can build in parallel."""
         return [source]
 
     def part_report(self) -> dict[str, Any]:
-        """What to keep of a part besides its rows and notes."""
+        """Additional entries of the report of a part, besides its rows and notes."""
         return {}
 
     def write_part(self, task: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
@@ -231,20 +232,22 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
             self._notes = notes
 
     def write_parts(self, name: str, sources: Sequence[dict[str, Any]]) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Each part's file and its report. `datasets` begins anew after an interruption; this goes on from the parts
-        that were written whole."""
+        """Write the parts, and yield the file and the report of each.
+
+        After an interruption, `datasets` starts again. This method continues after the parts that are complete.
+        """
         tasks = [(self.parts_folder / f"{name}-{number:05d}.arrow", source) for number, source in enumerate(sources)]
         reports = (
             on_ray(self.write_part, tasks) if self._on_ray else in_processes(self.write_part, tasks, self._num_proc)
         )
-        quiet = True if len(tasks) == 1 else None  # `datasets` shows how many rows there are
+        quiet = True if len(tasks) == 1 else None  # `datasets` already shows the number of rows
         bar = datasets.utils.tqdm(reports, total=len(tasks), desc=f"{self.corpus}: {name}", disable=quiet)
         for (path, _), report in zip(tasks, bar, strict=True):
             self._notes.update(report["notes"])
             yield path, report
 
     def row(self, dialogue: Dialogue) -> dict:
-        """One row of the dataset; ValueError where the dialogue is no good."""
+        """Convert a dialogue to a row of the dataset. Raises ValueError for an invalid dialogue."""
         dialogue_id, utterances, negatives, _ = dialogue
         if not utterances:
             raise ValueError(f"{self.corpus}: dialogue without utterances; got {dialogue_id!r}; remove it")
@@ -268,7 +271,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         return row
 
     def distribution(self, utterance: Utterance) -> list[float]:
-        """The share of the votes for each label, in the order of their ids; empty where none of them has a vote."""
+        """The share of the votes for each label, in the order of the ids; empty without votes."""
         votes = [(utterance.votes or {}).get(label, 0) for label in self.LABELS or []]
         return [count / sum(votes) for count in votes] if any(votes) else []
 
@@ -277,6 +280,6 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
             return -1
         labels = self.LABELS or []
         if utterance.label not in labels:
-            known = ", ".join(labels) or "none, as train has none"
+            known = ", ".join(labels) or "none, because train has no labels"
             raise ValueError(f"{utterance.where}: unknown label; got {utterance.label!r}; known labels: {known}")
         return labels.index(utterance.label)

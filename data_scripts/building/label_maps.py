@@ -1,8 +1,8 @@
-"""Label maps: from the labels of every corpus here to one set of labels, so that corpora and models go together.
+"""Label maps: from the labels of every corpus to one set of labels, so that corpora and models can be combined.
 
-`ekman` leads to anger, disgust, fear, joy, neutral, sadness and surprise; `sentiment` to negative, neutral and
-positive. They are the files `data_scripts/label_maps/*.yaml`, and a map of one's own is a file of the same form, with a
-line `label: label of the set` for every label, and nothing behind the colon where a label has no counterpart:
+`ekman` maps to anger, disgust, fear, joy, neutral, sadness and surprise; `sentiment` maps to negative, neutral and
+positive. They are the files `data_scripts/label_maps/*.yaml`. Your own map is a file of the same form, with one line
+`label: label of the set` per label. Leave the right side empty if a label has no counterpart:
 
     Joyful: joy
     Mad: anger
@@ -32,8 +32,8 @@ class LabelMap:
     """A map from labels to the labels of one set.
 
     Args:
-        name: How messages call it.
-        targets: Label, in lower case -> label of the set, or None where it has no counterpart there.
+        name: The name of the map in messages.
+        targets: The label of the set for each label in lower case, or None if it has no counterpart.
     """
 
     name: str
@@ -41,11 +41,11 @@ class LabelMap:
 
     @classmethod
     def load(cls, source: "str | Path | Mapping[str, str | None] | LabelMap") -> "LabelMap":
-        """A map by its name, from a YAML file, or from a dictionary of the same content.
+        """Load a map by its name, from a YAML file, or from a dictionary with the same content.
 
         Raises:
-            ValueError: It is no such map: the message says where.
-            FileNotFoundError: There is neither a map of this name nor a file.
+            ValueError: The content is not a label map. The message says where.
+            FileNotFoundError: There is neither a map with this name nor a file.
         """
         if isinstance(source, LabelMap):
             return source
@@ -53,7 +53,7 @@ class LabelMap:
             return cls.of("label map", source.items())
         path = FOLDER / f"{source}.yaml" if source in LABEL_MAPS else Path(source)
         if not path.is_file():
-            raise FileNotFoundError(f"{source}: no label map; known are {', '.join(LABEL_MAPS)}, or give a YAML file")
+            raise FileNotFoundError(f"{source}: no such label map; use {', '.join(LABEL_MAPS)} or a YAML file")
         return cls.of(str(source), _yaml_pairs(path))
 
     @classmethod
@@ -63,29 +63,29 @@ class LabelMap:
             if targets.setdefault(label.casefold(), target) != target:
                 raise ValueError(
                     f"{name}: two counterparts of {label!r}; got {targets[label.casefold()]!r} and {target!r}; "
-                    "leave one (upper and lower case are the same)"
+                    "keep one (case does not matter)"
                 )
         label_map = cls(name, targets)
         if len(label_map.labels) < 2:
             raise ValueError(
-                f"{name}: fewer than two labels to map to; got {', '.join(label_map.labels) or 'none'}; give more"
+                f"{name}: needs at least two labels to map to; got {', '.join(label_map.labels) or 'none'}; add more"
             )
         return label_map
 
     @cached_property
     def labels(self) -> list[str]:
-        """The labels of the set, sorted: the order of their ids."""
+        """The sorted labels of the set, in the order of their ids."""
         return sorted({target for target in self.targets.values() if target is not None})
 
     def counterparts(self, labels: Iterable[str], owner: str) -> list[str | None]:
-        """The label of the set for each label, None where it has no counterpart. A label of the set is its own.
+        """The label of the set for each label, or None without a counterpart. A label of the set maps to itself.
 
         Args:
-            labels: of a corpus or a model.
-            owner: whose labels they are, for a message.
+            labels: The labels of a corpus or a model.
+            owner: The name of that corpus or model, for messages.
 
         Raises:
-            ValueError: A label that the map does not know, or fewer than two labels left.
+            ValueError: The map does not have a label, or fewer than two labels remain.
         """
         labels = list(labels)
         targets = {label: label for label in self.labels} | {
@@ -93,19 +93,19 @@ class LabelMap:
         }
         if unknown := [label for label in labels if label not in targets]:
             raise ValueError(
-                f"{owner}: the label map {self.name} does not have {', '.join(map(repr, unknown))}; give a YAML file "
-                "with it, without a counterpart where it has none"
+                f"{owner}: the label map {self.name} does not have {', '.join(map(repr, unknown))}; use a YAML file "
+                "with this label, with an empty right side if it has no counterpart"
             )
         found = [targets[label] for label in labels]
         if len(set(found) - {None}) < 2:
             raise ValueError(
                 f"{owner}: of its labels {', '.join(labels)}, fewer than two have a counterpart in the label map "
-                f"{self.name}; give another map"
+                f"{self.name}; use another map"
             )
         return found
 
     def fold(self, counterparts: list[str | None]) -> np.ndarray:
-        """(labels, labels of the set), 1 where one is the counterpart of the other: what sums probabilities up."""
+        """The matrix (labels, labels of the set) that sums probabilities: 1 for a label and its counterpart."""
         folding = np.zeros((len(counterparts), len(self.labels)))
         for row, target in zip(folding, counterparts, strict=True):
             if target is not None:
@@ -114,28 +114,28 @@ class LabelMap:
 
 
 def map_labels(corpus: Corpus, label_map: str | Path | Mapping[str, str | None] | LabelMap) -> Corpus:
-    """A corpus with the labels of a label map.
+    """Convert the labels of a corpus with a label map.
 
-    An utterance whose label has no counterpart is left without a label (-1), as context. Where there are
-    `label_distributions`, the shares of labels with one counterpart are added up. What has no counterpart is left out,
-    and the rest add up to 1 again, or are an empty list where nothing is left.
+    An utterance whose label has no counterpart stays as context without a label (-1). In `label_distributions`, the
+    shares of labels with the same counterpart are added. Shares without a counterpart are dropped, and the rest are
+    scaled to sum to 1. If nothing remains, the list is empty.
 
     Args:
-        corpus: A split, or several, as `load_corpus` gives them.
+        corpus: A split or several splits, from `load_corpus`.
         label_map: `"ekman"`, `"sentiment"`, the path of a YAML file, or a dictionary.
 
     Raises:
-        ValueError: A corpus without labels, a label that the map does not have, or fewer than two labels left.
-        FileNotFoundError: No such map.
+        ValueError: The corpus has no labels, the map does not have a label, or fewer than two labels remain.
+        FileNotFoundError: There is no such map.
     """
     label_map = LabelMap.load(label_map)
     if isinstance(corpus, datasets.DatasetDict):
         return datasets.DatasetDict({split: map_labels(rows, label_map) for split, rows in corpus.items()})
     if "labels" not in corpus.column_names:
-        raise ValueError(f"label map {label_map.name}: the corpus has no column labels; leave the map out")
+        raise ValueError(f"label map {label_map.name}: the corpus has no column labels; do not use a map")
     counterparts = label_map.counterparts(corpus.features["labels"].feature.names, "the corpus")
     ids: list[int] = [-1 if target is None else label_map.labels.index(target) for target in counterparts]
-    settings = {"ids": [*ids, -1], "folding": label_map.fold(counterparts).tolist()}  # the last is that of label -1
+    settings = {"ids": [*ids, -1], "folding": label_map.fold(counterparts).tolist()}  # the last one is for the label -1
     features = datasets.Features(corpus.features)
     features["labels"] = datasets.List(datasets.ClassLabel(names=label_map.labels))
     return corpus.map(_mapped, batched=True, fn_kwargs=settings, features=features, desc=f"labels of {label_map.name}")
@@ -157,14 +157,16 @@ def _folded(distribution: list[float], folding: np.ndarray) -> list[float]:
 
 
 def _yaml_pairs(path: Path) -> list[tuple[str, str | None]]:
-    """The lines `label: counterpart` as they are written: to YAML itself, `no` is a truth value, and the second of two
-    lines with one label is the only one."""
+    """The lines `label: counterpart` as plain text.
+
+    A YAML loader would read `no` as a boolean, and would silently drop the first of two lines with the same label.
+    """
     try:
         node = yaml.compose(read_text(path), Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     pairs = node.value if isinstance(node, yaml.MappingNode) else None
     if pairs is None or not all(isinstance(side, yaml.ScalarNode) for pair in pairs for side in pair):
-        raise ValueError(f"{path}: no label map; write one `label: counterpart` a line")
+        raise ValueError(f"{path}: not a label map; write one `label: counterpart` per line")
     null = "tag:yaml.org,2002:null"
     return [(label.value, None if target.tag == null else target.value) for label, target in pairs]

@@ -1,4 +1,4 @@
-"""Several corpora as one, for a model that learns from all of them, without what any of them tests on."""
+"""Mixes several corpora into one training corpus, without the held-out dialogues of any of them."""
 
 import logging
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ import datasets
 
 from .. import label_names
 from ..inspection.overlap import find_overlap, share_of
-from ..sharing.dataset_card import LICENCES_JOINED
+from ..sharing.dataset_card import LICENSE_SEPARATOR
 
 logger = logging.getLogger(__name__)
 
-# The column that says of a dialogue which corpus it is from.
+# The column with the name of the corpus of a dialogue.
 CORPUS = "corpus_name"
 HELD_OUT = ("validation", "test")
 DISTRIBUTIONS = datasets.List(datasets.List(datasets.Value("float32")))
@@ -20,11 +20,10 @@ DISTRIBUTIONS = datasets.List(datasets.List(datasets.Value("float32")))
 def mix_corpora(
     corpora: Mapping[str, datasets.DatasetDict],
 ) -> tuple[datasets.DatasetDict, dict[str, list[str]]]:
-    """Corpora of the same labels as one, dialogue after dialogue, with the name of its corpus in the column
-    `corpus_name`.
+    """Concatenate corpora with the same labels. The column `corpus_name` has the corpus of each dialogue.
 
-    No training dialogue is kept that appears in the validation or test split of any of them: as a whole, or with half
-    of its utterances of five words or more.
+    Training dialogues that appear in the validation or test split of any of the corpora are dropped: those that appear
+    in full, and those of which half of the utterances of five words or more appear.
 
     ```python
     corpora = {name: map_labels(load_corpus(name, folder), "ekman") for name, folder in folders.items()}
@@ -32,16 +31,16 @@ def mix_corpora(
     ```
 
     Args:
-        corpora: Name -> `train`, `validation` and `test`, as `load_corpus` or `map_labels` gives them. A corpus that is
-            only to be learned from, such as a model's own predictions, may have `train` alone.
+        corpora: The splits `train`, `validation` and `test` of each corpus by its name, from `load_corpus` or
+            `map_labels`. A corpus that is only for training, such as a model's own predictions, may have only `train`.
 
     Returns:
-        The splits, and what was compared -> figures, for a model card: every training split with its dropped dialogues,
-        and every pair of which something was found.
+        The splits, and figures for a model card, by a description of each comparison: the dropped dialogues of every
+        training split, and every pair of splits with an overlap.
 
     Raises:
-        ValueError: Corpora of different labels, a split without a label or that no corpus has, or a training split of
-            which nothing is left.
+        ValueError: The corpora have different labels, a split has no labels or is missing in all corpora, or nothing
+            remains of a training split.
     """
     check_labels(corpora)
     trains: dict[str, datasets.Dataset] = {}
@@ -55,7 +54,7 @@ def mix_corpora(
     for split in ("train", *HELD_OUT):
         parts = {name: trains[name] if split == "train" else splits[split] for name, splits in having(split, corpora)}
         rows = datasets.concatenate_datasets([_part(part, name, has_distributions) for name, part in parts.items()])
-        rows.info.license = _joined(LICENCES_JOINED, [info.license for info in infos])
+        rows.info.license = _joined(LICENSE_SEPARATOR, [info.license for info in infos])
         rows.info.homepage = _joined(", ", [info.homepage for info in infos])
         rows.info.citation = _joined("\n\n", [info.citation for info in infos])
         mixed[split] = rows
@@ -73,18 +72,18 @@ def check_labels(corpora: Mapping[str, datasets.DatasetDict]) -> None:
     for name, splits in corpora.items():
         labels = label_names(splits)
         if labels is None:
-            raise ValueError(f"corpus {name}: it has no labels, and cannot be mixed; leave it out")
+            raise ValueError(f"corpus {name}: the corpus has no labels and cannot be mixed; leave it out")
         names[name] = labels
         if labels != names[first]:
             raise ValueError(
                 f"corpora {first} and {name} have different labels: {', '.join(names[first])}, and "
-                f"{', '.join(names[name])}; give a label map, such as --label_map ekman"
+                f"{', '.join(names[name])}; use a label map, such as --label_map ekman"
             )
     for split in ("train", *HELD_OUT):
         found = having(split, corpora)
         if not found or (split == "train" and len(found) < len(corpora)):
             lacking = ", ".join(name for name in corpora if name not in dict(found))
-            raise ValueError(f"no split {split} in {lacking}; every corpus needs train, and one of them the others")
+            raise ValueError(f"no split {split} in {lacking}; every corpus needs train, and one needs the others")
         for name, splits in found:
             if not any(label >= 0 for labels in splits[split]["labels"] for label in labels):
                 raise ValueError(f"corpus {name}: no utterance of the split {split} has a label")
@@ -93,20 +92,18 @@ def check_labels(corpora: Mapping[str, datasets.DatasetDict]) -> None:
 def without_held_out(
     name: str, train: datasets.Dataset, corpora: Mapping[str, datasets.DatasetDict]
 ) -> tuple[datasets.Dataset, dict[str, list[str]]]:
-    """A training split without what appears in a held-out split of any corpus, and figures of that."""
+    """Drop the training dialogues that appear in a held-out split of any corpus. Also return figures."""
     found, pairs = set(), {}
     for split in HELD_OUT:
         for other, splits in having(split, corpora):
             overlap = find_overlap(train, splits[split])
             if indices := overlap.indices("utterance"):
-                pairs[f"The training split of {name} as it was against the {split} split of {other}"] = (
-                    overlap.figures()
-                )
+                pairs[f"The original training split of {name} against the {split} split of {other}"] = overlap.figures()
                 found.update(indices)
     kept = train.select([number for number in range(len(train)) if number not in found])
     if not len(kept):
         raise ValueError(f"corpus {name}: all of its training dialogues appear in held-out splits; leave it out")
-    dropped = f"{share_of(len(found), len(train), 'dialogues')} appear there, as a whole or by half, and were dropped"
+    dropped = f"{share_of(len(found), len(train), 'dialogues')} appear there in full or by half, and were dropped"
     logger.info("%s: of train, %s", name, dropped.replace("there", "in a validation or test split"))
     return kept, {
         f"The training split of {name} against the validation and test splits of all corpora": [dropped],

@@ -1,4 +1,4 @@
-"""Options as a command line has them: `name=value`, and a corpus with its folder, `name=data_dir`."""
+"""Parses options of a command line: `name=value`, and a corpus with its folder, `name=data_dir`."""
 
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -7,9 +7,10 @@ from typing import Any
 
 
 def parse_options(options: Iterable[str], argument: str, as_text: Collection[str] = ()) -> dict[str, Any]:
-    """`["max_silence=4", "labels=[\\"a\\"]"]` -> a dictionary; a value is read as JSON where it is JSON.
+    """Convert options such as `["max_silence=4", "labels=[\\"a\\"]"]` to a dictionary.
 
-    `argument` is named in the message where an option is no `name=value`; values of `as_text` are kept as they are.
+    A value that is valid JSON is parsed, except for the options in `as_text`. `argument` is the name of the argument in
+    error messages.
     """
     parsed = {}
     for option in options:
@@ -24,17 +25,18 @@ def parse_options(options: Iterable[str], argument: str, as_text: Collection[str
 
 
 def parse_corpus(corpus: str) -> tuple[str, str | None]:
-    """`"meld=MELD"` -> the name of a corpus and its `data_dir`; `"sample"` has none."""
+    """Split `"meld=MELD"` into the name of a corpus and its `data_dir`; `"sample"` has no `data_dir`."""
     name, _, data_dir = corpus.partition("=")
     return name, data_dir or None
 
 
 def corpus_names(corpora: Sequence[str]) -> list[str]:
-    """The names of `["meld=MELD", "custom=a", "custom=b"]` for people: `["meld", "custom a", "custom b"]`. Of a folder,
-    only its own name is shown.
+    """The display names of corpora: `["meld", "custom a", "custom b"]` for `["meld=MELD", "custom=a", "custom=b"]`.
+
+    Of a folder, only the last part of the path is used.
 
     Raises:
-        ValueError: Two corpora are called the same.
+        ValueError: Two corpora have the same name.
     """
     sources = [parse_corpus(corpus) for corpus in corpora]
     plain = [Path(name).name if Path(name).is_dir() else name for name, _ in sources]
@@ -42,6 +44,8 @@ def corpus_names(corpora: Sequence[str]) -> list[str]:
         name if plain.count(name) == 1 or data_dir is None else f"{name} {Path(data_dir).name}"
         for name, (_, data_dir) in zip(plain, sources, strict=True)
     ]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"two corpora are called {twice[0]}; got {', '.join(corpora)}; leave one, or rename a folder")
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise ValueError(
+            f"two corpora have the name {repeated[0]}; got {', '.join(corpora)}; drop one, or rename a folder"
+        )
     return names

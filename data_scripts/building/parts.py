@@ -1,4 +1,5 @@
-"""A build in parts: each is written by one process, whole or not at all, and outlives an interrupted build."""
+"""Builds a corpus in parts. One process writes each part, completely or not at all, and an interrupted build keeps the
+finished parts."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -11,11 +12,11 @@ import pyarrow as pa
 
 from ..tools.whole_files import digest, read_json, whole_file, write_json
 
-ROWS_A_BATCH = 1000
+ROWS_PER_BATCH = 1000
 
 
 def write_part(path: Path, rows: Iterable[dict], schema: pa.Schema, report: Callable[[], dict]) -> dict[str, Any]:
-    """Write rows to an Arrow file, and beside it what `report` says of them; the report last, so that it vouches."""
+    """Write rows to an Arrow file, and then the result of `report`, which marks the part as complete."""
     if done := finished(path):
         return done
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,12 +36,12 @@ def write_part(path: Path, rows: Iterable[dict], schema: pa.Schema, report: Call
 
 def batches_of(rows: Iterable[dict], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     rows = iter(rows)
-    while batch := list(islice(rows, ROWS_A_BATCH)):
+    while batch := list(islice(rows, ROWS_PER_BATCH)):
         yield pa.RecordBatch.from_pylist(batch, schema)
 
 
 def finished(path: Path) -> dict[str, Any] | None:
-    """The report of a part that was written whole and is as it was then."""
+    """The report of a part that is complete and unchanged, else None."""
     try:
         done = read_json(report_path(path))
         return done if digest(path) == done["digest"] else None
@@ -57,7 +58,7 @@ def read_part(path: Path) -> pa.Table:
 
 
 def in_processes(function: Callable[[Any], Any], tasks: list, num_proc: int | None) -> Iterator[Any]:
-    """The results in the order of the tasks."""
+    """Run a function on tasks in processes, and yield the results in the order of the tasks."""
     if min(num_proc or 1, len(tasks)) <= 1:
         yield from map(function, tasks)
         return
@@ -69,7 +70,7 @@ def in_processes(function: Callable[[Any], Any], tasks: list, num_proc: int | No
 
 
 def on_ray(function: Callable[[Any], Any], tasks: list) -> Iterator[Any]:
-    """The same on Ray Data, a block a task: on the cluster that `RAY_ADDRESS` names, or on this machine."""
+    """Do the same on Ray Data, with one block per task: on the cluster in `RAY_ADDRESS`, or on this machine."""
     import ray
 
     blocks = ray.data.from_items([{"task": number} for number in range(len(tasks))], override_num_blocks=len(tasks))

@@ -1,4 +1,4 @@
-"""Which names go to which split, and a long dialogue in parts."""
+"""Splits names into train, validation and test, and long dialogues into parts."""
 
 import hashlib
 import math
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 def split_by_hash(names: Iterable[str], validation: float, test: float) -> dict[str, list[str]]:
-    """Names by split, in shares of the whole. The names alone decide, not their order or a seed."""
+    """Divide names into splits with these shares. Only the names decide, not their order or a seed."""
     ranked = sorted(names, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
     if len(ranked) < 3:
-        raise ValueError(f"too few to split into train, validation and test; got {len(ranked)}; give 3 or more")
+        raise ValueError(f"too few to split into train, validation and test; got {len(ranked)}; needs 3 or more")
     n_validation, n_test = (max(1, round(len(ranked) * share)) for share in (validation, test))
     return {
         "train": sorted(ranked[n_validation + n_test :]),
@@ -22,7 +22,7 @@ def split_by_hash(names: Iterable[str], validation: float, test: float) -> dict[
 
 
 def in_parts(utterances: list[T], longest: int) -> Iterator[list[T]]:
-    """Consecutive parts of nearly one size, none longer than `longest`, so that no short rest is left."""
+    """Divide into consecutive parts of nearly equal size, at most `longest`, so that no part is much shorter."""
     if longest < 1:
         raise ValueError(f"max_utterances must be 1 or more; got {longest}")
     size = math.ceil(len(utterances) / math.ceil(len(utterances) / longest))

@@ -10,15 +10,15 @@ from typing import NamedTuple
 from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile
 from .names import LONG_SPEAKER, is_name, speaker_and_text
-from .subtitles import Line
+from .subtitles import NO_TIMES, Line
 from .subtitles import turns as film_turns
 from .times import clock_seconds
 
 ARROW = re.compile(
-    r"\s*((?:\d{1,4}:)?\d{1,4}:\d{1,4}(?:[.,]\d{1,6})?)\s*-->\s*((?:\d{1,4}:)?\d{1,4}:\d{1,4}(?:[.,]\d{1,6})?)(?:\s+\w+:\S+)*\s*$"
+    r"\s*((?:\d+:)?\d+:\d+(?:[.,]\d{1,6})?)\s*-->\s*((?:\d+:)?\d+:\d+(?:[.,]\d{1,6})?)(?:\s+\w+:\S+)*\s*$"
 )
 BLOCK = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
-VOICE = re.compile(r"<v(?:\.[^\s<>]*)?(?:\s+([^<>]*))?>", re.IGNORECASE)
+VOICE = re.compile(r"<v(?:\.[^\s<>]*)?(?:\s([^<>]*))?>", re.IGNORECASE)
 TAG = re.compile(r"</?(?:c|[bius]|em|lang|ruby|rt|font|v)(?:[.\s][^<>]*)?>|<\d[\d:.]*>|\{\\[^{}]*\}", re.IGNORECASE)
 DASH = re.compile(r"(?:[-–—‐](?![-–—])|>>>?)\s*")
 SOUND = re.compile(r"[\s♪♫¶]*(?:[\[(][^\[\]()]*[\])][\s♪♫¶]*)+|[♪♫¶][^♪♫¶]*[♪♫¶]?\s*")
@@ -118,16 +118,19 @@ def cues_of(paragraph: list[tuple[int, str]], is_vtt: bool, left_out: Counter[st
             yield Cue(paragraph[place][0], start, max(start, end), content)
 
 
-def film_lines_of_webvtt(text: str) -> list[Line]:
+def film_lines_of_webvtt(text: str, left_out: Counter[str] | None = None) -> list[Line]:
     """Every turn of every cue that is speech, as of a SubRip file, with the speakers that the cues name."""
     lines: list[Line] = []
-    for cue in cues(text.splitlines(), True, Counter()):
+    found: Counter[str] = Counter()
+    for cue in cues(text.splitlines(), True, found):
         before, *voices = VOICE.split("\n".join(cue.lines))
         for name, said in zip(["", *voices[::2]], [before, *voices[1::2]], strict=True):
-            found = film_turns(unescape(said), cue.start, cue.end)
-            for line in found:
+            turns_of_voice = film_turns(unescape(said), cue.start, cue.end)
+            for line in turns_of_voice:
                 line.speaker, line.opens = plain(name or "", True) or line.speaker, line.opens or bool(name)
-            lines += found
+            lines += turns_of_voice
+    if left_out is not None and found["cues without times"]:
+        left_out[NO_TIMES] += found["cues without times"]
     return lines
 
 

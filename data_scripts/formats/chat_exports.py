@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile
 from .times import CHAT_SILENCE, iso_date
-from .values import speaker_of
+from .values import MOST_SECONDS, name_of
 
 SLACK_NOT_SAID = re.compile(
     r"(?:channel|group)_(?:join|leave|topic|purpose|name|archive|unarchive|convert_to_private|posting_permissions)"
@@ -86,18 +86,18 @@ def newest_last(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tup
 
 def number_of(message: Any, key: str) -> float:
     value = message.get(key) if isinstance(message, dict) else None
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if isinstance(value, int | float) and abs(value) < MOST_SECONDS else 0.0
 
 
 def slack_seconds(message: dict[str, Any]) -> float:
     try:
         return float(message["ts"])
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 
 def slack_message(message: dict[str, Any], names: dict[str, str]) -> Message:
-    user = speaker_of(message.get("user")) or speaker_of(message.get("username")) or speaker_of(message.get("bot_id"))
+    user = name_of(message.get("user")) or name_of(message.get("username")) or name_of(message.get("bot_id"))
     speaker = slack_name(message.get("user_profile")) or names.get(user) or user
     date = iso_date(slack_seconds(message)) if slack_seconds(message) else None
     if SLACK_NOT_SAID.fullmatch(str(message.get("subtype") or "")) or message.get("type") != "message":
@@ -115,7 +115,7 @@ def slack_message(message: dict[str, Any], names: dict[str, str]) -> Message:
 def slack_name(profile: Any) -> str:
     if not isinstance(profile, dict):
         return ""
-    return next((name for key in ("display_name", "real_name", "name") if (name := speaker_of(profile.get(key)))), "")
+    return next((name for key in ("display_name", "real_name", "name") if (name := name_of(profile.get(key)))), "")
 
 
 def slack_names(file: InputFile, messages: list[tuple[str, Any]]) -> dict[str, str]:
@@ -140,7 +140,7 @@ def discord_message(message: dict[str, Any], names: dict[str, str]) -> Message:
     author = message.get("author")
     if not isinstance(author, dict):
         author = {}
-    speaker = speaker_of(author.get("nickname")) or speaker_of(author.get("name"))
+    speaker = name_of(author.get("nickname")) or name_of(author.get("name"))
     date = iso_date(message.get("timestamp"))
     if message.get("type") not in (None, "Default", "Reply", "ChatInputCommand", "ThreadStarterMessage", "0", "19"):
         return Message(speaker, "", date, "system lines")
@@ -149,7 +149,7 @@ def discord_message(message: dict[str, Any], names: dict[str, str]) -> Message:
 
 
 def telegram_message(message: dict[str, Any], names: dict[str, str]) -> Message:
-    speaker, date = speaker_of(message.get("from")), iso_date(message.get("date"))
+    speaker, date = name_of(message.get("from")), iso_date(message.get("date"))
     if message.get("type") != "message":
         return Message(speaker, "", date, "system lines")
     parts = message.get("text")
@@ -162,7 +162,8 @@ def telegram_message(message: dict[str, Any], names: dict[str, str]) -> Message:
 def messenger_message(message: dict[str, Any], names: dict[str, str]) -> Message:
     """Messenger and Instagram write each byte of UTF-8 as a character of its own."""
     speaker, text = (mended(str(message.get(key) or "")) for key in ("sender_name", "content"))
-    date = iso_date(number_of(message, "timestamp_ms") / 1000)
+    milliseconds = number_of(message, "timestamp_ms")
+    date = iso_date(milliseconds / 1000) if milliseconds else None
     if message.get("is_unsent"):
         return Message(speaker, "", date, "deleted messages")
     return Message(speaker, text, date, "" if text.strip() else "omitted media")

@@ -8,6 +8,7 @@ from .captions import is_subrip, is_webvtt, read_captions
 from .excel import is_excel, read_excel
 from .input_file import InputFile, refuse_archive
 from .json_files import is_json, read_json, title_of
+from .limits import TooLargeError
 from .parquet_dialogues import is_parquet, read_parquet_dialogues
 from .plain_text import read_detected_text, read_plain_text
 from .tables import is_separated, read_separated
@@ -47,6 +48,7 @@ FORMATS = {
     "txt": Format("plain text", lambda file: True, read_plain_text),
 }
 PLAIN_TEXT = Format("plain text", lambda file: True, read_detected_text)
+BINARY = ("parquet", "xlsx")
 # Anything else might be a table or plain text by chance: a text file of another name is one of these.
 CERTAIN = ["json", "vtt", "srt", "whatsapp", "transcript"]
 # A name says that it is one of these, whatever the content is.
@@ -66,17 +68,19 @@ def detect(file: InputFile) -> Format:
     kind = file.options.input_format or BY_NAME.get(file.suffix)
     if kind and kind not in FORMATS:
         raise ValueError(f"{file.name}: unknown input_format; got {kind!r}; known: {', '.join(FORMATS)}")
+    if kind not in BINARY and file.suffix not in DOCUMENTS and not is_excel(file):
+        refuse_archive(file)
     if kind:
         return titled(file, FORMATS[kind])
-    for name in ("parquet", "xlsx"):
+    for name in BINARY:
         if FORMATS[name].recognizes(file):
             return FORMATS[name]
-    if file.suffix not in DOCUMENTS:
-        refuse_archive(file)
     if file.suffix == ".txt":
         return next((titled(file, found) for found in by_text() if found.recognizes(file)), PLAIN_TEXT)
     try:
         found = next((FORMATS[name] for name in CERTAIN if FORMATS[name].recognizes(file)), None)
+    except TooLargeError:
+        raise
     except ValueError:
         found = None  # no text
     if found is None:

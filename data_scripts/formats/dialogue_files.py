@@ -10,6 +10,7 @@ from typing import Any
 from ..building.dialogues import Dialogue, Utterance
 from .detection import detect
 from .input_file import InputFile
+from .limits import Limits
 from .options import ReadingOptions
 from .times import seconds_of
 
@@ -43,7 +44,8 @@ def read_dialogues(path: str | Path, **options: Any) -> Iterator[Dialogue]:
     """
     path = Path(path)
     if unknown := options.keys() - {*ReadingOptions.__dataclass_fields__}:
-        known = ", ".join(ReadingOptions.__dataclass_fields__)
+        # The limits, which few files need, come last.
+        known = ", ".join(sorted(ReadingOptions.__dataclass_fields__, key=Limits.__dataclass_fields__.__contains__))
         raise ValueError(f"unknown option; got {', '.join(sorted(unknown))}; known: {known}")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file; give one with dialogues")
@@ -106,7 +108,8 @@ def numbered(file: InputFile, dialogues: Iterator[Dialogue]) -> Iterator[Dialogu
                 file.leave_out("empty utterances", len(dialogue.utterances) - len(turns))
         runs = list(cut_at_silences(turns, max_silence(file))) if turns else []
         if len(runs) > 1:
-            file.remarks.append(f"cut at silences of more than {shown_duration(max_silence(file))}")
+            remark = f"cut at silences of more than {shown_duration(max_silence(file))}"
+            file.remarks += [remark] if remark not in file.remarks else []
         for part, run in enumerate(runs, start=1):
             number += 1
             own = f"{dialogue.dialogue_id}-{part}" if len(runs) > 1 else dialogue.dialogue_id
@@ -124,11 +127,14 @@ def shown_duration(seconds: float | None) -> str:
 
 def cut_at_silences(turns: list[Utterance], longest: float | None) -> Iterator[list[Utterance]]:
     """Runs of utterances with no longer silence between them."""
+    if longest is None:
+        yield turns
+        return
     run = turns[:1]
     for earlier, later in pairwise(turns):
         before = seconds_of(earlier.start if earlier.end is None else earlier.end)
         after = seconds_of(later.start)
-        if longest is not None and before is not None and after is not None and after - before > longest:
+        if before is not None and after is not None and after - before > longest:
             yield run
             run = []
         run.append(later)

@@ -6,9 +6,12 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
+
+from .limits import Limits, TooLargeError, limited
 
 # The mark of UTF-32 begins with that of UTF-16.
 MARKS = {
@@ -25,10 +28,10 @@ HIGH = bytes(range(128, 256))
 SAMPLE_BYTES = 1 << 16
 
 
-def open_binary(path: Path) -> BinaryIO:
-    """The bytes of a file, unpacked where its name ends in .gz."""
+def open_binary(path: Path, limits: Limits) -> BinaryIO:
+    """The bytes of a file; where its name ends in .gz unpacked, as far as the limits allow."""
     if path.suffix.lower() == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
+        return limited(gzip.open(path, "rb"), path.stat().st_size, limits)
     return open(path, "rb")
 
 
@@ -63,20 +66,22 @@ def is_wide(data: bytes, encoding: str) -> bool:
 
 @contextmanager
 def named_damage(name: object) -> Iterator[None]:
-    """ValueError with the name of a file that is compressed, and broken."""
+    """ValueError with the name of a file that is compressed and broken, or larger than its limits."""
     try:
         yield
+    except TooLargeError as error:
+        raise TooLargeError(f"{name}: {error}") from None
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ValueError(f"{name}: broken gzip; {error}; compress it again") from None
 
 
-def encoding_of(path: Path) -> str:
+def encoding_of(path: Path, limits: Limits) -> str:
     """The encoding of a file, all of which is read.
 
     Raises:
-        ValueError: it is compressed, and broken.
+        ValueError: it is compressed, and broken or too large.
     """
-    with named_damage(path), open_binary(path) as file:
+    with named_damage(path), open_binary(path, limits) as file:
         chunk = file.read(SAMPLE_BYTES)
         if found := unicode_encoding(chunk):
             return found
@@ -89,7 +94,8 @@ def encoding_of(path: Path) -> str:
             return "utf-8"
         except UnicodeDecodeError:
             file.seek(0)
-            lines = (line for line in file if not line.isascii())
+            pieces = iter(partial(file.readline, SAMPLE_BYTES), b"")
+            lines = (line for line in pieces if not line.isascii())
             return encoding_by_letters(b"".join(islice(lines, 1000))[: 2 * SAMPLE_BYTES])
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from .limits import Limits
+
 # The option for a file with an utterance a row, and that for one with a dialogue a row.
 PAIRS = {"text_column": "utterances_column", "speaker_column": "speakers_column", "label_column": "labels_column"}
 COLUMNS = ["dialogue_column", *PAIRS, *PAIRS.values()]
@@ -13,7 +15,7 @@ ROWS, EMPTY = ("", "dialogue", "one"), ("", "skip")
 
 
 @dataclass
-class ReadingOptions:
+class ReadingOptions(Limits):
     """How a file of dialogues is read. A column left at its default need not be there; one that is named must.
 
     Args:
@@ -29,6 +31,7 @@ class ReadingOptions:
             default, never for recordings; `inf` is never.
         encoding: of text; detected by default.
         input_format: one of `data_scripts.formats.detection.FORMATS`; detected by default.
+        max_unfolded, max_ratio, max_line: see [`Limits`].
     """
 
     dialogue_column: str = "dialogue_id"
@@ -51,8 +54,9 @@ class ReadingOptions:
         """ValueError for a value that no file could be read with."""
         for field in fields(ReadingOptions):
             value = getattr(self, field.name)
-            if field.name != "max_silence" and not isinstance(value, str):
+            if isinstance(field.default, str) and not isinstance(value, str):
                 raise ValueError(f"option {field.name} must be a string; got {value!r}; put it in quotes")
+        self.check_limits()
         for name, known in (("rows", ROWS), ("empty", EMPTY)):
             if getattr(self, name) not in known:
                 choices = " or ".join(filter(None, known))

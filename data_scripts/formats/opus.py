@@ -1,25 +1,34 @@
 """The XML of OPUS OpenSubtitles, tokenized or not, to the lines of a film."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from io import BytesIO
 from xml.etree import ElementTree
 
-from .subtitles import Line, clock, turns
+from .subtitles import NO_TIMES, Line, clock, turns
 
 BEFORE = re.compile(r" (?=[.,!?;:%)\]…]|'(?:s|m|re|ve|ll|d)\b|n't\b)", re.IGNORECASE)
 AFTER = re.compile(r"(?<=[(\[$£¿¡]) ")
 
+MOST_NESTED = 100
 
-def xml_lines(data: bytes) -> Iterator[Line]:
+
+def xml_lines(data: bytes, left_out: Counter[str] | None = None) -> Iterator[Line]:
     """Every turn of every sentence; one without times of its own has those of the sentence before.
 
+    Sentences with a time that is none are counted in `left_out`.
+
     Raises:
-        xml.etree.ElementTree.ParseError: the XML is broken or cut.
+        xml.etree.ElementTree.ParseError: the XML is broken, cut, or nested more than 100 deep.
     """
     start = end = 0.0
     for sentence in sentences(data):
         times = [(time.get("id", ""), clock(time.get("value", ""))) for time in sentence.iter("time")]
+        if any(time is None for _, time in times):
+            if left_out is not None:
+                left_out[NO_TIMES] += 1
+            continue
         starts = [time for name, time in times if name.endswith("S") and time is not None]
         ends = [time for name, time in times if name.endswith("E") and time is not None]
         start = starts[0] if starts else end
@@ -29,10 +38,19 @@ def xml_lines(data: bytes) -> Iterator[Line]:
 
 
 def sentences(data: bytes) -> Iterator[ElementTree.Element]:
+    path: list[ElementTree.Element] = []
     try:
-        for _, element in ElementTree.iterparse(BytesIO(data)):
+        for event, element in ElementTree.iterparse(BytesIO(data), ("start", "end")):
+            if event == "start":
+                path.append(element)
+                if len(path) > MOST_NESTED:
+                    raise ElementTree.ParseError(f"elements nested more than {MOST_NESTED} deep")
+                continue
+            path.pop()
             if element.tag == "s":
                 yield element
+            if len(path) == 1:
+                path[0].clear()  # what was read need not stay in memory
     except (LookupError, ValueError) as error:  # an encoding that is none, or that the parser does not know
         raise ElementTree.ParseError(str(error)) from None
 

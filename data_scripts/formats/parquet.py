@@ -44,6 +44,8 @@ def kind(type: pa.DataType) -> str:
         return "strings"
     if types.is_integer(type):
         return "integers"
+    if types.is_floating(type):
+        return "floats"
     return "nulls" if types.is_null(type) else f"values of the type {' '.join(str(type).split())}"
 
 

@@ -33,8 +33,9 @@ def read_parquet_dialogues(file: InputFile) -> Iterator[Dialogue]:
         allowed[labels] = {"lists of strings", "lists of integers"}
     else:
         needed, labels = given.of_utterances(path, schema.names), options.label_column
-        allowed |= dict.fromkeys([options.text_column, options.speaker_column], {"strings"})
-        allowed[labels] = {"strings", "integers"}
+        allowed[options.text_column] = {"strings"}
+        # pandas stores numbers as floats where one is missing, and so a column where all are.
+        allowed |= dict.fromkeys([options.speaker_column, labels], {"strings", "integers", "floats"})
     allowed = {column: kinds for column, kinds in allowed.items() if column in [*schema.names, *needed]}
 
     def rows(chosen: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:

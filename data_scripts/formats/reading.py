@@ -10,17 +10,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .encodings import named_damage, open_binary
+from .limits import Limits, limited_lines
 
 AnyPath = TypeVar("AnyPath", bound=Path | zipfile.Path)
 
 
 def existing(path: AnyPath) -> AnyPath:
     """The path; FileNotFoundError, with what is there instead, where nothing is."""
-    if path.exists():
+    if path.is_file() or path.is_dir():
         return path
+    if path.exists():
+        raise ValueError(irregular(path))
     folder: Any = path.parent
     found = sorted(entry.name for entry in folder.iterdir())[:10] if folder.is_dir() else ["no folder either"]
     raise FileNotFoundError(f"{path}: no such file; beside it: {', '.join(found) or 'nothing'}; check data_dir")
+
+
+def irregular(path: object) -> str:
+    """What is wrong with the path of a FIFO or a device: reading it may never end."""
+    return f"{path}: not a regular file; got a device, a FIFO or a socket; copy its content to a file and give that"
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
@@ -55,37 +63,42 @@ def read_text(path: Path | zipfile.Path) -> str:
     return decode(path.read_bytes(), path)
 
 
-def read_lines(path: Path, encoding: str = "utf-8", name: object = None) -> Iterator[str]:
+def read_lines(path: Path, encoding: str = "utf-8", name: object = None, limits: Limits | None = None) -> Iterator[str]:
     """The lines of a file, plain or .gz, each with its end, and no more than one in memory.
 
     Args:
         name: what messages call the file; its path by default.
+        limits: of the file; the defaults of [`Limits`] by default.
 
     Raises:
-        ValueError: the file is no text in this encoding, or a broken gzip.
+        ValueError: the file is no text in this encoding, a broken gzip, or larger than its limits.
     """
-    name = path if name is None else name
-    lines = utf8_lines(path, name) if encoding in ("utf-8", "utf-8-sig") else encoded_lines(path, encoding, name)
+    name, limits = path if name is None else name, limits or Limits()
+    is_utf8 = encoding in ("utf-8", "utf-8-sig")
+    lines = utf8_lines(path, name, limits) if is_utf8 else encoded_lines(path, encoding, name, limits)
     with named_damage(name):
         for number, text in lines:
             if "\0" in text:
                 raise ValueError(f"{name}:{number}: not text; got a NUL character; save it as UTF-8")
-            yield from io.StringIO(text, newline="")  # a lone carriage return ends a line too
+            if "\r" in text:
+                yield from io.StringIO(text, newline="")  # a lone carriage return ends a line too
+            else:
+                yield text
 
 
-def utf8_lines(path: Path, name: object) -> Iterator[tuple[int, str]]:
+def utf8_lines(path: Path, name: object, limits: Limits) -> Iterator[tuple[int, str]]:
     offset = 0
-    with open_binary(path) as lines:
-        for number, line in enumerate(lines, start=1):
+    with open_binary(path, limits) as file:
+        for number, line in enumerate(limited_lines(file, limits), start=1):
             yield number, decode(line, name, number, offset)
             offset += len(line)
 
 
-def encoded_lines(path: Path, encoding: str, name: object) -> Iterator[tuple[int, str]]:
+def encoded_lines(path: Path, encoding: str, name: object, limits: Limits) -> Iterator[tuple[int, str]]:
     number = 0
-    with open_binary(path) as file, io.TextIOWrapper(file, encoding=encoding, newline="") as lines:
+    with open_binary(path, limits) as file, io.TextIOWrapper(file, encoding=encoding, newline="") as text:
         try:
-            for number, line in enumerate(lines, start=1):
+            for number, line in enumerate(limited_lines(text, limits), start=1):
                 yield number, line.removeprefix("\ufeff") if number == 1 else line
         except UnicodeError as error:
             reason = " ".join(str(error).split())
@@ -97,8 +110,13 @@ def encoded_lines(path: Path, encoding: str, name: object) -> Iterator[tuple[int
 def parse_json(text: str, where: object) -> Any:
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:  # not only JSONDecodeError: a number may be too long, too
-        raise ValueError(f"{where}: not JSON; got {text[:60]!r}; {error}") from None
+    except json.JSONDecodeError as error:
+        reason = str(error)
+    except RecursionError:
+        reason = "it is nested too deep"
+    except ValueError:  # Python refuses to read more digits
+        reason = "it has a number of more than 4,300 digits; write it shorter"
+    raise ValueError(f"{where}: not JSON; got {text[:60]!r}; {reason}")
 
 
 def check_columns(where: object, found: Sequence[str], needed: Sequence[str]) -> None:
@@ -119,6 +137,8 @@ def read_csv(
     lines: Iterable[str] | None = None,
     name: object = None,
     first_line: int = 1,
+    chosen: Sequence[str] | None = None,
+    fieldnames: Sequence[str] | None = None,
     **dialect: Any,
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Each row with its `path:line`; ValueError for a missing column or a row that does not fit the header.
@@ -127,27 +147,42 @@ def read_csv(
         lines: of the file, from the header on; read as UTF-8 by default.
         name: what messages call the file; its path by default.
         first_line: the number of the header's line.
+        chosen: the columns that a row has; all by default.
+        fieldnames: the names of all columns, of a file without a header.
     """
     name = path if name is None else name
-    rows = csv.DictReader(read_lines(path) if lines is None else lines, **dialect)
-    separators = SEPARATORS.get(rows.reader.dialect.delimiter, "separators")
+    rows = csv.reader(read_lines(path) if lines is None else lines, **dialect)
+    line = 0  # where the last row ends
+    separators = SEPARATORS.get(rows.dialect.delimiter, "separators")
     try:
-        if not rows.fieldnames:
+        names = next(rows, []) if fieldnames is None else [*fieldnames]
+        if not names:
             raise ValueError(
                 f"{name}:{first_line}: no header; got an empty line or file; write the names of the columns there"
             )
-        check_columns(f"{name}:{first_line}", rows.fieldnames, columns)
-        for row in rows:
-            where = f"{name}:{rows.line_num + first_line - 1}"
-            if None in row or None in row.values():
-                fields = str([value for value in row.values() if value is not None])[:300]
+        line = rows.line_num
+        check_columns(f"{name}:{first_line}", names, columns)
+        # Of two columns with a name, the last one is read.
+        kept = [(column, len(names) - 1 - names[::-1].index(column)) for column in chosen or []]
+        for fields in rows:
+            line = rows.line_num
+            if not fields:
+                continue
+            where = f"{name}:{line + first_line - 1}"
+            if len(fields) != len(names):
                 raise ValueError(
-                    f"{where}: row does not fit the header; got {fields}; put text with {separators} in quotes"
+                    f"{where}: row does not fit the header; got {str(fields)[:300]}; put text with {separators} in "
+                    "quotes"
                 )
-            yield where, row
+            yield (
+                where,
+                dict(zip(names, fields, strict=True))
+                if chosen is None
+                else {column: fields[place] for column, place in kept},
+            )
     except csv.Error as error:
         # Where the row begins, as an open quote ends at the end of the file.
-        where = f"{name}:{rows.line_num + first_line}"
+        where = f"{name}:{line + first_line}"
         raise ValueError(
             f"{where}: not CSV; {error}; save it as CSV again, with quotes inside a field doubled"
         ) from None

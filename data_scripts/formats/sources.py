@@ -3,20 +3,29 @@
 import gzip
 import hashlib
 import os
+import re
+import stat
 import tarfile
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
+from ..tools.whole_files import read_json, write_json
+from .limits import FREE_BYTES, Limits, limited
 from .reading import fingerprint
 
 # What reading a damaged file raises.
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+
+IRREGULAR, TOO_LARGE = "files dropped for not being regular files", "files dropped for their size"
+LEFT_OUT = ".left_out.json"
 
 
 class Source:
@@ -46,14 +55,31 @@ class Source:
         found = (info for _, _, files in folders for info in files.values())
         return dict(sorted((info["name"][start:], info["size"] or 0) for info in found))
 
-    def open(self, name: str) -> BinaryIO:
-        """The content of a file, unpacked where the name ends in .gz."""
-        file = self.fs.open(f"{self.root}/{name}" if self.root else name, "rb")
-        return cast(BinaryIO, gzip.open(file)) if name.lower().endswith(".gz") else file
-
-    def read(self, name: str) -> bytes:
+    def is_regular(self, name: str) -> bool:
+        """Whether reading a file ends: not a FIFO or a device, nor a link to one."""
+        if not isinstance(self.fs, LocalFileSystem):
+            return True
         try:
-            with self.open(name) as file:
+            return stat.S_ISREG(os.stat(self.path(name)).st_mode)
+        except OSError:
+            return False
+
+    def path(self, name: str) -> str:
+        return f"{self.root}/{name}" if self.root else name
+
+    def open(self, name: str, limits: Limits, is_streamed: bool = False) -> BinaryIO:
+        """The content of a file, unpacked where the name ends in .gz.
+
+        Reading more than the limits allow raises `TooLargeError`; where `is_streamed`, the ratio alone is limited.
+        """
+        info = self.fs.info(self.path(name))
+        packed = self.fs.open(self.path(name), "rb")
+        file = gzip.GzipFile(fileobj=packed) if name.lower().endswith(".gz") else packed
+        return limited(file, info.get("compress_size") or info["size"] or 0, limits, is_streamed)
+
+    def read(self, name: str, limits: Limits) -> bytes:
+        try:
+            with self.open(name, limits) as file:
                 return file.read()
         except (RuntimeError, KeyError) as error:  # a zip's member that is encrypted, say
             raise zipfile.BadZipFile(str(error)) from None
@@ -88,11 +114,42 @@ def is_tar(path: Path) -> bool:
     return path.is_file() and any(suffix in (".tar", ".tgz") for suffix in path.suffixes)
 
 
-def unpacked(path: Path, folder: Path) -> Path:
-    """The folder with a tar's files, which is there whole or not at all."""
+class TarMembers:
+    """Chooses the members of a tar to unpack: regular files of wanted names and accepted sizes, and links.
+
+    What is left out is counted in `left_out`.
+    """
+
+    def __init__(self, path: Path, wanted: re.Pattern, limits: Limits):
+        self.wanted, self.limits, self.left_out = wanted, limits, Counter[str]()
+        self.bytes_left = max(limits.max_ratio * path.stat().st_size, FREE_BYTES)
+
+    def __call__(self, member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+        if not self.wanted.search(member.name):
+            return None
+        if not (member.isfile() or member.islnk() or member.issym()):
+            self.left_out[IRREGULAR] += 1
+            return None
+        # Of a sparse file the tar has some parts only.
+        regions: Any = member.sparse
+        stored = member.size if regions is None else sum(size for _, size in regions)
+        is_text = member.name.lower().endswith(".txt")  # read in blocks
+        most = max(self.limits.max_ratio * stored, FREE_BYTES)
+        if member.size > min(most, self.bytes_left) or (member.size > self.limits.max_unfolded and not is_text):
+            self.left_out[TOO_LARGE] += 1
+            return None
+        self.bytes_left -= member.size
+        return tarfile.data_filter(member, folder)
+
+
+def unpacked(path: Path, folder: Path, wanted: re.Pattern, limits: Limits) -> tuple[Path, Counter[str]]:
+    """The folder with a tar's files of such names, which is there whole or not at all, and counts of those left out."""
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as beside, tarfile.open(path) as archive:
-            archive.extractall(Path(beside, "files"), filter="data")
+            members = TarMembers(path, wanted, limits)
+            archive.extractall(Path(beside, "files"), filter=members)
+            Path(beside, "files").mkdir(exist_ok=True)
+            write_json(Path(beside, "files", LEFT_OUT), members.left_out)
             Path(beside, "files").rename(folder)
-    return folder
+    return folder, Counter(read_json(folder / LEFT_OUT))

@@ -9,8 +9,8 @@ from .input_file import InputFile
 from .times import clock_seconds
 from .values import speaker_of
 
-# What is heard but not said: [Music], (laughter), ♪.
-SOUND = re.compile(r"\W*(?:\[[^\[\]]*\]|\([^()]*\)|[♪♫]+)\W*")
+SOUND = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|[♪♫]")
+WORD = re.compile(r"\w")
 SPEAKER_IN_TEXT = re.compile(r"\s*\(speaker ([\d?]+)\)\s*")
 
 
@@ -65,7 +65,7 @@ def dialogue_of(file: InputFile, segments: Iterable[tuple[str, Any]], unit: int)
             raise ValueError(f"{where}: no text; got {str(segment):.60}; write each segment's text as a string")
         named = SPEAKER_IN_TEXT.match(text or "")
         text = " ".join((text or "")[named.end() if named else 0 :].split())
-        if not text or SOUND.fullmatch(text):
+        if not text or is_sound(text):
             file.leave_out("sounds" if text else "empty segments")
             continue
         start, end = times(segment, unit)
@@ -73,6 +73,11 @@ def dialogue_of(file: InputFile, segments: Iterable[tuple[str, Any]], unit: int)
         utterances.append(Utterance(text, "" if speaker == "?" else speaker, where=where, start=start, end=end))
     if utterances:
         yield Dialogue("", utterances)
+
+
+def is_sound(text: str) -> bool:
+    """Whether it is heard but not said: `[Music]`, `(laughter)`, `♪`."""
+    return bool(SOUND.search(text)) and not WORD.search(SOUND.sub("", text))
 
 
 def times(segment: dict[str, Any], unit: int) -> tuple[float | None, float | None]:

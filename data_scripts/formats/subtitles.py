@@ -1,19 +1,21 @@
 """From a SubRip file as found in the wild to the lines of a film: decoding, cleaning, turns, sentences, silences."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .encodings import unicode_encoding
 
-MARKUP = re.compile(r"</?\s*\w[^>]*>|<>|\{[^}]*\}|[\x00-\x08\x0e-\x1f\u200b-\u200f\u202a-\u202e\ufeff]")
+# Files come from anywhere: each of these patterns reads a text once, or a bounded part of it again.
+MARKUP = re.compile(r"</?\s*\w[^<>]*>|<>|\{[^{}]*\}|[\x00-\x08\x0e-\x1f\u200b-\u200f\u202a-\u202e\ufeff]")
 LINE_BREAK = re.compile(r"<br\s*/?>|\\N|(?<=[.?!]) +(?=[-–] ?[A-Z])")  # the last: two turns on one line
 SOUND_NOTE = re.compile(r"\[[^\]]*(?:\]|$)|\([^)]*(?:\)|$)")
 SONG = re.compile(r"[♪♫¶]|^[#*@]|[#*@]$")
 ADVERT = re.compile(
     r"\bwww ?\.|https?:|\w@\w|\w\.(?:com|org|net|info)\b|yify|opensubtitles|subscene|addic7ed"
     r"|\b(?:subtitle[ds]?|subs|captioning|(?:re-?)?sync(?:ed|hronized)?|encoded?|transcribed|translation|corrections?"
-    r"|corrected|uploaded|improved|edited)\b[^.?!]*\bby\b"
+    r"|corrected|uploaded|improved|edited)\b[^.?!]{0,200}\bby\b"
     r"|advertise your product|become (?:a )?vip|rate this subtitle|download movie",
     re.IGNORECASE,
 )
@@ -32,8 +34,11 @@ CONTINUES = re.compile(r"""["'“‘]?(?:\.\.|…|--|[a-z]|I\b)""")
 ASCII = bytes(range(128))
 NOT_LATIN = re.compile("[\u0370-\u04ff]")
 LOOK_ALIKES = str.maketrans("АВЕІЈКМНОРСТУХЅаеосрухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEIJKMHOPCTYXSaeocpyxijsABEZHIKMNOPTYXo")
+NO_TIMES = "cues dropped for having no valid times"
 NUMBERS = {f"{number:02}": number for number in range(100)}
-CLOCK = re.compile(r"(\d+):(\d+):(\d+)(?:[.,:;](\d{1,3}))?")
+CLOCK = re.compile(r"(\d{1,6}):(\d{1,6}):(\d{1,6})(?:[.,:;](\d{1,3}))?")
+
+LIKE_A_TIME = re.compile(r"[-+\d.eE]+:[\d:.,]+")  # 1e308:00:00,000
 
 
 @dataclass(slots=True)
@@ -81,33 +86,48 @@ def decode_by_guess(data: bytes, encoding: str | None) -> str:
     return "".join(line if line.isascii() else ftfy.fix_encoding(line) for line in text.splitlines(keepends=True))
 
 
-def film_lines(text: str) -> list[Line]:
-    """Every turn of every cue that is speech."""
+def film_lines(text: str, left_out: Counter[str] | None = None) -> list[Line]:
+    """Every turn of every cue that is speech; cues without times are counted in `left_out`."""
     lower = text.lower()
     marks = [mark for mark in IN_ADVERTS if mark in lower]
-    return [line for start, end, content in cues(text) for line in turns(content, start, max(start, end), marks)]
+    found = cues(text, Counter() if left_out is None else left_out)
+    return [line for start, end, content in found for line in turns(content, start, max(start, end), marks)]
 
 
-def cues(text: str) -> Iterator[tuple[float, float, str]]:
-    """The cues of a SubRip file: start, end and content. A cue whose times are none is left out."""
-    before, *chunks = text.split("-->")
-    start = clock(before[before.rfind("\n") + 1 :])
-    for place, chunk in enumerate(chunks, start=1):
-        is_last = place == len(chunks)
-        times, _, content = chunk.partition("\n")
-        rest, _, last_line = content.rpartition("\n")
-        next_start = None if is_last else clock(last_line)
-        if next_start is None and not is_last and any(map(str.isalpha, last_line)):
-            chunks[place] = f"{chunk}-->{chunks[place]}"  # an arrow in what is said
-            continue
-        if not is_last:
-            body, line_break, number = rest.rstrip().rpartition("\n")
-            # The number of the next cue need not be there.
-            content = body if line_break and number.strip().isdigit() else rest
-        end = clock(times)
+def cues(text: str, left_out: Counter[str]) -> Iterator[tuple[float, float, str]]:
+    """The cues of a SubRip file: start, end and content. A cue whose times are none is left out, and counted."""
+    start = end = None
+    content_at = 0
+    for line_at, line_end in arrow_lines(text):
+        before, after, *more = text[line_at:line_end].split("-->", 2)
+        next_start = clock(before)
+        is_said = any(map(str.isalpha, before)) and not LIKE_A_TIME.fullmatch(before.strip())
+        if next_start is None and content_at and is_said:
+            continue  # an arrow in what is said
         if start is not None and end is not None:
-            yield start, end, content
-        start = next_start
+            yield start, end, without_number(text[content_at : max(line_at - 1, content_at)])
+        start, end, content_at = next_start, clock(after), line_end + 1
+        if start is None or end is None or more:
+            left_out[NO_TIMES] += 1
+            start = None
+    if start is not None and end is not None:
+        yield start, end, text[content_at:]
+
+
+def arrow_lines(text: str) -> Iterator[tuple[int, int]]:
+    """Where each line with an arrow begins and ends."""
+    place = text.find("-->")
+    while place >= 0:
+        end = text.find("\n", place)
+        end = len(text) if end < 0 else end
+        yield text.rfind("\n", 0, place) + 1, end
+        place = text.find("-->", end)
+
+
+def without_number(content: str) -> str:
+    """Content without the number of the next cue, which need not be there."""
+    body, line_break, number = content.rstrip().rpartition("\n")
+    return body if line_break and number.strip().isdigit() else content
 
 
 def clock(text: str) -> float | None:
@@ -136,6 +156,7 @@ def turns(content: str, start: float, end: float, marks: Iterable[str] = IN_ADVE
     content = LINE_BREAK.sub("\n", content)
     content = SOUND_NOTE.sub(" ", MARKUP.sub("", content))
     found = [Line(start, end)]
+    rows: list[list[str]] = [[]]
     for row in content.splitlines():
         row = " ".join(row.split())
         dash = DASH.match(row)
@@ -144,15 +165,19 @@ def turns(content: str, start: float, end: float, marks: Iterable[str] = IN_ADVE
         row = row[name.end() :] if name else row
         if dash or name:
             found.append(Line(start, end, speaker=name[1] if name else "", opens=True))
-        found[-1].text = f"{found[-1].text} {row}".strip()
+            rows.append([])
+        if row:
+            rows[-1].append(row)
+    for line, parts in zip(found, rows, strict=True):
+        line.text = " ".join(parts).strip()
     return [line for line in found if LETTER.search(line.text) and not SONG.search(line.text)]
 
 
 def join_sentences(lines: list[Line], max_pause: float) -> list[Line]:
     """A line that ends inside a sentence takes the next one that goes on with it after at most `max_pause` seconds."""
-    joined: list[Line] = []
+    joined: list[list[Line]] = []
     for line in lines:
-        last = joined[-1] if joined else None
+        last = joined[-1][-1] if joined else None
         if (
             last
             and not line.opens
@@ -160,10 +185,15 @@ def join_sentences(lines: list[Line], max_pause: float) -> list[Line]:
             and not ENDS_SENTENCE.search(last.text)
             and CONTINUES.match(line.text)
         ):
-            joined[-1] = Line(last.start, line.end, f"{last.text} {line.text}", last.speaker, last.opens)
+            joined[-1].append(line)
         else:
-            joined.append(line)
-    return joined
+            joined.append([line])
+    return [parts[0] if len(parts) == 1 else one_line(parts) for parts in joined]
+
+
+def one_line(parts: list[Line]) -> Line:
+    first = parts[0]
+    return Line(first.start, parts[-1].end, " ".join(part.text for part in parts), first.speaker, first.opens)
 
 
 def cut_at_silences(lines: list[Line], max_silence: float) -> Iterator[list[Line]]:

@@ -68,14 +68,17 @@ def read_table(file: InputFile, table: Table) -> Iterator[Dialogue]:
     reader = RowReader(file, table.columns, id_columns)
     columns = None if file.keeps_columns else reader.needed
     if not id_columns:
+        if file.options.rows == "dialogue":
+            file.utterances = sum(is_filled(row) for _, row in table.rows(reader.needed))
         rows = ((str(number), turn) for number, (_, turn) in enumerate(reader.turns(table.rows(columns))))
         if file.options.rows == "dialogue":
             yield from (Dialogue("", [turn]) for _, turn in rows)
         elif turns := [turn for _, turn in rows]:
             yield Dialogue("", turns)
         return
-    named = (pair for pair in table.rows(id_columns) if any(text_of(value).strip() for value in pair[1].values()))
-    if comes_back(reader.dialogue_id(where, row) for where, row in named):
+    ids = (reader.dialogue_id(where, row) for where, row in table.rows(id_columns) if is_filled(row))
+    file.utterances, is_apart = count_rows(ids)
+    if is_apart:
         file.remarks.append("the rows of each dialogue gathered")
         found = gathered(reader.turns(table.rows(columns)))
     else:
@@ -101,15 +104,18 @@ class RowReader:
         number = 0
         for where, row in rows:
             text = text_of(row.get(self.options.text_column))
-            if is_blank(row):
+            is_empty = not text.strip()
+            if is_empty and is_blank(row):
                 self.file.leave_out("blank rows")
-            elif not text.strip() and self.options.empty == "skip":
+            elif is_empty and self.options.empty == "skip":
                 self.file.leave_out("empty utterances")
             else:
                 yield self.dialogue_id(where, row), self.utterance(where, row, text, number)
                 number += 1
 
     def dialogue_id(self, where: str, row: dict[str, Any]) -> str:
+        if len(self.id_columns) == 1 and isinstance(name := row[self.id_columns[0]], str) and name.strip():
+            return name
         values = [text_of(row[column]) for column in self.id_columns]
         for column, value in zip(self.id_columns, values, strict=True):
             if not value.strip():
@@ -137,13 +143,19 @@ def is_blank(row: dict[str, Any]) -> bool:
     )
 
 
-def comes_back(ids: Iterable[str]) -> bool:
+def is_filled(row: dict[str, Any]) -> bool:
+    return any(text_of(value).strip() for value in row.values())
+
+
+def count_rows(ids: Iterable[str]) -> tuple[int, bool]:
+    """How many rows there are, by the ids of their dialogues, and whether rows of a dialogue are apart."""
+    count, is_apart = 0, False
     seen: set[str] = set()
-    for name, _ in groupby(ids):
-        if name in seen:
-            return True
+    for name, rows in groupby(ids):
+        count += sum(1 for _ in rows)
+        is_apart = is_apart or name in seen
         seen.add(name)
-    return False
+    return count, is_apart
 
 
 def gathered(turns: Iterable[tuple[str, Utterance]]) -> Iterator[tuple[str, list[Utterance]]]:
@@ -173,14 +185,13 @@ def separated_table(file: InputFile) -> Table:
     # A person who writes CSV by hand writes a space after each comma.
     has_spaces = len(columns) > 1 and all(column.startswith(" ") for column in columns[1:])
     columns = [column.lstrip(" ") for column in columns] if has_spaces else columns
-    dialect = {"strict": True, "delimiter": separator, "skipinitialspace": has_spaces}
+    dialect: dict[str, Any] = {"strict": True, "delimiter": separator, "skipinitialspace": has_spaces}
 
     def rows(chosen: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
         lines = file.lines()
         for _ in range(skipped):
             next(lines)
-        found = read_csv(file.path, [], lines, file.name, first_line=skipped + 1, **dialect)
-        return found if chosen is None else ((where, {name: row[name] for name in chosen}) for where, row in found)
+        return read_csv(file.path, [], lines, file.name, first_line=skipped + 1, chosen=chosen, **dialect)
 
     if not columns:
         next(rows(None), None)  # which says that there is no header

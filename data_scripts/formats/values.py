@@ -6,23 +6,32 @@ from decimal import Decimal
 from typing import Any
 
 # As pandas and spreadsheets write what is not there.
-MISSING = {"", "nan", "NaN", "NA", "N/A", "<NA>", "NaT", "null", "NULL"}
+MISSING = {"", "nan", "NaN", "NA", "N/A", "#N/A", "<NA>", "NaT", "null", "NULL"}
 NOBODY = MISSING | {"None"}
+# A larger number is no time, not even nanoseconds since 1970.
+MOST_SECONDS = 1e20
 
 
 def text_of(value: Any) -> str:
     """A cell as text, a number without a fraction as a whole one; "" for None and NaN."""
+    if type(value) is str:  # most are
+        return value
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return value if isinstance(value, str) else str(plain_value(value))
+    return str(plain_value(value))
 
 
 def speaker_of(value: Any) -> str:
-    """A speaker's name; "" where it is missing."""
-    name = text_of(value).strip()
+    """A speaker's name in a table; "" where it is missing, also as pandas writes that."""
+    name = name_of(value)
     return "" if name in NOBODY else name
+
+
+def name_of(value: Any) -> str:
+    """A name that a person has in an app, where somebody may be called Nan, Null or NA; "" where it is missing."""
+    return text_of(value).strip()
 
 
 def label_of(value: Any) -> str | None:
@@ -38,17 +47,19 @@ def time_of(value: Any) -> float | str | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return float(value) if math.isfinite(value) else None
+        return float(value) if abs(value) < MOST_SECONDS else None
     text = text_of(value).strip()
     try:
         seconds = float(text)
-        return seconds if math.isfinite(seconds) else None
+        return seconds if abs(seconds) < MOST_SECONDS else None
     except ValueError:
         return None if text in NOBODY else text
 
 
 def plain_value(value: Any) -> Any:
     """What JSON can hold: dates in ISO 8601, None for NaN."""
+    if type(value) is str:  # most are
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):

@@ -1,1 +1,1 @@
-"""A look at a corpus: counts and plots, and what appears in another corpus too."""
+"""Inspection of a corpus: counts, plots, and overlap with other corpora."""

@@ -1,1 +1,1 @@
-"""A corpus shared: its dataset card, its export to Parquet, its push to the Hub."""
+"""Sharing of corpora: the dataset card, the export to Parquet, and the push to the Hub."""

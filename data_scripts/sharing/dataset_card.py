@@ -1,4 +1,4 @@
-"""The card that a shared corpus carries: where it comes from, who may have it, what is in it and how it was made."""
+"""The dataset card of a corpus: its source, license, content and construction."""
 
 import re
 from collections import Counter
@@ -13,11 +13,12 @@ from huggingface_hub import CardData, DatasetCard, DatasetCardData, RepoCard
 
 from .. import CORPORA, INFO, INFO_FIELDS
 from ..inspection.description import describe
+from ..tools.console import printable_lines
 
 Card = TypeVar("Card", bound=RepoCard)
-NO_REDISTRIBUTION = "no-redistribution"  # the tag that says so in a card
-# Those of the Hub's licenses that corpora have.
-HUB_LICENCES = {
+NO_REDISTRIBUTION = "no-redistribution"  # the tag of a card
+# The license ids of the Hub that corpora use.
+HUB_LICENSES = {
     *("apache-2.0", "bsd", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "gpl-2.0", "gpl-3.0", "lgpl-3.0", "mit"),
     *("cc", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-2.0"),
     *("cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0"),
@@ -27,23 +28,24 @@ SIZES = {"n<1K": 1e3, "1K<n<10K": 1e4, "10K<n<100K": 1e5, "100K<n<1M": 1e6, "1M<
 COLUMNS = {
     "dialogue_id": "unique within a split",
     "utterances": "as published",
-    "speakers": 'one for each utterance, "" where the corpus names none',
-    "labels": "one for each utterance, -1 for one that has none and stays as context",
+    "speakers": 'one per utterance, "" if the corpus does not name the speaker',
+    "labels": "one per utterance, -1 for an utterance without a label, which serves as context",
     "label_distributions": "the share of the annotators' votes for each label, in the order of the labels",
     "negatives": "other candidates for an utterance of the dialogue",
 }
 TEMPLATE = Path(__file__).with_name("dataset_card_template.md")
-# Between the licenses of several corpora in one; those of a single corpus may hold a semicolon.
-LICENCES_JOINED = " + "
+# Separates the licenses of several corpora. The license of a single corpus may contain a semicolon.
+LICENSE_SEPARATOR = " + "
 
 
 def dataset_card(corpus: datasets.DatasetDict, name: str, options: dict[str, Any], notes: Iterable[str]) -> str:
-    """`README.md` of a corpus: a header for the Hub and for `load_dataset`, then text for people.
+    """Create the `README.md` of a corpus: a header for the Hub and `load_dataset`, then a text for readers.
 
     Args:
-        name: One of `CORPORA`, or any other.
-        options: Those that it was built with.
-        notes: What else was done to it, a sentence each.
+        corpus: The splits of the corpus.
+        name: One of `CORPORA`, or any other name.
+        options: The options that the corpus was built with.
+        notes: Sentences about further changes to the corpus.
     """
     rows = next(iter(corpus.values()))
     title, info = Path(name).name, rows.info
@@ -67,26 +69,26 @@ def dataset_card(corpus: datasets.DatasetDict, name: str, options: dict[str, Any
 
 
 def fill_template(kind: type[Card], template: Path, data: CardData, **facts: Any) -> Card:
-    """A card with its header from `data` and its text from a Jinja template that knows `facts`."""
+    """Create a card from its header `data` and a Jinja template, filled in with `facts`."""
     card = kind.from_template(data, template_path=str(template), **facts)
-    # The template has an empty line wherever a condition is.
-    card.text = "\n" + re.sub(r"\n{3,}", "\n\n", card.text).strip("\n") + "\n"
+    # The template leaves an empty line for every condition.
+    card.text = "\n" + re.sub(r"\n{3,}", "\n\n", printable_lines(card.text)).strip("\n") + "\n"
     return card
 
 
 def header(corpus: datasets.DatasetDict, title: str, language: str | None, restricted: bool) -> DatasetCardData:
     rows = next(iter(corpus.values()))
-    labelled = "labels" in rows.column_names
+    labeled = "labels" in rows.column_names
     size = sum(map(len, corpus.values()))
     files = [{"split": split, "path": f"data/{split}-*"} for split in corpus]
-    tags = ["conversation", *["emotion-recognition-in-conversations"] * labelled, *[NO_REDISTRIBUTION] * restricted]
-    described: dict[str, Any] = dict(licence_of(rows.info.license, rows.info.homepage))
+    tags = ["conversation", *["emotion-recognition-in-conversations"] * labeled, *[NO_REDISTRIBUTION] * restricted]
+    described: dict[str, Any] = dict(license_of(rows.info.license, rows.info.homepage))
     described |= {INFO: {field: getattr(rows.info, field) or "" for field in INFO_FIELDS}}
     data = DatasetCardData(
         pretty_name=title,
         language=language,
-        task_categories=["text-classification" if labelled else "text-generation"],
-        task_ids=None if labelled else ["dialogue-modeling"],
+        task_categories=["text-classification" if labeled else "text-generation"],
+        task_ids=None if labeled else ["dialogue-modeling"],
         tags=tags,
         size_categories=[next((name for name, limit in SIZES.items() if size < limit), "100M<n<1B")],
         configs=[{"config_name": "default", "data_files": files}],
@@ -97,21 +99,21 @@ def header(corpus: datasets.DatasetDict, title: str, language: str | None, restr
 
 
 def language_of(name: str, settings: dict[str, Any]) -> str | None:
-    """That of a published corpus; one's own may be in any."""
+    """The language of a published corpus. Other corpora may have any language."""
     return settings.get("language", "en") if name in CORPORA.keys() - {"custom"} else None
 
 
-def licence_of(licence: str, homepage: str = "") -> dict[str, str]:
-    """A license as the header of a card has it."""
-    short = licence.lower().replace(" ", "-")
-    if not short or short in HUB_LICENCES:
+def license_of(license_name: str, homepage: str = "") -> dict[str, str]:
+    """The fields for a license in the header of a card."""
+    short = license_name.lower().replace(" ", "-")
+    if not short or short in HUB_LICENSES:
         return {"license": short or "unknown"}
     link = {"license_link": homepage} if homepage and ", " not in homepage else {}  # several corpora have several
     return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", short).strip("-"), **link}
 
 
 def corpus_facts(corpus: datasets.DatasetDict, name: str) -> dict[str, Any]:
-    """What the card of a model tells of a corpus that it learned from: source, license, and what is in each split."""
+    """Facts about a training corpus for a model card: source, license, and the content of each split."""
     info = next(iter(corpus.values())).info
     splits: dict[str, dict[str, Any]] = {}
     for split, rows in corpus.items():
@@ -135,19 +137,25 @@ def corpus_facts(corpus: datasets.DatasetDict, name: str) -> dict[str, Any]:
     }
 
 
-def is_restricted(corpus: str | Path, licence: str = "") -> bool:
-    """Whether a corpus, by its name, by the folder that it was exported to, or by its license, which it keeps where it
-    is saved and loaded under another name, may not be passed on."""
+def is_restricted(corpus: str | Path, license_name: str = "") -> bool:
+    """Whether a corpus must not be redistributed.
+
+    Args:
+        corpus: The name of the corpus, or the folder to which it was exported.
+        license_name: The license of the corpus, which remains if the corpus is saved and loaded under another name.
+    """
     card = Path(corpus, "README.md")
     tagged = card.is_file() and NO_REDISTRIBUTION in (DatasetCard.load(card).data.tags or [])
     restricted = {name: builder.LICENSE for name, builder in CORPORA.items() if not builder.REDISTRIBUTABLE}
     return (
-        tagged or str(corpus) in restricted or not set(licence.split(LICENCES_JOINED)).isdisjoint(restricted.values())
+        tagged
+        or str(corpus) in restricted
+        or not set(license_name.split(LICENSE_SEPARATOR)).isdisjoint(restricted.values())
     )
 
 
 def built_with(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Every option of a corpus with the value that it had."""
+    """All options of a corpus, with defaults filled in."""
     if name not in CORPORA:
         return options
     config = CORPORA[name].BUILDER_CONFIG_CLASS(**options)

@@ -1,8 +1,8 @@
-"""A corpus as a folder of Parquet files with a dataset card, which `datasets.load_dataset` reads, and its push to the
-Hub.
+"""Exports a corpus to a folder of Parquet files with a dataset card, for `datasets.load_dataset`, and pushes the folder
+to the Hub.
 
-The folder appears whole or not at all. A corpus that may not be passed on says so in the tags of its card, and is
-pushed only on demand, and to a private repository.
+The folder is written completely or not at all. The card of a corpus that must not be redistributed has a tag. Such a
+corpus is pushed only on explicit request, and only to a private repository.
 """
 
 import math
@@ -18,7 +18,7 @@ from ..tools.hub import push_folder
 from ..tools.whole_files import whole_folder
 from .dataset_card import dataset_card, is_restricted
 
-ROWS_A_FILE = 100_000
+ROWS_PER_FILE = 100_000
 
 
 def export_corpus(
@@ -28,25 +28,28 @@ def export_corpus(
     *,
     options: dict[str, Any] | None = None,
     notes: Iterable[str] = (),
-    rows_a_file: int = ROWS_A_FILE,
+    rows_per_file: int = ROWS_PER_FILE,
 ) -> None:
-    """Write a corpus as Parquet files and a dataset card, so that `load_dataset(folder)` gives it back.
+    """Write a corpus as Parquet files and a dataset card, so that `load_dataset(folder)` can load it.
 
     Args:
-        folder: A new one, or an empty one.
-        name: One of `CORPORA`, whose license and options the card then knows, or any other.
-        options: Those that the corpus was built with.
-        notes: What else was done to it, a sentence each, for the card.
-        rows_a_file: A split of more dialogues goes into several files.
+        corpus: The splits of the corpus.
+        folder: A new or empty folder.
+        name: One of `CORPORA`, for its license and options, or any other name.
+        options: The options that the corpus was built with.
+        notes: Sentences for the card about further changes to the corpus.
+        rows_per_file: The maximum number of dialogues per file.
     """
     folder = Path(folder).resolve()
     check_new_folder(folder)
     if empty := [split for split, rows in corpus.items() if not len(rows)]:
-        raise ValueError(f"{name}: no dialogue in {', '.join(empty)}, which nothing could read; leave the split out")
+        raise ValueError(
+            f"{name}: no dialogue in {', '.join(empty)}, and an empty split cannot be loaded; leave it out"
+        )
     with whole_folder(folder, replace=False) as unfinished:
         (unfinished / "data").mkdir()
         for split, rows in corpus.items():
-            count = math.ceil(len(rows) / rows_a_file)
+            count = math.ceil(len(rows) / rows_per_file)
             for number in range(count):
                 part = rows.shard(count, number, contiguous=True)
                 part.to_parquet(str(unfinished / "data" / f"{split}-{number:05d}-of-{count:05d}.parquet"))
@@ -57,16 +60,16 @@ def export_corpus(
 def push_corpus(
     folder: str | Path, repo_id: str, private: bool = False, *, allow_restricted: bool = False, token: str | None = None
 ) -> str | None:
-    """Upload a folder that `export_corpus` made to the Hub, in place of what an earlier push left there.
+    """Upload a folder of `export_corpus` to the Hub. It replaces the files of an earlier push.
 
-    A corpus that may not be passed on needs `allow_restricted`, and goes to a private repository only.
+    A corpus that must not be redistributed needs `allow_restricted`, and is pushed only to a private repository.
 
     Returns:
-        The address of the commit, or None when the push failed: the folder stays, and the message says how to push it
+        The address of the commit, or None if the push failed. The folder then stays, and a message says how to push it
         later.
     """
     if not Path(folder, "README.md").is_file():
-        raise FileNotFoundError(f"{folder}: no README.md; give a folder that --export made")
+        raise FileNotFoundError(f"{folder}: no README.md; use a folder that --export wrote")
     check_may_push(folder, allow_restricted)
     private = private or is_restricted(folder)
     flags = " --allow_restricted" * allow_restricted + " --private" * private
@@ -85,16 +88,16 @@ def push_corpus(
 
 def check_new_folder(folder: str | Path) -> None:
     if str(folder) in CORPORA:
-        raise ValueError(f"{folder}: the name of a corpus, which --corpus would build instead; give another folder")
+        raise ValueError(f"{folder}: the name of a corpus, which --corpus would build instead; use another folder")
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder}: a file; give a folder to export to")
+        raise FileExistsError(f"{folder}: is a file; use a folder")
     if folder.is_dir() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder}: not empty; give another folder to export to")
+        raise FileExistsError(f"{folder}: the folder is not empty; use another folder")
 
 
 def check_may_push(corpus: str | Path, allow_restricted: bool) -> None:
     if is_restricted(corpus) and not allow_restricted:
         raise ValueError(
-            f"{corpus}: its licence forbids passing it on; for a private repository of your own give --allow_restricted"
+            f"{corpus}: its license forbids redistribution; for your own private repository, use --allow_restricted"
         )

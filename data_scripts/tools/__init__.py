@@ -1,1 +1,1 @@
-"""What corpora, training and the command line share: files written whole, the console, pushes to the Hub."""
+"""Tools that corpora, training and the command line share: atomic writes, the console, pushes to the Hub."""

@@ -1,14 +1,57 @@
-"""The command line: a parser and a frame that end a program with one line where the input is wrong."""
+"""Command-line tools: a parser and a context that turn wrong input into a one-line error, and text that is safe to show
+on a terminal."""
 
 import argparse
+import logging
 import os
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from datasets.exceptions import DatasetsError
 from huggingface_hub.errors import StrictDataclassError
+
+# Control characters, those that turn the direction of text or are not seen, halves of a character, and line breaks.
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+# Join the parts of an emoji, keep letters apart, or say the direction of a sign: part of what people write.
+_HARMLESS = "\u200c\u200d\u200e\u200f"
+
+
+def printable(text: str) -> str:
+    """Text as a person may see it in a line of a terminal, a log or a document: control characters, which could steer a
+    terminal, are escaped as in Python (`\\x1b`), and tabs and line breaks are spaces."""
+    if text.isprintable():
+        return text
+    return "".join(map(_printable_character, text))
+
+
+def _printable_character(character: str) -> str:
+    if character in _HARMLESS or unicodedata.category(character) not in _UNPRINTABLE:
+        return character
+    if character.isspace():
+        return " "
+    return repr(character)[1:-1]
+
+
+def printable_lines(text: str) -> str:
+    """As [`printable`], of text whose line breaks are meant."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+class PrintableFormatter(logging.Formatter):
+    """Messages of a log without what could steer a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(super().format(record))
+
+
+def log_handler(stream: TextIO | None = None) -> logging.Handler:
+    """A handler that writes the messages of a log alone, to a stream (default: standard error)."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    return handler
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,10 +63,10 @@ class Parser(argparse.ArgumentParser):
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program with one line where a person's input is wrong. PRECODE_TRACEBACK=1 shows the traceback."""
+    """End the program with a one-line error if the user's input is wrong. PRECODE_TRACEBACK=1 shows the traceback."""
     try:
         yield
     except (ValueError, OSError, ImportError, StrictDataclassError, DatasetsError) as error:
         if os.environ.get("PRECODE_TRACEBACK"):
             raise
-        sys.exit(f"error: {' '.join(str(error).split())}")
+        sys.exit(f"error: {printable(' '.join(str(error).split()))}")

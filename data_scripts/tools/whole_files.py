@@ -1,6 +1,6 @@
-"""Files and folders that are whole or not there at all.
+"""Atomic writes: a file or folder is written completely or not at all.
 
-Everything is written under another name, brought to the disk, and then renamed.
+Everything is written under a temporary name, synced to disk, and then renamed.
 """
 
 import errno
@@ -15,10 +15,15 @@ from typing import Any
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A path to write to. The file takes the name `path` once it is on the disk; after an error nothing is left."""
-    # Several processes may write the same file at once.
-    partial = partial_path(path.with_name(f"{path.name}.{os.getpid()}"))
+def whole_file(path: Path, is_alone: bool = False) -> Iterator[Path]:
+    """Yield a path to write to. The file is renamed to `path` once it is on disk. After an error, nothing remains.
+
+    Args:
+        path: The path of the file.
+        is_alone: Whether no other process writes the same file at the same time. Then the file replaces what a killed
+            process left.
+    """
+    partial = partial_path(path if is_alone else path.with_name(f"{path.name}.{os.getpid()}"))
     try:
         yield partial
         sync(partial)
@@ -29,14 +34,14 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(folder: Path, replace: bool = True) -> Iterator[Path]:
-    """An empty folder to write into. It becomes `folder` once everything in it is on the disk.
+    """Yield an empty folder to write into. It is renamed to `folder` once everything in it is on disk.
 
-    After an error nothing of it is left, and an earlier `folder` is as it was.
+    After an error, nothing of it remains, and an existing `folder` is unchanged.
 
     Args:
-        folder: to make.
-        replace: whether an earlier `folder` may hold files, which are then deleted. Without it, files that appeared
-            there in the meantime are an OSError, and stay.
+        folder: The folder to create.
+        replace: Delete the files of an existing `folder`. Otherwise, files that appeared there in the meantime cause an
+            OSError and stay.
     """
     partial = partial_path(folder)
     try:
@@ -61,7 +66,7 @@ def whole_folder(folder: Path, replace: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def replaced_files(folder: Path) -> Iterator[Path]:
-    """An empty folder to write into. Its files then replace those of `folder`, one after another."""
+    """Yield an empty folder to write into. Its files then replace those of `folder`, one after another."""
     with whole_folder(folder / "new-files") as staging:
         yield staging
     for path in (folder / "new-files").iterdir():
@@ -71,14 +76,14 @@ def replaced_files(folder: Path) -> Iterator[Path]:
 
 
 def partial_path(path: Path) -> Path:
-    """Where a file or folder is written before it is whole."""
+    """The temporary path of a file or folder."""
     return path.with_name(f".{path.name}.partial")
 
 
 def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     with whole_file(path) as partial:
-        # A file name need not be UTF-8; JSON escapes what is not.
+        # A file name may contain bytes that are not UTF-8. They are escaped in JSON.
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
@@ -96,7 +101,7 @@ def digest(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Bring a file, or a folder's list of names, to the disk."""
+    """Sync a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -105,7 +110,7 @@ def sync(path: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """A second name for a file that never changes, or a copy where the file system has no links."""
+    """Create a hard link to a file that never changes, or a copy if the file system has no links."""
     try:
         os.link(source, target)
     except OSError:
@@ -113,7 +118,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def disk_is_full(error: BaseException, folder: Path) -> bool:
-    """Whether an error means that there is no room left in the folder."""
+    """Whether an error means that the disk of the folder is full."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return shutil.disk_usage(folder).free < 2**20

@@ -6,11 +6,13 @@ import sys
 import datasets
 from transformers.utils import logging as transformers_logging
 
+from data_scripts.tools.console import log_handler
+
 
 def start_output(main_process: bool) -> None:
     """Log lines on standard output, from one process; progress bars only on a terminal."""
     level = logging.INFO if main_process else logging.WARNING
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(level=level, handlers=[log_handler(sys.stdout)])
     for client in ("httpx", "httpx2"):
         logging.getLogger(client).setLevel(logging.WARNING)
     # Those of loading and saving last milliseconds, and break the lines of the log.

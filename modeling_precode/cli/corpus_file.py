@@ -11,7 +11,9 @@ from data_scripts.building.parts import batches_of
 from data_scripts.tools.whole_files import whole_file
 
 
-def write_corpus(path: str | Path, labeled: Iterable[tuple[Dialogue, list[dict]]], labels: Sequence[str]) -> None:
+def write_corpus(
+    path: str | Path, labeled: Iterable[tuple[Dialogue, list[dict]]], labels: Sequence[str], is_alone: bool = False
+) -> None:
     """Write dialogues with what the pipeline says of them, whole or not at all.
 
     `run_finetune.py --corpus FOLDER --soft_labels` learns from a folder with `train.parquet`, `validation.parquet` and
@@ -21,6 +23,7 @@ def write_corpus(path: str | Path, labeled: Iterable[tuple[Dialogue, list[dict]]
         path: Of the Parquet file.
         labeled: Every dialogue, and its turns from the pipeline with `distribution=True`.
         labels: Of the model, in the order of their ids.
+        is_alone: Whether no other process writes the same file at once.
 
     Raises:
         ValueError: A turn without a distribution, or no dialogue at all.
@@ -37,7 +40,7 @@ def write_corpus(path: str | Path, labeled: Iterable[tuple[Dialogue, list[dict]]
     count = 0
     # With its metadata, by which `datasets` knows the names of the labels.
     schema = features.arrow_schema
-    with whole_file(Path(path)) as unfinished:
+    with whole_file(Path(path), is_alone) as unfinished:
         with ParquetWriter(unfinished, schema) as file:
             for batch in batches_of(_rows(labeled, labels), schema):
                 file.write_batch(batch)

@@ -11,11 +11,10 @@ from data_scripts import load_corpus
 from data_scripts.building.label_maps import LABEL_MAPS, LabelMap
 from data_scripts.building.options import corpus_names, parse_corpus, parse_options
 from data_scripts.inspection.description import check_picture
-from data_scripts.tools.console import Parser
+from data_scripts.tools.console import Parser, printable, printable_lines
 from data_scripts.tools.whole_files import write_json
 
-from ..default_model import checkpoint_path
-from .predict import check_device, model_to_use
+from .predict import check_device, load_pipeline, model_to_use
 
 DESCRIPTION = """Score a model on the labeled dialogues of one or more corpora, without training. Two baselines are
 scored too: always the most frequent label of the training split, and labels drawn by their frequency there."""
@@ -67,28 +66,23 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode evaluate")
         datasets.disable_progress_bars()
     corpora = list(read_corpora(args))
 
-    from transformers import pipeline
-    from transformers.utils import logging
-
     from ..evaluation.score_report import plot_scores, score_report
     from ..evaluation.scoring import score_split
-    from ..pipeline_precode import TASK
 
-    logging.disable_progress_bar()
-    emotions = pipeline(TASK, model=checkpoint_path(checkpoint), revision=args.revision, device=args.device)  # type: ignore[call-overload]
+    emotions = load_pipeline(checkpoint, args)
     options = {name: getattr(args, name) for name in ("split", "excluded_label", "max_batch_tokens")}
     splits = [
         score_split(emotions, corpus[args.split], corpus.get("train"), corpus=name, label_map=label_map, **options)
         for name, corpus in corpora
     ]
-    print(score_report(splits))
+    print(printable_lines(score_report(splits)))
     if args.output:
         content = {"model": checkpoint, "label_map": args.label_map, "corpora": [split.to_dict() for split in splits]}
         write_json(Path(args.output), content)
-        print(f"\nEvery score is in {args.output}")
+        print(f"\nEvery score is in {printable(args.output)}")
     if args.plot:
         plot_scores(splits, args.plot, Path(checkpoint).name)
-        print(f"\nPlot in {args.plot}")
+        print(f"\nPlot in {printable(args.plot)}")
 
 
 def read_corpora(args: argparse.Namespace) -> Iterator[tuple[str, dict]]:

@@ -5,13 +5,17 @@ import logging
 import shutil
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import fields
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import asdict, fields
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
+
+from huggingface_hub import try_to_load_from_cache
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from data_scripts.building.dialogues import Dialogue
 from data_scripts.building.options import parse_options
@@ -21,16 +25,25 @@ from data_scripts.formats.input_file import InputFile
 from data_scripts.formats.names import speaker_and_text
 from data_scripts.formats.options import ReadingOptions
 from data_scripts.formats.reading import read_lines
-from data_scripts.tools.console import Parser
-from data_scripts.tools.whole_files import whole_file
+from data_scripts.tools.console import Parser, log_handler
+from data_scripts.tools.whole_files import digest, whole_file
 
 from ..default_model import DEFAULT, checkpoint_path
-from ..training.starting import load_config
+from ..training.progress import ProgressLines
+from ..training.starting import load_config, load_tokenizer
+from ..version import __version__
 from .corpus_file import write_corpus
-from .predictions import WRITERS, Labelled, as_line, as_table
+from .kept_labels import KeptLabels, as_turn, folder_digest, kept_labels
+from .page_parts import check_parts_folder, write_pages
+from .predictions import WRITERS, Labeled, as_line, as_table
 from .rows import write_parquet
+from .workbook import check_number_of_rows, check_workbook, write_workbook
+
+logger = logging.getLogger(__name__)
 
 STANDARD_INPUT = "/dev/stdin"
+# The tables that cannot be printed.
+FILE_WRITERS = {"parquet": write_parquet, "xlsx": write_workbook}
 
 
 def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
@@ -52,10 +65,14 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
         "text_column=words, dialogue_column=season,episode, rows=dialogue, empty=skip (docs/inputs.md)")  # fmt: skip
     add("--max_silence", type=float, metavar="SECONDS", help="start a new dialogue after a longer silence (default: "
         "8 hours in chats with dates; never in recordings)")  # fmt: skip
-    add("--output", metavar="FILE", help="write to this file, not to the terminal: .jsonl, .csv, .parquet or .html")
+    add(
+        "--output",
+        metavar="FILE",
+        help="write to this file, not to the terminal: .jsonl, .csv, .parquet .xlsx or .html",
+    )
     add(
         "--format",
-        choices=[*sorted(WRITERS), "parquet"],
+        choices=[*sorted(WRITERS), *FILE_WRITERS],
         help="format of the output (default: by the file name; on a terminal, a table)",
     )
     add(
@@ -63,6 +80,8 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
         action="store_true",
         help="also write the probability of every label; a web page always has them",
     )
+    add("--resume", action="store_true", help="keep the labels in FILE.part beside the output until it is whole; after "
+        "an interruption, the same command continues from them")  # fmt: skip
     add("--live", action="store_true", help="label each line of text when it arrives, with a model that reads forward "
         "only (precode finetune --causal)")  # fmt: skip
     add("--max_batch_tokens", type=int, metavar="N", help="number of tokens per batch")
@@ -81,34 +100,96 @@ def predict(args: argparse.Namespace) -> None:
     if args.live:
         predict_live(args, path)
         return
-    log_to_the_terminal()
-    with input_file(args, path) as file:
+    with log_to_the_terminal(), input_file(args, path) as file:
         dialogues = read(file)
+        if kind == "xlsx" and file.utterances:
+            check_number_of_rows(file.utterances)
         emotions, checkpoint = pipeline_of(args)
-        # The pipeline reads ahead; what it has read but not labeled waits here.
-        waiting: list[Dialogue] = []
-        results = emotions(
+        with labels_to_keep(args, kind, file, emotions, checkpoint) as kept:
+            labeled = label(args, kind, file, emotions, dialogues, kept)
+            write_output(args, kind, labeled, labels_of(emotions), checkpoint)
+
+
+@contextmanager
+def labels_to_keep(
+    args: argparse.Namespace, kind: str, file: InputFile, emotions: Any, checkpoint: str
+) -> Iterator[KeptLabels | None]:
+    if not args.resume:
+        yield None
+        return
+    import torch
+
+    folder = Path(checkpoint_path(checkpoint))
+    if not folder.is_dir():
+        folder = Path(str(try_to_load_from_cache(checkpoint, "config.json", revision=args.revision))).parent
+    depends_on = {
+        "the version": f"precode {__version__}, torch {torch.__version__}",
+        "the digest of FILE": digest(file.path),
+        "the digest of the model": folder_digest(folder),
+        "--device": str(emotions.device),
+        "--max_batch_tokens": args.max_batch_tokens,
+        "--distribution": args.distribution or kind == "html",
+        **{f"the option {name}": value for name, value in asdict(reading_options(args)).items()},
+    }
+    with kept_labels(Path(args.output), depends_on) as kept:
+        if kept.utterances:
+            logger.info("continuing after %s utterances, whose labels are in %s", f"{kept.utterances:,}", kept.path)
+        yield kept
+
+
+def label(
+    args: argparse.Namespace,
+    kind: str,
+    file: InputFile,
+    emotions: Any,
+    dialogues: Iterator[Dialogue],
+    kept: KeptLabels | None,
+) -> Iterator[tuple[Dialogue, list[dict]]]:
+    """Every dialogue with its turns from the pipeline, those that are kept first; new ones are added to these."""
+    done = kept.utterances if kept else 0
+    # A bar would be in the way of what is printed.
+    silent = not args.output and sys.stdout.isatty()
+    if kept:
+        yield from kept.labeled(dialogues)
+    # The pipeline reads ahead; what it has read but not labeled waits here.
+    waiting: deque[Dialogue] = deque()
+    together: list[list[dict]] = []
+    with closing(ProgressLines("labeling", file.utterances, done, "utterances", silent)) as progress:
+        for turns in emotions(
             turns_of(dialogues, waiting),
             distribution=args.distribution or kind == "html",
             max_batch_tokens=args.max_batch_tokens,
-        )
-        labelled = ((waiting.pop(0), turns) for turns in results)
-        write_output(args, kind, labelled, labels_of(emotions), checkpoint)
+        ):
+            dialogue = waiting.popleft()
+            if kept:
+                together.append(turns)
+                if not waiting:
+                    kept.add(together)
+                    together = []
+            yield dialogue, turns
+            progress.update(len(turns))
 
 
 def pipeline_of(args: argparse.Namespace) -> tuple[Any, str]:
     """The pipeline of the checkpoint that was asked for, and its name."""
     check_device(args.device)
     checkpoint = model_to_use(args)
+    return load_pipeline(checkpoint, args), checkpoint
 
+
+def load_pipeline(checkpoint: str, args: argparse.Namespace) -> Any:
     from transformers import pipeline
     from transformers.utils import logging
 
+    from ..modeling_precode import PreCodeForUtteranceClassification
     from ..pipeline_precode import TASK
 
     logging.disable_progress_bar()
-    emotions = pipeline(TASK, model=checkpoint_path(checkpoint), revision=args.revision, device=args.device)  # type: ignore[call-overload]
-    return emotions, checkpoint
+    # Given a name, `pipeline` would wrap what is wrong with a checkpoint in a report of many lines.
+    tokenizer = load_tokenizer(checkpoint, args.revision)
+    source = checkpoint_path(checkpoint)
+    model = PreCodeForUtteranceClassification.from_pretrained(source, revision=args.revision)
+    return pipeline(TASK, model=model, tokenizer=tokenizer, device=args.device)  # type: ignore[call-overload]
 
 
 def labels_of(emotions: Any) -> list[str]:
@@ -121,21 +202,24 @@ def predict_live(args: argparse.Namespace, path: Path) -> None:
         print(line, end="", flush=True)
 
 
-def write_output(args: argparse.Namespace, kind: str, labelled: Labelled, labels: list[str], checkpoint: str) -> None:
+def write_output(args: argparse.Namespace, kind: str, labeled: Labeled, labels: list[str], checkpoint: str) -> None:
     if kind == "parquet" and args.distribution:
-        write_corpus(args.output, labelled, labels)
+        write_corpus(args.output, labeled, labels, is_alone=args.resume)
         return
-    if kind == "parquet":
-        with whole_file(Path(args.output)) as unfinished:
-            write_parquet(unfinished, labelled, labels)
+    if kind in FILE_WRITERS:
+        with whole_file(Path(args.output), is_alone=args.resume) as unfinished:
+            FILE_WRITERS[kind](unfinished, labeled, labels)
         return
     name = "standard input" if args.file == "-" else Path(args.file).name
     # A page is for others, too: they need not know where a folder lies here.
     model = Path(checkpoint).resolve().name if Path(checkpoint).is_dir() else checkpoint
     on_terminal = kind == "table" and not args.output and sys.stdout.isatty()
+    if kind == "html" and args.output:
+        write_pages(Path(args.output), labeled, labels, name, model)
+        return
     write = partial(as_table, is_terminal=True) if on_terminal else WRITERS[kind]
-    with opened(args.output) as file:
-        for part in write(labelled, labels, name, model):
+    with opened(args) as file:
+        for part in write(labeled, labels, name, model):
             file.write(part)
             if not args.output:
                 file.flush()
@@ -147,7 +231,7 @@ def file_to_read(args: argparse.Namespace) -> Path:
         raise FileNotFoundError(f"{args.file}: no such file; give one with dialogues, or - for standard input")
     if path.is_dir():
         raise IsADirectoryError(f"{args.file}: a folder; give a file")
-    for option in ("output", "format", "input_format", "corpus_options", "max_silence", "max_batch_tokens"):
+    for option in ("output", "format", "input_format", "corpus_options", "max_silence", "max_batch_tokens", "resume"):
         if args.live and getattr(args, option):
             raise ValueError(f"--{option} with --live: it reads text and prints a line at once; leave one of them out")
     return path
@@ -207,20 +291,22 @@ def read(file: InputFile) -> Iterator[Dialogue]:
     return chain([next(dialogues)], dialogues)
 
 
-def log_to_the_terminal() -> None:
-    """What is read and left out, on standard error."""
-    log = logging.getLogger("data_scripts")
-    if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)
+def log_to_the_terminal() -> AbstractContextManager[None]:
+    """What is read and left out, and how far the labeling is, on standard error, above the progress bar."""
+    for name in ("data_scripts", "modeling_precode.cli", "modeling_precode.training.progress"):
+        log = logging.getLogger(name)
+        log.setLevel(log.level or logging.INFO)
+    logs = [logging.getLogger(name) for name in ("data_scripts", "modeling_precode")]
+    for log in logs:
+        if not log.handlers:
+            log.addHandler(log_handler())
+    return logging_redirect_tqdm(logs)
 
 
-def turns_of(dialogues: Iterator[Dialogue], waiting: list[Dialogue]) -> Iterator[list[dict]]:
+def turns_of(dialogues: Iterator[Dialogue], waiting: deque[Dialogue]) -> Iterator[list[dict]]:
     for dialogue in dialogues:
         waiting.append(dialogue)
-        yield [{"speaker": turn.speaker or None, "text": turn.text} for turn in dialogue.utterances]
+        yield [as_turn(utterance) for utterance in dialogue.utterances]
 
 
 def model_to_use(args: argparse.Namespace) -> str:
@@ -237,9 +323,11 @@ def model_to_use(args: argparse.Namespace) -> str:
 
 
 def output_format(args: argparse.Namespace) -> str:
+    if args.resume and not args.output and not args.live:
+        raise ValueError("--resume: labels are kept beside the output; give --output, a file's name")
     if not args.output:
-        if args.format == "parquet":
-            raise ValueError("--format parquet: it cannot be printed; give --output, a file's name")
+        if args.format in FILE_WRITERS:
+            raise ValueError(f"--format {args.format}: it cannot be printed; give --output, a file's name")
         return args.format or "table"
     path = Path(args.output)
     if path.is_dir() or not path.absolute().parent.is_dir():
@@ -247,17 +335,24 @@ def output_format(args: argparse.Namespace) -> str:
     if path.exists() and args.file != "-" and Path(args.file).exists() and path.samefile(args.file):
         raise ValueError(f"--output {args.output}: the file that is read; give another name")
     kind = args.format or path.suffix.lower().removeprefix(".")
-    if kind not in WRITERS and kind != "parquet":
-        known = ", ".join([*(f".{name}" for name in WRITERS if name != "table"), ".parquet"])
+    if kind not in WRITERS and kind not in FILE_WRITERS:
+        known = ", ".join(f".{name}" for name in [*WRITERS, *FILE_WRITERS] if name != "table")
         raise ValueError(f"--output {args.output}: its name says no format; known are {known}; or give --format")
+    if kind == "html":
+        check_parts_folder(path)
+    if kind == "xlsx":
+        check_workbook(args.output)
     return kind
 
 
 @contextmanager
-def opened(output: str | None) -> Iterator[TextIO]:
+def opened(args: argparse.Namespace) -> Iterator[TextIO]:
     """Standard output, or a file that appears under its name when all of it is written."""
-    if not output:
+    if not args.output:
         yield sys.stdout
         return
-    with whole_file(Path(output)) as unfinished, open(unfinished, "w", encoding="utf-8", newline="") as file:
+    with (
+        whole_file(Path(args.output), is_alone=args.resume) as unfinished,
+        open(unfinished, "w", encoding="utf-8", newline="") as file,
+    ):
         yield file

@@ -8,20 +8,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from data_scripts.building.dialogues import Dialogue
 from data_scripts.formats.times import shown_time
+from data_scripts.tools.console import printable
 
-from .page import page
+from .page_parts import as_page
 from .rows import as_csv
 
 # A dialogue as it was read, and its turns as the pipeline gives them.
-Labelled = Iterable[tuple[Dialogue, list[dict]]]
+Labeled = Iterable[tuple[Dialogue, list[dict]]]
 WIDEST_SPEAKER = 20
 
 
 def as_table(
-    labelled: Labelled, labels: Sequence[str], name: str, model: str, is_terminal: bool = False
+    labeled: Labeled, labels: Sequence[str], name: str, model: str, is_terminal: bool = False
 ) -> Iterator[str]:
     """Label, probability, speaker and text of an utterance a line, text folded to the width of a terminal."""
-    for number, (dialogue, turns) in enumerate(labelled):
+    for number, (dialogue, turns) in enumerate(labeled):
         yield "\n" * bool(number) + f"Dialogue {printable(dialogue.dialogue_id)}\n"
         speaker_width = max((len(shown_speaker(turn)) for turn in turns), default=0)
         times = [printable(shown_time(utterance.start)) for utterance in dialogue.utterances]
@@ -34,7 +35,7 @@ def as_line(
     turn: dict, labels: Sequence[str], speaker_width: int = 0, is_terminal: bool = False, time: str = ""
 ) -> str:
     """An utterance of the table."""
-    label, label_width = printable(turn["label"]), max(map(len, labels), default=0)
+    label, label_width = printable(turn["label"]), max((len(printable(name)) for name in labels), default=0)
     head = f"  {label:<{label_width}} {turn['score']:4.0%}  "
     head += f"{time}  " if time else ""
     speaker = shown_speaker(turn)
@@ -57,17 +58,12 @@ def bold(head: str, label: str) -> str:
     return head.replace(label, f"\033[1m{label}\033[0m", 1)
 
 
-def printable(text: str) -> str:
-    """Without what could move the cursor, or do worse to a terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
-def as_json_lines(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+def as_json_lines(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
     """A dialogue a line, in the form of the corpus `custom` with `predictions` and `scores` beside it.
 
     Times and other columns of the input are there too, a column of rows as a list.
     """
-    for dialogue, turns in labelled:
+    for dialogue, turns in labeled:
         said = dialogue.utterances
         row = {
             "dialogue_id": dialogue.dialogue_id,
@@ -91,11 +87,7 @@ def as_json_lines(labelled: Labelled, labels: Sequence[str], name: str, model: s
         yield json.dumps(row | predicted, ensure_ascii=False) + "\n"
 
 
-def as_page(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
-    return page(name, model, labels, ((dialogue.dialogue_id, turns) for dialogue, turns in labelled))
-
-
-WRITERS: dict[str, Callable[[Labelled, Sequence[str], str, str], Iterator[str]]] = {
+WRITERS: dict[str, Callable[[Labeled, Sequence[str], str, str], Iterator[str]]] = {
     "table": as_table,
     "jsonl": as_json_lines,
     "csv": as_csv,

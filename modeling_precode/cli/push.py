@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_scripts.tools.console import Parser
+from data_scripts.tools.console import Parser, printable
 
 from ..sharing.push import push_checkpoint
 from ..training.starting import load_config
@@ -21,4 +21,4 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode push") -> 
     address = push_checkpoint(args.folder, args.name, args.private)
     if address is None:
         raise SystemExit(1)
-    print(f"Pushed to {address}")
+    print(f"Pushed to {printable(address)}")

@@ -1,11 +1,12 @@
-"""Labeled dialogues as rows, an utterance each, for CSV and Parquet: with times, the input's other columns, and its
-order of rows."""
+"""Labeled dialogues as rows, an utterance each, for CSV, Parquet and Excel: with times, the input's other columns, and
+its order of rows."""
 
 import csv
-import heapq
 import io
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ from pyarrow import parquet
 
 from data_scripts.building.dialogues import Dialogue, Utterance
 
-Labelled = Iterable[tuple[Dialogue, list[dict]]]
+Labeled = Iterable[tuple[Dialogue, list[dict]]]
 ROWS_AT_ONCE = 10_000
+BYTES_AT_ONCE = 1 << 14
 
 
-def as_csv(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+def as_csv(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
     """An utterance a row under a header; with distributions, a column for each label."""
-    rows = in_order(rows_of(labelled))
+    rows = in_order(rows_of(labeled))
     first = list(islice(rows, ROWS_AT_ONCE))
     columns = columns_of(first)
     buffer = io.StringIO()
@@ -32,24 +34,28 @@ def as_csv(labelled: Labelled, labels: Sequence[str], name: str, model: str) -> 
     for row in chain(first, rows):
         check_columns(row, columns)
         writer.writerow([cell(row.get(column)) for column in columns])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
+        if buffer.tell() > BYTES_AT_ONCE:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
 
 
 def cell(value: Any) -> Any:
+    if type(value) in (str, float, int):
+        return value
     if isinstance(value, list | dict | bool):
         return json.dumps(value, ensure_ascii=False)
     return "" if value is None else value
 
 
-def write_parquet(path: Path, labelled: Labelled, labels: Sequence[str]) -> None:
+def write_parquet(path: Path, labeled: Labeled, labels: Sequence[str]) -> None:
     """The same rows as Parquet. The first ten thousand say which columns there are, and of which types.
 
     Raises:
         ValueError: a column has values of several types.
     """
-    rows = in_order(rows_of(labelled))
+    rows = in_order(rows_of(labeled))
     first = list(islice(rows, ROWS_AT_ONCE))
     columns = columns_of(first)
     schema = pa.schema([(column, type_of([row.get(column) for row in first])) for column in columns])
@@ -80,9 +86,9 @@ def type_of(values: list[Any]) -> pa.DataType:
     return {bool: pa.bool_(), int: pa.int64()}.get(kinds.pop(), pa.string()) if len(kinds) == 1 else pa.string()
 
 
-def rows_of(labelled: Labelled) -> Iterator[tuple[int | None, dict[str, Any]]]:
+def rows_of(labeled: Labeled) -> Iterator[tuple[int | None, dict[str, Any]]]:
     """Each utterance's number in a table, if it is from one, and its row."""
-    for dialogue, turns in labelled:
+    for dialogue, turns in labeled:
         for utterance, turn in zip(dialogue.utterances, turns, strict=True):
             yield utterance.row, row_of(dialogue, utterance, turn)
 
@@ -90,29 +96,40 @@ def rows_of(labelled: Labelled) -> Iterator[tuple[int | None, dict[str, Any]]]:
 def row_of(dialogue: Dialogue, utterance: Utterance, turn: dict) -> dict[str, Any]:
     row = {"dialogue_id": dialogue.dialogue_id, "speaker": turn.get("speaker", ""), "text": turn["text"]}
     row["label"] = utterance.label or ""
-    row |= {name: time for name, time in (("start", utterance.start), ("end", utterance.end)) if time is not None}
-    row |= {
-        name: value for name, value in ((dialogue.extra or {}) | (utterance.extra or {})).items() if name not in row
-    }
-    row |= {"prediction": turn["label"], "score": round(turn["score"], 6)}
-    shares = turn.get("distribution", {})
-    return row | {f"probability of {label}": round(share, 6) for label, share in shares.items()}
+    for name, time in (("start", utterance.start), ("end", utterance.end)):
+        if time is not None:
+            row[name] = time
+    for name, value in ((dialogue.extra or {}) | (utterance.extra or {})).items():
+        row.setdefault(name, value)
+    row["prediction"], row["score"] = turn["label"], round(turn["score"], 6)
+    for label, share in turn.get("distribution", {}).items():
+        row[f"probability of {label}"] = round(share, 6)
+    return row
 
 
 def in_order(rows: Iterable[tuple[int | None, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """The rows in the order of the file that they are from; those whose turn has not come wait."""
-    waiting: list[tuple[int, dict[str, Any]]] = []
-    following = 0
-    for number, row in rows:
-        if number is None:
+    """The rows in the order of the file that they are from; a file takes those whose turn has not come."""
+    following = waiting = 0
+    # A database without a name is in memory while it is small, and else in a temporary file.
+    with closing(sqlite3.connect("")) as database:
+        database.execute("CREATE TABLE waiting (number INTEGER PRIMARY KEY, content TEXT)")
+        for number, row in rows:
+            if number is None:
+                yield row
+                continue
+            if number != following:
+                database.execute("INSERT INTO waiting VALUES (?, ?)", (number, json.dumps(row)))
+                waiting += 1
+                continue
             yield row
-            continue
-        heapq.heappush(waiting, (number, row))
-        while waiting and waiting[0][0] == following:
-            yield heapq.heappop(waiting)[1]
             following += 1
-    while waiting:
-        yield heapq.heappop(waiting)[1]
+            find = "SELECT content FROM waiting WHERE number = ?"
+            while waiting and (found := database.execute(find, (following,)).fetchone()):
+                yield json.loads(found[0])
+                following += 1
+                waiting -= 1
+        rest = database.execute("SELECT content FROM waiting WHERE number >= ? ORDER BY number", (following,))
+        yield from (json.loads(content) for (content,) in rest)
 
 
 def columns_of(rows: Iterable[dict[str, Any]]) -> list[str]:

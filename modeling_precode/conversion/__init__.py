@@ -1,1 +1,1 @@
-"""Files of other kinds: the original implementation's in, other formats out."""
+"""Converts the files of the original implementation to a checkpoint."""

@@ -1,10 +1,10 @@
-"""From the original implementation's files to a folder that `from_pretrained` loads.
+"""Converts the files of the original implementation to a folder that `from_pretrained` loads.
 
     python -m modeling_precode.conversion.original_checkpoint --wordenc F --sentenc F --contenc F --dec F \
         [--vocab F] [--emotions F] [--pooling_length 60] --output_dir DIR
 
-The original saves a model as four pickled modules, and its vocabulary and emotions as pickled dictionaries. They are
-read without running what is in them.
+The original saves a model as four pickled modules, and its vocabulary and emotions as pickled dictionaries. This module
+reads them without running any code in them.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from data_scripts.tools.console import printable
 from data_scripts.tools.whole_files import whole_folder
 
 from ..configuration_precode import PreCodeConfig
@@ -27,7 +28,7 @@ from ..modeling_precode import (
 from ..tokenization_precode import PreCodeTokenizer
 from .restricted_pickle import Record, read_pickle, rebuild_tensor
 
-# In the original a dialogue's utterances all have this many tokens, padding included, and it pools over them all.
+# In the original, every utterance has this many tokens, padding included, and pooling covers all of them.
 ORIGINAL_POOLING_LENGTH = 60
 
 
@@ -44,7 +45,7 @@ def _linear(theirs: str, ours: str) -> dict[str, str]:
 _UTTERANCE_ENCODER = "precode.utterance_encoder"
 _ONE_GRU = _gru("sentEnc.gru", f"{_UTTERANCE_ENCODER}.gru") | _linear("output1.0", f"{_UTTERANCE_ENCODER}.projection")
 
-# Of every class of the original: where each of its tensors goes.
+# For each class of the original, the new name of each of its tensors.
 TENSOR_NAMES = {
     "wordEncoder": {"embedding.weight": f"{_UTTERANCE_ENCODER}.word_embedding.weight"},
     "sentEncoder": _ONE_GRU,
@@ -55,13 +56,13 @@ TENSOR_NAMES = {
     "mlpDecoder": _linear("output1.0", "classifier.dense") | _linear("output1.2", "classifier.output"),
 }
 UTTERANCE_ENCODERS = {"sentEncoder": "gru", "sentGRUEncoder": "gru2", "sentGRU2LEncoder": "stacked_gru"}
-# All that their files name, in whatever module: `__main__.Dictionary`, `Modules.biLM`.
+# The classes that the files of the original name, in any module: `__main__.Dictionary`, `Modules.biLM`.
 CLASS_NAMES = {*TENSOR_NAMES, "GRUtrans", "Dictionary"}
 HEADS = {"biLM": PreCodeForConversationCompletion, "mlpDecoder": PreCodeForUtteranceClassification}
 
 
 class OriginalModule(NamedTuple):
-    """A module of the original: its class, its tensors by our names, and what else of it we need."""
+    """A module of the original: its file, its class, its tensors by their new names, and two settings."""
 
     path: Path
     class_name: str
@@ -80,29 +81,29 @@ def convert_original_checkpoint(
     emotions: str | Path | None = None,
     pooling_length: int = ORIGINAL_POOLING_LENGTH,
 ):
-    """Convert an original model to a folder, and check it by loading it again.
+    """Convert an original model to a folder, and check the folder by loading it.
 
     Args:
-        wordenc: the original's pickled word embedding.
-        sentenc: its utterance encoder, of any of the three kinds.
-        contenc: its conversation encoder.
-        dec: its head, of Conversation Completion or of emotion recognition.
-        output_dir: the folder to make; nothing is written unless all goes well.
-        vocab: its vocabulary (`glob_vocab.pt`); without it, the folder holds no tokenizer.
-        emotions: its emotion dictionary (`<corpus>_emodict.pt`); without it, the labels are `LABEL_0` and so on.
-        pooling_length: the tokens to which the original padded or cut an utterance, and over which it pooled; no file
-            holds it.
+        wordenc: The pickled word embedding of the original.
+        sentenc: The pickled utterance encoder, of any of the three kinds.
+        contenc: The pickled conversation encoder.
+        dec: The pickled head, for Conversation Completion or for emotion recognition.
+        output_dir: The folder to create. After an error, nothing is written.
+        vocab: The pickled vocabulary (`glob_vocab.pt`). Without it, the folder has no tokenizer.
+        emotions: The pickled emotion dictionary (`<corpus>_emodict.pt`). Without it, the labels are `LABEL_0` and so
+            on.
+        pooling_length: The number of tokens to which the original padded or cut an utterance, and over which it pooled.
+            No file contains this number.
 
     Raises:
-        FileNotFoundError: an input file does not exist.
-        ValueError: an input file is not what it should be, the files do not belong together, or `output_dir` is not
-            empty.
+        FileNotFoundError: An input file does not exist.
+        ValueError: An input file has other content, the files do not belong together, or `output_dir` is not empty.
     """
     if pooling_length < 1:
         raise ValueError(f"pooling_length must be at least 1; got {pooling_length}")
     output_dir = Path(output_dir).resolve()
     if output_dir.exists() and not (output_dir.is_dir() and not any(output_dir.iterdir())):
-        raise ValueError(f"{output_dir} exists and is not an empty folder; give a new one as output_dir")
+        raise ValueError(f"{output_dir} exists and is not an empty folder; use a new folder as output_dir")
     words = _read_module("wordenc", Path(wordenc), ["wordEncoder"])
     utterances = _read_module("sentenc", Path(sentenc), list(UTTERANCE_ENCODERS))
     conversation = _read_module("contenc", Path(contenc), ["contEncoder"])
@@ -112,7 +113,7 @@ def convert_original_checkpoint(
         _set_labels(config, Path(emotions), head)
     tokenizer = None if vocab is None else _tokenizer(Path(vocab), words)
     if tokenizer is not None:
-        tokenizer.model_max_length = pooling_length  # the original cuts where its padding ends
+        tokenizer.model_max_length = pooling_length  # the original cuts utterances at the length to which it pads them
 
     model = HEADS[head.class_name](config)
     modules = (words, utterances, conversation, head)
@@ -127,32 +128,32 @@ def convert_original_checkpoint(
 
 
 def _read_module(argument: str, path: Path, class_names: list[str]) -> OriginalModule:
-    record, numbers = read_pickle(path, CLASS_NAMES)
+    record, storages = read_pickle(path, CLASS_NAMES)
     class_name = record.name if isinstance(record, Record) else type(record).__name__
     if class_name not in class_names:
-        raise ValueError(f"{path} holds {class_name}; --{argument} takes {' or '.join(class_names)}")
+        raise ValueError(f"{path} contains {class_name}; --{argument} takes {' or '.join(class_names)}")
     try:
-        parameters = {name: rebuild_tensor(parameter, numbers) for name, parameter in _parameters(record)}
+        parameters = {name: rebuild_tensor(parameter, storages) for name, parameter in _parameters(record)}
         embedding = record.state["_modules"].get("embedding")
         max_norm = None if embedding is None else embedding.state["max_norm"]
         max_norm = None if max_norm is None else float(max_norm)
     except Exception as error:
-        # What is no module can lack anything.
-        raise ValueError(f"{path} holds a {class_name} that cannot be read ({str(error)!r})") from error
+        # A file that is not a module can fail in any way.
+        raise ValueError(f"{path} contains a {class_name} that cannot be read ({str(error)!r})") from error
     names = TENSOR_NAMES[class_name]
     if parameters.keys() != names.keys():
         odd = ", ".join(sorted(map(repr, parameters.keys() ^ names.keys())))
-        raise ValueError(f"{path} holds a {class_name} with tensors missing or left over: {odd}")
+        raise ValueError(f"{path} contains a {class_name} with missing or unexpected tensors: {odd}")
     for name, (tensor, _) in parameters.items():
         if tensor.ndim != (1 if "bias" in name else 2) or tensor.numel() == 0:
-            raise ValueError(f"{path} holds a {name} of shape {tuple(tensor.shape)}")
+            raise ValueError(f"{path} contains a {name} of the invalid shape {tuple(tensor.shape)}")
     is_frozen = not any(requires_grad for _, requires_grad in parameters.values())
     tensors = {names[name]: tensor for name, (tensor, _) in parameters.items()}
     return OriginalModule(path, class_name, tensors, is_frozen, max_norm)
 
 
 def _parameters(module: Record, prefix: str = "") -> Iterator[tuple[str, Record]]:
-    """What describes a pickled module's parameters, by their names in it."""
+    """The records of the parameters of a pickled module, with their names."""
     for name, parameter in module.state["_parameters"].items():
         if parameter is not None:
             yield prefix + name, parameter
@@ -190,7 +191,7 @@ def _config(
 def _set_labels(config: PreCodeConfig, path: Path, head: OriginalModule):
     labels = _read_dictionary(path)
     if head.class_name != "mlpDecoder":
-        raise ValueError(f"--emotions was given, but {head.path} is a head of Conversation Completion, without labels")
+        raise ValueError(f"--emotions: {head.path} is a head for Conversation Completion and has no labels; omit it")
     if len(labels) != config.num_labels:
         raise ValueError(f"{path} has {len(labels)} emotions, but {head.path} has {config.num_labels} classes")
     config.id2label = dict(enumerate(labels))
@@ -205,7 +206,7 @@ def _tokenizer(path: Path, embedding: OriginalModule) -> PreCodeTokenizer:
     try:
         return PreCodeTokenizer.from_vocabulary(words, text_mode="original")
     except ValueError as error:
-        raise ValueError(f"{path} holds no vocabulary of the original: {error}") from None
+        raise ValueError(f"{path} is not a vocabulary of the original: {error}") from None
 
 
 def _read_dictionary(path: Path) -> list[str]:
@@ -214,11 +215,11 @@ def _read_dictionary(path: Path) -> list[str]:
     state = record.state if isinstance(record, Record) else None
     words = state.get("index2word") if isinstance(state, dict) else None
     if not isinstance(words, dict):
-        raise ValueError(f"{path} holds no Dictionary of the original")
+        raise ValueError(f"{path} is not a Dictionary of the original")
     if set(words) != set(range(len(words))) or not all(isinstance(word, str) for word in words.values()):
-        raise ValueError(f"{path} holds a Dictionary whose ids do not count its words from 0")
+        raise ValueError(f"{path} contains a Dictionary whose word ids are not 0, 1, 2 and so on")
     if len(set(words.values())) != len(words):
-        raise ValueError(f"{path} holds a Dictionary with the same word under two ids")
+        raise ValueError(f"{path} contains a Dictionary with two ids for one word")
     return [words[index] for index in range(len(words))]
 
 
@@ -228,7 +229,7 @@ def _check_shapes(modules: Iterable[OriginalModule], expected: dict[str, Tensor]
             if tensor.shape != expected[name].shape:
                 raise ValueError(
                     f"{module.path} does not belong to the other files: its {name} has the shape "
-                    f"{tuple(tensor.shape)}; they need {tuple(expected[name].shape)}"
+                    f"{tuple(tensor.shape)}; the other files need {tuple(expected[name].shape)}"
                 )
 
 
@@ -243,35 +244,35 @@ def _check_reloaded(
     if tokenizer is not None and PreCodeTokenizer.from_pretrained(folder).get_vocab() != tokenizer.get_vocab():
         different.append("the vocabulary")
     if different:
-        raise ValueError(f"the converted files do not load as they were: {', '.join(different)}")
+        raise ValueError(f"the converted files differ after loading: {', '.join(different)}")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line: 0 when the folder was made, else 1 with an error of one line."""
+    """Run the command line. Return 0 if the folder was created, else 1 after a one-line error."""
     parser = argparse.ArgumentParser(description="Convert an original Pre-CODE model to a Hugging Face folder.")
     for name, what in {
         "wordenc": "pickled word embedding",
         "sentenc": "pickled utterance encoder",
         "contenc": "pickled conversation encoder",
         "dec": "pickled head: biLM (Conversation Completion) or mlpDecoder (emotion recognition)",
-        "output_dir": "folder to make; new or empty",
+        "output_dir": "folder to create; new or empty",
     }.items():
         parser.add_argument(f"--{name}", required=True, help=what)
-    parser.add_argument("--vocab", help="pickled vocabulary, glob_vocab.pt; without it the folder holds no tokenizer")
-    parser.add_argument("--emotions", help="pickled emotion dictionary, <corpus>_emodict.pt; names the labels")
+    parser.add_argument("--vocab", help="pickled vocabulary, glob_vocab.pt; without it, the folder has no tokenizer")
+    parser.add_argument("--emotions", help="pickled emotion dictionary, <corpus>_emodict.pt, with the label names")
     parser.add_argument(
         "--pooling_length",
         type=int,
         default=ORIGINAL_POOLING_LENGTH,
-        help="tokens to which the original padded or cut an utterance, and over which it pooled (default: %(default)s)",
+        help="number of tokens to which the original padded or cut an utterance (default: %(default)s)",
     )
     options = vars(parser.parse_args(arguments))
     try:
         convert_original_checkpoint(**options)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 1
-    print(f"wrote {options['output_dir']}, and checked it by loading it")
+    print(f"Wrote {printable(options['output_dir'])} and checked it by loading it")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Calibration: the temperature of the probabilities, and how far confidence is from accuracy.
+"""Calibration: the temperature of the probabilities, and the distance of confidence from accuracy.
 
 After Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017. Logits (N, C) and labels
 (N,) are NumPy arrays or tensors on the CPU, of labeled utterances only.
@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 BINS = 15
-# Of the validation split, in the cross-fit.
+# The number of parts of the validation split in the cross-fit.
 PARTS = 5
-# Bounds of the temperature. Where every label is right, the likelihood rises without end as the temperature falls.
-COLDEST, HOTTEST = 1 / 20, 20.0
+# Bounds of the temperature. If every label is right, the likelihood keeps rising as the temperature falls.
+MIN_TEMPERATURE, MAX_TEMPERATURE = 1 / 20, 20.0
 
 
 def fit_temperature(logits: Any, labels: Any) -> float:
-    """Fit the temperature that gives the least negative log-likelihood of the labels when it divides the logits.
+    """Fit the temperature that minimizes the negative log-likelihood of the labels when the logits are divided by it.
 
-    Dividing by it changes no predicted label. [`calibrate`] says whether it helps on other utterances too.
+    The division does not change any predicted label. [`calibrate`] tests whether it helps on other utterances too.
 
     Args:
         logits: (utterances, classes).
@@ -28,19 +28,19 @@ def fit_temperature(logits: Any, labels: Any) -> float:
         The temperature, from 0.05 to 20.
 
     Raises:
-        ValueError: There is no label, the shapes do not go together, or a label is not a class id.
+        ValueError: There is no label, the shapes do not match, or a label is not a class id.
     """
     logits, labels = _checked(logits, labels)
     of_labels = logits[np.arange(len(labels)), labels]
-    coldest, hottest = COLDEST, HOTTEST
-    # The likelihood is concave in 1 / T, so that its slope says on which side the best one lies.
+    low, high = MIN_TEMPERATURE, MAX_TEMPERATURE
+    # The likelihood is concave in 1 / T, so its slope shows on which side the best temperature is.
     for _ in range(60):
-        temperature = float(np.sqrt(coldest * hottest))
+        temperature = float(np.sqrt(low * high))
         probabilities = np.exp(_log_probabilities(logits / temperature))
         slope = ((probabilities * logits).sum(1) - of_labels).mean()
         if slope == 0:
             break
-        coldest, hottest = (temperature, hottest) if slope > 0 else (coldest, temperature)
+        low, high = (temperature, high) if slope > 0 else (low, temperature)
     return temperature
 
 
@@ -55,10 +55,10 @@ def negative_log_likelihood(logits: Any, labels: Any, temperature: float = 1.0) 
 
 
 def expected_calibration_error(logits: Any, labels: Any, temperature: float = 1.0) -> float:
-    """How far confidence (the probability of the predicted label) is from accuracy, from 0 to 1.
+    """The distance of confidence (the probability of the predicted label) from accuracy, from 0 to 1.
 
-    Utterances go into 15 bins of equal width by their confidence. The error is the mean over the bins of the distance
-    between mean confidence and accuracy, weighted by the utterances in a bin.
+    Utterances are divided into 15 bins of equal width by their confidence. The error is the mean over the bins of the
+    distance between mean confidence and accuracy, weighted by the number of utterances in a bin.
 
     Raises:
         ValueError: As [`fit_temperature`].
@@ -68,11 +68,11 @@ def expected_calibration_error(logits: Any, labels: Any, temperature: float = 1.
 
 
 def reliability(logits: Any, labels: Any, temperature: float = 1.0) -> list[dict[str, float]]:
-    """What a reliability diagram shows: the bins of [`expected_calibration_error`] that have an utterance.
+    """The points of a reliability diagram: the bins of [`expected_calibration_error`] that have an utterance.
 
     Returns:
-        For every such bin, from the lowest confidence up, the number of `utterances`, their mean `confidence` and their
-        `accuracy`.
+        The number of `utterances`, their mean `confidence` and their `accuracy` for every such bin, in the order of
+        increasing confidence.
 
     Raises:
         ValueError: As [`fit_temperature`].
@@ -84,19 +84,19 @@ def reliability(logits: Any, labels: Any, temperature: float = 1.0) -> list[dict
             "confidence": float(confidence[inside].mean()),
             "accuracy": float(is_right[inside].mean()),
         }
-        for inside in (bins == number for number in np.unique(bins))
+        for inside in (bins == index for index in np.unique(bins))
     ]
 
 
 def calibrate(splits: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
     """Choose the temperature on the split `validation`, and report calibration on all splits without and with it.
 
-    A temperature is used only where it helps on utterances that it was not fitted on: in a cross-fit over
+    A temperature is used only if it helps on utterances that it was not fitted on: in a cross-fit over
     `validation`, it must lower both the negative log-likelihood and the expected calibration error. Otherwise the
     temperature stays 1.
 
     Args:
-        splits: Logits (N, C) and labels (N,) by the name of the split, dialogue after dialogue. `validation` is
+        splits: Logits (N, C) and labels (N,) of each split, dialogue after dialogue. `validation` is
             required.
 
     Returns:
@@ -105,7 +105,7 @@ def calibrate(splits: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
         same form.
 
     Raises:
-        ValueError: A split has no label, or its shapes do not go together.
+        ValueError: A split has no label, or its shapes do not match.
     """
     logits, labels = _checked(*splits["validation"])
     fitted = fit_temperature(logits, labels)
@@ -123,9 +123,9 @@ def calibrate(splits: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
 
 
 def _cross_fitted(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Every utterance's logits, divided by the temperature of the parts that it is not in.
+    """The logits of every utterance, divided by a temperature that was fitted on the other parts.
 
-    Parts are contiguous, so that at most two of them share a dialogue. A single utterance keeps its logits.
+    Parts are contiguous, so at most two of them share a dialogue. A single utterance keeps its logits.
     """
     if len(labels) == 1:
         return logits
@@ -159,7 +159,7 @@ def _checked(logits: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _binned(logits: Any, labels: Any, temperature: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For every utterance its confidence, whether its predicted label is right, and its bin."""
+    """The confidence of every utterance, whether its predicted label is right, and its bin."""
     logits, labels = _checked(logits, labels)
     confidence = np.exp(_log_probabilities(logits / temperature)).max(1)
     bins = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(int)

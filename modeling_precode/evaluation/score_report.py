@@ -1,22 +1,22 @@
-"""Scores of one model on several corpora as text for a terminal, and as a picture."""
+"""Scores of a model on one or several corpora, as text for a terminal and as a picture."""
 
 from pathlib import Path
 from typing import Any
 
-from data_scripts.inspection.description import COLOURS, aligned_table, check_picture
+from data_scripts.inspection.description import COLORS, aligned_table, check_picture
 
 from .scoring import SplitScores
 
 
 def score_report(splits: list[SplitScores]) -> str:
-    """A table of all corpora, and the labels and the confusion matrix of each."""
+    """A table of all corpora, and the scores by label and the confusion matrix of each."""
     return "\n\n".join([score_table(splits), *map(label_report, splits)])
 
 
 def score_table(splits: list[SplitScores]) -> str:
-    """A row a corpus, with the two baselines below it; scores from 0 to 1, and a dash where there is none."""
+    """A table with one row per corpus and its two baselines below it. Scores are from 0 to 1; a dash means no score."""
     excluded = {split.excluded_label for split in splits}
-    # Corpora have other names for it.
+    # Corpora may have different names for the neutral label.
     neutral = excluded.pop() if len(excluded) == 1 else "neutral"
     micro = f"micro F1 without {neutral or 'neutral'}"
     rows = [["", "labeled", "accuracy", "weighted F1", "macro F1", micro, "calibration error"]]
@@ -42,7 +42,7 @@ def _cells(split: SplitScores, scores: dict[str, Any]) -> list[str]:
 
 
 def label_report(split: SplitScores) -> str:
-    """Scores by label, the confusion matrix, and what a reader must know about the labels."""
+    """Scores by label, the confusion matrix, and notes on the labels."""
     columns = ["precision", "recall", "f1"]
     rows = [[f"{split.corpus}, {split.split}", *columns, "support"]]
     for name in split.labels:
@@ -52,7 +52,7 @@ def label_report(split: SplitScores) -> str:
 
 
 def confusion_table(split: SplitScores) -> str:
-    """A row a true label, a column a predicted one, in utterances."""
+    """The confusion matrix in utterances: one row per true label, one column per predicted label."""
     rows = [["true \\ predicted", *split.labels]]
     for name, counts in zip(split.labels, split.scores["confusion_matrix"], strict=True):
         rows.append([name, *(f"{count:,}" for count in counts)])
@@ -60,16 +60,16 @@ def confusion_table(split: SplitScores) -> str:
 
 
 def notes(split: SplitScores) -> list[str]:
-    """What the figures do not say by themselves, in sentences."""
+    """Sentences on utterances and labels that the scores leave out or treat specially."""
     lines = []
     if split.unlabeled:
-        lines.append(f"{split.unlabeled:,} utterances without a label are context, and are not scored.")
+        lines.append(f"{split.unlabeled:,} utterances without a label are context and are not scored.")
     if split.lacking:
-        lines.append(f"The model does not have the labels {_counts(split.lacking)}: they are counted as wrong.")
+        lines.append(f"The model does not have the labels {_counts(split.lacking)}. They are counted as wrong.")
     if split.not_in_split:
         lines.append(
             f"The split does not have the predicted labels {_counts(split.not_in_split)}. The macro F1 is over the "
-            f"labels that it has; with these it is {split.scores['macro_f1_with_predicted']:.4f}."
+            f"labels that it has; with the predicted labels it is {split.scores['macro_f1_with_predicted']:.4f}."
         )
     return lines
 
@@ -79,11 +79,11 @@ def _counts(labels: dict[str, int]) -> str:
 
 
 def plot_scores(splits: list[SplitScores], path: str | Path, title: str = "") -> None:
-    """Save the confusion matrix and the reliability diagram of every corpus as a picture, `.png` or `.svg`.
+    """Save a picture (`.png` or `.svg`) of the confusion matrix and the reliability diagram of every corpus.
 
     Raises:
-        ValueError: another kind of picture.
-        OSError: no such folder.
+        ValueError: The picture has another file extension.
+        OSError: The folder does not exist.
         ImportError: matplotlib is not installed.
     """
     check_picture(path)
@@ -100,7 +100,7 @@ def plot_scores(splits: list[SplitScores], path: str | Path, title: str = "") ->
 
 
 def _plot_confusion(split: SplitScores, axis: Any) -> None:
-    """Every row in shares of its true label, with the counts."""
+    """Each row shows shares of its true label, with the counts."""
     counts = split.scores["confusion_matrix"]
     shares = [[count / max(sum(row), 1) for count in row] for row in counts]
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -108,20 +108,20 @@ def _plot_confusion(split: SplitScores, axis: Any) -> None:
         for j, count in enumerate(row):
             color = "white" if shares[i][j] > 0.5 else "black"
             axis.text(j, i, f"{count:,}", ha="center", va="center", fontsize=8, color=color)
-    places = range(len(split.labels))
-    axis.set_xticks(places, split.labels, rotation=45, ha="right")
-    axis.set_yticks(places, split.labels)
+    positions = range(len(split.labels))
+    axis.set_xticks(positions, split.labels, rotation=45, ha="right")
+    axis.set_yticks(positions, split.labels)
     axis.set(title=f"{split.corpus}, {split.split}", xlabel="predicted", ylabel="true")
 
 
 def _plot_reliability(split: SplitScores, axis: Any) -> None:
-    """Accuracy by confidence; the area of a point is its share of the utterances."""
+    """Accuracy by confidence. The area of a point shows its share of the utterances."""
     bins = split.reliability
     confidence, accuracy = ([point[name] for point in bins] for name in ("confidence", "accuracy"))
     sizes = [20 + 400 * point["utterances"] / split.utterances for point in bins]
     axis.plot([0, 1], [0, 1], color="gray", linewidth=1, linestyle="--")
-    axis.plot(confidence, accuracy, color=COLOURS[0], linewidth=1)
-    axis.scatter(confidence, accuracy, s=sizes, color=COLOURS[0], alpha=0.7, clip_on=False)
+    axis.plot(confidence, accuracy, color=COLORS[0], linewidth=1)
+    axis.scatter(confidence, accuracy, s=sizes, color=COLORS[0], alpha=0.7, clip_on=False)
     axis.set(
         title=f"calibration error {split.calibration_error:.3f}",
         xlabel="confidence",

@@ -1,4 +1,4 @@
-"""Scores of a finished model on the labeled dialogues of a corpus, beside what is right without reading a word."""
+"""Scores of a trained model on the labeled dialogues of a corpus, and of baselines that do not read the text."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,9 +13,9 @@ from ..pipeline_precode import ConversationEmotionPipeline
 from .calibration import expected_calibration_error, reliability
 from .metrics import ERCScores, with_macro_f1_of_supported
 
-# The label of an utterance without an emotion, in the names of all corpora here.
+# The names of the label for no emotion, in all corpora of this library.
 NEUTRAL = ("neutral", "no emotion")
-# The likelihood of a label that the model does not have; it has a logarithm.
+# The probability of a label that the model does not have. It is above 0, so that it has a logarithm.
 LOWEST = np.finfo(np.float32).tiny
 
 
@@ -26,18 +26,20 @@ class SplitScores:
     Args:
         corpus: Name of the corpus.
         split: Name of the split.
-        labels: Of the split, in the order of the confusion matrix, after the label map.
-        utterances: How many have a label.
-        unlabeled: How many have none, and are context.
-        excluded_label: What `micro_f1_without_<excluded_label>` leaves out; None where the split has no neutral label.
-        scores: From [`ERCScores`], but `macro_f1` is over the labels that the split has. `macro_f1_with_predicted` is
-            over those that were predicted too, as `run_finetune.py` reports it.
+        labels: Labels of the split after the label map, in the order of the confusion matrix.
+        utterances: Number of utterances with a label.
+        unlabeled: Number of utterances without a label, which are context.
+        excluded_label: The label that `micro_f1_without_<excluded_label>` leaves out, or None if the split has no
+            neutral label.
+        scores: Scores of [`ERCScores`], but `macro_f1` is over the labels that occur in the split.
+            `macro_f1_with_predicted` is over the predicted labels too, as `run_finetune.py` reports it.
         calibration_error: Expected calibration error of the probabilities, from 0 to 1.
-        reliability: Bins of a reliability diagram.
-        baselines: `majority` (always the label that is most frequent in training) and `prior` (a label drawn at its
-            share in training; the scores of the expected confusion matrix), each with the scores that a table shows.
-        lacking: Labels of the split that the model cannot predict -> utterances, all counted as wrong.
-        not_in_split: Labels that were predicted and that no utterance of the split has -> utterances.
+        reliability: Bins of a reliability diagram, from [`reliability`].
+        baselines: Scores of `majority`, which always predicts the most frequent label of the training split, and of
+            `prior`, which draws labels by their shares in the training split. The latter are the scores of the expected
+            confusion matrix.
+        lacking: Labels of the split that the model cannot predict -> number of utterances, all counted as wrong.
+        not_in_split: Predicted labels that do not occur in the split -> number of utterances.
     """
 
     corpus: str
@@ -68,24 +70,24 @@ def score_split(
     excluded_label: str | None = None,
     max_batch_tokens: int | None = None,
 ) -> SplitScores:
-    """Label dialogues with a pipeline, and score what it says. Nothing is trained.
+    """Label dialogues with a pipeline, and score the predictions. Nothing is trained.
 
     Args:
         emotions: `pipeline("conversation-emotion", model=...)`.
-        dialogues: A labeled split, as `load_corpus` gives it.
-        train: The training split, of which the baselines know the labels; by default they know those of `dialogues`.
+        dialogues: A labeled split, as `load_corpus` returns it.
+        train: The training split, for the label counts of the baselines; by default they use those of `dialogues`.
         corpus: Name of the corpus, for messages and tables.
         split: Name of the split.
-        label_map: As [`map_labels`] takes it, for the labels of the corpus and of the model.
-        excluded_label: What a micro F1 leaves out; by default the neutral label, where there is one.
-        max_batch_tokens: As the pipeline takes it.
+        label_map: A label map for the labels of the corpus and of the model, as [`map_labels`] takes it.
+        excluded_label: The label that a micro F1 leaves out; by default the neutral label, if there is one.
+        max_batch_tokens: Maximum number of tokens in a batch; by default that of the pipeline.
 
     Raises:
-        ValueError: A split without labels, a label that the label map does not have, or a model with a label that the
-            corpus does not have.
+        ValueError: The split has no labels, a label is not in the label map, or the model has a label that the corpus
+            does not have.
     """
     if label_names(dialogues) is None:
-        raise ValueError(f"corpus {corpus}: no column labels, so that there is nothing to score; got the split {split}")
+        raise ValueError(f"corpus {corpus}: the split {split} has no column labels, so there is nothing to score")
     if label_map is not None:
         label_map = LabelMap.load(label_map)
         dialogues, train = map_labels(dialogues, label_map), train and map_labels(train, label_map)
@@ -101,8 +103,6 @@ def score_split(
     probabilities = (predict_probabilities(emotions, dialogues, max_batch_tokens) @ folding)[has_label]
     predicted = probabilities.argmax(1)
     shares = np.maximum(probabilities, LOWEST)
-    support, made = (np.bincount(ids, minlength=len(names)) for ids in (gold, predicted))
-    can = np.asarray(folding.any(axis=0))
     return SplitScores(
         corpus=corpus,
         split=split,
@@ -114,22 +114,18 @@ def score_split(
         calibration_error=expected_calibration_error(np.log(shares), gold),
         reliability=reliability(np.log(shares), gold),
         baselines=_baselines(gold, labels_of(train or dialogues), names, excluded_label),
-        lacking={
-            name: int(count) for name, count, known in zip(names, support, can, strict=True) if count and not known
-        },
-        not_in_split={
-            name: int(count) for name, count, present in zip(names, made, support, strict=True) if count and not present
-        },
+        lacking=_counts(gold, names, np.asarray(~folding.any(axis=0))),
+        not_in_split=_counts(predicted, names, ~np.isin(np.arange(len(names)), gold)),
     )
 
 
 def fold_model_labels(
     emotions: ConversationEmotionPipeline, names: list[str], corpus: str, label_map: LabelMap | None = None
 ) -> np.ndarray:
-    """(labels of the model, labels of the corpus): 1 where one means the other.
+    """The matrix (labels of the model, labels of the corpus) that is 1 where two labels have the same meaning.
 
     Raises:
-        ValueError: the model has a label that the label map or, without one, the corpus does not have.
+        ValueError: The model has a label that the label map or, without a label map, the corpus does not have.
     """
     config = emotions.model.config
     model, labels = f"model {emotions.model.name_or_path}", config.label_names
@@ -137,14 +133,14 @@ def fold_model_labels(
         return label_map.fold(label_map.counterparts(labels, model))
     if others := [label for label in labels if label not in names]:
         raise ValueError(
-            f"{model}: it labels {', '.join(others)}, and the corpus {corpus} has the labels {', '.join(names)}; give "
-            "a label map for both"
+            f"{model} has the labels {', '.join(others)}, which the corpus {corpus} does not have; it has "
+            f"{', '.join(names)}. Give a label map for both"
         )
     return (np.array(labels)[:, None] == np.array(names)).astype(float)
 
 
 def labels_of(dialogues: Dataset) -> np.ndarray:
-    """(utterances,) the label ids of all utterances, -1 for none."""
+    """(utterances,) the label ids of all utterances, -1 for an utterance without a label."""
     return np.array([label for labels in dialogues["labels"] for label in labels], dtype=np.int64)
 
 
@@ -158,6 +154,12 @@ def predict_probabilities(
     return np.array([list(turn["distribution"].values()) for turns in results for turn in turns])
 
 
+def _counts(ids: np.ndarray, names: list[str], counted: np.ndarray) -> dict[str, int]:
+    """The number of occurrences of each of the counted labels that occurs."""
+    counts = np.bincount(ids, minlength=len(names))
+    return {name: int(counts[i]) for i, name in enumerate(names) if counted[i] and counts[i]}
+
+
 def _scores(predicted: np.ndarray, gold: np.ndarray, names: list[str], excluded_label: str | None) -> dict[str, Any]:
     scores = ERCScores().compute(
         predictions=predicted, references=gold, label_names=names, excluded_label=excluded_label
@@ -166,15 +168,15 @@ def _scores(predicted: np.ndarray, gold: np.ndarray, names: list[str], excluded_
 
 
 def _baselines(
-    gold: np.ndarray, known: np.ndarray, names: list[str], excluded_label: str | None
+    gold: np.ndarray, train_labels: np.ndarray, names: list[str], excluded_label: str | None
 ) -> dict[str, dict[str, Any]]:
-    counts = np.bincount(known[known >= 0], minlength=len(names))
-    most = int(counts.argmax())
-    majority = _scores(np.full(len(gold), most), gold, names, excluded_label)
+    counts = np.bincount(train_labels[train_labels >= 0], minlength=len(names))
+    most_frequent = int(counts.argmax())
+    majority = _scores(np.full(len(gold), most_frequent), gold, names, excluded_label)
     shown = ["accuracy", "weighted_f1", "macro_f1"]
     shown += [f"micro_f1_without_{excluded_label}"] if excluded_label is not None else []
     return {
-        "majority": {"label": names[most], **{name: majority[name] for name in shown}},
+        "majority": {"label": names[most_frequent], **{name: majority[name] for name in shown}},
         "prior": _prior_scores(gold, counts / counts.sum(), names, excluded_label),
     }
 
@@ -182,7 +184,7 @@ def _baselines(
 def _prior_scores(
     gold: np.ndarray, shares: np.ndarray, names: list[str], excluded_label: str | None
 ) -> dict[str, float]:
-    """Scores of the expected confusion matrix where every label is drawn at its share."""
+    """Scores of the expected confusion matrix if every label is drawn by its share."""
     support = np.bincount(gold, minlength=len(names)) / len(gold)
     f1 = 2 * support * shares / np.maximum(support + shares, LOWEST)
     scores = {

@@ -1,4 +1,4 @@
-"""Whether two systems differ: the paired bootstrap over dialogues, for systems with one or several seeds."""
+"""A significance test of the difference between two systems: the paired bootstrap over dialogues."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 REPLICATES = 10_000
-# A file of predictions, or its lines: a dialogue each, with `dialogue_id`, `labels` and `predictions`.
+# A file of predictions, or its lines: one dialogue each, with `dialogue_id`, `labels` and `predictions`.
 Predictions = str | Path | Iterable[Mapping[str, Any]]
 
 
@@ -23,21 +23,20 @@ def paired_bootstrap(
     """Compare two systems' mean scores over their seeds, on the same dialogues.
 
     Dialogues are drawn with replacement, and every seed of both systems is scored on each draw. The p-value is twice
-    the share of draws in which the difference has the other sign or is 0. It is at least 2 / `replicates` and at most
-    1.
+    the share of draws in which the difference has the other sign or is 0. It is from 2 / `replicates` to 1.
 
     ```python
-    found = paired_bootstrap(
+    comparison = paired_bootstrap(
         [f"runs/ours/seed_{seed}/test_predictions.jsonl" for seed in (1, 2, 3)],
         [f"runs/theirs/seed_{seed}/test_predictions.jsonl" for seed in (1, 2, 3)],
     )
-    found["weighted_f1"]  # {"difference": 0.012, "low": 0.004, "high": 0.021, "p": 0.003}
+    comparison["weighted_f1"]  # {"difference": 0.012, "low": 0.004, "high": 0.021, "p": 0.003}
     ```
 
     Args:
         ours: The test predictions of every seed of the first system: files `test_predictions.jsonl` that
             `run_finetune.py` writes, or lists of their lines. A line has `dialogue_id`, `labels` and `predictions`:
-            names of labels, one for each utterance. An utterance whose label is None is not scored.
+            label names, one per utterance. An utterance whose label is None is not scored.
         theirs: The same for the second system. The number of seeds may differ.
         excluded_label: Also compare the micro F1 without this label, such as the neutral label of DailyDialog.
         replicates: The number of draws.
@@ -57,7 +56,7 @@ def paired_bootstrap(
             raise ValueError(f"{argument} is {files!r}; give a list with the predictions of every seed")
     systems = [[_read(predictions) for predictions in system] for system in (ours, theirs)]
     _check_same_dialogues([seed for system in systems for seed in system])
-    names = sorted({name for system in systems for found in system for name in found.names})
+    names = sorted({name for system in systems for seed_counts in system for name in seed_counts.names})
     scores = {"macro_f1": macro_f1, "weighted_f1": weighted_f1}
     if excluded_label is not None:
         if excluded_label not in names:
@@ -66,13 +65,13 @@ def paired_bootstrap(
         scores[f"micro_f1_without_{excluded_label}"] = lambda confusion: micro_f1_without(confusion, excluded)
     size = len(systems[0][0].ids)
     draws = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), replicates).astype(np.float64)
-    draws = np.concatenate([np.ones((1, size)), draws])  # the first is the test split itself
+    draws = np.concatenate([np.ones((1, size)), draws])  # the first row is the test split itself
     first, second = (_mean_scores(system, names, scores, draws) for system in systems)
     return {name: _compare(first[name] - second[name]) for name in scores}
 
 
 def macro_f1(confusion: np.ndarray) -> np.ndarray:
-    """Confusion matrices (..., classes, classes) -> (...): the mean F1 of all classes; 0 for one that never occurs."""
+    """Confusion matrices (..., classes, classes) -> (...): the mean F1 of all classes, 0 for one that never occurs."""
     return _f1(confusion).mean(-1)
 
 
@@ -91,7 +90,7 @@ def micro_f1_without(confusion: np.ndarray, excluded: int) -> np.ndarray:
 
 
 def confusions(predictions: Predictions) -> tuple[list[str], np.ndarray]:
-    """The labels that occur, and a confusion matrix for each dialogue.
+    """The names of the labels, and the confusion matrix of each dialogue.
 
     Args:
         predictions: A file that `run_finetune.py` writes, or its lines.
@@ -103,16 +102,17 @@ def confusions(predictions: Predictions) -> tuple[list[str], np.ndarray]:
     Raises:
         ValueError: A line is not a dialogue with predictions, or no utterance has a label.
     """
-    found = _read(predictions)
-    return found.names, found.counts
+    seed = _read(predictions)
+    return seed.names, seed.counts
 
 
-class _Seed:
-    """Predictions of one seed: the dialogues' `ids`, the labels' `names`, `counts` (dialogues, classes, classes)."""
+class _SeedCounts:
+    """Confusion matrices of one seed: the `ids` of dialogues, the `names` of labels, `counts` (dialogues, classes,
+    classes)."""
 
     def __init__(self, source: str, pairs: dict[str, list[tuple[str, str]]]):
         self.source, self.ids = source, sorted(pairs)
-        self.names = sorted({label for found in pairs.values() for pair in found for label in pair})
+        self.names = sorted({label for dialogue in pairs.values() for pair in dialogue for label in pair})
         if not self.names:
             raise ValueError(f"{source}: no utterance has a label")
         self.counts = np.zeros((len(pairs), len(self.names), len(self.names)))
@@ -121,7 +121,7 @@ class _Seed:
                 row[self.names.index(gold), self.names.index(predicted)] += 1
 
     def gold(self) -> dict[str, list[float]]:
-        """By the name of a gold label that occurs: its utterances in each dialogue."""
+        """The name of every gold label that occurs -> its number of utterances in each dialogue."""
         return {
             name: column.tolist()
             for name, column in zip(self.names, self.counts.sum(-1).T, strict=True)
@@ -129,17 +129,17 @@ class _Seed:
         }
 
     def counts_of(self, names: list[str]) -> np.ndarray:
-        """`counts` with rows and columns for all of `names`."""
+        """`counts` with a row and a column for each of `names`."""
         counts = np.zeros((len(self.counts), len(names), len(names)))
-        places = [names.index(name) for name in self.names]
-        counts[np.ix_(range(len(counts)), places, places)] = self.counts
+        columns = [names.index(name) for name in self.names]
+        counts[np.ix_(range(len(counts)), columns, columns)] = self.counts
         return counts
 
 
-def _read(predictions: Predictions) -> _Seed:
+def _read(predictions: Predictions) -> _SeedCounts:
     if isinstance(predictions, str | Path):
         source = str(predictions)
-        # Not `splitlines`: an utterance may hold other line separators than "\n".
+        # Not `splitlines`: an utterance may contain other line separators than "\n".
         lines: Iterable[Any] = Path(predictions).read_text(encoding="utf-8").rstrip("\n").split("\n")
     else:
         source, lines = "predictions", predictions
@@ -147,31 +147,31 @@ def _read(predictions: Predictions) -> _Seed:
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line) if isinstance(line, str) else line
-            found = list(zip(row["labels"], row["predictions"], strict=True))
-            # In a view without context an utterance is a dialogue, `id#number`: it is drawn with the rest of its own.
+            labels = list(zip(row["labels"], row["predictions"], strict=True))
+            # Without context, every utterance is a dialogue `id#number`. Those of one dialogue are drawn together.
             dialogue = row["dialogue_id"].partition("#")[0]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{source}, line {number}: not a dialogue with `dialogue_id`, `labels` and as many `predictions` "
                 f"({type(error).__name__}: {error}); give a test_predictions.jsonl that run_finetune.py wrote"
             ) from error
-        pairs.setdefault(dialogue, []).extend(pair for pair in found if pair[0] is not None)
-    return _Seed(source, pairs)
+        pairs.setdefault(dialogue, []).extend(pair for pair in labels if pair[0] is not None)
+    return _SeedCounts(source, pairs)
 
 
-def _check_same_dialogues(seeds: list[_Seed]) -> None:
+def _check_same_dialogues(seeds: list[_SeedCounts]) -> None:
     first = seeds[0]
     for other in seeds[1:]:
         if missing := sorted(set(first.ids) ^ set(other.ids)):
             raise ValueError(
-                f"{first.source} and {other.source} are not of the same dialogues: {missing[0]!r} is in one only"
+                f"{first.source} and {other.source} do not have the same dialogues: {missing[0]!r} is in only one"
             )
         if first.gold() != other.gold():
             raise ValueError(f"{first.source} and {other.source} have different gold labels for the same dialogues")
 
 
-def _mean_scores(system: list[_Seed], names: list[str], scores: dict[str, Any], draws: np.ndarray) -> dict:
-    """The name of a score -> (draws,): its mean over the seeds."""
+def _mean_scores(system: list[_SeedCounts], names: list[str], scores: dict[str, Any], draws: np.ndarray) -> dict:
+    """The name of a score -> its mean over the seeds on each draw (draws,)."""
     sums: dict[str, Any] = dict.fromkeys(scores, 0.0)
     for seed in system:
         counts = seed.counts_of(names)
@@ -182,7 +182,7 @@ def _mean_scores(system: list[_Seed], names: list[str], scores: dict[str, Any], 
 
 
 def _compare(difference: np.ndarray) -> dict[str, float]:
-    """The difference on the test split, then on every draw -> its interval and p-value."""
+    """The difference with its interval and p-value, from the differences on the test split and on every draw."""
     low, high = np.quantile(difference[1:], [0.025, 0.975])
     other_sign = (np.sign(difference[1:]) != np.sign(difference[0])).mean()
     return {

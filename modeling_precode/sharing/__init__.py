@@ -1,1 +1,1 @@
-"""A checkpoint shared: its model card and its push to the Hub."""
+"""Sharing of checkpoints: the model card and the push to the Hub."""

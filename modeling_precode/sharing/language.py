@@ -1,4 +1,4 @@
-"""The language of a corpus: as its user says, as its publication says, or as a guess from its text."""
+"""The language of a corpus: stated by the user, known for a published corpus, or guessed from the text."""
 
 import re
 from importlib.util import find_spec
@@ -9,7 +9,7 @@ from datasets import Dataset
 from data_scripts import CORPORA
 from data_scripts.sharing.dataset_card import built_with, language_of
 
-# What a guess is made from, at most.
+# The maximum amount of text for a guess.
 DIALOGUES, CHARACTERS = 500, 100_000
 
 
@@ -19,11 +19,11 @@ def find_language(
     """The field `language` of a [`RunSummary`].
 
     Args:
-        language: What the user says: an ISO 639 code, or None.
+        language: The ISO 639 code that the user stated, or None.
         rows: The training dialogues, with the column `utterances`, for a guess by `py3langid` where that package is
             installed.
         corpus: The name of the corpus. The language of a published corpus is known.
-        options: Those that the corpus was built with.
+        options: The options that the corpus was built with.
 
     Returns:
         `code`, an ISO 639 code, and `is_guess`; or None where the language is not known and cannot be guessed.
@@ -34,7 +34,7 @@ def find_language(
     if language is not None:
         check_language(language)
         return {"code": language, "is_guess": False}
-    corpora = corpus.split(", ")  # as several are called
+    corpora = corpus.split(", ")  # the name of several corpora
     if all(name in CORPORA for name in corpora):
         known = {language_of(name, built_with(name, options or {})) for name in corpora}
         if len(known) == 1 and None not in known:
@@ -44,13 +44,13 @@ def find_language(
 
 
 def check_language(language: str) -> None:
-    """Raise ValueError where `language` is not an ISO 639 code: two or three lower-case letters."""
+    """Raise ValueError if `language` is not an ISO 639 code: two or three lower-case letters."""
     if not re.fullmatch("[a-z]{2,3}", language):
-        raise ValueError(f"--language {language}: give an ISO 639 code of two or three letters, such as en or de")
+        raise ValueError(f"--language {language}: use an ISO 639 code of two or three letters, such as en or de")
 
 
 def guess_language(rows: Dataset) -> str | None:
-    """The ISO 639 code of the likeliest language, or None without the package `py3langid` or without text."""
+    """The ISO 639 code of the most likely language, or None without the package `py3langid` or without text."""
     if find_spec("py3langid") is None:
         return None
     import py3langid
@@ -61,7 +61,7 @@ def guess_language(rows: Dataset) -> str | None:
 
 
 def language_name(code: str) -> str:
-    """The English name of a language, or its code in quotes where the name is not known."""
+    """The English name of a language, or its code in quotes if the name is not known."""
     from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
     return LANGUAGES[code].title() if code in LANGUAGES else f"`{code}`"

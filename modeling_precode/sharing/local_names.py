@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# An absolute path, or one from a home folder, within a longer text such as JSON; a URL is none.
+# An absolute path, or a path in a home folder, within a longer text such as JSON. A URL does not match.
 _PATH_IN_TEXT = re.compile(r"(?<![\w.:/~-])(?:~[\w.-]*)?/(?:[^/\s'\",;]+/)*([^/\s'\",;]+)")
 
 
 def local_name(name: str) -> str:
-    """The own name of a local folder or file; a name on the Hub stays as it is."""
+    """The last part of the path of a local folder or file. A name on the Hub does not change."""
     return _own_name(name) if _is_local(name) or os.path.exists(name) else name
 
 
 def without_folders(value: Any) -> Any:
-    """Settings or arguments in which every local path is replaced by its last part, in strings, lists and dictionaries.
+    """Replace every local path by its last part, in strings, lists and dictionaries of settings or arguments.
 
     A string is a path if it is absolute, starts with `~`, contains `..` or exists, or if its first part is a folder
     that exists. In `NAME=PATH` the path is replaced, and so are absolute paths within a longer text.
@@ -39,13 +39,13 @@ def without_folders(value: Any) -> Any:
 
 
 def command_line(arguments: Sequence[str] | None = None) -> str:
-    """The command of this process, as another person could paste it: without folders, and without tokens.
+    """The command of this process in a form that can be published: without folders and tokens.
 
     Args:
         arguments: The program and its arguments; `sys.argv` by default.
 
     Returns:
-        The command, or an empty string in a notebook or an interactive session, where it would say nothing.
+        The command, or an empty string in a notebook or an interactive session, where there is no useful command.
     """
     program, *rest = sys.argv if arguments is None else arguments
     if not Path(program).name or program.startswith("-") or hasattr(sys, "ps1") or "ipykernel" in sys.modules:

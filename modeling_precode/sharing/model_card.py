@@ -1,4 +1,4 @@
-"""The card that a checkpoint carries: a template, filled with the facts of its run."""
+"""The model card of a checkpoint: a template, filled in with the facts of the run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from data_scripts.inspection.description import markdown_table
-from data_scripts.sharing.dataset_card import bullets, fill_template, language_of, licence_of
+from data_scripts.sharing.dataset_card import bullets, fill_template, language_of, license_of
 from data_scripts.tools.whole_files import whole_file
 
 from ..evaluation.citation import CITATION
@@ -16,13 +16,13 @@ from .local_names import local_name
 from .run_summary import FROM_SCRATCH, RunSummary
 
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
-# The Hub's documentation of `library_name`: it names the library that loads a checkpoint, and the Hub shows the snippet
-# of a library that is registered there. That of `transformers` is built from `pipeline_tag`, and fails here: a
-# `feature-extraction` pipeline gives the model one text, and not a dialogue. `precode` is not registered, so that the
-# Hub shows no snippet of its own; the card's section Use has one that works. Downloads are counted either way, by
-# `config.json`. `pipeline_tag` stays the task under which people look for a model.
+# `library_name` names the library that loads a checkpoint. For a registered library, the Hub shows a code snippet. The
+# snippet of `transformers` depends on `pipeline_tag` and fails here: a `feature-extraction` pipeline passes one text to
+# the model, not a dialogue. `precode` is not registered, so the Hub shows no snippet. The section Use of the card has
+# one that works. The Hub counts downloads by `config.json` in either case. `pipeline_tag` is the task under which
+# people search for a model.
 LIBRARY = "precode"
-# What the Hub files a task under, and what it is.
+# The `pipeline_tag`, the title and the tags of each task.
 TASKS = {
     "convcom": ("feature-extraction", "Conversation Completion", ["conversation-completion"]),
     "erc": (
@@ -31,9 +31,10 @@ TASKS = {
         ["emotion-recognition-in-conversations", "text-classification"],
     ),
 }
-# Published corpora that have an id on the Hub: that of the authors, or that which `datasets` gave them.
+# The ids of published corpora on the Hub, from their authors or from the team of `datasets`.
 HUB_DATASETS = {"meld": "declare-lab/MELD", "dailydialog": "li2017dailydialog/daily_dialog"}
-# What the Hub calls the metrics that go into the metadata, by the beginning of their names; the text has all.
+# The type and the title on the Hub of the metrics in the metadata, by the start of their names. The text has all
+# metrics.
 HUB_METRICS = {
     "accuracy": ("accuracy", "Accuracy"),
     "weighted_f1": ("f1", "Weighted F1"),
@@ -49,7 +50,7 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: RunSumma
 
     Args:
         folder: The checkpoint's folder.
-        name: The name that the card loads the checkpoint by: a name on the Hub. Of a local path, only the last part is
+        name: The name on the Hub by which the card loads the checkpoint. For a local path, only the last part is
             written.
         task: `"convcom"` (Conversation Completion) or `"erc"` (emotion recognition in conversations).
         summary: The record of the run.
@@ -59,7 +60,7 @@ def write_model_card(folder: str | Path, name: str, task: str, summary: RunSumma
 
 
 def model_card(name: str, task: str, summary: RunSummary) -> ModelCard:
-    """The card of a checkpoint; the arguments are those of [`write_model_card`]."""
+    """Create the card of a checkpoint. The arguments are those of [`write_model_card`]."""
     name = local_name(name)
     language = _language(summary)
     return fill_template(
@@ -88,21 +89,21 @@ def model_card(name: str, task: str, summary: RunSummary) -> ModelCard:
 
 
 def metadata(name: str, task: str, summary: RunSummary) -> ModelCardData:
-    """The header of a card, which the Hub reads; the arguments are those of [`write_model_card`]."""
-    licences = {_facts(run)["licence"]: _facts(run)["homepage"] for run in summary.lineage()}
+    """Create the header of a card, which the Hub reads. The arguments are those of [`write_model_card`]."""
+    licenses = {_facts(run)["licence"]: _facts(run)["homepage"] for run in summary.lineage()}
     if encoder := _text_encoder(summary):
-        licences.setdefault(encoder["licence"], "")
-    # What rests on corpora of different licenses has none that one word says.
-    licence: dict[str, Any] = {"license": "other", "license_name": "several"}
-    if len(licences) == 1:
-        licence = dict(licence_of(*licences.popitem()))
+        licenses.setdefault(encoder["licence"], "")
+    # With corpora of different licenses, there is no single license.
+    license_fields: dict[str, Any] = {"license": "other", "license_name": "several"}
+    if len(licenses) == 1:
+        license_fields = dict(license_of(*licenses.popitem()))
     pipeline_tag, _, tags = TASKS[task]
     results = list(_results(task, summary))
     language = _language(summary)
     is_on_hub = summary.start != FROM_SCRATCH and summary.start.count("/") == 1
     return ModelCardData(
         language=None if language is None else language["code"],
-        **licence,
+        **license_fields,
         library_name=LIBRARY,
         pipeline_tag=pipeline_tag,
         tags=["precode", "conversation", *tags],
@@ -115,7 +116,7 @@ def metadata(name: str, task: str, summary: RunSummary) -> ModelCardData:
 
 
 def _results(task: str, summary: RunSummary) -> Iterator[EvalResult]:
-    """The scores of the test split that the Hub has a name for."""
+    """The scores of the test split for which the Hub has a metric type."""
     task_type, task_name, _ = TASKS[task]
     for metric, value in summary.scores.get("test", {}).items():
         for beginning, (kind, title) in HUB_METRICS.items():
@@ -133,19 +134,19 @@ def _results(task: str, summary: RunSummary) -> Iterator[EvalResult]:
 
 
 def _dataset_id(corpus: str) -> str | None:
-    """The id of a corpus on the Hub, where it has one: a summary has folders by their own names, without a slash."""
+    """The id of a corpus on the Hub, if it has one. In a summary, the name of a folder has no slash."""
     return HUB_DATASETS.get(corpus, corpus if corpus.count("/") == 1 else None)
 
 
 def _language(summary: RunSummary) -> dict[str, Any] | None:
-    """The language of the run's corpus; that of a published corpus is known for older checkpoints too."""
+    """The language of the corpus. For a published corpus, it is also known for older checkpoints."""
     if summary.language is None and (known := language_of(summary.corpus, {})):
         return {"code": known, "is_guess": False}
     return summary.language
 
 
 def _text_encoder(summary: RunSummary) -> dict[str, str] | None:
-    """That of the run, or of the one that it all started from; the kind alone where that one kept no name."""
+    """The text encoder of the run, or of the run that it started from. Without a recorded name, only its type."""
     if encoder := next((run.text_encoder for run in summary.lineage() if run.text_encoder), None):
         return encoder
     kind = (summary.model or {}).get("text_encoder")
@@ -153,7 +154,7 @@ def _text_encoder(summary: RunSummary) -> dict[str, str] | None:
 
 
 def _facts(run: RunSummary) -> dict[str, Any]:
-    """Of a run's corpus; older checkpoints have its license only."""
+    """The facts about the corpus of a run. Older checkpoints have only the license."""
     licence = run.licence.replace("licence unknown", "")
     return run.facts or {"licence": licence, "homepage": "", "citation": "", "splits": {}}
 
@@ -199,7 +200,7 @@ def _scores(summary: RunSummary) -> str:
 
 
 def _corpus_scores(summary: RunSummary) -> Iterator[tuple[str, str]]:
-    """Of every split of several corpora, the scores of each."""
+    """For each split of several corpora, the scores of each corpus."""
     for split, scores in summary.scores.items():
         if corpora := scores.get("corpora"):
             yield split, _scores(RunSummary(scores=corpora))
@@ -214,12 +215,12 @@ def _seeds(summary: RunSummary) -> dict[str, Any] | None:
 
 
 def _calibration(summary: RunSummary) -> dict[str, Any] | None:
-    """`temperature`, the one that was `fitted` if it is not used, and a `table` of the splits."""
+    """The `temperature`, the `fitted` temperature if it is not used, and a `table` of the splits."""
     found = summary.calibration
     if not found:
         return None
     splits = {split: figures for split, figures in found.items() if split not in ("temperature", "cross_fit")}
-    # Older checkpoints have no cross-fit: they use the temperature that was fitted.
+    # Older checkpoints have no cross-fit. They use the fitted temperature.
     fitted = None if found.get("cross_fit", {}).get("helps", True) else f"{found['cross_fit']['fitted']:.4f}"
     if fitted is None:
         header = ["", "ECE without", "ECE with", "NLL without", "NLL with"]
@@ -233,7 +234,7 @@ def _calibration(summary: RunSummary) -> dict[str, Any] | None:
 def _label_scores(summary: RunSummary) -> Iterator[tuple[str, str]]:
     for split, found in summary.scores.items():
         if labels := found.get("per_label"):
-            # `focused_f1` is there for a focused label only.
+            # Only focused labels have `focused_f1`.
             columns = list(dict.fromkeys(column for values in labels.values() for column in values))
             rows = [[label, *(_number(values.get(column)) for column in columns)] for label, values in labels.items()]
             yield split, markdown_table([["", *columns], *rows])

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, ModelCard
 from transformers import Pipeline, PreTrainedModel
 
 from data_scripts.tools.hub import push_folder
@@ -80,6 +80,27 @@ def describes(summary: RunSummary, task: str, config: PreCodeConfig) -> bool:
     )
 
 
+def _task(model: PreCodePreTrainedModel) -> str:
+    return "erc" if isinstance(model, PreCodeForUtteranceClassification) else "convcom"
+
+
+def _card(
+    model: PreCodePreTrainedModel, repository: str, summary: RunSummary, is_own: bool, tags: list[str]
+) -> ModelCard:
+    """The card of a model, whose summary is of its own training or of the checkpoint that the training started from."""
+    own = summary if is_own else RunSummary(start="", start_summary=summary, command="", versions={})
+    card = model_card(repository, _task(model), own)
+    card.data["tags"] = list(dict.fromkeys([*card.data["tags"], *(model.model_tags or []), *tags]))
+    return card
+
+
+def _write_summary(path: Path, summary: RunSummary) -> None:
+    """Replace the summary in a configuration file: that of an earlier version may contain local paths."""
+    config = read_json(path)
+    if saved := config.get("training_summary"):
+        write_json(path, {**config, "training_summary": {**saved, **summary.to_dict()}})
+
+
 def push_to_hub(
     self: PreTrainedModel | Pipeline,
     repo_id: str,
@@ -122,21 +143,14 @@ def push_to_hub(
         api.create_branch(repository, branch=revision, exist_ok=True)
     model = self.model if isinstance(self, Pipeline) else self
     assert isinstance(model, PreCodePreTrainedModel)
-    task = "erc" if isinstance(model, PreCodeForUtteranceClassification) else "convcom"
-    saved, summary = model.config.training_summary, RunSummary.from_dict(model.config.training_summary)
-    is_own = describes(summary, task, model.config)
+    summary = RunSummary.from_dict(model.config.training_summary)
+    is_own = describes(summary, _task(model), model.config)
     with TemporaryDirectory() as name:
         folder = Path(name)
         self.save_pretrained(folder, max_shard_size=max_shard_size)
         if is_own or not api.file_exists(repository, "README.md", revision=revision):
-            own = summary if is_own else RunSummary(start="", start_summary=summary, command="", versions={})
-            card = model_card(repository, task, own)
-            card.data["tags"] = list(dict.fromkeys([*card.data["tags"], *(model.model_tags or []), *(tags or [])]))
-            card.save(folder / "README.md")
-        if saved:
-            # The summary of an earlier version may have local paths.
-            config = read_json(folder / "config.json")
-            write_json(folder / "config.json", {**config, "training_summary": {**saved, **summary.to_dict()}})
+            _card(model, repository, summary, is_own, tags or []).save(folder / "README.md")
+        _write_summary(folder / "config.json", summary)
         commit = api.upload_folder(
             folder_path=folder,
             repo_id=repository,

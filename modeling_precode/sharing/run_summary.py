@@ -1,4 +1,4 @@
-"""The record of a run: what a checkpoint keeps about its training, and its model card tells."""
+"""The record of a run, which is saved in the checkpoint and described in its model card."""
 
 import platform
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from .local_names import command_line, local_name, without_folders
 
 FROM_SCRATCH = "from scratch"
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "huggingface_hub")
-# Arguments that say where a run takes place and what it prints, and do not change a result.
+# Arguments that change where a run happens or what it prints, but not its result.
 NO_SETTINGS = {
     *("output_dir", "overwrite_output_dir", "report_to", "push_to_hub", "hub_model_id", "hub_private_repo", "model"),
     *("text_encoder", "hub_strategy", "ddp_timeout", "ddp_find_unused_parameters", "load_best_model_at_end"),
     *("greater_is_better", "restore_callback_states_from_checkpoint"),
     *("num_proc", "check_overlap", "logging_steps", "logging_strategy", "save_strategy", "save_total_limit", "seed"),
-    # In `model_facts`: a checkpoint may bring its own.
+    # In `model_facts`, because they may come from a checkpoint.
     *("causal", "max_speakers", "text_pooling", "freeze_text_encoder", "speaker_prefix"),
 }
 
@@ -34,28 +34,28 @@ def installed_versions() -> dict[str, str]:
 
 @dataclass(kw_only=True)
 class RunSummary:
-    """What a checkpoint keeps about its run, as `config.training_summary`, and what its model card tells.
+    """The record of a run, saved as `config.training_summary` and described in the model card.
 
-    No field holds a local path: folders are written by their own names.
+    No field contains a local path: of a folder, only its name is recorded.
 
     Args:
-        corpus: The name of the corpus, or of the folder or file that it was read from. Empty where nothing is known.
-        license: The license of the corpus. Older checkpoints have it here only; `facts` has it too.
+        corpus: The name of the corpus, or of the folder or file that it was read from. Empty if nothing is known.
+        licence: The license of the corpus. `facts` has it too, except in older checkpoints.
         start: What the run started from: `"from scratch"`, a name on the Hub, or the name of a checkpoint's folder.
         seed: The seed of the run.
         selection: How the checkpoint was chosen, as a sentence without a period.
-        scores: Name of a split -> name of a metric -> number. `per_label` maps the name of a label to its metrics.
+        scores: The metrics of each split, by name. `per_label` maps the name of a label to its metrics.
         calibration: What [`calibrate`] returned.
         facts: Source, license and counts of the corpus, from `data_scripts.sharing.dataset_card.corpus_facts`.
-        settings: What changes a result, from [`hyper_parameters`].
-        model: What a reader wants to know of the configuration, from [`model_facts`].
+        settings: The settings that change the result, from [`hyper_parameters`].
+        model: Facts about the model for the reader of a card, from [`model_facts`].
         text_encoder: Name and license of the text encoder, from [`text_encoder_facts`].
         language: `code` (ISO 639) and `is_guess`, from [`find_language`].
-        leakage: What was compared -> sentences with figures.
-        seeds: Scores over all seeds: `split`, `runs` (the seeds), and by the name of a metric `mean` and `deviation`.
+        leakage: A description of each comparison, mapped to sentences with figures.
+        seeds: Scores over all seeds: `split`, `runs` (the seeds), and `mean` and `deviation` of each metric.
         start_summary: The summary of the checkpoint that the run started from, as a summary or a dictionary.
         command: The command of the run. By default that of this process, without folders and tokens.
-        versions: Package -> version. By default those that are installed.
+        versions: The version of each package. By default the installed versions.
     """
 
     corpus: str = ""
@@ -82,23 +82,23 @@ class RunSummary:
             self.start_summary = RunSummary.from_dict(self.start_summary)
 
     def to_dict(self) -> dict[str, Any]:
-        """The summary as `config.training_summary` and the results hold it; it can be written as JSON."""
+        """Convert the summary to a dictionary for `config.training_summary` and the results, which are JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, summary: dict[str, Any] | None) -> "RunSummary":
-        """The summary of a checkpoint, whatever version of this package saved it.
+        """Read the summary of a checkpoint that any version of this package saved.
 
         Args:
-            summary: `config.training_summary`. Fields that it lacks stay empty. Those that this version does not know
-                or that have another type are left out. None gives an empty summary.
+            summary: `config.training_summary`. Missing fields stay empty. Unknown fields and fields of another type are
+                left out. None results in an empty summary.
         """
         kinds: dict[str, type] = {field.name: dict for field in fields(cls)} | {"seed": int}
         kinds |= dict.fromkeys(("corpus", "licence", "start", "selection", "command"), str)
         kept: dict[str, Any] = {
             name: value for name, value in (summary or {}).items() if isinstance(value, kinds.get(name, ()))
         }
-        # A run of before was not this process's.
+        # The defaults describe this process, not the run that was saved.
         return cls(**{"command": "", "versions": {}, **kept})
 
     def lineage(self) -> "Iterator[RunSummary]":
@@ -113,7 +113,7 @@ def hyper_parameters(encoder: dict[str, Any], arguments: Any) -> dict[str, Any]:
 
     Args:
         encoder: Settings of the encoder, by name.
-        arguments: A dataclass of arguments. Those that its own class declares count, and not inherited ones.
+        arguments: A dataclass of arguments. Only the arguments that its own class declares count, not inherited ones.
     """
     declared = [field.name for field in fields(arguments) if field.name in type(arguments).__annotations__]
     settings = {**encoder, **{name: getattr(arguments, name) for name in declared}}
@@ -125,7 +125,7 @@ def hyper_parameters(encoder: dict[str, Any], arguments: Any) -> dict[str, Any]:
 
 
 def model_facts(config: PreCodeConfig) -> dict[str, Any]:
-    """What a reader wants to know of a configuration, whether the run chose it or a checkpoint brought it."""
+    """Facts about a model for the reader of a card, whether the run or its start checkpoint determined them."""
     facts: dict[str, Any] = {"causal": config.causal, "max_speakers": config.max_speakers}
     if isinstance(config.text_config, PreTrainedConfig):
         facts["text_encoder"] = config.text_config.model_type
@@ -134,13 +134,13 @@ def model_facts(config: PreCodeConfig) -> dict[str, Any]:
 
 
 def text_encoder_facts(name_or_folder: str | None) -> dict[str, str] | None:
-    """The name of a text encoder, and its license where its folder's README states one; None without an encoder."""
+    """The name of a text encoder, and its license if the README in its folder states one; None without an encoder."""
     if name_or_folder is None or not Path(name_or_folder).is_dir():
         return {"name": name_or_folder, "licence": ""} if name_or_folder else None
     folder = Path(name_or_folder).resolve()
-    name, licence = folder.name, ""
+    name, license_name = folder.name, ""
     if (folder / "README.md").is_file():
         card = ModelCard((folder / "README.md").read_text(encoding="utf-8"), ignore_metadata_errors=True)
         titles = (line[2:].strip() for line in card.text.splitlines() if line.startswith("# "))
-        name, licence = next(titles, name), str(card.data.get("license") or "")
-    return {"name": name, "licence": licence}
+        name, license_name = next(titles, name), str(card.data.get("license") or "")
+    return {"name": name, "licence": license_name}

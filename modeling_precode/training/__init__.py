@@ -1,1 +1,1 @@
-"""From a corpus to a trained model: arguments, batches, the two trainers, checkpoints and resuming."""
+"""Training: arguments, batches, the two trainers, checkpoints and resuming."""

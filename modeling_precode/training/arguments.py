@@ -1,4 +1,4 @@
-"""Command-line arguments that pre-training and fine-tuning share: pure data, checked, and nothing started."""
+"""Command-line arguments that pre-training and fine-tuning share, as validated dataclasses."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
@@ -19,12 +19,12 @@ from .utterance_vectors import VECTOR_TYPES
 TRACKERS = ("tensorboard", "trackio", "wandb")
 RECIPES = ("default", "original")
 PARTS = ("word_vectors", "utterance_encoder", "conversation_encoder")
-# Of an argument that is true where it is given without a value.
-BARE = {"nargs": "?", "const": True}
+# For an argument that is true when it has no value.
+FLAG = {"nargs": "?", "const": True}
 
 
 def argument(help: str, default: Any = None, **metadata: Any) -> Any:
-    """A field of a dataclass of arguments, with its help."""
+    """A field of a dataclass of arguments, with its help text."""
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata={"help": help, **metadata})
     return field(default=default, metadata={"help": help, **metadata})
@@ -32,7 +32,7 @@ def argument(help: str, default: Any = None, **metadata: Any) -> Any:
 
 @dataclass
 class CorpusArguments:
-    # A list where there are several.
+    # A list if there are several corpora.
     corpus: str = argument(
         "A corpus's name, the folder of a dataset, or a dataset's name on the Hub. In fine-tuning also several, each "
         "with its folder: sample meld=MELD.",
@@ -51,25 +51,36 @@ class CorpusArguments:
     )
     num_proc: int | None = argument("Number of processes that build the corpus.")
     train_fraction: float = argument("Share of the training dialogues to train on, drawn with a fixed seed.", 1.0)
+    train_dialogues: int | None = argument(
+        "Number of training dialogues to train on, drawn with a fixed seed (default: all)."
+    )
 
     def __post_init__(self):
         self._read_corpus()
         if not 0 < self.train_fraction <= 1:
             raise ValueError(f"--train_fraction must be more than 0 and at most 1; got {self.train_fraction}")
+        if self.train_dialogues is not None and self.train_dialogues < 1:
+            raise ValueError(f"--train_dialogues must be at least 1; got {self.train_dialogues}")
+        if self.train_dialogues is not None and self.train_fraction < 1:
+            raise ValueError(
+                f"--train_dialogues {self.train_dialogues} and --train_fraction {self.train_fraction}: leave one out"
+            )
         if self.language is not None:
             check_language(self.language)
         if self.label_map is not None:
-            LabelMap.load(self.label_map)  # says what is wrong with it
+            LabelMap.load(self.label_map)  # raises an error that says what is wrong
 
     def _read_corpus(self) -> None:
-        """One corpus as a name and perhaps a folder, and several as the list that was given."""
+        """Read one corpus as a name and an optional folder, and several as the list of them."""
         if not isinstance(self.corpus, str) and len(self.corpus) == 1:
             [self.corpus] = self.corpus
         if not isinstance(self.corpus, str):
             for option in ("data_dir", "corpus_options"):
                 if getattr(self, option):
-                    raise ValueError(f"--{option} with several corpora: give NAME=DATA_DIR for each, and no options")
-            corpus_names(self.corpus)  # says which are called the same
+                    raise ValueError(
+                        f"--{option} cannot be used with several corpora: give NAME=DATA_DIR for each, without options"
+                    )
+            corpus_names(self.corpus)  # raises an error for equal names
         elif "=" in self.corpus and not Path(self.corpus).exists():
             name, data_dir = parse_corpus(self.corpus)
             if self.data_dir is not None:
@@ -82,20 +93,20 @@ class CorpusArguments:
 
     @property
     def name(self) -> str:
-        """The name of the corpus, or the names of all."""
+        """The name of the corpus, or the names of all corpora."""
         return ", ".join(corpus_names(self.corpus)) if self.has_several else self.corpus
 
     def options(self) -> dict[str, Any]:
         return parse_options(self.corpus_options, "--corpus_options")
 
     def fingerprint(self) -> dict[str, Any]:
-        """What a resumed run must share besides the digests of its splits, by its name for a person."""
+        """What a resumed run must share besides the digests of its splits: name in a message -> value."""
         return {} if self.label_map is None else {"the label map": dict(LabelMap.load(self.label_map).targets)}
 
 
 @dataclass
 class TextEncoderTrainingArguments:
-    """How a text encoder is trained along, or read from where it is frozen; for both trainers."""
+    """Arguments of both trainers for a text encoder: how to train it, or save the vectors of a frozen one."""
 
     text_encoder_learning_rate: float | None = argument(
         f"Learning rate of a trained text encoder (default: {TEXT_ENCODER_LEARNING_RATE})."
@@ -162,12 +173,12 @@ class EncoderArguments:
     freeze_text_encoder: bool | None = argument(
         "Do not train the text encoder: the vector of every utterance is computed once and saved on disk (default: as "
         "in the checkpoint; from scratch, no).",
-        **BARE,
+        **FLAG,
     )
     speaker_prefix: bool | None = argument(
         "In fine-tuning: put the speaker before the text that the encoder reads, `Ross: Hi.` (default: as in the "
         "checkpoint; from scratch, no).",
-        **BARE,
+        **FLAG,
     )
     causal: bool = argument(
         "Read forward only, to label a dialogue in progress. From a checkpoint that reads both ways, the forward half "
@@ -193,7 +204,7 @@ class EncoderArguments:
     dropout: float | None = argument("Dropout probability.")
 
     def settings(self) -> dict[str, Any]:
-        """What had a part in a run: with a checkpoint or a text encoder, not the options of other models."""
+        """The arguments that affect the model: with a checkpoint or a text encoder, not those for other models."""
         names: Iterable[str] = vars(self) if self.text_encoder is None else self.FROM_TEXT_ENCODER
         if self.model is not None:
             names = self.WITH_MODEL
@@ -204,25 +215,25 @@ class EncoderArguments:
         return {"utterance_hidden_size": size, "conversation_hidden_size": size}
 
     def refuse_all_but(self, names: Sequence[str], reason: str) -> None:
-        """ValueError where an option other than these is not at its default."""
+        """Raise a ValueError if an argument that is not in `names` does not have its default value."""
         self.refuse([option.name for option in fields(self) if option.name not in names], reason)
 
     def refuse(self, names: Sequence[str], reason: str) -> None:
-        """ValueError where one of these options is not at its default."""
+        """Raise a ValueError if an argument in `names` does not have its default value."""
         for option in fields(self):
             default = option.default if option.default_factory is MISSING else option.default_factory()
             if option.name in names and getattr(self, option.name) != default:
                 raise ValueError(f"--{option.name} {reason}")
 
     def fingerprint(self) -> dict[str, Any]:
-        """What a resumed run must share with the run that it goes on, by its name for a person."""
+        """What a resumed run must share with the run that it continues: name in a message -> value."""
         settings = {f"--{name}": value for name, value in vars(self).items()}
         starts = {"the start's digest": self.model, "the text encoder's digest": self.text_encoder}
-        return settings | {what: start_digest(start) for what, start in starts.items() if start}
+        return settings | {name: start_digest(start) for name, start in starts.items() if start}
 
 
 def check_output_dir(path: str, overwrite: bool, resume: str | None) -> None:
-    """Refuse to write among files that are there already, but for those of a run to go on."""
+    """Refuse an output folder that is not empty, except to overwrite it or to resume its run."""
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"--output_dir {path}: a file; give a folder")
@@ -233,7 +244,7 @@ def check_output_dir(path: str, overwrite: bool, resume: str | None) -> None:
 
 
 def check_tracker(report_to: str) -> None:
-    """Stop at the start where the tracker's package is missing."""
+    """Raise a ValueError if the tracker is unknown or its package is not installed."""
     if report_to == "none":
         return
     if report_to not in TRACKERS:

@@ -1,4 +1,4 @@
-"""Which dialogues make up a training batch, and which of them a process takes."""
+"""The dialogues of each batch, and each process's share of them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Sampler
 
 
 class EpochBatches(Protocol):
-    """The batches of a training, of which every epoch has its own."""
+    """Training batches, which differ from epoch to epoch."""
 
     def set_epoch(self, epoch: int, start: int = 0) -> None: ...
 
@@ -18,26 +18,27 @@ class EpochBatches(Protocol):
     def __iter__(self) -> Iterator[list[Any]]: ...
 
     def dialogues(self, batch: int) -> np.ndarray | list[int]:
-        """The indices of the dialogues of a batch, of all processes."""
+        """The indices of the dialogues of a batch, over all processes."""
 
 
 class DialogueBatches(Sampler[list[int]]):
-    """The batches of an epoch as indices of dialogues: of each batch, the share of one process.
+    """The batches of an epoch as indices of dialogues, limited to one process's share of each batch.
 
-    The batches of all processes together depend on the seed, the epoch, the budget and the dialogues' sizes, and on
-    nothing else: not on the number of processes, nor on where a run was resumed. They are even, with no small one
-    at the end. A process's share of a batch is about as many tokens as another's, and never empty.
+    The batches over all processes depend only on the seed, the epoch, the batch size and the dialogues' sizes. They do
+    not depend on the number of processes or on where a run was resumed. All batches have about the same size,
+    including the last one. The processes' shares of a batch have about the same number of tokens, and none is empty.
 
     Args:
         tokens: (dialogues,) the number of tokens of every dialogue.
-        seed: of the order, which is another one in every epoch.
-        batch_size: dialogues a batch, over all processes, at most. Give this or `batch_tokens`.
-        batch_tokens: tokens a batch, over all processes, about: a batch ends with the dialogue that reaches it.
-        process_index: which process's share.
-        num_processes: how many share a batch.
+        seed: Seed of the order, which differs from epoch to epoch.
+        batch_size: Maximum number of dialogues per batch, over all processes. Give this or `batch_tokens`.
+        batch_tokens: Approximate number of tokens per batch, over all processes. A batch ends with the dialogue that
+            reaches it.
+        process_index: Index of this process.
+        num_processes: Number of processes.
 
     Raises:
-        ValueError: a batch could have fewer dialogues than there are processes.
+        ValueError: A batch could have fewer dialogues than there are processes.
     """
 
     def __init__(
@@ -56,14 +57,14 @@ class DialogueBatches(Sampler[list[int]]):
         budget, self.total = batch_size or batch_tokens, int(self.weights.sum())
         assert budget is not None
         self.num_batches = -(-self.total // budget)
-        # Where the dialogues of a batch begin is spaced by their weights, so that it has at least this many.
+        # The starts of the batches are evenly spaced by weight. Every batch has at least this many dialogues.
         fewest = self.total // (self.num_batches * int(self.weights.max()))
         if fewest < num_processes:
             name, unit = ("batch_size", "dialogues") if batch_tokens is None else ("batch_tokens", "tokens")
             raise ValueError(
                 f"--{name} {budget}: {len(self.tokens):,} dialogues, the longest of {self.tokens.max():,} tokens, make "
                 f"batches of about {self.total // self.num_batches:,} {unit}, too few for "
-                f"each of {num_processes} process(es) to have a dialogue; give more"
+                f"each of {num_processes} process(es) to have a dialogue; give a larger number"
             )
         self.seed = seed
         self.process_index = process_index
@@ -71,7 +72,7 @@ class DialogueBatches(Sampler[list[int]]):
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Go to batch `start` of an epoch, at once."""
+        """Go to batch `start` of an epoch, without loading the batches before it."""
         self.start = start
         self.order = self.draw(np.random.default_rng((self.seed, epoch)))
         weights = self.weights[self.order]
@@ -79,11 +80,11 @@ class DialogueBatches(Sampler[list[int]]):
         self.bounds = np.searchsorted(batch_of_dialogue, np.arange(self.num_batches + 1))
 
     def draw(self, random: np.random.Generator) -> np.ndarray:
-        """(dialogues,) indices of the dialogues of an epoch, in their order."""
+        """(dialogues,) the indices of the dialogues of an epoch, in their order."""
         return random.permutation(len(self.tokens))
 
     def __len__(self) -> int:
-        """Batches of a whole epoch."""
+        """The number of batches of a whole epoch."""
         return self.num_batches
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -91,11 +92,14 @@ class DialogueBatches(Sampler[list[int]]):
             yield self.share(batch)
 
     def dialogues(self, batch: int) -> np.ndarray:
-        """The dialogues of a batch, of all processes: (dialogues,) indices."""
+        """(dialogues,) the indices of the dialogues of a batch, over all processes."""
         return self.order[self.bounds[batch] : self.bounds[batch + 1]]
 
     def share(self, batch: int) -> list[int]:
-        """This process's dialogues of a batch: the longest go to one process each, forwards and backwards in turn."""
+        """This process's dialogues of a batch.
+
+        The dialogues are dealt by decreasing length, to the processes in increasing and decreasing order in turn.
+        """
         dialogues = self.dialogues(batch)
         dialogues = dialogues[np.argsort(-self.tokens[dialogues], kind="stable")]
         turn = np.arange(len(dialogues)) % (2 * self.num_processes)
@@ -103,18 +107,20 @@ class DialogueBatches(Sampler[list[int]]):
 
 
 class WeightedBatches(DialogueBatches):
-    """Batches to which every corpus gives its share of the dialogues, whatever its size.
+    """Batches in which every corpus has a given share of the dialogues, whatever its size.
 
-    An epoch is as long as all dialogues together. Of a corpus with too many for its share, each epoch takes others; of
-    one with too few, all are taken more than once.
+    An epoch has as many dialogues as all corpora together. If a corpus has more dialogues than its share, each epoch
+    uses a different selection. If it has fewer, its dialogues occur more than once.
 
     Args:
+        tokens: (dialogues,) the number of tokens of every dialogue.
         corpora: (dialogues,) the corpus of every dialogue.
-        weights: of the corpora, in the order in which they first appear; a share is a weight by their sum.
-        kwargs: as [`DialogueBatches`] takes them, with `batch_size`.
+        weights: Weights of the corpora, in the order in which they first appear. The share of a corpus is its weight
+            divided by the sum of the weights.
+        kwargs: Further arguments of [`DialogueBatches`], with `batch_size`.
 
     Raises:
-        ValueError: as many weights as corpora are needed, each above 0.
+        ValueError: The number of weights is not the number of corpora, or a weight is not above 0.
     """
 
     def __init__(self, tokens: np.ndarray, corpora: Sequence[str], weights: Sequence[float], **kwargs: Any):
@@ -124,28 +130,29 @@ class WeightedBatches(DialogueBatches):
                 f"--corpus_weights {' '.join(map(str, weights))}: give a number above 0 for each of the {len(names)} "
                 f"corpora {', '.join(names)}"
             )
-        self.places = [np.flatnonzero(np.asarray(corpora) == name) for name in names]
+        self.rows_of_corpora = [np.flatnonzero(np.asarray(corpora) == name) for name in names]
         ends = np.rint(np.cumsum(weights) / np.sum(weights) * len(tokens)).astype(int)
         self.counts = np.diff(ends, prepend=0)
         super().__init__(tokens, **kwargs)
 
     def draw(self, random: np.random.Generator) -> np.ndarray:
         drawn = []
-        for places, count in zip(self.places, self.counts, strict=True):
-            rounds, rest = divmod(int(count), len(places))
-            drawn += [np.tile(places, rounds), random.permutation(places)[:rest]]
+        for rows, count in zip(self.rows_of_corpora, self.counts, strict=True):
+            rounds, rest = divmod(int(count), len(rows))
+            drawn += [np.tile(rows, rounds), random.permutation(rows)[:rest]]
         return random.permutation(np.concatenate(drawn))
 
 
 class WholeBatches(Sampler[list[int]]):
-    """Batches in the corpus's order, each of which one process takes whole, so that no result depends on how many
-    processes there are.
+    """Batches in the order of the corpus, where one process takes a whole batch.
+
+    The results therefore do not depend on the number of processes.
 
     Args:
-        num_dialogues: how many there are.
-        batch_size: dialogues a batch.
-        process_index: the process that takes every `num_processes`-th batch from this one on.
-        num_processes: how many take turns.
+        num_dialogues: Number of dialogues.
+        batch_size: Dialogues per batch.
+        process_index: Index of this process, which takes every `num_processes`-th batch from this one on.
+        num_processes: Number of processes.
     """
 
     def __init__(self, num_dialogues: int, batch_size: int, process_index: int = 0, num_processes: int = 1):
@@ -160,7 +167,7 @@ class WholeBatches(Sampler[list[int]]):
 
 
 class DialogueLoader(DataLoader):
-    """A loader over batches that have epochs; it draws no number from the stream that dropout draws from."""
+    """A loader over batches with epochs. It draws no random numbers from the generator that dropout uses."""
 
     batch_sampler: EpochBatches
 

@@ -1,7 +1,7 @@
-"""Checkpoints of training, each whole or not there at all.
+"""Checkpoints of training, which are always complete.
 
-A checkpoint is a folder `checkpoint-STEP`. It is written under another name, brought to the disk with a manifest of its
-files' digests, and then renamed; nothing else is ever taken for a checkpoint.
+A checkpoint is a folder `checkpoint-STEP`. It is written under another name, synchronized to disk with a manifest of
+its files' digests, and then renamed. A folder without a manifest does not count as a checkpoint.
 """
 
 import logging
@@ -29,10 +29,10 @@ RESUME = "run the same command with --resume_from_checkpoint latest"
 
 @contextmanager
 def whole_checkpoint(folder: Path) -> Iterator[Path]:
-    """An empty folder to write into, which becomes the checkpoint `folder` once it is on the disk, with a manifest.
+    """Yield an empty folder to write into. It gets a manifest and becomes the checkpoint `folder` once it is on disk.
 
     Raises:
-        OSError: something could not be written. Nothing of it is left, and an earlier `folder` is as it was.
+        OSError: A file could not be written. Nothing is left of it, and an earlier `folder` is unchanged.
     """
     with clear_write_errors(folder), whole_folder(folder) as staging:
         yield staging
@@ -40,7 +40,7 @@ def whole_checkpoint(folder: Path) -> Iterator[Path]:
 
 
 def finish_checkpoint(folder: Path) -> None:
-    """Bring a checkpoint that `Trainer` wrote to the disk, and make it count by its manifest."""
+    """Synchronize a checkpoint that `Trainer` wrote to disk, and complete it with a manifest."""
     with clear_write_errors(folder):
         for path in folder.rglob("*"):
             sync(path)
@@ -55,49 +55,54 @@ def write_manifest(folder: Path) -> None:
 
 @contextmanager
 def clear_write_errors(folder: Path) -> Iterator[None]:
-    """Say in one line why a checkpoint could not be written, and what to do."""
+    """Raise a one-line error that says why a checkpoint could not be written, and what to do."""
     try:
         yield
-    # The writers of PyTorch and safetensors have errors of their own for a full disk.
+    # PyTorch and safetensors raise their own errors when the disk is full.
     except (OSError, RuntimeError, SafetensorError) as error:
         full = disk_is_full(error, folder.parent)
         if isinstance(error, RuntimeError) and not full and "PytorchStreamWriter" not in str(error):
-            raise  # not about the file: out of memory, say
+            raise  # not about the file, but for example out of memory
         reason = "the disk is full" if full else str(error).strip().partition("\n")[0]
         advice = f"Make room, and {RESUME}" if full else f"Once this is fixed, {RESUME}"
         raise OSError(f"{folder} could not be written: {reason}; earlier checkpoints are intact. {advice}") from error
 
 
 def check_whole(checkpoint: Path) -> None:
-    """ValueError or FileNotFoundError where a checkpoint lacks a file, or has one that is not as it was written."""
+    """Raise an error if a checkpoint lacks a file or a file was changed.
+
+    Raises:
+        FileNotFoundError: The manifest or a file is missing.
+        ValueError: A file was changed.
+    """
     if not (checkpoint / MANIFEST).is_file():
-        raise FileNotFoundError(f"{checkpoint}: no whole checkpoint of training: it has no {MANIFEST}")
+        raise FileNotFoundError(f"{checkpoint} is not a complete checkpoint of training: it has no {MANIFEST}")
     for name, expected in read_json(checkpoint / MANIFEST).items():
         if not (checkpoint / name).is_file():
-            raise FileNotFoundError(f"{checkpoint}: no whole checkpoint of training: {name} is missing")
+            raise FileNotFoundError(f"{checkpoint} is not a complete checkpoint of training: {name} is missing")
         if digest(checkpoint / name) != expected:
-            raise ValueError(f"{checkpoint}: no whole checkpoint of training: {name} is not as it was written")
+            raise ValueError(f"{checkpoint} is not a complete checkpoint of training: {name} was changed")
 
 
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:
-    """The folders called checkpoint-STEP, by step."""
+    """The steps and folders of all checkpoints in a folder, complete or not, by step."""
     matches = ((re.fullmatch(r"checkpoint-(\d+)", path.name), path) for path in folder.glob("checkpoint-*"))
     return sorted((int(match[1]), path) for match, path in matches if match)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The whole checkpoint of the highest step, with a word on those that are not whole."""
+    """The complete checkpoint with the highest step. Incomplete ones are logged and skipped."""
     for _, checkpoint in reversed(checkpoints(folder)):
         try:
             check_whole(checkpoint)
             return checkpoint
         except (OSError, ValueError) as error:
-            logger.warning(f"{error}; left out")
+            logger.warning(f"{error}; skipped")
     return None
 
 
 def remove_old_checkpoints(folder: Path, limit: int | None, step: int, keep: Path | None = None) -> None:
-    """Leave the newest `limit` of the checkpoints up to `step`, and `keep`."""
+    """Remove the checkpoints up to `step`, except the newest `limit` and `keep`."""
     old = [path for number, path in checkpoints(folder) if number <= step]
     for path in old[:-limit] if limit else []:
         if path != keep:
@@ -105,7 +110,7 @@ def remove_old_checkpoints(folder: Path, limit: int | None, step: int, keep: Pat
 
 
 def remove_checkpoint(checkpoint: Path) -> None:
-    """What is left if this is cut short is no whole checkpoint."""
+    """Remove a checkpoint, the manifest first: if this is interrupted, no complete checkpoint is left."""
     with suppress(FileNotFoundError):
         (checkpoint / MANIFEST).unlink()
     shutil.rmtree(checkpoint)
@@ -116,26 +121,37 @@ def remove_checkpoints(folder: Path) -> None:
         remove_checkpoint(checkpoint)
 
 
-def resume_choice(given: str | bool | None) -> str | None:
-    """What to resume from: a folder, or `"latest"`, for which users of `Trainer` write `True`; None for nothing."""
-    if not given:
+def resume_choice(value: str | bool | None) -> str | None:
+    """What to resume from: a folder, `"latest"` (also written `True`, as in `Trainer`), or None for nothing."""
+    if not value:
         return None
-    return "latest" if str(given) in ("True", "true") else str(given)
+    return "latest" if str(value) in ("True", "true") else str(value)
 
 
-def find_checkpoint(given: str | None, output_dir: Path) -> Path | None:
-    """The checkpoint that `--resume_from_checkpoint` names: a folder, or `latest`, which may not be there yet."""
-    if given is None or given == "latest":
-        return newest_checkpoint(output_dir) if given else None
-    if not Path(given).is_dir():
-        raise FileNotFoundError(f"--resume_from_checkpoint {given}: no such folder; give a checkpoint-STEP, or latest")
-    check_whole(Path(given))
-    return Path(given)
+def find_checkpoint(choice: str | None, output_dir: Path) -> Path | None:
+    """The checkpoint to resume from, or None to start from the beginning.
+
+    Args:
+        choice: A folder, `"latest"` or None, from [`resume_choice`].
+        output_dir: The folder with the checkpoints of the run.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or a file is missing in it.
+        ValueError: A file of the checkpoint was changed.
+    """
+    if choice is None or choice == "latest":
+        return newest_checkpoint(output_dir) if choice else None
+    if not Path(choice).is_dir():
+        raise FileNotFoundError(f"--resume_from_checkpoint {choice}: no such folder; give a checkpoint-STEP, or latest")
+    check_whole(Path(choice))
+    return Path(choice)
 
 
 def begin_run(output_dir: Path, fingerprint: dict[str, Any], resuming: bool) -> None:
-    """Mark a folder as that of a run, and clear away what was half written when an earlier one was killed; what that
-    one left to go on from is of no use to a run that begins anew."""
+    """Write the fingerprint of a run into its output folder, and remove the incomplete files of a killed run.
+
+    A run that starts from the beginning also removes the checkpoints and results of an earlier run.
+    """
     for folder in (output_dir, *output_dir.glob("seed_*")):
         for path in folder.glob(".*.partial"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -148,7 +164,7 @@ def begin_run(output_dir: Path, fingerprint: dict[str, Any], resuming: bool) -> 
 
 
 def random_state() -> dict[str, Any]:
-    """Where this process stands in its streams of random numbers, in types that load without running anything."""
+    """The state of all random number generators of this process, in types that load without running code."""
     kind, keys, *rest = cast(tuple[Any, ...], np.random.get_state())
     return {
         "python": random.getstate(),
@@ -159,7 +175,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Go on from [`random_state`]."""
+    """Restore a state from [`random_state`]."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])

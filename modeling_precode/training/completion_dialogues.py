@@ -20,12 +20,12 @@ logger = logging.getLogger(__name__)
 
 
 def encode_with_negatives(examples: dict, tokenizer: PreTrainedTokenizerBase) -> dict:
-    """Token ids of a batch of dialogues, and of the negatives where the corpus publishes them."""
+    """Token ids of dialogues, and of their negatives if the corpus publishes them."""
     encoded = encode_dialogues(examples, tokenizer)
     if "negatives" in examples:
         negatives = encode_dialogues({"utterances": examples["negatives"]}, tokenizer)["input_ids"]
         if wrong := [len(row) for row in negatives if len(row) != EVALUATION_NEGATIVES]:
-            raise ValueError(f"--corpus: a dialogue with {wrong[0]} negatives; each needs {EVALUATION_NEGATIVES}")
+            raise ValueError(f"--corpus: a dialogue has {wrong[0]} negatives; each must have {EVALUATION_NEGATIVES}")
         encoded["negative_input_ids"] = negatives
     return encoded
 
@@ -33,10 +33,10 @@ def encode_with_negatives(examples: dict, tokenizer: PreTrainedTokenizerBase) ->
 def encode_split(
     dialogues: Dataset, tokenizer: PreTrainedTokenizerBase, split: str, args: ConversationCompletionArguments
 ) -> Dataset:
-    """The dialogues of a split that have a target: three utterances or more.
+    """Tokenize the dialogues of a split that have a target, which are those of three utterances or more.
 
     Raises:
-        ValueError: too few dialogues to draw negatives from.
+        ValueError: There are too few dialogues to draw negatives from.
     """
     if "dialogue_id" not in dialogues.column_names:
         dialogues = dialogues.add_column("dialogue_id", [str(number) for number in range(len(dialogues))])
@@ -47,7 +47,7 @@ def encode_split(
     )
     kept = encoded.filter(lambda ids: [len(dialogue) >= 3 for dialogue in ids], batched=True, input_columns="input_ids")
     if len(kept) < len(encoded):
-        logger.info(f"{split}: {len(encoded) - len(kept)} dialogues of fewer than three utterances left out")
+        logger.info(f"{split}: left out {len(encoded) - len(kept)} dialogues of fewer than three utterances")
     if split == "train":
         drawn = args.num_negatives if args.objective == "sampled_bce" else 0
     else:
@@ -59,7 +59,7 @@ def encode_split(
 def training_loader(
     dialogues: Dataset, args: ConversationCompletionArguments, collator: PreCodeDataCollator, accelerator: Accelerator
 ) -> tuple[DialogueLoader, np.ndarray]:
-    """This process's share of every training batch, and the number of utterances (dialogues,) of every dialogue."""
+    """A loader of this process's share of every training batch, and the utterances (dialogues,) of every dialogue."""
     encoded = EncodedDialogues(dialogues)
     num_utterances, num_tokens = encoded.sizes()
     train: EncodedDialogues | DialoguesWithDrawnNegatives | DialoguesWithNegatives = encoded

@@ -1,4 +1,4 @@
-"""The token ids and speakers of a corpus, read from where `datasets` keeps them."""
+"""The token ids and speakers of a corpus, read from the memory-mapped files of `datasets`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import datasets
 import numpy as np
 from torch.utils.data import Dataset
 
-# What a model reads of a dialogue; the second is not in every corpus.
+# The columns that a model reads. Not every corpus has the second one.
 INPUTS = ("input_ids", "speaker_ids")
 
 
@@ -16,18 +16,20 @@ def inputs_of(row: dict[str, Any]) -> dict[str, Any]:
 
 
 class EncodedDialogues(Dataset):
-    """Rows with `input_ids` and, where the dataset has them, `speaker_ids`, as its own, but as views of its
-    memory-mapped file: nothing is copied, and a single utterance costs no more than its own ids.
+    """The rows of a dataset, with `input_ids` and, if the dataset has them, `speaker_ids`.
+
+    They are views of the dataset's memory-mapped file: nothing is copied, and reading a single utterance reads its ids
+    only.
 
     Args:
-        dataset: with the column `input_ids`, a list of utterances, each a list of token ids, and perhaps
-            `speaker_ids`, a number an utterance.
-        column: another column of token ids to read as `input_ids`.
+        dataset: Dialogues with the column `input_ids`, a list of utterances, each a list of token ids, and optionally
+            `speaker_ids`, one number per utterance.
+        column: The column to read as `input_ids`; `input_ids` by default.
     """
 
     def __init__(self, dataset: datasets.Dataset, column: str = "input_ids"):
         columns = [name for name in (column, *INPUTS[1:]) if name in dataset.column_names]
-        # Rows that were picked or filtered out are only marked, until they are written anew.
+        # Selecting or filtering rows only marks them; this writes the rows that are left.
         batches = dataset.select_columns(columns).flatten_indices().data.to_batches()
         batches = [dict(zip(columns, batch.select(columns).columns, strict=True)) for batch in batches if len(batch)]
         self.chunks = [
@@ -58,7 +60,7 @@ class EncodedDialogues(Dataset):
         return (self[index] for index in range(len(self)))
 
     def sizes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Utterances and tokens of every dialogue: two arrays (dialogues,)."""
+        """The numbers of utterances and of tokens of every dialogue: two arrays (dialogues,)."""
         utterances = [np.diff(dialogues) for dialogues, _, _ in self.chunks]
         tokens = [np.diff(ends[dialogues]) for dialogues, ends, _ in self.chunks]
         return np.concatenate(utterances), np.concatenate(tokens)
@@ -74,16 +76,16 @@ class _Utterances(Sequence):
     def __len__(self) -> int:
         return len(self.ends) - 1
 
-    def __getitem__(self, place: int) -> np.ndarray:  # type: ignore[override]
-        place = _checked(place, len(self), "utterances")
-        return self.tokens[self.ends[place] : self.ends[place + 1]]
+    def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override]
+        index = _checked(index, len(self), "utterances")
+        return self.tokens[self.ends[index] : self.ends[index + 1]]
 
 
 def _checked(index: int, size: int, noun: str) -> int:
-    """The index from 0 on; a negative one counts from the end.
+    """The index, counted from the start. A negative index counts from the end.
 
     Raises:
-        IndexError: it is out of range.
+        IndexError: The index is out of range.
     """
     if not -size <= index < size:
         raise IndexError(f"index {index} is out of range: there are {size} {noun}")

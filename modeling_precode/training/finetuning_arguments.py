@@ -1,4 +1,4 @@
-"""The settings of a fine-tuning for emotion recognition: those of `transformers.TrainingArguments` that work here."""
+"""The settings of fine-tuning, including those of `transformers.TrainingArguments` that work here."""
 
 import os
 from copy import copy
@@ -10,7 +10,7 @@ import torch
 from accelerate.utils import parse_flag_from_env
 from transformers import TrainingArguments
 
-from .arguments import BARE, RECIPES, TextEncoderTrainingArguments, argument
+from .arguments import FLAG, RECIPES, TextEncoderTrainingArguments, argument
 from .processes import DDP_TIMEOUT
 
 # The inherited arguments that have an effect here. All others must keep their defaults.
@@ -30,7 +30,7 @@ ALLOWED = {
     *("ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_static_graph"),
     *("ddp_backend", "ddp_timeout", "local_rank", "do_train", "do_eval", "do_predict", "resume_from_checkpoint"),
 }
-# Of these the only value that works.
+# Inherited arguments that work with one value only.
 FIXED = {"load_best_model_at_end": True}
 
 
@@ -40,7 +40,7 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     with their meaning and default: `python run_finetune.py --help-all`.
 
     Raises:
-        ValueError: a value out of range, or an argument of `TrainingArguments` that has no effect here.
+        ValueError: A value is out of range, or an argument of `TrainingArguments` has no effect here.
     """
 
     output_dir: str = argument("Folder for checkpoints, predictions and scores.", "checkpoints/finetuned")
@@ -102,10 +102,10 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     ddp_timeout: int = argument("Seconds that a process waits for the others.", DDP_TIMEOUT)
     ddp_find_unused_parameters: bool | None = argument("Whether some parameters may not contribute to the loss.", False)
     do_train: bool | None = argument(  # type: ignore[assignment]
-        "Train. With only --do_eval or --do_predict, the checkpoint is scored without training.", **BARE
+        "Train. With only --do_eval or --do_predict, the checkpoint is scored without training.", **FLAG
     )
-    do_eval: bool | None = argument("Score the validation split.", **BARE)  # type: ignore[assignment]
-    do_predict: bool | None = argument("Score the test split.", **BARE)  # type: ignore[assignment]
+    do_eval: bool | None = argument("Score the validation split.", **FLAG)  # type: ignore[assignment]
+    do_predict: bool | None = argument("Score the test split.", **FLAG)  # type: ignore[assignment]
 
     def __post_init__(self):
         self._check_values()
@@ -114,20 +114,20 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         self.metric_for_best_model = self.metric_for_best_model.removeprefix("eval_")
         if self.greater_is_better is None:
             self.greater_is_better = self.metric_for_best_model != "loss"
-        # `Trainer` knows no `best`, and pushes nothing here.
+        # `Trainer` does not have the strategy `best`, and does not push anything here.
         self.push_best, self.hub_strategy = self.push_to_hub and self.hub_strategy == "best", "end"
         if not (self.bf16 or self.fp16):
-            # What the launcher was told, which `Trainer` follows, is saved with the result too.
+            # `Trainer` follows the launcher's precision. It is set here so that it is saved with the result.
             precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
             self.bf16, self.fp16 = precision == "bf16", precision == "fp16"
-        # Or `TrainingArguments` takes a GPU in spite of the launcher, or looks for one that can.
+        # Otherwise `TrainingArguments` uses a GPU although the launcher says not to, or requires one for bfloat16.
         self.use_cpu |= parse_flag_from_env("ACCELERATE_USE_CPU")
         self.use_cpu |= self.bf16 and not torch.accelerator.is_available()
-        wanted = (self.do_train, self.do_eval, self.do_predict)
+        flags = (self.do_train, self.do_eval, self.do_predict)
         super().__post_init__()
-        self.do_train, self.do_eval, self.do_predict = wanted
+        self.do_train, self.do_eval, self.do_predict = flags
         if self.n_gpu > 1:
-            # Or `Trainer` splits a batch over all GPUs that one process sees, but not where everything is in it.
+            # Otherwise `Trainer` splits a batch over all visible GPUs, but a `BatchLayout` cannot be split.
             self._n_gpu = 1
 
     def _check_values(self) -> None:
@@ -139,11 +139,11 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         if self.hub_strategy not in ("end", "best"):
             raise ValueError(f"--hub_strategy {self.hub_strategy}: unknown; known are end, best")
         if self.label_smoothing_factor and self.class_weight_rate is not None:
-            raise ValueError("--label_smoothing_factor does not go with --class_weight_rate; leave one of them out")
+            raise ValueError("--label_smoothing_factor cannot be used with --class_weight_rate; leave one of them out")
         if self.corpus_weights is not None and self.recipe == "original":
-            raise ValueError("--corpus_weights does not go with --recipe original; leave one of them out")
+            raise ValueError("--corpus_weights cannot be used with --recipe original; leave one of them out")
         if self.label_smoothing_factor and self.soft_labels:
-            raise ValueError("--label_smoothing_factor does not go with --soft_labels; leave one of them out")
+            raise ValueError("--label_smoothing_factor cannot be used with --soft_labels; leave one of them out")
         if self.seed is not None and self.seeds not in ([1], [self.seed]):
             raise ValueError(f"--seed {self.seed} and --seeds {' '.join(map(str, self.seeds))}: leave one of them out")
         if self.seed is None:
@@ -153,8 +153,8 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
 
     @property
     def saved_names(self) -> list[str]:
-        """The settings that a configuration file holds: those declared here, and inherited ones that were changed."""
-        own = [name for name in _declared(type(self)) if name != "seed"]  # `seeds` has it
+        """The settings in a configuration file: those declared here, and inherited ones that were changed."""
+        own = [name for name in _declared(type(self)) if name != "seed"]  # `seeds` contains it
         changed = (
             option
             for option in fields(self)
@@ -168,13 +168,13 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
             value, default = getattr(self, option.name, None), _default(option)
             if option.name in FIXED and value != FIXED[option.name]:
                 raise ValueError(f"--{option.name} {value}: this does not work here; leave it out")
-            # The command line reads a default of "no" as false, and one of "" as nothing.
+            # The command line parses a default of "no" as false, and a default of "" as None.
             changed = value != default and (bool(value) or default not in ("no", ""))
             if option.init and option.name not in ALLOWED | own and changed:
                 raise ValueError(f"--{option.name} {value}: this does not work here; leave it out")
 
     def _choose_steps(self) -> None:
-        """Save a checkpoint at every evaluation, so that the best one is there."""
+        """Save a checkpoint at every evaluation, so that the best one is available at the end."""
         evaluation = str(getattr(self.eval_strategy, "value", self.eval_strategy))
         saving = str(getattr(self.save_strategy, "value", self.save_strategy or evaluation))
         if evaluation not in ("epoch", "steps"):
@@ -183,7 +183,7 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
             )
         if saving != evaluation:
             raise ValueError(
-                f"--save_strategy {saving}: not every evaluation would have a checkpoint; leave it out, or give "
+                f"--save_strategy {saving}: not every evaluation would have a checkpoint; leave this out, or give "
                 f"{evaluation}, as --eval_strategy"
             )
         self.eval_strategy, self.save_strategy = evaluation, saving
@@ -199,23 +199,34 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
 
     @property
     def only_scores(self) -> bool:
-        """Whether a checkpoint is scored and nothing is trained."""
+        """Whether to score a checkpoint without training."""
         return self.do_train is False or (self.do_train is None and bool(self.do_eval or self.do_predict))
 
     @property
     def scores_test(self) -> bool:
-        """Whether the test split is scored."""
+        """Whether to score the test split."""
         flags = (self.do_train, self.do_eval, self.do_predict)
         return self.score_test if all(flag is None for flag in flags) else bool(self.do_predict)
 
     def for_seed(self, seed: int) -> "UtteranceClassificationArguments":
-        """The settings of the run of one seed, in a folder of its own."""
+        """The settings of one seed's run, with an output folder of its own."""
         args = copy(self)
         args.output_dir, args.seed = str(Path(self.output_dir) / f"seed_{seed}"), seed
         return args
 
+    def for_trainer(self) -> "UtteranceClassificationArguments":
+        """The settings for `transformers.Trainer`, without what this library does itself."""
+        args = copy(self)
+        args.push_to_hub = False
+        args.hub_token = None  # `Trainer` would pickle it into every checkpoint with the other arguments
+        args.save_total_limit = None  # old checkpoints are removed once a new one is complete
+        # `Trainer` evaluates and saves by its strategies, whatever is scored at the end.
+        args.do_train = args.do_eval = True
+        args.max_grad_norm = 0  # `ClipGradients` clips instead
+        return args
+
     def fingerprint(self) -> dict[str, Any]:
-        """The settings that a resumed run must share with the run that it continues. Each seed is by itself."""
+        """The settings that a resumed run must share with the run that it continues, without the seed."""
         free = (
             *("output_dir", "overwrite_output_dir", "seed", "resume_", "restore_", "checkpointing_", "save_", "log"),
             *("per_device_", "report_to", "run_name", "push_", "hub_", "dataloader_", "ddp_", "local_"),
@@ -230,6 +241,6 @@ def _default(option: Field) -> Any:
 
 
 def _declared(kind: type) -> list[str]:
-    """The names of the settings that this library declares, not transformers."""
+    """The names of the settings that this library declares, not those of transformers."""
     own = [name for base in kind.__mro__ if base.__module__ == __name__ for name in base.__annotations__]
     return [*own, *(option.name for option in fields(TextEncoderTrainingArguments))]

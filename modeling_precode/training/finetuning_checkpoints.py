@@ -1,20 +1,21 @@
-"""Checkpoints of a fine-tuning: `Trainer` writes them, and these callbacks make them whole, and stop a run between two
-steps."""
+"""Callbacks of fine-tuning: they complete the checkpoints that `Trainer` writes, clip gradients, and end a run."""
 
 import logging
 import math
-import time
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from accelerate.utils import gather_object
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
 
 from data_scripts.tools.whole_files import read_json, write_json
 
-from .checkpoints import finish_checkpoint, remove_old_checkpoints, whole_checkpoint
+from .checkpoints import MANIFEST, clear_write_errors, finish_checkpoint, remove_old_checkpoints, whole_checkpoint
 from .interruption import raise_nonfinite
 from .original_recipe import compute_as_original, original_modules
 
@@ -27,12 +28,12 @@ TRAINING, STATE, RESULTS = "training.json", "trainer_state.json", "results.json"
 
 
 class CheckpointCallback(TrainerCallback):
-    """Asks for checkpoints beside those of the evaluations, completes every checkpoint, and ends an interrupted run.
+    """Requests checkpoints besides those of the evaluations, completes every checkpoint, and ends an interrupted run.
 
-    A checkpoint counts once its manifest is written, which is last.
+    A checkpoint is complete once its manifest is written, which is done last.
 
     Args:
-        trainer: whose checkpoints they are.
+        trainer: The trainer of the run.
     """
 
     def __init__(self, trainer: "UtteranceClassificationTrainer"):
@@ -40,20 +41,15 @@ class CheckpointCallback(TrainerCallback):
         self.interrupted = False
 
     def on_train_begin(self, args, state, control, **kwargs):
-        trainer = self.trainer
-        trainer.locate_best()
-        trainer.start, trainer.first_step, trainer.first_epoch = (
-            time.perf_counter(),
-            state.global_step,
-            state.epoch or 0,
-        )
+        self.trainer.locate_best()
+        self.trainer.figures.begin(state)
 
     def on_step_end(self, args, state, control, **kwargs):
         trainer = self.trainer
         trainer.step_batches.clear()
         self.interrupted = trainer.interruption.anywhere(trainer.accelerator)
         due = args.checkpointing_steps and state.global_step % args.checkpointing_steps == 0
-        # A checkpoint of an epoch's last step is one of its evaluation too, which comes next.
+        # After the last step of an epoch, the evaluation saves the checkpoint.
         last = state.global_step % -(-len(trainer.batches) // args.gradient_accumulation_steps) == 0
         if (due or self.interrupted) and not last and state.global_step < state.max_steps:
             control.should_save = True
@@ -66,9 +62,7 @@ class CheckpointCallback(TrainerCallback):
             checkpoint = folder / f"checkpoint-{state.global_step}"
             state.save_to_json(str(checkpoint / STATE))
             finished = control.should_training_stop
-            write_json(
-                checkpoint / TRAINING, {"losses": trainer.losses, "logged": trainer.logged, "finished": finished}
-            )
+            write_json(checkpoint / TRAINING, {**trainer.figures.state_dict(), "finished": finished})
             finish_checkpoint(checkpoint)
             best = state.best_model_checkpoint
             remove_old_checkpoints(
@@ -80,13 +74,13 @@ class CheckpointCallback(TrainerCallback):
 
 
 class ClipGradients(TrainerCallback):
-    """Clips the norm of the gradient, and stops a run before one that is not finite changes the weights.
+    """Clips the norm of the gradient, and ends a run before a gradient that is not finite changes the weights.
 
     Args:
-        trainer: of the run.
-        max_grad_norm: the norm is clipped to this; 0 leaves it as it is.
-        by_module: clip each of the original's modules by itself, and count a score of 0 as no improvement, as the
-            original does.
+        trainer: The trainer of the run.
+        max_grad_norm: The maximum norm; 0 for no limit.
+        by_module: Whether to do as the original: clip each of its modules separately, and do not count a score of 0 as
+            an improvement.
     """
 
     def __init__(self, trainer: "UtteranceClassificationTrainer", max_grad_norm: float, by_module: bool):
@@ -103,17 +97,17 @@ class ClipGradients(TrainerCallback):
         modules = original_modules(model) if self.by_module else [list(model.parameters())]
         norms = [accelerator.clip_grad_norm_(parameters, limit) for parameters in modules]
         norm = math.hypot(*map(float, norms))
-        # Scaled gradients of float16 may overflow: that step is not taken, and the scale goes down.
+        # Scaled gradients of float16 may overflow. The scaler then skips the step and reduces the scale.
         if not math.isfinite(norm) and accelerator.scaler is None:
             stop_at_nonfinite(self.trainer, f"the gradient is {norm}")
 
 
 class PushBest(TrainerCallback):
-    """Pushes every checkpoint that is better than all before it, those of earlier seeds included.
+    """Pushes every checkpoint that is better than all earlier ones, including those of earlier seeds.
 
     Args:
-        trainer: of the run.
-        earlier: results of earlier seeds, as files.
+        trainer: The trainer of the run.
+        earlier: The files with the results of earlier seeds.
     """
 
     def __init__(self, trainer: "UtteranceClassificationTrainer", earlier: list[Path]):
@@ -133,12 +127,35 @@ class PushBest(TrainerCallback):
             self.trainer.push_checkpoint()
 
 
-def stop_at_nonfinite(trainer: "UtteranceClassificationTrainer", what: str) -> None:
-    """Save the state before the step, and what went into it, and end the run."""
+def read_training_state(checkpoint: Path) -> tuple[TrainerState, dict[str, Any]]:
+    """Read `Trainer`'s state and, as [`CheckpointCallback`] wrote it, the rest of a checkpoint's state."""
+    return TrainerState.load_from_json(str(checkpoint / STATE)), read_json(checkpoint / TRAINING)
+
+
+@contextmanager
+def no_incomplete_checkpoint(trainer: "UtteranceClassificationTrainer") -> Iterator[None]:
+    """Remove the checkpoint that an error in training leaves incomplete.
+
+    Raises:
+        OSError: A checkpoint could not be written. The message says why, and what to do.
+    """
+    try:
+        yield
+    except Exception as error:
+        incomplete = Path(trainer.args.output_dir) / f"checkpoint-{trainer.state.global_step}"
+        if incomplete.is_dir() and not (incomplete / MANIFEST).is_file():
+            shutil.rmtree(incomplete, ignore_errors=True)
+            with clear_write_errors(incomplete):
+                raise error
+        raise
+
+
+def stop_at_nonfinite(trainer: "UtteranceClassificationTrainer", problem: str) -> None:
+    """Save the state before the step and the batches of the step, and end the run."""
     step, accumulated = trainer.state.global_step, trainer.args.gradient_accumulation_steps
     first = step * accumulated % (-(-len(trainer.batches) // accumulated) * accumulated)
-    places = range(first, min(first + accumulated, len(trainer.batches)))
-    dialogues = np.concatenate([trainer.batches.dialogues(place) for place in places])
+    batches = range(first, min(first + accumulated, len(trainer.batches)))
+    dialogues = np.concatenate([trainer.batches.dialogues(batch) for batch in batches])
     tensors = [
         {name: item.cpu() for name, item in batch.items() if torch.is_tensor(item)} for batch in trainer.step_batches
     ]
@@ -155,4 +172,4 @@ def stop_at_nonfinite(trainer: "UtteranceClassificationTrainer", what: str) -> N
             trainer.state.save_to_json(str(staging / STATE))
     trainer.accelerator.wait_for_everyone()
     ids = [trainer.dialogue_ids[i] for i in dialogues]
-    raise_nonfinite(folder, step + 1, what, ids, trainer.accelerator)
+    raise_nonfinite(folder, step + 1, problem, ids, trainer.accelerator)

@@ -1,9 +1,13 @@
-"""What a person sees of a fine-tuning: a line an evaluation, and a bar on a terminal or a line a minute without one."""
+"""The progress of fine-tuning: a line per evaluation, a progress bar or a line per minute, and the logged figures."""
 
 import logging
+import time
+from typing import Any
 
-from transformers import ProgressCallback, TrainerCallback
+import torch
+from transformers import ProgressCallback, TrainerCallback, TrainerState
 
+from .memory import memory_use
 from .progress import ProgressLines
 
 logger = logging.getLogger(__name__)
@@ -13,7 +17,7 @@ class LogLine(TrainerCallback):
     """One line of log per evaluation.
 
     Args:
-        metric: that the line shows.
+        metric: The metric in the line.
     """
 
     def __init__(self, metric: str):
@@ -29,7 +33,7 @@ class LogLine(TrainerCallback):
 
 
 class MinuteLines(TrainerCallback):
-    """Without a terminal, a line of log every minute."""
+    """Logs one line per minute; for a run without a terminal."""
 
     def on_train_begin(self, args, state, control, **kwargs):
         silent = not state.is_world_process_zero
@@ -40,7 +44,51 @@ class MinuteLines(TrainerCallback):
 
 
 class Bar(ProgressCallback):
-    """The progress bar of `Trainer`, without its dictionaries of logs."""
+    """The progress bar of `Trainer`, without the dictionaries of logged values."""
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         pass
+
+
+class TrainingFigures:
+    """The figures of a log record: mean loss, speed, memory and the time that is left.
+
+    Args:
+        num_utterances: The number of training utterances.
+    """
+
+    def __init__(self, num_utterances: int):
+        self.num_utterances = num_utterances
+        # The sum of the losses since the last log record, and the step of that record.
+        self.losses, self.logged = 0.0, 0
+        self.start, self.first_step, self.first_epoch = time.perf_counter(), 0, 0.0
+
+    def begin(self, state: TrainerState) -> None:
+        """Note when, and at which step, the training begins or continues."""
+        self.start, self.first_step, self.first_epoch = time.perf_counter(), state.global_step, state.epoch or 0
+
+    def add_loss(self, loss: float) -> None:
+        self.losses += loss
+
+    def record(self, state: TrainerState, device: torch.device) -> dict[str, float]:
+        """The figures at a step. The mean loss starts again after it.
+
+        `Trainer` would count the steps from where a run was resumed.
+        """
+        loss = self.losses / (state.global_step - self.logged)
+        self.losses, self.logged = 0.0, state.global_step
+        seconds = time.perf_counter() - self.start
+        steps_left = state.max_steps - state.global_step
+        return {
+            "loss": loss,
+            "utterances_per_second": self.num_utterances * (state.epoch - self.first_epoch) / seconds,
+            **memory_use(device),
+            "seconds_to_the_end": seconds / (state.global_step - self.first_step) * steps_left,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"losses": self.losses, "logged": self.logged}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        self.losses, self.logged = saved["losses"], saved["logged"]

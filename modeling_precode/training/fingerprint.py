@@ -1,4 +1,4 @@
-"""What a resumed run must share with the run that it continues: settings, data, vocabulary and starting weights."""
+"""The fingerprint of a run: settings, data, vocabulary and initial weights, which a resumed run must share."""
 
 import json
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from data_scripts.tools.whole_files import digest, read_json, write_json
 
 from .progress import with_progress
 
-# In a folder of its own, which a push to the Hub leaves out.
+# In a subfolder, because a push to the Hub does not upload subfolders.
 FINGERPRINT = ".run/fingerprint.json"
 
 
@@ -25,26 +25,30 @@ def write_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
 
 
 def check_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
-    """ValueError where the run that began in this folder, or saved it, differs from this one, with what differs."""
+    """Raise a ValueError with all differences if this folder is from a run with another fingerprint."""
     if not (folder / FINGERPRINT).is_file():
         return
     saved, current = read_json(folder / FINGERPRINT), json.loads(json.dumps(fingerprint))
-    differences = [
+    if different := differences(saved, current):
+        raise ValueError(
+            f"--resume_from_checkpoint: {folder} is from another run: {different}. Give the values of that "
+            "run, or start in another --output_dir"
+        )
+
+
+def differences(saved: dict[str, Any], current: dict[str, Any]) -> str:
+    """What differs between two fingerprints, for a message; empty where they are the same."""
+    return "; ".join(
         f"{name} is {current.get(name)!r} and was {saved.get(name)!r}"
         for name in dict.fromkeys([*saved, *current])
         if saved.get(name) != current.get(name)
-    ]
-    if differences:
-        raise ValueError(
-            f"--resume_from_checkpoint: {folder} is of another run: {'; '.join(differences)}. Give what it was, or "
-            "begin in another --output_dir"
-        )
+    )
 
 
 # The runs of several seeds share their splits.
 @lru_cache(maxsize=8)
 def dataset_digest(dataset: Dataset) -> str:
-    """A digest of the texts and numbers in a dataset's columns, whatever files or chunks they lie in."""
+    """A digest of the texts and numbers in a dataset's columns. It does not depend on their files and chunks."""
     streams: dict[str, Any] = {}
 
     def add(name: str, data: Any) -> None:
@@ -75,7 +79,7 @@ def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def start_digest(checkpoint: str) -> str:
-    """Of a checkpoint to start from, where it is a folder: its name says nothing about its weights."""
+    """The digest of the weights in a checkpoint's folder, or the name of a checkpoint on the Hub."""
     weights = Path(checkpoint) / "model.safetensors"
     return digest(weights) if weights.is_file() else checkpoint
 

@@ -20,8 +20,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interruption:
-    """Within it, the first SIGTERM or Ctrl-C is noted, so that training can stop between two steps. The next one ends
-    the program at once."""
+    """A context in which the first SIGTERM or Ctrl-C is recorded, so that training can stop between two steps.
+
+    The second one ends the program immediately.
+    """
 
     def __init__(self):
         self.signal: signal.Signals | None = None
@@ -39,41 +41,50 @@ class Interruption:
         self.__exit__()
 
     def anywhere(self, accelerator: Accelerator) -> bool:
-        """Whether any process was told to stop; all processes call this together."""
+        """Whether any process received a signal. All processes must call this together."""
         if accelerator.num_processes == 1:
-            return self.signal is not None  # which does not wait for a GPU
-        told = torch.tensor(int(self.signal is not None), device=accelerator.device)
-        return bool(accelerator.reduce(told, "sum"))
+            return self.signal is not None  # does not wait for the GPU
+        received = torch.tensor(int(self.signal is not None), device=accelerator.device)
+        return bool(accelerator.reduce(received, "sum"))
 
     def end(self, step: int, accelerator: Accelerator) -> NoReturn:
-        """Exit after a checkpoint of this step, with the status of a program that the signal ended, so that what is
-        to follow a finished run does not follow this one."""
+        """Exit after the checkpoint of a step, with the exit status of a program that the signal ended.
+
+        A shell script then does not continue as after a finished run.
+        """
         name = self.signal.name if self.signal else "a signal to another process"
-        logger.info(f"Stopped by {name} after step {step:,}; to go on from there, {RESUME}")
+        logger.info(f"Stopped by {name} after step {step:,}; to continue from there, {RESUME}")
         finish_exchanges(accelerator)
         accelerator.end_training()
         sys.exit(128 + (self.signal or signal.SIGTERM))
 
 
 def finish_exchanges(accelerator: Accelerator) -> None:
-    """Wait for all processes, for good.
+    """Wait for all processes, and for the end of their last exchange.
 
-    Gloo's thread clears its last exchange away after everyone has it, and needs the interpreter for that; where the
-    process group goes at the same moment, the two wait for one another for ever.
+    Gloo's thread cleans up its last exchange after all processes have received it, and needs the interpreter for that.
+    If the process group were destroyed at the same moment, both would wait for each other forever.
     """
     accelerator.wait_for_everyone()
     if accelerator.num_processes > 1:
         time.sleep(0.2)
 
 
-def raise_nonfinite(folder: Path, step: int, what: str, dialogue_ids: list[str], accelerator: Accelerator) -> NoReturn:
-    """Exit, with a ValueError in the main process that says where everything is.
+def raise_nonfinite(
+    folder: Path, step: int, problem: str, dialogue_ids: list[str], accelerator: Accelerator
+) -> NoReturn:
+    """End the run after a loss or gradient that is not finite.
 
     Args:
-        folder: that the state before the step was saved to.
-        step: that could not be taken.
-        what: is wrong.
-        dialogue_ids: of the step's batches.
+        folder: The folder with the state before the step.
+        step: The step that failed.
+        problem: The value that is not finite, as a clause.
+        dialogue_ids: The ids of the dialogues in the step's batches.
+        accelerator: The accelerator of the run.
+
+    Raises:
+        ValueError: In the main process, with the problem and the folder.
+        SystemExit: In every other process.
     """
     finish_exchanges(accelerator)
     if not accelerator.is_main_process:
@@ -82,7 +93,7 @@ def raise_nonfinite(folder: Path, step: int, what: str, dialogue_ids: list[str],
     more = len(dialogue_ids) - 5
     names = ", ".join(dialogue_ids[:5]) + (f" and {more} more" if more > 0 else "")
     raise ValueError(
-        f"step {step}: {what} for the dialogues {names}; {folder} has all of them (dialogues.json), the batch of every "
-        "process (batches.pt), and the model and the optimizer before the step. A lower --learning_rate or "
+        f"step {step}: {problem} for the dialogues {names}; {folder} has all of them (dialogues.json), the batch of "
+        "every process (batches.pt), and the model and the optimizer before the step. A lower --learning_rate or "
         "--max_grad_norm may help"
     )

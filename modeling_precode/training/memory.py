@@ -1,4 +1,4 @@
-"""The memory of a process: how much it uses, and how it keeps it."""
+"""The memory of a process: its use, and an option of the C library that speeds up training."""
 
 import ctypes
 import sys
@@ -6,18 +6,18 @@ import sys
 import psutil
 import torch
 
-# Of malloc.h: the size from which a block is taken from the system by itself, and the free memory at the end of the
-# heap from which it is given back.
+# Options in malloc.h: the size above which a block is requested from the system separately, and the amount of free
+# memory at the end of the heap above which it is returned to the system.
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
 LARGEST = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep the large blocks that are freed, for the next ones.
+    """Make the C library keep large blocks that are freed, and reuse them.
 
-    It would give each back to the system at once, and a training step on a CPU takes hundreds of megabytes anew,
-    whose pages the system clears one by one: a fifth of the time of a step. Nothing happens where the C library is
-    not glibc.
+    By default it returns them to the system immediately. A training step on a CPU then requests hundreds of megabytes
+    again, and the system clears their pages, which takes a fifth of the time of a step. This has no effect if the C
+    library is not glibc.
     """
     if sys.platform == "linux":
         set_option = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -27,7 +27,7 @@ def keep_freed_memory() -> None:
 
 
 def memory_use(device: torch.device) -> dict[str, float]:
-    """Megabytes that are resident, and the most that a GPU held."""
+    """The resident memory of this process, and the maximum memory of a GPU, in megabytes."""
     figures = {"resident_megabytes": psutil.Process().memory_info().rss / 2**20}
     if device.type == "cuda":
         figures["gpu_megabytes"] = torch.cuda.max_memory_allocated(device) / 2**20

@@ -1,4 +1,4 @@
-"""Negatives of Conversation Completion: utterances of other dialogues, drawn for every dialogue of a corpus."""
+"""Negatives of Conversation Completion: utterances drawn from other dialogues, for every dialogue of a corpus."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from .encoded_dialogues import EncodedDialogues, inputs_of
 
 
 def check_enough_dialogues(num_dialogues: int, num_negatives: int, split: str | None = None) -> None:
-    """ValueError where a dialogue has fewer than `num_negatives` other dialogues, with the name of the split."""
+    """Raise a ValueError if there are fewer than `num_negatives` other dialogues for each dialogue."""
     if num_dialogues <= num_negatives:
         place = f"split {split}: " if split else ""
         raise ValueError(
@@ -22,17 +22,17 @@ def check_enough_dialogues(num_dialogues: int, num_negatives: int, split: str | 
 class DialoguesWithNegatives(Dataset):
     """Dialogues with the negatives of each: `num_negatives` different other dialogues, one random utterance of each.
 
-    What is drawn for a dialogue depends on the seed, the epoch and the dialogue's place, and on nothing else: not on
-    the order of access, the number of workers or of processes. Without calls of [`redraw`] the negatives stay fixed,
-    as evaluation wants them.
+    The negatives of a dialogue depend only on the seed, the epoch and the index of the dialogue. They do not depend on
+    the order of access or on the number of workers or processes. Without calls of [`redraw`] they stay fixed, as in
+    evaluation.
 
     Args:
-        dialogues: rows with `input_ids`, a list of utterances, each a list of token ids, and perhaps `speaker_ids`.
-        num_negatives: negatives a dialogue.
-        seed: of the draw.
+        dialogues: Rows with `input_ids`, a list of utterances, each a list of token ids, and optionally `speaker_ids`.
+        num_negatives: The number of negatives per dialogue.
+        seed: Seed of the draws.
 
     Raises:
-        ValueError: there are not enough other dialogues.
+        ValueError: There are not enough other dialogues.
     """
 
     def __init__(self, dialogues: Sequence[dict[str, Any]] | EncodedDialogues, num_negatives: int, seed: int):
@@ -42,9 +42,9 @@ class DialoguesWithNegatives(Dataset):
         self.seed = seed
         self.epoch = 0
 
-    # Not `set_epoch`: Accelerate calls that at every pass, in evaluation too.
+    # Not named `set_epoch`: Accelerate calls a method of that name at every pass, also in evaluation.
     def redraw(self, epoch: int) -> None:
-        """Draw anew from here on."""
+        """Draw new negatives, those of an epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class DialoguesWithNegatives(Dataset):
         others = generator.choice(len(self.dialogues) - 1, self.num_negatives, replace=False)
         negatives = []
         for other in others:
-            # Every dialogue but this one.
+            # Skip this dialogue.
             utterances = self.dialogues[int(other) + int(other >= index)]["input_ids"]
             negatives.append(utterances[generator.integers(len(utterances))])
         return {**inputs_of(self.dialogues[index]), "negative_input_ids": negatives}

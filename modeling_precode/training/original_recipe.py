@@ -1,7 +1,7 @@
-"""The original's training procedure: its settings, its order of dialogues and draw of negatives, its four modules.
+"""The original's training procedure: its settings, its order of dialogues, its draw of negatives and its four modules.
 
-`--recipe original` of both scripts takes the settings as defaults, and then trains in this order, with a gradient clip
-a module, and counts nothing that is not above 0 as an improvement.
+`--recipe original` of both scripts takes the settings as defaults. Training then follows the original's order, clips
+the gradient of each module separately, and does not count a score of 0 as an improvement.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ from ..modeling_precode import PreCodePreTrainedModel
 from .encoded_dialogues import EncodedDialogues, inputs_of
 from .negatives import check_enough_dialogues
 
-# From scratch; with --model, the checkpoint says these.
+# For a model from scratch; with --model, these come from the checkpoint.
 ENCODER = {"size": "mid", "utterance_encoder": "gru2", "pooling_length": 60, "text_mode": "original"}
 PRETRAINING = {
     "objective": "sampled_bce",
@@ -49,7 +49,7 @@ FINETUNING = {
 LEARNING_RATE_OF_PRETRAINED = 1e-4
 LR_FACTOR, MIN_LEARNING_RATE = 0.75, 2e-5
 EMOTIONLINES = ["anger", "joy", "sadness", "neutral"]
-# The labels that count in the loss and in the scores, and what else differs from one corpus to the other.
+# The labels that count in the loss and in the scores, and other settings that differ between corpora.
 CORPORA: dict[str, dict[str, Any]] = {
     "friends": {"focused_labels": EMOTIONLINES},
     "emotionpush": {"focused_labels": EMOTIONLINES},
@@ -68,7 +68,7 @@ def pretraining_settings(corpus: str, model: str | None) -> dict[str, Any]:
 def finetuning_settings(corpus: str, model: str | None) -> dict[str, Any]:
     """The arguments of `run_finetune.py` for a corpus, from a checkpoint or from scratch. Paper, section 4.2.
 
-    For a corpus that the original does not know, all labels are focused.
+    For any other corpus than the original's, all labels are focused.
     """
     settings = {**FINETUNING, **CORPORA.get(corpus, {})}
     settings["lr_scheduler_kwargs"] = {
@@ -79,36 +79,41 @@ def finetuning_settings(corpus: str, model: str | None) -> dict[str, Any]:
         "min_lr": MIN_LEARNING_RATE,
     }
     if model:
-        # Trainable in the second stage of pre-training only.
+        # The original trains word vectors in the second stage of pre-training only.
         return {**settings, "learning_rate": LEARNING_RATE_OF_PRETRAINED, "freeze_word_vectors": True}
     return {**ENCODER, **settings}
 
 
 def differences(settings: dict[str, Any]) -> Iterator[str]:
-    """What keeps a run with the recipe from being as the original's, by all of its arguments."""
+    """Sentences on how a run with the recipe differs from the original.
+
+    Args:
+        settings: All arguments of the run.
+    """
     if settings["model"] is None and settings["word_vectors"] is None:
-        yield "without --word_vectors they are random at first, and trained; the original has GloVe's, and keeps them"
+        yield "without --word_vectors, word vectors are random and trained; the original keeps GloVe vectors fixed"
     if settings.get("objective") == "in_batch_softmax":
-        yield "with --objective in_batch_softmax, the dialogues do not come in the original's order"
+        yield "with --objective in_batch_softmax, the dialogues are not in the original's order"
     if "focused_labels" in settings and settings["focused_labels"] is None:
-        yield f"{settings['corpus']} is none of its corpora, and so all labels are focused; --focused_labels names some"
+        yield f"{settings['corpus']} is not one of its corpora, so all labels are focused; or give --focused_labels"
 
 
 class OriginalOrder(Sampler):
-    """Shuffles the order of the epoch before, and with `sizes` also draws negatives, in the original's sequence.
+    """Shuffles the order of the previous epoch and, with `sizes`, draws negatives, in the original's sequence.
 
-    Everything comes from one stream of Python's `random`: the run of a seed is the original's after
-    `random.seed(seed)`, step by step.
+    All draws come from one generator of Python's `random`. A run with a seed is therefore the same, step by step, as
+    that of the original after `random.seed(seed)`.
 
     Args:
-        num_dialogues: how many there are.
-        seed: of the stream.
-        sizes: utterances of every dialogue; with them, an item is `(dialogue, [(dialogue, utterance), ...])`, a
-            dialogue with where its negatives stand, and without them a dialogue. All are indices.
-        num_negatives: of a dialogue, each from a different other dialogue.
+        num_dialogues: The number of dialogues.
+        seed: Seed of the generator.
+        sizes: The number of utterances of every dialogue. With it, an item is `(dialogue, [(dialogue, utterance),
+            ...])`: a dialogue, and the dialogue and utterance of each negative. Without it, an item is a dialogue. All
+            are indices.
+        num_negatives: The number of negatives of a dialogue, each from a different other dialogue.
 
     Raises:
-        ValueError: there are not enough other dialogues.
+        ValueError: There are not enough other dialogues.
     """
 
     def __init__(self, num_dialogues: int, seed: int, sizes: Sequence[int] | None = None, num_negatives: int = 10):
@@ -124,13 +129,13 @@ class OriginalOrder(Sampler):
 
     def __iter__(self) -> Iterator[Any]:
         self.random.shuffle(self.order)
-        for place, dialogue in enumerate(self.order):
-            yield dialogue if self.sizes is None else (dialogue, self.negatives(place))
+        for position, dialogue in enumerate(self.order):
+            yield dialogue if self.sizes is None else (dialogue, self.negatives(position))
 
-    def negatives(self, place: int) -> list[tuple[int, int]]:
+    def negatives(self, position: int) -> list[tuple[int, int]]:
         assert self.sizes is not None
         negatives: list[tuple[int, int]] = []
-        used = {place}
+        used = {position}
         while len(negatives) < self.num_negatives:
             other = self.random.randint(0, len(self.order) - 1)
             if other not in used:
@@ -141,7 +146,7 @@ class OriginalOrder(Sampler):
 
 
 class OriginalBatches(BatchSampler):
-    """An [`OriginalOrder`] in batches, with epochs. What came before is drawn again to get to where a run was."""
+    """An [`OriginalOrder`] in batches, with epochs. A resumed run repeats the earlier draws."""
 
     def __init__(self, order: OriginalOrder, batch_size: int):
         super().__init__(order, batch_size, drop_last=False)
@@ -161,12 +166,12 @@ class OriginalBatches(BatchSampler):
                 yield items
 
     def dialogues(self, batch: int) -> list[int]:
-        """The dialogues of a batch of this epoch that has been drawn."""
+        """The dialogues of a batch of this epoch, which must have been drawn."""
         return self.batches[batch]
 
 
 class DialoguesWithDrawnNegatives(Dataset):
-    """Dialogues by the items of an [`OriginalOrder`] with negatives."""
+    """Dialogues with negatives, indexed by the items of an [`OriginalOrder`]."""
 
     def __init__(self, dialogues: Sequence[dict[str, Any]] | EncodedDialogues):
         self.dialogues = dialogues
@@ -185,21 +190,20 @@ class DialoguesWithDrawnNegatives(Dataset):
 def original_modules(model: nn.Module) -> list[list[nn.Parameter]]:
     """The trained parameters by the original's modules: word vectors, utterance encoder, conversation encoder, head.
 
-    It has an optimizer for each, with the same learning rate: Adam treats every number by itself, so that one
-    optimizer of all does the same. Only the clip of the gradient's norm is a module's own.
+    The original has one optimizer per module, with the same learning rate. Adam updates every parameter independently,
+    so one optimizer of all gives the same result. Only the norm of the gradient is clipped per module.
     """
     modules: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         parts = name.split(".")
-        known = [part for part in ("word_embedding", "utterance_encoder", "conversation_encoder") if part in parts]
+        encoders = [part for part in ("word_embedding", "utterance_encoder", "conversation_encoder") if part in parts]
         if parameter.requires_grad:
-            modules.setdefault(known[0] if known else "head", []).append(parameter)
+            modules.setdefault(encoders[0] if encoders else "head", []).append(parameter)
     return list(modules.values())
 
 
 def compute_as_original(model: PreCodePreTrainedModel) -> None:
-    """Have trained word vectors that are too long shortened for good when they are looked up, and GRUs computed by
-    PyTorch, to the rounding, as the original does."""
+    """Compute as the original does: PyTorch's GRUs, and trained word vectors that are renormalized when looked up."""
     embedding = model.get_input_embeddings()
     if embedding.weight.requires_grad and model.config.text_config is None:
         assert isinstance(embedding, nn.Embedding)

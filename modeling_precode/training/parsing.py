@@ -1,4 +1,4 @@
-"""The command line and the configuration file of a script, as dataclasses of arguments."""
+"""The command line and the configuration file of a script, parsed into dataclasses of arguments."""
 
 import argparse
 import json
@@ -15,24 +15,24 @@ from transformers import HfArgumentParser
 
 from data_scripts.tools.whole_files import whole_file
 
-# Beside every result, so that `--config run.yaml` repeats the run.
+# Saved with every result, so that `--config run.yaml` repeats the run.
 CONFIG_FILE = "run.yaml"
-# Not in that file: what says how a run was started, and a token.
+# Arguments that are not in that file: how a run was started, and a token.
 NOT_IN_CONFIG = {"resume_from_checkpoint", "overwrite_output_dir", "hub_token", "disable_tqdm", "local_rank"}
 
 
 class ScriptParser(HfArgumentParser):
-    """Arguments from dataclasses, with a help in groups: `--help` shows the usual ones, `--help-all` all.
+    """A parser of dataclasses of arguments. `--help` shows the usual arguments in groups, `--help-all` shows all.
 
     Args:
-        classes: dataclasses of arguments.
-        groups: title of a group -> names of the usual arguments, in the order of the help.
-        prog: how the program is called.
-        description: what it does.
+        classes: Dataclasses of arguments.
+        groups: Title of a group -> names of its arguments, in the order of the help.
+        prog: The name of the program in the help.
+        description: The description of the program in the help.
     """
 
     def __init__(self, classes: tuple[Any, ...], groups: Mapping[str, Sequence[str]], prog: str, description: str):
-        # Without this formatter, argparse adds a second default to every help.
+        # With the default formatter, argparse adds a second default to every help text.
         super().__init__(
             classes,
             prog=prog,
@@ -57,7 +57,7 @@ class ScriptParser(HfArgumentParser):
         shown = {title: [by_name.pop(name) for name in names] for title, names in self.groups.items()}
         shown["This help"] = [by_name.pop(name) for name in ("config", "help", "help_all")]
         if all_arguments:
-            shown["All other arguments, as in transformers.TrainingArguments where their help names nothing else"] = [
+            shown["All other arguments, as in transformers.TrainingArguments unless their help says otherwise"] = [
                 by_name[name] for name in sorted(by_name)
             ]
         formatter = argparse.RawDescriptionHelpFormatter(self.prog, max_help_position=34, width=110)
@@ -71,13 +71,15 @@ class ScriptParser(HfArgumentParser):
 
 
 def _plain(action: argparse.Action) -> argparse.Action:
-    """An action for the help: one name, no choices in its place, and its default where the text has none."""
+    """An action for the help: with one name, its choices in the text, and its default unless the text has it."""
     text = " ".join((action.help or "").split()).replace("%", "%%")
     if action.choices:
         text += f" One of {', '.join(map(str, action.choices))}."
     default = action.default.value if isinstance(action.default, Enum) else action.default
-    said = default is None or isinstance(default, bool) or default in ([], argparse.SUPPRESS) or "default" in text
-    if not said:
+    has_no_default = (
+        default is None or isinstance(default, bool) or default in ([], argparse.SUPPRESS) or "default" in text
+    )
+    if not has_no_default:
         text += f" (default: {' '.join(map(str, default)) if isinstance(default, list) else default})"
     if default is True:
         text += f" (default: true; --no_{action.dest} or false turns it off)"
@@ -95,34 +97,36 @@ def parse_arguments(
     arguments: Sequence[str] | None = None,
     **defaults: Any,
 ) -> tuple[Any, ...]:
-    """The command line, and a configuration file where one is named, as one object per class.
+    """Parse the command line, and a configuration file if there is one, into one object per class.
 
     Args:
-        parser: with the classes.
-        original: the settings of `--recipe original` for a corpus and a checkpoint, where none are given. An argument
-            that holds several settings takes those that are not given.
-        arguments: those of the command line by default.
-        defaults: replace the defaults of the classes.
+        parser: The parser, with the classes.
+        original: Returns the settings of `--recipe original` for a corpus and a checkpoint, which are the defaults of a
+            run with this recipe. An argument that is a dictionary is merged with them.
+        arguments: The arguments; by default those of the command line.
+        defaults: Defaults that replace those of the classes.
 
     Raises:
-        ValueError: an argument, or a name or value in the configuration file, that is no good.
-        SystemExit: after the help was shown.
+        ValueError: An argument, or a name or value in the configuration file, is invalid.
+        SystemExit: The help was shown.
     """
-    before, _ = parser.parse_known_args(arguments)
-    if before.help or before.help_all:
-        print(parser.format_help(before.help_all), end="")
+    options, _ = parser.parse_known_args(arguments)
+    if options.help or options.help_all:
+        print(parser.format_help(options.help_all), end="")
         raise SystemExit(0)
-    tokens = [*_from_config(before.config, parser), *(sys.argv[1:] if arguments is None else arguments)]
-    given, unknown = parser.parse_known_args(tokens)
+    tokens = [*_from_config(options.config, parser), *(sys.argv[1:] if arguments is None else arguments)]
+    namespace, unknown = parser.parse_known_args(tokens)
     if unknown:
         name = unknown[0].partition("=")[0]
         close = get_close_matches(name, parser.option_names(), 1)
         parser.error(f"{name}: unknown argument" + (f"; {close[0]}?" if close else ""))
-    if given.recipe == "original" and given.text_encoder:
-        raise ValueError(f"--text_encoder {given.text_encoder}: --recipe original has none; leave one of them out")
-    # Several corpora are none that the original knows.
-    corpus = given.corpus if isinstance(given.corpus, str) else ", ".join(given.corpus)
-    settings = original(corpus, given.model) if given.recipe == "original" else {}
+    if namespace.recipe == "original" and namespace.text_encoder:
+        raise ValueError(
+            f"--text_encoder {namespace.text_encoder}: --recipe original has no text encoder; leave one of them out"
+        )
+    # The original does not have settings for several corpora.
+    corpus = namespace.corpus if isinstance(namespace.corpus, str) else ", ".join(namespace.corpus)
+    settings = original(corpus, namespace.model) if namespace.recipe == "original" else {}
     parser.set_defaults(**{**defaults, **settings})
     *parsed, _ = parser.parse_args_into_dataclasses(tokens)
     for name in (name for name, value in settings.items() if isinstance(value, dict)):
@@ -132,7 +136,7 @@ def parse_arguments(
 
 
 def _from_config(path: str | None, parser: ScriptParser) -> list[str]:
-    """The arguments in a configuration file, as a command line has them."""
+    """The arguments in a configuration file, in the form of a command line."""
     if path is None:
         return []
     try:
@@ -140,7 +144,7 @@ def _from_config(path: str | None, parser: ScriptParser) -> list[str]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"--config {path}: neither YAML nor JSON: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"--config {path}: holds a {type(content).__name__}; write one `name: value` a line")
+        raise ValueError(f"--config {path}: contains a {type(content).__name__}; write one `name: value` per line")
     known = {action.dest for action in parser._actions} - {"config", "help", "help_all"}
     tokens = []
     for name, value in content.items():
@@ -153,7 +157,7 @@ def _from_config(path: str | None, parser: ScriptParser) -> list[str]:
             continue
         values = value if isinstance(value, list) else [value]
         texts = [str(one).lower() if isinstance(one, bool) else _text(one) for one in values]
-        # `--name=value` holds a value that begins with a dash.
+        # `--name=value` allows a value that begins with a dash.
         tokens += [f"--{name}={texts[0]}"] if len(texts) == 1 else [f"--{name}", *texts]
     return tokens
 
@@ -163,8 +167,14 @@ def _text(value: Any) -> str:
 
 
 def write_config(folder: Path, *parsed: Any) -> None:
-    """Write the arguments of a run into `run.yaml`: those that this library declares, and others where they differ
-    from their defaults. `--config run.yaml` then repeats the run."""
+    """Write the arguments of a run into `run.yaml`, so that `--config run.yaml` repeats the run.
+
+    They are the arguments that this library declares, and others that differ from their defaults.
+
+    Args:
+        folder: The folder for the file.
+        parsed: Objects from [`parse_arguments`].
+    """
     content: dict[str, Any] = {}
     for holder in parsed:
         for name in getattr(holder, "saved_names", [option.name for option in fields(holder)]):

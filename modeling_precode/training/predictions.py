@@ -11,10 +11,10 @@ def write_predictions(path: Path, rows: Dataset, logits: np.ndarray, names: list
     """Write every dialogue with its true and predicted labels.
 
     Args:
-        path: of the file.
-        rows: dialogues, as the corpus gives them.
+        path: The file.
+        rows: The dialogues of the corpus.
         logits: (dialogues, utterances, labels), padded.
-        names: of the labels.
+        names: The names of the labels, in the order of the class ids.
     """
     with open(path, "w", encoding="utf-8") as file:
         for row, row_logits in zip(rows, logits, strict=True):

@@ -1,4 +1,4 @@
-"""`ConversationCompletionTrainer`: pre-training with Conversation Completion, from dialogues to a checkpoint."""
+"""`ConversationCompletionTrainer`: pre-training with Conversation Completion."""
 
 import logging
 import sys
@@ -56,20 +56,20 @@ class ConversationCompletionTrainer:
     ```
 
     Args:
-        model: to train. Call `transformers.set_seed` before it is made: its weights and the dropout of the training
-            come from the random state.
-        args: the settings.
-        train_dataset: dialogues, as `load_corpus` gives them: a row has `utterances`, a list of strings.
-        eval_dataset: the dialogues that choose the checkpoint, of the same form.
-        processing_class: the tokenizer.
-        test_dataset: the dialogues that are scored once at the end, of the same form.
-        callbacks: of transformers. They are told of the beginning and end of training, steps, logs, evaluations and
-            checkpoints, and may stop the training.
-        accelerator: of the run; made from the settings when not given.
-        origin: where the corpus and the model come from, for the card and for the check of a resumed run.
+        model: The model to train. Call `transformers.set_seed` before you create it: its initial weights and the
+            dropout in training use the random state.
+        args: The settings.
+        train_dataset: Dialogues, as `load_corpus` returns them. A row has `utterances`, a list of strings.
+        eval_dataset: The dialogues that choose the checkpoint, in the same form.
+        processing_class: The tokenizer.
+        test_dataset: The dialogues that are scored once at the end, in the same form. None by default.
+        callbacks: Callbacks of transformers. They receive the beginning and end of training, steps, logs, evaluations
+            and checkpoints, and may stop the training.
+        accelerator: The accelerator of the run; by default it is created from the settings.
+        origin: What the run started from, for the model card and for the check of a resumed run.
 
     Raises:
-        ValueError: settings that do not fit the model, or too few dialogues.
+        ValueError: The settings do not fit the model, or there are too few dialogues.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ConversationCompletionTrainer:
         tracker = None if args.report_to == "none" else args.report_to
         self.accelerator = accelerator or start_accelerator(args.mixed_precision, tracker, args.output_dir)
         if args.recipe == "original" and self.accelerator.num_processes > 1:
-            raise ValueError(f"--recipe original trains in one process; got {self.accelerator.num_processes}")
+            raise ValueError(f"--recipe original trains in one process; got {self.accelerator.num_processes} processes")
         check_text_encoder_options(args, model)
         check_gradient_checkpointing(model, args.gradient_checkpointing)
         model.config.convcom_objective = args.objective
@@ -101,7 +101,7 @@ class ConversationCompletionTrainer:
         self._prepare()
 
     def _prepare(self) -> None:
-        """Tokenize, and make what the loop takes: batches, evaluations, optimizer and schedule."""
+        """Tokenize, and create the parts of the loop: batches, evaluations, optimizer and schedule."""
         args, accelerator, model = self.args, self.accelerator, self.model
         with accelerator.main_process_first():
             tokenizer = self.processing_class
@@ -120,7 +120,7 @@ class ConversationCompletionTrainer:
         if args.recipe == "original":
             compute_as_original(model)
         if args.gradient_checkpointing:
-            # Under its new name, where transformers has one.
+            # Newer versions of transformers have another name for it.
             getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
         rates = (args.learning_rate, args.text_encoder_learning_rate, args.layer_decay)
         optimizer = torch.optim.Adam(parameter_groups(model, *rates), fused=True)
@@ -152,16 +152,21 @@ class ConversationCompletionTrainer:
         return PreCodeDataCollator(self.processing_class.pad_token_id, with_layout=True, vectors=vectors)
 
     def fingerprint(self) -> dict[str, Any]:
-        """What a resumed run must share with this one, by its name for a person."""
-        read = {split: rows.remove_columns("dialogue_id") for split, rows in self.encoded.items()}
+        """What a resumed run must share with this one: the name in an error message -> the value."""
+        dialogues = {split: rows.remove_columns("dialogue_id") for split, rows in self.encoded.items()}
         return {
-            **self.origin.run_fingerprint(self.args, read),
+            **self.origin.run_fingerprint(self.args, dialogues),
             "--mixed_precision": self.accelerator.mixed_precision,
             "the vocabulary's digest": vocabulary_digest(self.processing_class),
         }
 
     def summary(self, best_step: int, **scores: dict[str, float]) -> RunSummary:
-        """The summary of the run that the checkpoint keeps."""
+        """The summary of the run, which the checkpoint contains.
+
+        Args:
+            best_step: The step of the best evaluation.
+            scores: The scores of each split.
+        """
         selection = f"best {SELECTION_METRIC} on the validation split, at step {best_step}; test scored once"
         config = self.model.config
         return self.origin.summary(
@@ -169,30 +174,30 @@ class ConversationCompletionTrainer:
         )
 
     def train(self, resume_from_checkpoint: str | bool | None = None) -> TrainOutput:
-        """Train, and end with the model that did best on the validation split, which is in the output folder too.
+        """Train, and load the model that did best on the validation split, which is also in the output folder.
 
         Args:
-            resume_from_checkpoint: a folder `checkpoint-STEP`; `True` or `"latest"` for the newest one in the output
-                folder, or the beginning where there is none.
+            resume_from_checkpoint: A folder `checkpoint-STEP`. `True` or `"latest"` means the newest one in the output
+                folder; training starts from the beginning if there is none.
 
         Returns:
-            the steps, the mean loss since the last log record, and the scores of the best evaluation.
+            The number of steps, the mean loss before the best evaluation, and the record of the best evaluation.
 
         Raises:
-            ValueError: a checkpoint of another run, or a loss that is not finite.
-            OSError: no such checkpoint, or one that cannot be written.
+            ValueError: The checkpoint is from another run, or a loss or gradient is not finite.
+            OSError: There is no such checkpoint, or a checkpoint cannot be written.
         """
         args, accelerator, loop = self.args, self.accelerator, self.loop
-        given = resume_choice(resume_from_checkpoint)
-        checkpoint = find_checkpoint(given, self.output_dir)
-        if given:
+        choice = resume_choice(resume_from_checkpoint)
+        checkpoint = find_checkpoint(choice, self.output_dir)
+        if choice:
             check_fingerprint(checkpoint or self.output_dir, loop.fingerprint)
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
-            begin_run(self.output_dir, loop.fingerprint, resuming=bool(given))
+            begin_run(self.output_dir, loop.fingerprint, resuming=bool(choice))
         keep_freed_memory()
         if accelerator.process_index:
-            # Dropout differs from process to process; the first one is as it would be alone.
+            # Dropout differs between processes. The first process has the same random state as a single one.
             set_seed(args.seed, device_specific=True)
         if args.report_to != "none":
             settings = {**self.origin.corpus_settings, **self.origin.settings, **vars(args)}
@@ -221,11 +226,14 @@ class ConversationCompletionTrainer:
         )
 
     def evaluate(self, eval_dataset: Dataset | None = None, metric_key_prefix: str = "eval") -> dict[str, float]:
-        """The recalls of a split, `{"eval_R_11@1": ...}`.
+        """Compute the recalls of a split.
 
         Args:
-            eval_dataset: dialogues, as in the constructor; those of the validation split by default.
-            metric_key_prefix: before the name of every metric. With `"test"` the scores go into the card.
+            eval_dataset: Dialogues, as in the constructor; by default those of the validation split.
+            metric_key_prefix: Prefix of the name of every metric. With `"test"`, the scores go into the card.
+
+        Returns:
+            The recalls as fractions, such as `{"eval_R_11@1": 0.5}`.
         """
         dialogues = self.corpus["validation"] if eval_dataset is None else eval_dataset
         metrics = self.predict(dialogues, metric_key_prefix).metrics
@@ -233,12 +241,20 @@ class ConversationCompletionTrainer:
         return metrics
 
     def predict(self, test_dataset: Dataset, metric_key_prefix: str = "test") -> PredictionOutput:
-        """Scores (targets, 11) of the true utterance and its ten negatives, the true one first; the place of the true
-        one, always 0; and the recalls."""
-        known = next((name for name, rows in self.corpus.items() if rows is test_dataset), None)
-        evaluation = self.evaluations.get(known) or self._evaluation_of(test_dataset)
+        """Score the candidates of dialogues.
+
+        Args:
+            test_dataset: Dialogues, as in the constructor.
+            metric_key_prefix: Prefix of the name of every metric. With `"test"`, the scores go into the card.
+
+        Returns:
+            Scores (targets, 11) of the true utterance and its ten negatives, the true one first; the column of the true
+            utterance (targets,), which is always 0; and the recalls.
+        """
+        split = next((name for name, rows in self.corpus.items() if rows is test_dataset), None)
+        evaluation = self.evaluations.get(split) or self._evaluation_of(test_dataset)
         recalls, scores = evaluation(self.loop.unwrapped)
-        assert recalls is not None  # nothing interrupts it
+        assert recalls is not None  # there is no interruption here
         if metric_key_prefix == "test":
             self.scores["test"] = recalls
         if self.accelerator.num_processes > 1:
@@ -247,22 +263,22 @@ class ConversationCompletionTrainer:
         return PredictionOutput(scores, np.zeros(len(scores), dtype=np.int64), metrics)
 
     def _evaluation_of(self, dialogues: Dataset) -> RecallEvaluation:
-        """Of dialogues that are none of the trainer's splits."""
+        """The evaluation of dialogues that are not one of the trainer's splits."""
         encoded = encode_split(dialogues, self.processing_class, "test", self.args)
         bf16 = self.accelerator.mixed_precision == "bf16"
         rows, vectors = with_vectors({"test": encoded}, self.model, self.args.vector_type, bf16)
         return self._evaluation(rows["test"], self._collator(vectors))
 
     def end(self) -> None:
-        """Close the trackers, and part from the other processes. Nothing is trained or evaluated after this."""
+        """Close the trackers and disconnect the processes. Nothing can be trained or evaluated after this."""
         finish_exchanges(self.accelerator)
         self.accelerator.end_training()
 
     def save_model(self, output_dir: str | None = None) -> None:
-        """Write the checkpoint with its tokenizer, its card, and every figure of the run in `pretrain_results.json`.
+        """Save the model with its tokenizer, its model card, and all figures of the run in `pretrain_results.json`.
 
         Args:
-            output_dir: the output folder of the settings by default.
+            output_dir: The folder; by default the output folder of the settings.
         """
         if not self.accelerator.is_main_process:
             return
@@ -282,8 +298,8 @@ class ConversationCompletionTrainer:
         """Upload the checkpoint in the output folder, with its card, to the Hub.
 
         Returns:
-            the address of the commit; None in a process other than the main one, and when the push failed. The
-            message then says how to push it later.
+            The address of the commit, or None in a process other than the main one and when the push failed. A message
+            then says how to push it later.
         """
         if not self.accelerator.is_main_process:
             return None

@@ -1,4 +1,4 @@
-"""The settings of a pre-training with Conversation Completion."""
+"""The settings of pre-training with Conversation Completion."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +16,7 @@ class ConversationCompletionArguments(TextEncoderTrainingArguments):
     with their meaning and default: `python run_pretrain.py --help`.
 
     Raises:
-        ValueError: a value out of range.
+        ValueError: A value is out of range.
     """
 
     output_dir: str = argument("Folder for the best checkpoint.", "checkpoints/pretrained")
@@ -46,7 +46,7 @@ class ConversationCompletionArguments(TextEncoderTrainingArguments):
     eval_batch_size: int = argument("Dialogues per batch in evaluation.", 64)
     learning_rate: float = argument("Learning rate of Adam.", 2e-3)
     lr_scheduler_type: str = argument(
-        "Schedule. plateau multiplies by --lr_factor when the dev metric does not improve.",
+        "Schedule. plateau multiplies by --lr_factor when the validation metric does not improve.",
         "cosine",
         choices=list(SCHEDULES),
     )
@@ -59,7 +59,7 @@ class ConversationCompletionArguments(TextEncoderTrainingArguments):
     max_steps: int | None = argument("Maximum number of steps.")
     eval_steps: int | None = argument("Evaluate every N steps (default: after every epoch).")
     logging_steps: int = argument("Log loss, learning rate, speed and more every N steps.", 100)
-    lr_factor: float = argument("Factor of the learning rate when the dev metric does not improve.", 0.75)
+    lr_factor: float = argument("Factor of the learning rate when the validation metric does not improve.", 0.75)
     min_learning_rate: float = argument("Minimum learning rate of plateau.", 2e-5)
     patience: int = argument("Stop after N evaluations without improvement.", 3)
     checkpointing_steps: int | None = argument(
@@ -95,7 +95,9 @@ class ConversationCompletionArguments(TextEncoderTrainingArguments):
         if self.min_learning_rate < 0:
             raise ValueError(f"--min_learning_rate must be at least 0; got {self.min_learning_rate}")
         if self.objective == "in_batch_softmax" and self.batch_size == 1 and self.batch_tokens is None:
-            raise ValueError("--batch_size 1: in_batch_softmax takes its candidates from the batch's other dialogues")
+            raise ValueError(
+                "--batch_size 1: in_batch_softmax takes candidates from other dialogues of the batch; give 2 or more"
+            )
 
     def fingerprint(self) -> dict[str, Any]:
         """The settings that a resumed run must share with the run that it continues."""
@@ -103,12 +105,12 @@ class ConversationCompletionArguments(TextEncoderTrainingArguments):
         free |= {"gradient_checkpointing", "checkpointing_steps", "save_total_limit", "resume_from_checkpoint"}
         free |= {"mixed_precision", *(name for name in asdict(self) if name.startswith(("push_", "hub_")))}
         if self.lr_scheduler_type in ENDLESS:
-            # These may go on for longer than was planned.
+            # Such a run may be continued beyond its planned end.
             free |= {"max_steps", "max_epochs", "patience"}
         return {name: value for name, value in asdict(self).items() if name not in free}
 
     def set_warmup(self, total_steps: int) -> None:
-        """Where no warm-up was given, choose the default, so that it is saved with the result."""
+        """Set the default number of warm-up steps, if there is none, so that it is saved with the result."""
         if self.warmup_steps is None:
             endless = self.lr_scheduler_type in ENDLESS
             self.warmup_steps = 0 if endless else min(WARMUP_STEPS, total_steps // 10)

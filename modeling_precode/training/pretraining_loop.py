@@ -1,4 +1,4 @@
-"""The loop of a pre-training: steps, evaluations and checkpoints. Stopped anywhere, it continues as if it had not."""
+"""The pre-training loop: steps, evaluations and checkpoints. Stopping and resuming it does not change the result."""
 
 import logging
 import math
@@ -43,22 +43,23 @@ WEIGHTS, BEST_WEIGHTS, STATE = "model.safetensors", "best_model.safetensors", "t
 
 @dataclass
 class PretrainingLoop:
-    """A run of Conversation Completion, from its first or any later step to its end.
+    """A run of Conversation Completion, from the first or a later step to the end.
 
     Args:
-        args: the settings.
-        accelerator: of the run.
-        model, optimizer: as `Accelerator.prepare` made them.
-        tokenizer: saved with the model.
-        schedule: of the learning rate.
-        loader: this process's share of every batch.
-        num_utterances: (dialogues,) of every training dialogue.
-        dialogue_ids: of every training dialogue.
-        validation: chooses the checkpoint.
-        total_steps: at most.
-        summary: of the run, from the best step and its scores.
-        fingerprint: what a resumed run must share with this one.
-        callbacks: are told of every event; they may set `control.should_training_stop`.
+        args: The settings.
+        accelerator: The accelerator of the run.
+        model: The model, from `Accelerator.prepare`.
+        tokenizer: The tokenizer, which is saved with the model.
+        optimizer: The optimizer, from `Accelerator.prepare`.
+        schedule: The learning rate schedule.
+        loader: The loader of this process's share of every batch.
+        num_utterances: (dialogues,) the number of utterances of every training dialogue.
+        dialogue_ids: The id of every training dialogue.
+        validation: The evaluation that chooses the checkpoint.
+        total_steps: The maximum number of steps.
+        summary: Returns the summary of the run from the best step and its scores.
+        fingerprint: What a resumed run must share with this one.
+        callbacks: Callbacks that receive every event. They may set `control.should_training_stop`.
     """
 
     args: ConversationCompletionArguments
@@ -100,9 +101,9 @@ class PretrainingLoop:
         return self.accelerator.unwrap_model(self.model)
 
     def run(self, interruption: Interruption) -> None:
-        """Train to the end, with the best checkpoint in the output folder; or until an interruption, and exit."""
+        """Train to the end, with the best checkpoint in the output folder, or exit after an interruption."""
         progress, args = self.progress, self.args
-        self.model.train()  # a loaded one is not
+        self.model.train()  # `from_pretrained` returns it in evaluation mode
         silent = not self.accelerator.is_main_process
         lines = ProgressLines("pre-training", self.total_steps, progress.step, silent=silent)
         self.notify("on_train_begin")
@@ -126,7 +127,7 @@ class PretrainingLoop:
         self.notify("on_train_end")
 
     def notify(self, event: str, **details: Any) -> None:
-        """Tell every callback of an event, as `Trainer` does."""
+        """Call every callback with an event, as `Trainer` does."""
         best = self.progress.best
         state = TrainerState(
             epoch=self.progress.epoch + self.progress.batch / len(self.batches),
@@ -145,12 +146,12 @@ class PretrainingLoop:
             self.control = changed or self.control
 
     def update(self) -> None:
-        """One step of the optimizer, over one or several batches."""
+        """Do one step of the optimizer, over one or several batches."""
         progress, args, accelerator = self.progress, self.args, self.accelerator
         batches = self.next_batches()
         dialogues = np.concatenate([self.batches.dialogues(number) for number, _ in batches])
         utterances = self.num_utterances[dialogues]
-        # Processes average their gradients, whatever their shares: the mean over all targets is what comes out.
+        # Processes average their gradients. With this divisor the result is the mean over the targets of all processes.
         num_items = int(np.maximum(utterances - 2, 0).sum()) / accelerator.num_processes
         total = torch.zeros((), device=accelerator.device)
         for _, batch in batches:
@@ -177,7 +178,7 @@ class PretrainingLoop:
             self.log_step(learning_rate, norm)
 
     def next_batches(self) -> list[tuple[int, dict[str, torch.Tensor]]]:
-        """This process's share of the batches of the next step, each with its place in the epoch."""
+        """This process's share of the batches of the next step, each with its index in the epoch."""
         progress = self.progress
         if progress.batch == len(self.batches):
             progress.epoch, progress.batch, self.stream = progress.epoch + 1, 0, None
@@ -211,7 +212,11 @@ class PretrainingLoop:
         self.notify("on_log", logs=record)
 
     def evaluate(self, interruption: Interruption) -> bool:
-        """Score the validation split, and keep the model where it is the best yet; false where interrupted."""
+        """Score the validation split, and save the model if it is the best so far.
+
+        Returns:
+            Whether the evaluation was completed, and not interrupted.
+        """
         progress, start = self.progress, time.perf_counter()
         recalls, _ = self.validation(self.unwrapped, interruption)
         if recalls is None:
@@ -263,7 +268,12 @@ class PretrainingLoop:
         self.notify("on_save")
 
     def save(self, folder: Path, **more: Any) -> None:
-        """Everything that is needed to go on, and files `NAME.pt` with more."""
+        """Write everything that a resumed run needs.
+
+        Args:
+            folder: The folder of the checkpoint.
+            more: Further objects, each for a file `NAME.pt`.
+        """
         processes = gather_object([random_state()])
         if not self.accelerator.is_main_process:
             return
@@ -284,7 +294,7 @@ class PretrainingLoop:
             write_fingerprint(staging, self.fingerprint)
 
     def load(self, checkpoint: Path) -> None:
-        """Go on from a checkpoint, with its best weights in the output folder."""
+        """Resume from a checkpoint, and copy its best weights into the output folder."""
         state = torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
         self.progress = Progress(**state["progress"])
         self.first_step = self.progress.step
@@ -302,11 +312,11 @@ class PretrainingLoop:
         if len(processes) != self.accelerator.num_processes:
             logger.info(
                 f"{checkpoint} was saved by {len(processes)} process(es), and this run has "
-                f"{self.accelerator.num_processes}: the batches stay the same, dropout does not"
+                f"{self.accelerator.num_processes}: the batches are the same, but dropout is not"
             )
         if self.accelerator.process_index < len(processes):
             set_random_state(processes[self.accelerator.process_index])
-        logger.info(f"Going on from {checkpoint}, after step {self.progress.step:,} of {self.total_steps:,}")
+        logger.info(f"Resuming from {checkpoint}, after step {self.progress.step:,} of {self.total_steps:,}")
 
     def stop(self, interruption: Interruption) -> None:
         self.save_checkpoint()
@@ -317,5 +327,5 @@ class PretrainingLoop:
         folder = self.output_dir / f"nonfinite-{step}"
         tensors = [{name: item for name, item in batch.items() if torch.is_tensor(item)} for _, batch in batches]
         self.save(folder, batches=gather_object([tensors]))
-        what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient of the loss {loss:.4f} is {norm}"
-        raise_nonfinite(folder, step, what, [self.dialogue_ids[int(i)] for i in dialogues], self.accelerator)
+        problem = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient of the loss {loss:.4f} is {norm}"
+        raise_nonfinite(folder, step, problem, [self.dialogue_ids[int(i)] for i in dialogues], self.accelerator)

@@ -1,4 +1,4 @@
-"""The processes of a run: their accelerator, their share of the cores, and how long they wait for one another."""
+"""The processes of a run: their accelerator, their cores, and the timeout of their communication."""
 
 import os
 from datetime import timedelta
@@ -7,20 +7,20 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, parse_flag_from_env
 
-# Seconds that a process waits for another: the first one may have a corpus to build, and its utterances to encode.
+# Seconds that a process waits for another. The first one may have to build a corpus and encode its utterances.
 DDP_TIMEOUT = 24 * 60 * 60
 
 
 def start_accelerator(mixed_precision: str | None = None, tracker: str | None = None, folder: str = ".") -> Accelerator:
-    """The accelerator of a pre-training, which joins the processes of a launcher.
+    """Create the accelerator of a pre-training run. It connects the processes of a launcher.
 
     Args:
-        mixed_precision: `"no"`, `"bf16"`, or None for what the launcher says.
-        tracker: a tracker's name, or None.
-        folder: where the tracker writes.
+        mixed_precision: `"no"`, `"bf16"`, or None for the setting of the launcher.
+        tracker: The name of a tracker, or None.
+        folder: The folder that the tracker writes into.
 
     Raises:
-        ValueError: another precision.
+        ValueError: The precision is another one.
     """
     accelerator = Accelerator(
         log_with=tracker,
@@ -35,18 +35,18 @@ def start_accelerator(mixed_precision: str | None = None, tracker: str | None = 
 
 
 def join_cpu_processes(timeout: int = DDP_TIMEOUT) -> None:
-    """Join the other processes of a launcher on a CPU. `TrainingArguments` would wait for them half an hour at most.
+    """Connect the processes of a launcher on CPUs. `TrainingArguments` would wait for half an hour at most.
 
     Args:
-        timeout: seconds that a process waits for another.
+        timeout: Seconds that a process waits for another.
     """
-    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
-    if several and parse_flag_from_env("ACCELERATE_USE_CPU") and not torch.distributed.is_initialized():
+    has_several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    if has_several and parse_flag_from_env("ACCELERATE_USE_CPU") and not torch.distributed.is_initialized():
         torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=timeout))
 
 
 def use_cores(device: torch.device) -> None:
-    """On a CPU, give this process its share of the cores, where `OMP_NUM_THREADS` does not say how many threads."""
+    """On a CPU, use this process's share of the cores, unless `OMP_NUM_THREADS` sets the number of threads."""
     if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         torch.set_num_threads(max(cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)), 1))

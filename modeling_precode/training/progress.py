@@ -1,4 +1,4 @@
-"""How far a run is: its counters, which every checkpoint holds, and what a person sees of them."""
+"""The progress of a run: its counters, which every checkpoint contains, and their display."""
 
 import logging
 import sys
@@ -12,27 +12,27 @@ from tqdm.auto import tqdm
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
-# Without a terminal, a line every so many seconds takes the place of a progress bar.
+# Without a terminal, a line at this interval replaces the progress bar.
 SECONDS_PER_LINE = 60
 
 
 @dataclass
 class Progress:
-    """How far a pre-training is. Everything here is in its checkpoints.
+    """The progress of a pre-training run. Its checkpoints contain all fields.
 
     Args:
-        step: optimizer steps done.
-        epoch: of the next batch.
-        batch: the next batch's place in the epoch.
-        evaluated: the step of the last evaluation.
-        utterances: seen.
-        seconds: that the run took.
-        evaluation_seconds: of these, spent in evaluations.
-        bad_evaluations: since the best one.
-        losses: the sum and the number of losses since the last log record, and since the last evaluation.
-        best: the record of the best evaluation.
-        history: one record per evaluation.
-        training_log: one record per `logging_steps`.
+        step: Number of optimizer steps so far.
+        epoch: Epoch of the next batch, from 0.
+        batch: Index of the next batch in the epoch.
+        evaluated: Step of the last evaluation.
+        utterances: Number of utterances in the batches so far.
+        seconds: Duration of the run.
+        evaluation_seconds: Part of `seconds` spent in evaluations.
+        bad_evaluations: Number of evaluations since the best one.
+        losses: Sum and number of the losses since the last log record (`log`) and the last evaluation (`evaluation`).
+        best: Record of the best evaluation.
+        history: One record per evaluation.
+        training_log: One record per `logging_steps`.
     """
 
     step: int = 0
@@ -54,43 +54,52 @@ class Progress:
             total[1] += 1
 
     def mean_loss(self, since: str) -> float:
-        """The mean since the last `log` or `evaluation`; the count starts again."""
+        """The mean loss since the last `log` or `evaluation`. The next mean starts from here."""
         total, count = self.losses[since]
         self.losses[since] = [0.0, 0]
         return total / count
 
 
 class ProgressLines:
-    """A progress bar on a terminal; elsewhere a line of log every minute.
+    """A progress bar on a terminal; otherwise one log line per minute.
 
     Args:
-        description: what goes on.
-        total: how many items there are.
-        done: how many of them were done before.
-        unit: what an item is.
-        silent: show nothing; for all processes but the main one.
+        description: What is in progress.
+        total: Number of items; None if it is not known.
+        done: Number of items that are already done.
+        unit: Name of the items.
+        silent: Show nothing; for all processes except the main one.
     """
 
-    def __init__(self, description: str, total: int, done: int = 0, unit: str = "steps", silent: bool = False):
+    def __init__(self, description: str, total: int | None, done: int = 0, unit: str = "steps", silent: bool = False):
         self.description, self.total, self.done, self.unit, self.silent = description, total, done, unit, silent
         terminal = sys.stderr.isatty()
         self.bar = tqdm(
-            desc=description, total=total, initial=done, disable=silent or not terminal, leave=False, dynamic_ncols=True
+            desc=description,
+            total=total,
+            initial=done,
+            unit=f" {unit}",
+            disable=silent or not terminal,
+            leave=False,
+            dynamic_ncols=True,
         )
         self.lines = not silent and not terminal
         self.first, self.start = done, time.monotonic()
-        self.said = self.start
+        self.last_line = self.start
 
     def update(self, done: int = 1) -> None:
         self.done += done
         self.bar.update(done)
         now = time.monotonic()
-        if self.lines and now - self.said >= SECONDS_PER_LINE:
-            self.said = now
-            left = (now - self.start) / (self.done - self.first) * (self.total - self.done)
-            logger.info(
-                f"{self.description}: {self.done:,} of {self.total:,} {self.unit}, about {left / 60:.0f} minutes left"
-            )
+        if self.lines and now - self.last_line >= SECONDS_PER_LINE:
+            self.last_line = now
+            logger.info(f"{self.description}: {self.done:,}{self.time_left(now)}")
+
+    def time_left(self, now: float) -> str:
+        if self.total is None:
+            return f" {self.unit}"
+        left = (now - self.start) / (self.done - self.first) * max(self.total - self.done, 0)
+        return f" of {self.total:,} {self.unit}, about {left / 60:.0f} minutes left"
 
     def close(self) -> None:
         self.bar.close()
@@ -99,7 +108,7 @@ class ProgressLines:
 def with_progress(
     items: Iterable[Item], description: str, total: int, unit: str = "batches", silent: bool = False
 ) -> Iterator[Item]:
-    """The items, with a progress bar on a terminal or a line of log every minute."""
+    """Yield the items, with a progress bar on a terminal or one log line per minute otherwise."""
     lines = ProgressLines(description, total, unit=unit, silent=silent)
     try:
         for item in items:
@@ -110,7 +119,7 @@ def with_progress(
 
 
 def log_line(split: str, record: dict[str, Any]) -> str:
-    """The figures of an evaluation of pre-training, as one line."""
+    """The figures of an evaluation in pre-training, as one line."""
     parts = [f"step {record['step']:,}", split]
     if "loss" in record:
         parts += [f"loss {record['loss']:.4f}", f"lr {record['learning_rate']:.2e}", f"{record['seconds']:.0f} s"]

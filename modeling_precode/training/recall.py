@@ -1,4 +1,4 @@
-"""The recall of Conversation Completion on a split: how often the true utterance ranks first among its negatives."""
+"""The evaluation of Conversation Completion: the rank of the true utterance among its negatives, as recall."""
 
 import numpy as np
 import torch
@@ -19,19 +19,19 @@ EVALUATION_NEGATIVES = 10
 
 
 class RecallEvaluation:
-    """Scores one split, with the corpus's negatives or those that a seed draws, the same in every run.
+    """Scores one split, with the negatives of the corpus or negatives drawn with a fixed seed.
 
-    One process takes a batch whole, so that the recall is the same to the last digit on any number of processes.
+    One process takes a whole batch, so the recall is exactly the same for any number of processes.
 
     Args:
-        dialogues: encoded dialogues, with `input_ids` and, where the corpus has them, `negative_input_ids`.
-        negatives_seed: of the negatives that are drawn.
-        batch_size: dialogues per batch.
-        collator: makes the batches.
-        accelerator: of the run.
+        dialogues: Encoded dialogues, with `input_ids` and, if the corpus has negatives, `negative_input_ids`.
+        negatives_seed: Seed of negatives that are drawn.
+        batch_size: Dialogues per batch.
+        collator: The collator that builds the batches.
+        accelerator: The accelerator of the run.
 
     Raises:
-        ValueError: there are too few other dialogues to draw negatives from.
+        ValueError: There are too few other dialogues to draw negatives from.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class RecallEvaluation:
 
     @torch.no_grad()
     def scores(self, model: torch.nn.Module, interruption: Interruption | None = None) -> np.ndarray:
-        """This process's scores (targets, 1 + negatives), the true utterance first, up to an interruption."""
+        """This process's scores (targets, 1 + negatives), the true utterance first. An interruption ends them early."""
         training = model.training
         model.eval()
         rows = []
@@ -77,7 +77,7 @@ class RecallEvaluation:
     def __call__(
         self, model: torch.nn.Module, interruption: Interruption | None = None
     ) -> tuple[dict[str, float] | None, np.ndarray]:
-        """The recalls over all processes, or None after an interruption; and this process's scores."""
+        """The recalls over all processes, or None after an interruption, and this process's scores."""
         scores = self.scores(model, interruption)
         rows = len(scores)
         recalls = self.metric.compute(predictions=scores, references=[0] * rows) if rows else {}

@@ -1,4 +1,4 @@
-"""What a run started from: for the card that its checkpoint carries, and for the check of a run that is resumed."""
+"""The corpus and model that a run started from, for the model card and for the check of a resumed run."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,16 +19,16 @@ from .starting import load_config
 
 @dataclass
 class RunOrigin:
-    """What a run started from.
+    """The corpus and model that a run started from.
 
     Args:
-        corpus: the corpus's name; `"custom"` for dialogues of one's own.
-        start: the checkpoint that the run started from; None from scratch.
-        text_encoder: the name or folder of a text encoder that the model was built over.
-        settings: further settings that shaped the model, for the card.
-        corpus_settings: those that the corpus was built with, for the file of results.
-        fingerprint: what else a resumed run must share, by its name for a person.
-        leakage: what was compared with the test split -> figures.
+        corpus: The name of the corpus; `"custom"` for your own dialogues.
+        start: The checkpoint that the run started from; None from scratch.
+        text_encoder: The name or folder of the text encoder that the model was built with, or None.
+        settings: Further settings that affect the model, for the card.
+        corpus_settings: The settings of the corpus, for the file of results.
+        fingerprint: Further values that a resumed run must share: name in an error message -> value.
+        leakage: What was compared with the test split -> figures.
     """
 
     corpus: str = "custom"
@@ -41,7 +41,7 @@ class RunOrigin:
 
     @classmethod
     def of(cls, corpus: CorpusArguments, encoder: EncoderArguments, leakage: dict[str, Any]) -> "RunOrigin":
-        """Of a run from the command line."""
+        """The origin of a run from the command line."""
         return cls(
             corpus=corpus.name,
             start=encoder.model,
@@ -53,11 +53,11 @@ class RunOrigin:
         )
 
     def run_fingerprint(self, args: Any, splits: Mapping[str, Dataset]) -> dict[str, Any]:
-        """What a resumed run must share with this one, by its name for a person.
+        """What a resumed run must share with this one: the name in an error message -> the value.
 
         Args:
-            args: the dataclass of the trainer's settings.
-            splits: the dialogues that it reads.
+            args: The dataclass of the trainer's settings.
+            splits: The dialogues that the trainer reads.
         """
         return {
             **self.fingerprint,
@@ -76,16 +76,16 @@ class RunOrigin:
         scores: dict[str, Any],
         calibration: dict[str, Any] | None = None,
     ) -> RunSummary:
-        """The summary that a checkpoint keeps of its run, and from which its card is written.
+        """The summary of the run, which the checkpoint contains and the model card is written from.
 
         Args:
-            splits: the dialogues, as the corpus gives them.
-            config: of the model.
-            args: the dataclass of the trainer's settings.
-            seed: of the run.
-            selection: a sentence on how the checkpoint was chosen.
-            scores: name of a split -> name of a metric -> number.
-            calibration: from `calibrate`, where a temperature was fitted.
+            splits: The dialogues of the corpus.
+            config: The configuration of the model.
+            args: The dataclass of the trainer's settings.
+            seed: The seed of the run.
+            selection: A clause on how the checkpoint was chosen.
+            scores: Name of a split -> name of a metric -> number.
+            calibration: The result of [`calibrate`], if a temperature was fitted.
         """
         options = parse_options(self.corpus_settings.get("corpus_options", ()), "--corpus_options")
         return RunSummary(

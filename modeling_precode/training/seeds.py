@@ -1,4 +1,4 @@
-"""Fine-tuning over several seeds: which of them are done, the mean of their scores, and the best checkpoint."""
+"""Fine-tuning with several seeds: the run of each, the mean of their scores, and the best checkpoint."""
 
 import logging
 import shutil
@@ -33,27 +33,27 @@ def train_seed(
     """Train with one seed, choose the checkpoint on validation, score it once on test, and save it in `seed_N`.
 
     Args:
-        seed: of the run.
-        args: the settings of all seeds.
-        build_trainer: makes the trainer from the settings of the seed.
+        seed: The seed of the run.
+        args: The settings of all seeds.
+        build_trainer: Builds the trainer from the settings of the seed.
 
     Returns:
-        the summary of the run; that of an earlier run where it is done.
+        The summary of the run. A resumed run returns the saved summary of a seed that is finished.
     """
     args_of_seed = args.for_seed(seed)
     folder = Path(args_of_seed.output_dir)
     if args.resume_from_checkpoint and (folder / RESULTS).is_file():
-        logger.info(f"  seed {seed} is done")
+        logger.info(f"  seed {seed} is finished")
         return {name: value for name, value in read_json(folder / RESULTS).items() if name != "history"}
     resume = args.resume_from_checkpoint
     if resume not in (None, "latest") and Path(resume).resolve().parent != folder.resolve():
-        resume = "latest"  # the folder is of another seed
+        resume = "latest"  # the checkpoint is of another seed
     trainer = build_trainer(args_of_seed)
     if args.push_best:
         earlier = [Path(args.output_dir) / f"seed_{other}" / RESULTS for other in args.seeds]
         trainer.add_callback(PushBest(trainer, earlier))
     trainer.train(resume_from_checkpoint=resume)
-    # The test split is looked at once, with the checkpoint that the validation split chose.
+    # The test split is scored once, with the checkpoint that the validation split chose.
     splits = ("validation", "test") if args.scores_test else ("validation",)
     for split in splits:
         trainer.predict(trainer.corpus[split], metric_key_prefix=split)
@@ -61,35 +61,37 @@ def train_seed(
     if not trainer.is_world_process_zero():
         return {"scores": trainer.scores}
     if args.calibrate:
-        found = trainer.calibrate()
-        before, after = (found[splits[-1]][when]["ece"] for when in ("before", "after"))
-        cross_fit = found["cross_fit"]
-        why = "" if cross_fit["helps"] else f"  ({cross_fit['fitted']:.4f} does not help in a cross-fit on validation)"
+        result = trainer.calibrate()
+        before, after = (result[splits[-1]][when]["ece"] for when in ("before", "after"))
+        cross_fit = result["cross_fit"]
+        reason = (
+            "" if cross_fit["helps"] else f"  ({cross_fit['fitted']:.4f} does not help in a cross-fit on validation)"
+        )
         logger.info(
-            f"  temperature {found['temperature']:.4f}  {splits[-1]} ECE {after:.4f} (without {before:.4f}){why}"
+            f"  temperature {result['temperature']:.4f}  {splits[-1]} ECE {after:.4f} (without {before:.4f}){reason}"
         )
     trainer.save_model()
     if "test" in splits:
         logits = trainer.predictions["test"].predictions
         assert isinstance(logits, np.ndarray)
         write_predictions(folder / "test_predictions.jsonl", trainer.corpus["test"], logits, trainer.names)
-    # This file is written last: it says that the seed is done.
+    # This file is written last. It marks the seed as finished.
     summary = trainer.save_results()
     remove_checkpoints(folder)
     return summary
 
 
 def save_seeds(runs: list[dict[str, Any]], args: UtteranceClassificationArguments, settings: dict[str, Any]) -> str:
-    """Put the checkpoint of the best seed into the output folder, with a card over all seeds, and the mean and standard
-    deviation of their scores into `finetune_results.json`.
+    """Copy the checkpoint of the best seed into the output folder, with a model card over all seeds, and write the mean
+    and standard deviation of the scores into `finetune_results.json`.
 
     Args:
-        runs: the summaries, from [`train_seed`].
-        args: the settings.
-        settings: all settings, for the file.
+        runs: The summaries of all seeds, from [`train_seed`].
+        args: The settings.
+        settings: All settings of the run, for the file.
 
     Returns:
-        a line with the scores.
+        A message with the scores and the folder.
     """
     output_dir, scored = Path(args.output_dir), "test" if args.scores_test else "validation"
     sign = 1 if args.greater_is_better else -1
@@ -119,7 +121,7 @@ def save_seeds(runs: list[dict[str, Any]], args: UtteranceClassificationArgument
 
 
 def score_lines(split: str, scores: dict[str, Any]) -> str:
-    """The scores of a split as a line, and of several corpora those of each below their mean."""
+    """The scores of a split as a line. With several corpora, it is their mean, and a line for each corpus follows."""
     corpora = scores.get("corpora", {})
     lines = [f"{split}{' (mean)' if corpora else ''}  {score_line(scores)}"]
     return "\n".join([*lines, *(f"    {name}  {score_line(one)}" for name, one in corpora.items())])

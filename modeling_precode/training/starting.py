@@ -1,4 +1,4 @@
-"""What a run starts from: its corpus, its tokenizer and its model, from scratch, a checkpoint or a text encoder."""
+"""The corpus, the tokenizer and the model that a run starts from: from scratch, a checkpoint or a text encoder."""
 
 import logging
 from pathlib import Path
@@ -16,10 +16,12 @@ from data_scripts.building.label_maps import map_labels
 from data_scripts.building.mixing import mix_corpora
 from data_scripts.building.options import corpus_names, parse_corpus
 
+from ..checkpoint_files import read_config
 from ..configuration_precode import TEXT_POOLINGS, PreCodeConfig
 from ..default_model import checkpoint_path
 from ..modeling_precode import ClassificationHead, PreCodeForUtteranceClassification, PreCodePreTrainedModel
 from ..tokenization_precode import PreCodeTokenizer
+from ..tokenizer_files import check_tokenizer, check_tokenizer_files
 from .arguments import PARTS, CorpusArguments, EncoderArguments, TextEncoderTrainingArguments
 from .finetuning_corpus import label_settings
 from .optimization import TEXT_ENCODER_LEARNING_RATE, parameter_groups
@@ -35,11 +37,12 @@ SPLITS = ("train", "validation", "test")
 
 
 def load_splits(args: CorpusArguments) -> DatasetDict:
-    """The corpus, with the labels of the label map and the part of its training split that are asked for. Each part
-    holds the smaller ones.
+    """Load the corpus, with the label map and the fraction of the training split in the arguments.
+
+    A larger fraction contains every smaller one.
 
     Raises:
-        ValueError: a corpus that lacks a split, or a label map that does not fit it.
+        ValueError: The corpus lacks a split, or the label map does not fit it.
     """
     if args.has_several:
         raise ValueError(f"--corpus {' '.join(args.corpus)}: several corpora are for fine-tuning; give one")
@@ -47,13 +50,13 @@ def load_splits(args: CorpusArguments) -> DatasetDict:
 
 
 def load_mixture(args: CorpusArguments) -> tuple[DatasetDict, dict[str, list[str]]]:
-    """Several corpora as one, and what was found of their training dialogues in held-out splits; see [`mix_corpora`].
+    """Load several corpora as one, and find training dialogues that occur in held-out splits; see [`mix_corpora`].
 
     Raises:
-        ValueError: as [`load_splits`], or corpora of different labels.
+        ValueError: As [`load_splits`], or the corpora have different labels.
     """
     named = zip(corpus_names(args.corpus), args.corpus, strict=True)
-    return mix_corpora({name: _splits_of(*parse_corpus(given), args, SPLITS[:1]) for name, given in named})
+    return mix_corpora({name: _splits_of(*parse_corpus(corpus), args, SPLITS[:1]) for name, corpus in named})
 
 
 def _splits_of(name: str, data_dir: str | None, args: CorpusArguments, needed: tuple[str, ...]) -> DatasetDict:
@@ -62,25 +65,37 @@ def _splits_of(name: str, data_dir: str | None, args: CorpusArguments, needed: t
         raise ValueError(f"--corpus: no split {', '.join(missing)}; found {', '.join(corpus)}")
     if args.label_map is not None:
         corpus = map_labels(corpus, args.label_map)
-    if args.train_fraction < 1:
-        size = max(round(args.train_fraction * len(corpus["train"])), 1)
+    if (size := _training_size(args, len(corpus["train"]))) is not None:
         order = np.random.default_rng(0).permutation(len(corpus["train"]))
         corpus["train"] = corpus["train"].select(sorted(order[:size]))
     return corpus
 
 
+def _training_size(args: CorpusArguments, dialogues: int) -> int | None:
+    """The number of training dialogues to train on, out of `dialogues`, or None for all."""
+    if args.train_dialogues is not None and args.train_dialogues > dialogues:
+        raise ValueError(f"--train_dialogues {args.train_dialogues}: the training split has {dialogues}; give less")
+    if args.train_dialogues is not None or args.train_fraction == 1:
+        return args.train_dialogues
+    return max(round(args.train_fraction * dialogues), 1)
+
+
 def build_tokenizer(args: EncoderArguments, dialogues: datasets.Dataset) -> PreTrainedTokenizerBase:
-    """The tokenizer to start from. From scratch, its vocabulary is that of the given training dialogues.
+    """Load or train the tokenizer.
+
+    Args:
+        args: The arguments of the model.
+        dialogues: The training dialogues, which a new vocabulary is counted from.
 
     Raises:
-        ValueError: options that do not go together.
-        OSError: no tokenizer where one should be.
+        ValueError: Arguments cannot be used together.
+        OSError: There is no tokenizer to load.
     """
     if args.model is not None:
         args.refuse_all_but(args.WITH_MODEL, "is for a model from scratch; leave it out with --model")
         return load_tokenizer(args.model)
     if args.text_encoder is not None:
-        args.refuse_all_but(args.FROM_TEXT_ENCODER, "does not go with --text_encoder; leave one of them out")
+        args.refuse_all_but(args.FROM_TEXT_ENCODER, "cannot be used with --text_encoder; leave one of them out")
         return load_text_tokenizer(args.text_encoder, args.max_utterance_tokens)
     if args.tokenizer is not None:
         args.refuse(("min_count", "max_utterance_tokens"), "is for a new vocabulary; leave it out with --tokenizer")
@@ -93,7 +108,7 @@ def build_tokenizer(args: EncoderArguments, dialogues: datasets.Dataset) -> PreT
 
 
 def load_vocabulary(args: EncoderArguments) -> PreTrainedTokenizerBase:
-    """The tokenizer of another checkpoint, which brings its own normalization."""
+    """The tokenizer of another checkpoint, with its normalization."""
     assert args.tokenizer is not None
     tokenizer = load_tokenizer(args.tokenizer)
     mode: Any = getattr(tokenizer, "text_mode", None)
@@ -107,12 +122,12 @@ def load_vocabulary(args: EncoderArguments) -> PreTrainedTokenizerBase:
 
 
 def load_text_tokenizer(text_encoder: str, max_utterance_tokens: int) -> PreTrainedTokenizerBase:
-    """The tokenizer of a text encoder, which cuts utterances at the given number of tokens."""
+    """The tokenizer of a text encoder. It truncates utterances to `max_utterance_tokens`."""
     tokenizer = AutoTokenizer.from_pretrained(text_encoder)
     if max_utterance_tokens > tokenizer.model_max_length:
         raise ValueError(
-            f"--max_utterance_tokens {max_utterance_tokens}: {text_encoder} reads {tokenizer.model_max_length} at "
-            "most; give less"
+            f"--max_utterance_tokens {max_utterance_tokens}: {text_encoder} reads at most "
+            f"{tokenizer.model_max_length}; give less"
         )
     tokenizer.model_max_length = max_utterance_tokens
     if tokenizer.pad_token is None:
@@ -127,17 +142,17 @@ def build_model(
     seed: int,
     **config: Any,
 ) -> Model:
-    """The model to start from.
+    """Build or load the model that the run starts from.
 
     Args:
-        args: what the model is made of.
-        model_class: with which head.
-        tokenizer: with its vocabulary.
-        seed: of word vectors that the file lacks.
-        config: further settings of the model.
+        args: The arguments of the model.
+        model_class: The class of the model, which determines the head.
+        tokenizer: The tokenizer of the model.
+        seed: Seed of the word vectors that the file of word vectors does not have.
+        config: Further settings of the configuration.
 
     Raises:
-        ValueError: options that have no meaning for this model.
+        ValueError: An argument has no meaning for this model.
     """
     for name in ("max_speakers", "freeze_word_vectors", "freeze_text_encoder", "speaker_prefix", "dropout"):
         if getattr(args, name) is not None:
@@ -153,7 +168,7 @@ def build_model(
     else:
         model = model_over_words(args, model_class, tokenizer, seed, {**config, "causal": args.causal})
     args.causal = model.config.causal
-    # `--recipe original` gives true to every checkpoint.
+    # `--recipe original` sets it to true for every checkpoint.
     if args.freeze_word_vectors is False and model.config.text_config is not None:
         raise ValueError(
             "--freeze_word_vectors false: the model reads with a text encoder; give --freeze_text_encoder false"
@@ -162,18 +177,19 @@ def build_model(
 
 
 def model_from_checkpoint(args: EncoderArguments, model_class: type[Model], config: dict[str, Any]) -> Model:
+    """Load a checkpoint, and initialize the parts that are not transferred."""
     assert args.model is not None
     saved = load_config(args.model)
     if args.causal and not saved.causal:
-        # Of an encoder that reads both ways, the forward half has the same names and shapes.
+        # The forward half of a bidirectional encoder has the same names and shapes.
         config["causal"] = True
     speakers = saved.max_speakers
     if speakers and args.max_speakers not in (None, 0, speakers):
-        raise ValueError(f"--max_speakers {args.max_speakers}: {args.model} knows {speakers}; leave it out")
+        raise ValueError(f"--max_speakers {args.max_speakers}: {args.model} distinguishes {speakers}; leave this out")
     model = load_pretrained(model_class, args.model, **config)
     if model.config.utterance_encoder == "text_encoder" and set(PARTS[:2]) - set(args.transferred_parts):
         raise ValueError(
-            f"--transferred_parts {' '.join(args.transferred_parts)}: a text encoder is taken whole; give "
+            f"--transferred_parts {' '.join(args.transferred_parts)}: a text encoder is transferred as a whole; give "
             f"{' '.join(PARTS[:2])} too"
         )
     initialize_others(model, args.transferred_parts)
@@ -187,10 +203,11 @@ def model_over_words(
     seed: int,
     config: dict[str, Any],
 ) -> Model:
+    """Build a model from scratch, with a GRU utterance encoder over word vectors."""
     vectors = None
     if args.word_vectors is not None:
-        vectors, found = load_word_vectors(args.word_vectors, tokenizer.get_vocab(), args.word_vector_size, seed)
-        logger.info(f"{found:,} of {len(tokenizer):,} words have a vector in {args.word_vectors}")
+        vectors, coverage = load_word_vectors(args.word_vectors, tokenizer.get_vocab(), args.word_vector_size, seed)
+        logger.info(f"{coverage:,} of {len(tokenizer):,} words have a vector in {args.word_vectors}")
         config.setdefault("freeze_word_vectors", True)
     model = model_class(
         PreCodeConfig(
@@ -212,18 +229,17 @@ def model_over_words(
 def build_classifier(
     args: EncoderArguments, tokenizer: PreTrainedTokenizerBase, seed: int, corpus: DatasetDict, keep_head: bool = False
 ) -> PreCodeForUtteranceClassification:
-    """A model that labels utterances with the labels of a corpus. The head of a checkpoint is kept where its labels are
-    the same.
+    """Build or load a model for the labels of a corpus. A checkpoint's head is kept if it has the same labels.
 
     Args:
-        args: what the model is made of.
-        tokenizer: with its vocabulary.
-        seed: of word vectors that the file lacks.
-        corpus: with the column `labels`.
-        keep_head: refuse a checkpoint without a head for these labels; it is to be scored, not trained.
+        args: The arguments of the model.
+        tokenizer: The tokenizer of the model.
+        seed: Seed of the word vectors that the file of word vectors does not have.
+        corpus: The corpus, with the column `labels`.
+        keep_head: Whether to refuse a checkpoint without a head for these labels, because it is only scored.
 
     Raises:
-        ValueError: options that have no meaning for this model, or a checkpoint with other labels.
+        ValueError: An argument has no meaning for this model, or the checkpoint has other labels.
     """
     names = label_names(corpus)
     assert names is not None
@@ -243,10 +259,10 @@ def build_classifier(
         seed,
         **label_settings(corpus),
         class_weights=None,
-        **({} if keep_head else {"temperature": 1.0}),  # not that of a head before
+        **({} if keep_head else {"temperature": 1.0}),  # not the temperature of an earlier head
     )
     if saved is not None and labels != names:
-        # A head of the same shape would have been loaded, for other labels.
+        # `from_pretrained` has loaded a head of the same shape, but for other labels.
         model.classifier = ClassificationHead(model.config)
         if labels:
             logger.info(f"{args.model} labels {', '.join(labels)}; the head for {', '.join(names)} is new")
@@ -254,29 +270,36 @@ def build_classifier(
 
 
 def check_text_encoder_options(args: TextEncoderTrainingArguments, model: PreCodePreTrainedModel) -> None:
-    """Refuse options that have no meaning for the model, and fill in the learning rate of a trained text encoder, so
-    that it is saved with the result."""
+    """Check the arguments for a text encoder, and set the default learning rate, so that it is saved with the result.
+
+    Raises:
+        ValueError: An argument has no meaning for this model.
+    """
     frozen = model.config.freeze_text_encoder
     trained = model.config.text_config is not None and not frozen
-    for name, fits in {"text_encoder_learning_rate": trained, "layer_decay": trained, "vector_type": frozen}.items():
-        if getattr(args, name) is not None and not fits:
+    for name, applies in {"text_encoder_learning_rate": trained, "layer_decay": trained, "vector_type": frozen}.items():
+        if getattr(args, name) is not None and not applies:
             kind = "frozen" if name == "vector_type" else "trained"
             raise ValueError(f"--{name} {getattr(args, name)}: this is for a {kind} text encoder; leave it out")
     if trained and args.text_encoder_learning_rate is None:
         args.text_encoder_learning_rate = TEXT_ENCODER_LEARNING_RATE
-    # This names a setting that does not fit, before anything is written.
+    # This raises an error for an invalid setting before anything is written.
     parameter_groups(model, 0.0, args.text_encoder_learning_rate, args.layer_decay)
 
 
-def check_gradient_checkpointing(model: PreCodePreTrainedModel, wanted: bool) -> None:
-    if wanted and (model.config.text_config is None or model.config.freeze_text_encoder):
+def check_gradient_checkpointing(model: PreCodePreTrainedModel, enabled: bool) -> None:
+    """Raise a ValueError if gradient checkpointing is enabled without a trained text encoder."""
+    if enabled and (model.config.text_config is None or model.config.freeze_text_encoder):
         raise ValueError("--gradient_checkpointing: this is for a trained text encoder; leave it out")
 
 
 def with_vectors(
     splits: DatasetDict, model: PreCodePreTrainedModel, vector_type: str | None, bf16: bool
 ) -> tuple[DatasetDict, UtteranceVectors | None]:
-    """Encoded dialogues for training. Where the model's text encoder is frozen, they hold rows of its vectors."""
+    """The dialogues for training, and the vectors of a frozen text encoder.
+
+    If the model's text encoder is frozen, the dialogues have rows of its vectors in place of token ids.
+    """
     if not model.config.freeze_text_encoder:
         return splits, None
     vectors = UtteranceVectors(splits, model, vector_type or VECTOR_TYPES[0], bf16)
@@ -285,7 +308,7 @@ def with_vectors(
 
 @torch.no_grad()
 def initialize_others(model: PreCodePreTrainedModel, kept: list[str]) -> None:
-    """Give the parts of the encoder that are not kept new weights, as a model from scratch has them."""
+    """Initialize the parts of the encoder that are not kept, as in a model from scratch."""
     precode = model.base_model
     words = model.get_input_embeddings()
     others: dict[str, list[torch.nn.Module]] = {
@@ -300,38 +323,40 @@ def initialize_others(model: PreCodePreTrainedModel, kept: list[str]) -> None:
 
 
 def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
-    """The configuration of a Pre-CODE checkpoint, or a one-line error that says what stands there instead."""
-    folder = Path(checkpoint_path(checkpoint))
+    """Load the configuration of a Pre-CODE checkpoint.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: It is a checkpoint of another kind of model.
+    """
+    source = checkpoint_path(checkpoint)
+    folder = Path(source)
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{checkpoint}: no config.json in this folder; give a folder made by save_pretrained")
     if not folder.exists() and (folder.is_absolute() or checkpoint.startswith(".") or checkpoint.count("/") != 1):
         raise FileNotFoundError(f"{checkpoint}: no such folder; give a folder made by save_pretrained or a Hub name")
-    config = AutoConfig.from_pretrained(checkpoint_path(checkpoint), revision=revision)
-    if not isinstance(config, PreCodeConfig):
-        raise ValueError(
-            f"{checkpoint}: a checkpoint of the kind {config.model_type!r}; this needs one of the kind "
-            f"{PreCodeConfig.model_type!r}, made by precode pretrain or precode finetune"
-        )
+    where = {} if revision is None else {"revision": revision}
+    config = read_config(source, **where)
+    if config is None:
+        # Says why there is none on the Hub.
+        config = AutoConfig.from_pretrained(source, revision=revision)
+    assert isinstance(config, PreCodeConfig)
+    check_tokenizer_files(source, config, **where)
     return config
 
 
-def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
-    config = load_config(checkpoint)
-    folder = Path(checkpoint_path(checkpoint))
-    if folder.is_dir() and not (folder / "tokenizer_config.json").is_file():
-        raise FileNotFoundError(f"{checkpoint}: no tokenizer in this folder; save the one it was trained with there")
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint_path(checkpoint))
-    # A text encoder may have room for more.
-    if len(tokenizer) > config.vocab_size or (config.text_config is None and len(tokenizer) != config.vocab_size):
-        raise ValueError(
-            f"{checkpoint}: the tokenizer has {len(tokenizer)} words and the model {config.vocab_size}; "
-            "they come from different runs"
-        )
+def load_tokenizer(checkpoint: str, revision: str | None = None) -> PreTrainedTokenizerBase:
+    config = load_config(checkpoint, revision)
+    source = checkpoint_path(checkpoint)
+    if Path(source).is_dir() and not (Path(source) / "tokenizer_config.json").is_file():
+        raise FileNotFoundError(f"{checkpoint}: no tokenizer in this folder; save the tokenizer of its training there")
+    tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
+    check_tokenizer(checkpoint, tokenizer, config)
     return tokenizer
 
 
 def load_pretrained(model_class: type[Model], checkpoint: str, **config: Any) -> Model:
-    """`from_pretrained` that takes a new head for granted, and so does not report it."""
+    """Call `from_pretrained` without its report of a new head."""
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
     try:

@@ -1,4 +1,4 @@
-"""The vectors that a frozen text encoder gives the utterances of a corpus, computed once and kept on the disk."""
+"""The vectors of a corpus's utterances from a frozen text encoder, computed once and saved on disk."""
 
 import json
 import logging
@@ -25,29 +25,29 @@ logger = logging.getLogger(__name__)
 
 COLUMNS = ("input_ids", "negative_input_ids")
 VECTOR_TYPES = ("float32", "float16")
-# What a text encoder's configuration says of where it came from, and not of what it computes.
+# Settings in the configuration of a text encoder that do not affect what it computes.
 NO_SETTINGS = ("_name_or_path", "architectures", "dtype", "transformers_version", "id2label", "label2id")
-# Utterances that are computed and written together.
+# The number of utterances that are computed and written together.
 WINDOW = 4096
 
 
 class UtteranceVectors:
-    """A row (h,) for every distinct utterance of a corpus: the text encoder's pooled states.
+    """A vector (h,) for every distinct utterance of a corpus: the pooled states of the text encoder.
 
-    The rows are a memory-mapped file in the cache of `datasets`, named by a digest of the encoder's weights and
-    settings, of the pooling, of the types of numbers, of the utterances' token ids, and of the versions of the code.
-    It is computed where there is none, and appears when it is whole. What was cut short is gone on with, and of two
-    processes that want the same file one computes it and the other waits.
+    The vectors are the rows of a memory-mapped file in the cache of `datasets`. Its name is a digest of the encoder's
+    weights and settings, the pooling, the number types, the token ids of the utterances and the versions of the code.
+    If there is no such file, the vectors are computed, and the file appears when it is complete. An interrupted
+    computation is resumed. If two processes need the same file, one computes it and the other waits.
 
     Args:
-        splits: encoded dialogues by the name of the split, with the columns `input_ids` and, where the corpus
-            publishes negatives, `negative_input_ids`.
-        model: with a frozen text encoder, on the device that is to compute.
-        dtype: of the numbers, `"float32"` or `"float16"`.
-        bf16: compute them with the matrix products of bfloat16, as a model that is trained so would.
+        splits: Encoded dialogues by the name of the split, with the columns `input_ids` and, if the corpus has
+            negatives, `negative_input_ids`.
+        model: A model with a frozen text encoder, on the device for the computation.
+        dtype: The type of the saved numbers, `"float32"` or `"float16"`.
+        bf16: Whether to compute with bfloat16, as a model that is trained with it does.
 
     Raises:
-        ValueError: the model's text encoder is not frozen.
+        ValueError: The model's text encoder is not frozen.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class UtteranceVectors:
         bf16: bool = False,
     ):
         if not model.config.freeze_text_encoder:
-            raise ValueError("`freeze_text_encoder` is False: the vectors of an encoder that is trained do not last")
+            raise ValueError("`freeze_text_encoder` is False: the vectors of a trained encoder change")
         encoder = model.base_model.utterance_encoder
         assert isinstance(encoder, TextUtteranceEncoder)
-        # Sorted, so that those which are computed together are of like length.
+        # Sorted, so that utterances that are computed together have similar lengths.
         distinct = sorted({_key(ids): ids for ids in _utterances(splits)}.items(), key=lambda pair: len(pair[1]))
         self.row_of_utterance = {key: row for row, (key, _) in enumerate(distinct)}
         utterances = [ids for _, ids in distinct]
@@ -70,19 +70,19 @@ class UtteranceVectors:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if path.is_file():
-                logger.info(f"{len(utterances):,} vectors of utterances from {path}")
+                logger.info(f"Read {len(utterances):,} utterance vectors from {path}")
             else:
                 with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
                     _write(path, encoder, dtype, utterances)
         self.rows = np.memmap(path, dtype, "r", shape=(len(utterances), encoder.projection.in_features))
 
     def dialogues(self, split: datasets.Dataset) -> datasets.Dataset:
-        """The same dialogues with an utterance's row in place of its token ids, as if it were the only one."""
+        """The same dialogues, where the only token id of an utterance is the row of its vector."""
         for name in (name for name in COLUMNS if name in split.column_names):
             rows = EncodedDialogues(split, name)
-            numbers = [self.row_of_utterance[_key(ids)] for row in rows for ids in row["input_ids"]]
+            vector_rows = [self.row_of_utterance[_key(ids)] for row in rows for ids in row["input_ids"]]
             utterances = pa.ListArray.from_arrays(
-                np.arange(len(numbers) + 1, dtype=np.int32), pa.array(numbers, pa.int32())
+                np.arange(len(vector_rows) + 1, dtype=np.int32), pa.array(vector_rows, pa.int32())
             )
             ends = np.cumsum([0, *rows.sizes()[0]], dtype=np.int32)
             split = split.remove_columns(name).add_column(name, pa.ListArray.from_arrays(ends, utterances))
@@ -102,15 +102,15 @@ def _utterances(splits: Mapping[str, datasets.Dataset]) -> Iterator[np.ndarray]:
 
 
 def _key(ids: np.ndarray) -> bytes:
-    """Equal for equal token ids; `datasets` keeps those of different columns in different types."""
+    """A key that is equal for equal token ids, whose types differ between the columns of `datasets`."""
     return ids.astype("<i4").tobytes()
 
 
 def _digest(encoder: TextUtteranceEncoder, types: list[str], utterances: list[np.ndarray]) -> str:
     total = blake2b(digest_size=16)
     settings = {name: value for name, value in encoder.encoder.config.to_dict().items() if name not in NO_SETTINGS}
-    about = [settings, encoder.pooling, *types, transformers.__version__, __version__]
-    total.update(json.dumps(about, sort_keys=True, default=str).encode())
+    parts = [settings, encoder.pooling, *types, transformers.__version__, __version__]
+    total.update(json.dumps(parts, sort_keys=True, default=str).encode())
     for name, weight in encoder.encoder.state_dict().items():
         total.update(name.encode())
         total.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
@@ -122,14 +122,14 @@ def _digest(encoder: TextUtteranceEncoder, types: list[str], utterances: list[np
 
 @torch.no_grad()
 def _write(path: Path, encoder: TextUtteranceEncoder, dtype: str, utterances: list[np.ndarray]) -> None:
-    """Compute the vectors into a file that appears when it is whole, on from where one was cut short."""
+    """Compute the vectors into a file that appears when it is complete, and resume an interrupted computation."""
     partial = path.with_name(f"{path.name}.partial")
     window_size = WINDOW * encoder.projection.in_features * np.dtype(dtype).itemsize
     training = encoder.training
     encoder.eval()
     try:
         with open(partial, "ab") as file:
-            # The last window may not have come to the disk.
+            # The last window may be incomplete.
             done = max(file.tell() // window_size - 1, 0)
             file.truncate(done * window_size)
             starts = range(done * WINDOW, len(utterances), WINDOW)
@@ -141,7 +141,7 @@ def _write(path: Path, encoder: TextUtteranceEncoder, dtype: str, utterances: li
         partial.replace(path)
     finally:
         encoder.train(training)
-    logger.info(f"{len(utterances):,} vectors of utterances computed into {path}")
+    logger.info(f"Computed {len(utterances):,} utterance vectors into {path}")
 
 
 def _pooled(encoder: TextUtteranceEncoder, utterances: list[np.ndarray]) -> np.ndarray:

@@ -77,10 +77,10 @@ def test_overlap_is_reported_and_nothing_dropped_without_being_asked(command, co
     text = command("custom", "--data_dir", corpora / "mine", "--overlap", f"custom={corpora / 'theirs'}")
     train, validation = text.split("validation against test of custom:")
     assert "train against test of custom:" in train
-    assert "1 of 3 dialogues (33.3%) stand there whole" in train
+    assert "1 of 3 dialogues (33.3%) appear there verbatim" in train
     assert "2 of 3 dialogues (66.7%) have at least 50% of their long utterances there" in train
-    assert "0 of 2 dialogues (0.0%) stand there whole" in validation
-    assert "utterances a dialogue: mean" in validation
+    assert "0 of 2 dialogues (0.0%) appear there verbatim" in validation
+    assert "utterances per dialogue: mean" in validation
 
 
 @pytest.mark.parametrize("level, left", [([], 2), (["utterance"], 1)])
@@ -108,15 +108,15 @@ def test_a_split_is_never_held_against_itself(command, corpora):
         (["meld", "--data_dir", "nowhere"], "nowhere: no such file"),
         (["sample", "--corpus_options", "size"], "--corpus_options takes name=value; got 'size'"),
         (["sample", "--corpus_options", "size=3"], "sample: unknown option; got size"),
-        (["sample", "--plot", "plot.jpg"], "plot.jpg: unknown kind of picture"),
-        (["sample", "--export", "tests"], "tests: not empty; give another folder"),
+        (["sample", "--plot", "plot.jpg"], "plot.jpg: unknown image format"),
+        (["sample", "--export", "tests"], "tests: the folder is not empty; use another folder"),
         (["sample", "--bogus"], "unrecognized arguments: --bogus; see python -m data_scripts --help"),
         (["sample", "--drop_overlap"], "--drop_overlap needs --overlap"),
         (["sample", "--push_to_hub", "someone/sample"], "--push_to_hub needs --export"),
         (["sample", "--overlap", "sample", "--overlap_split", "dev"], "no split 'dev'; found train, validation, test"),
         (
             ["opsub", "--export", "nowhere", "--push_to_hub", "someone/films"],
-            "opsub: its licence forbids passing it on",
+            "opsub: its license forbids redistribution",
         ),
         (["--export", "nowhere"], "the name of a corpus is missing"),
     ],

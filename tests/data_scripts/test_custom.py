@@ -123,7 +123,7 @@ def test_an_edited_file_is_read_again(load, write):
         ),
         (
             '{"utterances": ["Hi."], "dialogue_id": 1}',
-            r"test.jsonl:2: dialogue_id of an earlier dialogue; got 'test-1'",
+            r"test.jsonl:2: two dialogues have the same dialogue_id; got 'test-1'",
         ),
     ],
 )
@@ -193,7 +193,7 @@ def test_a_missing_or_double_file_lists_what_is_there(load, write, tmp_path):
     with pytest.raises(FileNotFoundError, match=needed):
         load("custom", folder)
     write({"dev.jsonl": lines(GREETING), "train.csv": HEADER})
-    with pytest.raises(ValueError, match=r"more than one file of a split; got train.csv, train.jsonl; leave one"):
+    with pytest.raises(ValueError, match=r"more than one file of a split; got train.csv, train.jsonl; keep one"):
         load("custom", folder)
 
 
@@ -261,16 +261,16 @@ def test_a_pattern_is_read_in_a_folder_whose_name_has_brackets(load, write, monk
         (
             ["a.csv", "b.jsonl"],
             "[ab].*",
-            r"files of different formats; got a.csv, b.jsonl; give a pattern for those of",
+            r"files of different formats; got a.csv, b.jsonl; use a pattern for files of",
         ),
-        (["a.csv", "b.csv.gz"], "*.csv*", r"files of different formats; got a.csv, b.csv.gz; give a pattern"),
+        (["a.csv", "b.csv.gz"], "*.csv*", r"files of different formats; got a.csv, b.csv.gz; use a pattern"),
         (
             ["a.csv", "b.csv"],
             "",
-            r"a file is missing; got a.csv, b.csv, other; needed: train, .* give corpus/\*.csv, say",
+            r"a file is missing; got a.csv, b.csv, other; needed: train, .* use a pattern such as corpus/\*.csv",
         ),
-        (["train.csv", "train/a.csv"], "", r"more than one file of a split; got train.csv, train/a.csv; leave one"),
-        (["train_1.csv", "train_2.tsv"], "", r"more than one file of a split; got train_1.csv, train_2.tsv; leave one"),
+        (["train.csv", "train/a.csv"], "", r"more than one file of a split; got train.csv, train/a.csv; keep one"),
+        (["train_1.csv", "train_2.tsv"], "", r"more than one file of a split; got train_1.csv, train_2.tsv; keep one"),
         (["valid.csv", "dev_2.csv", "train.csv"], "", r"more than one file of a split; got valid.csv, dev_2.csv"),
         (["train/readme", "dev.csv", "test.csv"], "", r"train/readme: unknown kind of file; got ''"),
     ],
@@ -309,7 +309,7 @@ def test_what_datasets_writes_as_json_is_read_back(load, tmp_path, caplog):
     names = corpus["train"].features["labels"].feature.names
     named = load("custom", tmp_path / "json", labels=names)
     unnamed = load("custom", tmp_path / "json")
-    assert "labels are numbers without names; name them in their order" in caplog.text
+    assert "the labels are numbers without names; list their names in order" in caplog.text
     for split, rows in corpus.items():
         assert named[split]["labels"] == unnamed[split]["labels"] == rows["labels"]
         assert named[split]["utterances"] == rows["utterances"]

@@ -57,15 +57,23 @@ def test_an_utterance_without_a_label_stays_as_context(load, write, files, caplo
 @pytest.mark.parametrize(
     "text, labels, message",
     [
-        ("a __eou__\n", "0 1\n", r"dialogues_train.txt:1: as many labels as utterances needed; got 2 for 1"),
-        ("a __eou__ b __eou__ c __eou__\n", "0\n", r"dialogues_train.txt:1: as many labels .*; got 1 for 3"),
-        ("a __eou__\nb __eou__\n", "0\n", r"dialogues_emotion_train.txt: a line for each of 2 dialogues needed; got 1"),
+        ("a __eou__\n", "0 1\n", r"dialogues_train.txt:1: needs one label per utterance; got 2 for 1"),
+        (
+            "a __eou__ b __eou__ c __eou__\n",
+            "0\n",
+            r"dialogues_train.txt:1: needs one label per utterance; got 1 for 3",
+        ),
+        (
+            "a __eou__\nb __eou__\n",
+            "0\n",
+            r"dialogues_emotion_train.txt: needs one line for each of 2 dialogues; got 1",
+        ),
         (
             "a __eou__\nb __eou__\n",
             "0\n7\n",
             r"dialogues_train.txt:2: unknown label; got '7'; known labels: no emotion",
         ),
-        ("a __eou__ b\n", "0 0\n", r"dialogues_train.txt:1: dialogue does not end in __eou__; got ' b'"),
+        ("a __eou__ b\n", "0 0\n", r"dialogues_train.txt:1: the dialogue does not end in __eou__; got ' b'"),
     ],
 )
 def test_what_does_not_fit_names_file_and_line(load, write, files, text, labels, message):
@@ -85,8 +93,8 @@ def test_train_dialogues_of_validation_and_test_can_be_dropped(load, write, file
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "dialogues of train kept, though they stand in validation or test 2"),
-        ({"drop_duplicates": True}, "dialogues of train dropped, as they stand in validation or test 2"),
+        ({}, "dialogues of train kept although they appear in validation or test 2"),
+        ({"drop_duplicates": True}, "dialogues of train dropped because they appear in validation or test 2"),
     ],
 )
 def test_the_report_says_what_stands_in_two_splits(load, write, files, caplog, options, said):
@@ -125,7 +133,7 @@ def test_real_corpus_has_the_published_counts(load, shared_data, counts):
 def test_real_duplicates_are_dropped_from_train_only(load, shared_data, caplog):
     with caplog.at_level("INFO", logger="data_scripts"):
         dataset = load("dailydialog", shared_data / "dailydialog", drop_duplicates=True)
-    assert "dialogues of train dropped, as they stand in validation or test 172" in caplog.text
+    assert "dialogues of train dropped because they appear in validation or test 172" in caplog.text
     held_out = {tuple(texts) for split in ("validation", "test") for texts in dataset[split]["utterances"]}
     assert {split: len(rows) for split, rows in dataset.items()} == {"train": 10946, "validation": 1000, "test": 1000}
     assert not held_out & {tuple(texts) for texts in dataset["train"]["utterances"]}

@@ -26,7 +26,7 @@ def corpus(load, write):
 
 
 @pytest.fixture
-def unlabelled(load, write):
+def unlabeled(load, write):
     return load("custom", write({"a.jsonl": '{"utterances": ["Hi.", "Oh, hello!"]}\n' * 4}) / "a.jsonl")
 
 
@@ -42,21 +42,21 @@ def test_every_split_is_counted(corpus):
     assert table["dialogues"] == ["3", "1", "1"]
     assert table["utterances"] == ["7", "1", "1"]
     assert table["words"] == ["14", "1", "1"]
-    assert table["utterances a dialogue: mean, median, longest"][0] == "2.3, 2, 4"
-    assert table["words an utterance: mean, median, longest"][0] == "2.0, 1, 4"
+    assert table["utterances per dialogue: mean, median, maximum"][0] == "2.3, 2, 4"
+    assert table["words per utterance: mean, median, maximum"][0] == "2.0, 1, 4"
     assert table["named speakers"] == ["2", "1", "1"]
-    assert table["named speakers a dialogue: mean"] == ["1.0", "1.0", "1.0"]
+    assert table["named speakers per dialogue: mean"] == ["1.0", "1.0", "1.0"]
 
 
-def test_labels_are_shares_of_the_labelled_and_the_rest_is_said(corpus):
+def test_labels_are_shares_of_the_labeled_and_the_rest_is_said(corpus):
     table = cells(describe(corpus).markdown())
     assert table["label anger"] == ["1 (16.7%)", "1 (100.0%)", "1 (100.0%)"]
     assert table["label joy"] == ["5 (83.3%)", "0 (0.0%)", "0 (0.0%)"]
     assert table["utterances without a label"] == ["1 (14.3%)", "0 (0.0%)", "0 (0.0%)"]
 
 
-def test_a_corpus_without_labels_has_no_rows_of_labels(unlabelled):
-    text = str(describe(unlabelled))
+def test_a_corpus_without_labels_has_no_rows_of_labels(unlabeled):
+    text = str(describe(unlabeled))
     assert "dialogues" in text and "label" not in text
 
 
@@ -82,21 +82,21 @@ def test_a_picture_has_labels_and_lengths(corpus, tmp_path, kind, start):
             assert f"<!-- {text} -->".encode() in content
 
 
-def test_a_picture_of_a_corpus_without_labels_has_lengths_only(unlabelled, tmp_path):
+def test_a_picture_of_a_corpus_without_labels_has_lengths_only(unlabeled, tmp_path):
     pytest.importorskip("matplotlib")
-    describe(unlabelled).plot(tmp_path / "corpus.svg")
+    describe(unlabeled).plot(tmp_path / "corpus.svg")
     content = (tmp_path / "corpus.svg").read_text()
     assert "Length of dialogues" in content and "Labels" not in content
 
 
 def test_a_picture_that_cannot_be_says_why(corpus, tmp_path, monkeypatch):
     description = describe(corpus)
-    with pytest.raises(ValueError, match="a.jpg: unknown kind of picture; got '.jpg'; known: .png, .svg"):
+    with pytest.raises(ValueError, match="a.jpg: unknown image format; got '.jpg'; known: .png, .svg"):
         description.plot("a.jpg")
-    with pytest.raises(FileNotFoundError, match="nowhere/a.png: no such folder"):
+    with pytest.raises(FileNotFoundError, match="nowhere/a.png: the folder does not exist"):
         description.plot(tmp_path / "nowhere" / "a.png")
     monkeypatch.setattr("data_scripts.inspection.description.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="a picture needs matplotlib; pip install matplotlib"):
+    with pytest.raises(ImportError, match="plotting needs matplotlib; pip install matplotlib"):
         description.plot(tmp_path / "a.png")
 
 

@@ -241,7 +241,7 @@ PARQUET = as_parquet(DIALOGUES)
         (
             "a.parquet",
             as_parquet([{"dialogue_id": 1.5, "text": "a"}]),
-            r"a.parquet: dialogue_id must hold integers or strings; got values of the type double; cast",
+            r"a.parquet: dialogue_id must hold integers or strings; got floats; cast",
         ),
         (
             "a.parquet",

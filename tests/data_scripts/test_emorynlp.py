@@ -44,7 +44,7 @@ def test_unknown_label_names_file_and_utterance(load, write, files):
 
 @pytest.mark.parametrize(
     "content, message",
-    [('{"episodes": [{}]}', r"not laid out as published; got KeyError\('scenes'\)"), ('{"episodes"', "not JSON")],
+    [('{"episodes": [{}]}', r"not in the published format; got KeyError\('scenes'\)"), ('{"episodes"', "not JSON")],
 )
 def test_a_file_that_is_not_the_release_says_so(load, write, files, content, message):
     files["emotion-detection-tst.json"] = content

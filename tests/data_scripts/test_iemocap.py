@@ -140,7 +140,7 @@ def test_choices_of_annotators_are_probabilities_in_the_order_of_the_labels(odd,
 def test_an_emotion_that_no_annotator_could_choose_is_said(odd, caplog):
     evaluation = f"[1.0 - 2.5]\t{ODD}_F000\tsad\t[2.5, 2.5, 2.5]\nC-E1:\tSaddness;\t()\n"
     assert odd(said(f"{ODD}_F000", 1, "Well."), evaluation)["label_distributions"] == [[]]
-    assert f"{ODD}.txt:4: unknown emotion, taken for Other; got 'Saddness'" in caplog.text
+    assert f"{ODD}.txt:4: unknown emotion, read as Other; got 'Saddness'" in caplog.text
 
 
 def test_turns_stand_in_the_order_in_which_they_start(odd):
@@ -171,10 +171,10 @@ def test_known_oddities_lose_no_turn_and_are_counted(odd, caplog):
     assert row["speakers"] == ["Ses05F", "Ses05M", "Ses05M"]
     assert row["labels"] == [3, -1, -1]
     for report in (
-        "evaluated turns that are in no transcript 1",
-        "lines of a transcript that are no turn 2",
-        "sessions that are not there 3",
-        f"transcriptions/{ODD}.txt:7: not read, as it is no turn of the form NAME [START-END]: TEXT; got",
+        "evaluated turns without a transcript 1",
+        "lines of a transcript that are not a turn 2",
+        "missing sessions 3",
+        f"transcriptions/{ODD}.txt:7: skipped; expected a turn NAME [START-END]: TEXT; got",
         "turns that cannot be read 1",
         "turns without a label of the task 2",
         "turns without words dropped 1",
@@ -206,7 +206,7 @@ def test_what_macos_and_the_annotators_leave_behind_is_not_read(load, write, cou
         (
             said(f"{ODD}_F000", 1, "Hi."),
             judged(f"{ODD}_F000", 1, "sad") + judged(f"{ODD}_F000", 1, "ang"),
-            rf"EmoEvaluation/{ODD}.txt:8: two labels for one turn; got 'ang' for {ODD}_F000 after 'sad'; leave one",
+            rf"EmoEvaluation/{ODD}.txt:8: two labels for one turn; got 'ang' for {ODD}_F000 after 'sad'; keep one",
         ),
         ("M: Hi.\n", "", f"dialogue without utterances; got '{ODD}'"),
     ],
@@ -259,5 +259,5 @@ def test_a_missing_session_is_a_warning(load, write, caplog):
 
 
 def test_another_folder_lists_what_is_there(load, write):
-    with pytest.raises(FileNotFoundError, match="no Session1 to Session5; got notes.txt; give the folder IEMOCAP_full"):
+    with pytest.raises(FileNotFoundError, match="no Session1 to Session5; got notes.txt; use the folder IEMOCAP_full"):
         load("iemocap", write({"notes.txt": ""}))

@@ -158,6 +158,19 @@ def test_a_day_of_slack_has_names_dates_and_decoded_marks(write, caplog):
     assert said(dialogue) == [("Ana Silva", "I got the job!"), ("U02", "What? & are you serious @Ana Silva?")]
 
 
+@pytest.mark.parametrize("name", ["nan", "Nan", "NA", "null"])
+def test_a_person_in_a_chat_may_have_a_name_that_stands_for_nobody_in_a_table(write, name):
+    slack = [{**message, "user_profile": {"real_name": name}} for message in SLACK[1:2]]
+    telegram = {**TELEGRAM, "messages": [{**TELEGRAM["messages"][1], "from": name}]}
+    discord = {**DISCORD, "messages": [{**DISCORD["messages"][0], "author": {"name": name}}]}
+    for value in (slack, telegram, discord):
+        [dialogue] = dialogues_of(write, value)
+        assert said(dialogue) == [(name, "I got the job!")]
+    whatsapp = f"30/04/23, 17:33 - {name}: I got the job!\n30/04/23, 17:34 - Ben: What?\n"
+    [dialogue] = dialogues_of(write, whatsapp, "chat.txt")
+    assert said(dialogue) == [(name, "I got the job!"), ("Ben", "What?")]
+
+
 def test_all_chats_of_telegram_are_dialogues_with_their_names(write):
     value = {"chats": {"about": "x", "list": [TELEGRAM, {**TELEGRAM, "name": "Cleo"}]}}
     assert [dialogue.dialogue_id for dialogue in dialogues_of(write, value)] == ["Ana", "Cleo"]

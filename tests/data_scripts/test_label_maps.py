@@ -59,7 +59,7 @@ def test_a_label_without_a_counterpart_leaves_its_utterance_as_context():
     assert list(map_labels(mapped, "ekman")["train"]["labels"]) == list(mapped["train"]["labels"])
 
 
-def test_the_corpus_keeps_its_licence():
+def test_the_corpus_keeps_its_license():
     mapped = map_labels(load_corpus("sample"), "sentiment")
     assert mapped["train"].info.license == "CC0-1.0"
 
@@ -89,11 +89,11 @@ def test_a_map_of_ones_own_is_a_small_yaml_file(tmp_path):
     ("content", "message"),
     [
         ("joy: positive\nJoy: negative\n", "two counterparts of 'Joy'; got 'positive' and 'negative'"),
-        ("joy: positive\nsad: positive\n", "fewer than two labels to map to; got positive"),
-        ("- joy\n", "write one `label: counterpart` a line"),
-        ("joy: [a, b]\n", "write one `label: counterpart` a line"),
+        ("joy: positive\nsad: positive\n", "needs at least two labels to map to; got positive"),
+        ("- joy\n", "write one `label: counterpart` per line"),
+        ("joy: [a, b]\n", "write one `label: counterpart` per line"),
         ("joy: 'a\n", "not YAML"),
-        ("", "write one `label: counterpart` a line"),
+        ("", "write one `label: counterpart` per line"),
     ],
 )
 def test_a_file_that_is_no_map_is_refused(tmp_path, content, message):
@@ -107,7 +107,7 @@ def test_a_file_that_is_no_map_is_refused(tmp_path, content, message):
 def test_what_a_map_does_not_say_is_refused_by_name():
     with pytest.raises(ValueError, match="the label map ekman does not have 'bored', 'tired'"):
         map_labels(corpus(["bored", "joy", "tired"], [[0]]), "ekman")
-    with pytest.raises(FileNotFoundError, match="plutchik: no label map; known are ekman, sentiment"):
+    with pytest.raises(FileNotFoundError, match="plutchik: no such label map; use ekman, sentiment"):
         map_labels(corpus(["joy"], [[0]]), "plutchik")
     with pytest.raises(ValueError, match="the corpus has no column labels"):
         map_labels(Dataset.from_dict({"utterances": [["Hi."]]}), "ekman")

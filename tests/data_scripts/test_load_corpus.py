@@ -43,9 +43,9 @@ def test_a_corpus_is_named_by_its_module_and_describes_itself():
             assert builder.LICENSE
 
 
-def test_description_licence_and_citation_reach_the_dataset(load, write):
+def test_description_license_and_citation_reach_the_dataset(load, write):
     info = load("sample")["train"].info
-    assert "no benchmark" in info.description
+    assert "not a benchmark" in info.description
     assert info.license == "CC0-1.0"
 
 
@@ -93,7 +93,7 @@ def test_a_saved_dataset_of_other_columns_names_them(load, prepared, tmp_path):
 def test_a_saved_split_says_how_to_save_all(load, prepared, tmp_path):
     prepared["train"].save_to_disk(tmp_path / "saved")
     with pytest.raises(
-        ValueError, match="saved: a single split .*; put the splits in a datasets.DatasetDict, and give"
+        ValueError, match="saved: a single saved split, .*; put the splits in a datasets.DatasetDict, and use"
     ):
         load(str(tmp_path / "saved"))
 

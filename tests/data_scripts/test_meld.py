@@ -55,7 +55,7 @@ def test_the_originals_files_have_no_sentiments(load, write):
     dialogues = '[[{"utterance": "Well.", "emotion": "neutral"}]]'
     folder = write({f"MELD_{name}.json": dialogues for name in ("train", "dev", "test")})
     with pytest.raises(
-        ValueError, match="MELD_train.json: has emotions but no sentiments; .* give the folder with train_"
+        ValueError, match="MELD_train.json: has emotions but no sentiments; .* use the folder with train_"
     ):
         load("meld", folder, task="sentiment")
 
@@ -76,15 +76,13 @@ def test_missing_file_names_what_is_there(load, write, files):
 
 def test_utterance_id_must_be_a_number(load, write, files):
     files["train_sent_emo.csv"] += row("Hm.", "joy", 0, "x")
-    with pytest.raises(ValueError, match=r"train_sent_emo.csv:3: Utterance_ID is no number; got 'x'"):
+    with pytest.raises(ValueError, match=r"train_sent_emo.csv:3: Utterance_ID is not a number; got 'x'"):
         load("meld", write(files))
 
 
 def test_two_utterances_of_one_id_are_not_mixed(load, write, files):
     files["train_sent_emo.csv"] += row("From another file.", "joy", 0, 0)
-    with pytest.raises(
-        ValueError, match=r"train_sent_emo.csv:3: Utterance_ID of an earlier row of its dialogue; got 0"
-    ):
+    with pytest.raises(ValueError, match=r"train_sent_emo.csv:3: the dialogue already has this Utterance_ID; got 0"):
         load("meld", write(files))
 
 

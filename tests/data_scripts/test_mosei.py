@@ -97,12 +97,12 @@ def test_what_does_not_come_in_is_counted(load, write, files, caplog):
     for report in (
         "annotated segments without a text 1",
         "annotations without all scores left out 1",
-        "listed videos that are not there 1",
+        "listed videos that are missing 1",
         "segments without a label 2",
-        "segments without a label, as several emotions are as strong 1",
+        "segments without a label because several emotions are equally strong 1",
         "segments without words left out 1",
         "videos in no list left out 1",
-        "videos that nobody annotated left out 1",
+        "videos without annotations left out 1",
     ):
         assert report in caplog.text
 
@@ -134,22 +134,28 @@ def test_lists_beside_a_table_are_its_splits(load, write):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({FIRST: "_0efYOjQYRc__0__1__2__Hm.\n"}, "_0efYOjQYRc.txt:1: no segment; got '_0efYOjQYRc__0"),
-        ({FIRST: transcript("another", (0, "Hm."))}, "_0efYOjQYRc.txt:1: no segment; got 'another___0"),
-        ({FIRST: transcript("_0efYOjQYRc", (0, "a"), (0, "b"))}, "Rc.txt:2: another text than before for .*; got 'b'"),
+        ({FIRST: "_0efYOjQYRc__0__1__2__Hm.\n"}, "_0efYOjQYRc.txt:1: not a segment; got '_0efYOjQYRc__0"),
+        ({FIRST: transcript("another", (0, "Hm."))}, "_0efYOjQYRc.txt:1: not a segment; got 'another___0"),
+        ({FIRST: transcript("_0efYOjQYRc", (0, "a"), (0, "b"))}, "Rc.txt:2: a segment has two texts; got 'b'"),
         (
             {MORE: "video,anger\n"},
             "more.csv:1: missing column segment, disgust, fear",
         ),
         (
             {MORE: FORM + form("abc__", "two", 0, 0, 0, 0, 0, 0)},
-            "more.csv:2: no segment of a video; got 'two' of 'abc__'",
+            "more.csv:2: not a segment of a video; got 'two' of 'abc__'",
         ),
-        ({MORE: FORM + form("", 2, 0, 0, 0, 0, 0, 0)}, "more.csv:2: no segment of a video; got '2' of ''"),
-        ({MORE: FORM + form("abc__", 0, 0, 0, 0, 0, 0, 4)}, "more.csv:2: score is no number from 0 to 3; got '4'"),
-        ({MORE: FORM + form("abc__", 0, 0, "a lot", 0, 0, 0, 0)}, "more.csv:2: score is no number .*; got 'a lot'"),
-        ({MORE: FORM + form("abc__", 0, 0, "nan", 0, 0, 0, 0)}, "more.csv:2: score is no number .*; got 'nan'"),
-        ({"test.txt": "abc__"}, "test.txt: video that is in validation.txt too; got 'abc__'; leave it in one"),
+        ({MORE: FORM + form("", 2, 0, 0, 0, 0, 0, 0)}, "more.csv:2: not a segment of a video; got '2' of ''"),
+        (
+            {MORE: FORM + form("abc__", 0, 0, 0, 0, 0, 0, 4)},
+            "more.csv:2: the score is not a number from 0 to 3; got '4'",
+        ),
+        (
+            {MORE: FORM + form("abc__", 0, 0, "a lot", 0, 0, 0, 0)},
+            "more.csv:2: the score is not a number .*; got 'a lot'",
+        ),
+        ({MORE: FORM + form("abc__", 0, 0, "nan", 0, 0, 0, 0)}, "more.csv:2: the score is not a number .*; got 'nan'"),
+        ({"test.txt": "abc__"}, "test.txt: the video is also in validation.txt; got 'abc__'; keep it in one"),
         ({"test.txt": "unknown"}, "mosei: no dialogue in test"),
     ],
 )
@@ -161,7 +167,7 @@ def test_what_does_not_fit_names_file_and_line(load, write, files, change, messa
 @pytest.mark.parametrize(
     ("gone", "message"),
     [
-        ("Raw/Labels", "Raw: no CSV file of labels; got Transcript; give the folder of the raw release, a CSV"),
+        ("Raw/Labels", "Raw: no CSV file with labels; got Transcript; use the folder of the raw release, a CSV"),
         ("Raw/Transcript", "Raw/Transcript/Segmented/Combined: no such file"),
         ("test.txt", "test.txt: no such file; beside it: Raw, train.txt, validation.txt"),
     ],

@@ -60,9 +60,13 @@ def test_a_plain_table_holds_the_texts_too(load, write, counts):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("OpinionLevelSentiment.csv", published("3.5"), "Sentiment.csv:3: score is no number from -3 to 3; got '3.5'"),
+        (
+            "OpinionLevelSentiment.csv",
+            published("3.5"),
+            "Sentiment.csv:3: the score is not a number from -3 to 3; got '3.5'",
+        ),
         ("OpinionLevelSentiment.csv", published() + "1.5,2.5\n", "Sentiment.csv:10: row does not fit"),
-        ("labels.csv", named("bad"), "labels.csv:4: score is no number from -3 to 3; got 'bad'"),
+        ("labels.csv", named("bad"), "labels.csv:4: the score is not a number from -3 to 3; got 'bad'"),
         ("labels.csv", "video,score\n", "labels.csv:1: missing column segment; got video, score"),
     ],
 )
@@ -73,5 +77,5 @@ def test_what_does_not_fit_names_file_and_line(load, write, files, name, content
 
 def test_a_line_that_is_no_segment_is_named(load, write, files):
     files["Raw/Transcript/Segmented/2WGyTLYerpo.annotprocessed"] += "WHO SAID THIS\n"
-    with pytest.raises(ValueError, match="2WGyTLYerpo.annotprocessed:5: no segment; got 'WHO SAID THIS'"):
+    with pytest.raises(ValueError, match="2WGyTLYerpo.annotprocessed:5: not a segment; got 'WHO SAID THIS'"):
         load("mosi", write(files | {"Raw/Labels/OpinionLevelSentiment.csv": published()}))

@@ -97,8 +97,8 @@ def test_what_is_found_is_dropped_and_counted(level, kept, caplog):
 
 def test_the_report_says_what_was_counted():
     report = str(find_overlap(dialogues([LONG], ["Hm."]), dialogues([LONG])))
-    assert "1 of 2 dialogues (50.0%) stand there whole" in report
-    assert "1 of 1 utterances (100.0%) of 5 words or more stand there" in report
+    assert "1 of 2 dialogues (50.0%) appear there verbatim" in report
+    assert "1 of 1 utterances (100.0%) of 5 words or more appear there" in report
     assert LONG in report
 
 
@@ -106,7 +106,7 @@ def test_what_makes_no_sense_is_refused():
     one = dialogues([LONG])
     with pytest.raises(ValueError, match="min_words must be 1 or more; got 0"):
         find_overlap(one, one, min_words=0)
-    with pytest.raises(ValueError, match="share must be over 0 and at most 1; got 50"):
+    with pytest.raises(ValueError, match="share must be greater than 0 and at most 1; got 50"):
         find_overlap(one, one, share=50)
     with pytest.raises(ValueError, match="level must be dialogue or utterance; got 'word'"):
         without(one, find_overlap(one, one), level="word")

@@ -24,5 +24,5 @@ def test_every_utterance_has_a_speaker_and_no_dialogue_stands_twice(load):
 
 
 def test_it_takes_no_data_dir(load, tmp_path):
-    with pytest.raises(ValueError, match=r"sample: comes in a package; got data_dir .*; leave it out"):
+    with pytest.raises(ValueError, match=r"sample: the corpus comes in a package; got data_dir .*; leave it out"):
         load("sample", tmp_path)

@@ -53,7 +53,7 @@ def test_rows_and_labels_are_read_back_the_same(corpus, load, tmp_path):
     assert sorted(path.name for path in folder.parent.iterdir()) == ["export"]
 
 
-def test_source_and_licence_are_read_back_too(load, tmp_path):
+def test_source_and_license_are_read_back_too(load, tmp_path):
     corpus = load("sample")
     export_corpus(corpus, tmp_path / "export", "sample")
     assert corpus_facts(load(str(tmp_path / "export")), "custom") == corpus_facts(corpus, "sample")
@@ -72,7 +72,7 @@ def test_negatives_are_read_back_too(tmp_path):
 
 
 def test_a_large_split_goes_into_several_files(corpus, tmp_path):
-    export_corpus(corpus, tmp_path / "export", "custom", rows_a_file=2)
+    export_corpus(corpus, tmp_path / "export", "custom", rows_per_file=2)
     assert sorted(path.name for path in (tmp_path / "export" / "data").glob("train*")) == [
         f"train-0000{number}-of-00003.parquet" for number in range(3)
     ]
@@ -88,7 +88,7 @@ def test_the_header_is_what_the_hub_asks_for(load, tmp_path):
     assert "no-redistribution" not in found["tags"]
 
 
-def test_a_licence_that_the_hub_does_not_know_is_other(corpus, emotionpush, tmp_path):
+def test_a_license_that_the_hub_does_not_know_is_other(corpus, emotionpush, tmp_path):
     export_corpus(emotionpush, tmp_path / "emotionpush", "emotionpush")
     found = header(tmp_path / "emotionpush")
     assert (found["license"], found["license_name"]) == ("other", "on-request-from-the-authors-no-redistribution")
@@ -106,7 +106,7 @@ def test_the_card_says_what_it_is_and_how_it_was_made(load, tmp_path):
     )
     card = (tmp_path / "export" / "README.md").read_text()
     for text in (
-        "written chats between two people",
+        "written chats between two strangers",
         "MIT",
         f"| dialogues | {len(corpus['train']):,} |",
         "`max_utterances=20`",
@@ -123,9 +123,9 @@ def test_an_empty_folder_is_taken_and_any_other_refused(corpus, tmp_path):
     folder.mkdir()
     export_corpus(corpus, folder, "custom")
     before = (folder / "README.md").read_bytes()
-    with pytest.raises(FileExistsError, match="export: not empty; give another folder"):
+    with pytest.raises(FileExistsError, match="export: the folder is not empty; use another folder"):
         export_corpus(corpus, folder, "custom")
-    with pytest.raises(FileExistsError, match="README.md: a file; give a folder"):
+    with pytest.raises(FileExistsError, match="README.md: is a file; use a folder"):
         export_corpus(corpus, folder / "README.md", "custom")
     assert (folder / "README.md").read_bytes() == before
 
@@ -177,7 +177,7 @@ def test_what_may_not_be_passed_on_needs_a_flag_and_a_private_repository(hub, em
     export_corpus(emotionpush, tmp_path / "export", "emotionpush")
     result = push(hub, tmp_path / "export")
     assert result.returncode == 1
-    assert "its licence forbids passing it on" in result.stderr and "--allow_restricted" in result.stderr
+    assert "its license forbids redistribution" in result.stderr and "--allow_restricted" in result.stderr
     assert hub.requests == []
 
     # A repository of this name is there, for everybody to see.
@@ -202,7 +202,7 @@ def test_what_may_not_be_passed_on_stays_so_under_another_name(hub, emotionpush,
     command = ("-m", "data_scripts", REPOSITORY, "--export", str(tmp_path / "again"), "--push_to_hub", "someone/open")
     settings = {"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0", "HF_TOKEN": "hf_secret"}
     result = run(*command, check=False, **settings, HF_HOME=str(tmp_path / "home"))
-    assert result.returncode == 1 and "its licence forbids passing it on" in result.stderr
+    assert result.returncode == 1 and "its license forbids redistribution" in result.stderr
     assert ("dataset", "someone/open") not in hub.repositories
 
 
@@ -223,7 +223,7 @@ def test_an_export_cannot_be_named_as_a_corpus():
 def test_what_is_built_already_takes_no_options(corpus, load, tmp_path):
     corpus.save_to_disk(str(tmp_path / "saved"))
     for given in ({"max_utterances": 30}, {"data_dir": "elsewhere"}):
-        with pytest.raises(ValueError, match=f"saved: a dataset that is built already; got {next(iter(given))}"):
+        with pytest.raises(ValueError, match=f"saved: this dataset is already built; got {next(iter(given))}"):
             load_corpus(str(tmp_path / "saved"), **given)
 
 
@@ -239,5 +239,5 @@ def test_a_push_that_fails_leaves_the_export_and_the_command_for_later(corpus, t
 
 
 def test_only_an_export_is_pushed(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no README.md; give a folder that --export made"):
+    with pytest.raises(FileNotFoundError, match="no README.md; use a folder that --export wrote"):
         push_corpus(tmp_path, "someone/corpus")

@@ -3,7 +3,9 @@
 import datetime
 import io
 import logging
+import math
 
+import pandas
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -127,10 +129,47 @@ def test_without_a_column_of_dialogues_an_option_says_what_one_is(write):
     assert said(dialogues_of(write, content, rows="one")) == {"1": [("", "I feel great"), ("", "I feel awful")]}
 
 
-@pytest.mark.parametrize("missing", ["", "nan", "NaN", "NA", "<NA>", "null"])
+@pytest.mark.parametrize("missing", ["", "nan", "NaN", "NA", "<NA>", "null", "#N/A"])
 def test_missing_values_are_no_label_and_nobody(write, missing):
     [dialogue] = dialogues_of(write, HEADER + f"1,{missing},Hi,{missing}\n1,Nan,So? , joy \n")
     assert [(turn.speaker, turn.label) for turn in dialogue.utterances] == [("", None), ("Nan", "joy")]
+
+
+@pytest.mark.parametrize("name", ["calls.csv", "calls.jsonl", "calls.parquet", "calls.xlsx"])
+@pytest.mark.parametrize(
+    "speakers, labels, found",
+    [
+        (
+            ["Ana", None, "nan", "Nan"],
+            ["joy", None, "nan", "joy"],
+            [("Ana", "joy"), ("", None), ("", None), ("Nan", "joy")],
+        ),
+        ([math.nan] * 4, [math.nan] * 4, [("", None)] * 4),
+        (["Ana", "Ben", "Ana", "Ben"], ["nan"] * 4, [("Ana", None), ("Ben", None)] * 2),
+    ],
+)
+def test_what_pandas_writes_for_a_missing_value_is_no_label_and_nobody(tmp_path, name, speakers, labels, found):
+    frame = pandas.DataFrame({"dialogue_id": "a", "text": [*"vwxy"], "speaker": speakers, "label": labels})
+    path = tmp_path / name
+    if name.endswith("csv"):
+        frame.to_csv(path, index=False, na_rep="nan")
+    elif name.endswith("jsonl"):
+        frame.to_json(path, orient="records", lines=True)
+    elif name.endswith("parquet"):
+        frame.to_parquet(path)
+    else:
+        pytest.importorskip("openpyxl")
+        frame.to_excel(path, index=False)
+    [dialogue] = read_dialogues(path)
+    assert [(turn.speaker, turn.label) for turn in dialogue.utterances] == found
+
+
+def test_whole_numbers_that_pandas_wrote_as_floats_are_speakers_and_labels(tmp_path):
+    numbers = [1, None, 2]
+    frame = pandas.DataFrame({"dialogue_id": "a", "text": [*"vwx"], "speaker": numbers, "label": numbers})
+    frame.to_parquet(tmp_path / "calls.parquet")
+    [dialogue] = read_dialogues(tmp_path / "calls.parquet")
+    assert [(turn.speaker, turn.label) for turn in dialogue.utterances] == [("1", "1"), ("", None), ("2", "2")]
 
 
 def test_empty_utterances_and_blank_rows_are_left_out_and_counted(write, caplog):

@@ -1,0 +1,165 @@
+#!/usr/bin/env python
+"""What labeling a long table costs: the peak memory of `precode predict`, and its speed beside the pipeline's own.
+
+    python benchmarks/long_table.py --rows 1000000
+    python benchmarks/long_table.py --rows 1000000 --order time --output_format xlsx
+
+The table is made here: a message a row, of made-up words, in dialogues of ten messages, with columns that the command
+passes on. In the order `time`, the rows of a hundred dialogues alternate; in the order `mixed`, all rows are anywhere.
+Without `--model`, the checkpoint has random weights, which cost as much as trained ones.
+
+Each measurement is a process of its own. The pipeline alone labels dialogues that are in memory already. What the
+command takes on a table of one row is its start, and not counted. The ratio by the clock needs a quiet machine; that by
+processor time is about the same on a busy one.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+COLUMNS = ["message", "sent", "channel", "dialogue_id", "speaker", "text"]
+WORDS, MEAN_LENGTH, MOST_ALONE = 20_000, 9, 100_000
+SYLLABLES = ["ba", "de", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu"]
+
+
+def word(number: int) -> str:
+    return "".join(SYLLABLES[int(digit)] for digit in str(number))
+
+
+def texts(count: int) -> Iterator[str]:
+    """Messages whose words are as unequally frequent as those of a language."""
+    random = np.random.default_rng(0)
+    words = [word(number) for number in range(WORDS)]
+    for _ in range(count):
+        length = 1 + random.poisson(MEAN_LENGTH - 1)
+        yield " ".join(words[i] for i in (WORDS ** random.random(length) - 1).astype(int))
+
+
+def dialogue_numbers(rows: int, order: str) -> np.ndarray:
+    """The number of each row's dialogue."""
+    random = np.random.default_rng(1)
+    numbers = np.arange(rows) // 10
+    if order == "time":
+        for start in range(0, rows, 1000):
+            random.shuffle(numbers[start : start + 1000])
+    elif order == "mixed":
+        random.shuffle(numbers)
+    return numbers
+
+
+def write_table(path: Path, rows: int, order: str) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row, (dialogue, text) in enumerate(zip(dialogue_numbers(rows, order).tolist(), texts(rows), strict=True)):
+            sent = f"2024-01-01T{row // 3600 % 24:02}:{row // 60 % 60:02}:{row % 60:02}"
+            writer.writerow([row, sent, f"channel {dialogue % 7}", f"d{dialogue}", f"user {row % 3}", text])
+
+
+def write_checkpoint(folder: Path, size: str) -> None:
+    from modeling_precode import SIZES, PreCodeConfig, PreCodeForUtteranceClassification, PreCodeTokenizer
+
+    tokenizer = PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", *map(word, range(WORDS))])
+    labels = ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]
+    config = PreCodeConfig(
+        vocab_size=len(tokenizer),
+        id2label=dict(enumerate(labels)),
+        utterance_hidden_size=SIZES[size],
+        conversation_hidden_size=SIZES[size],
+    )
+    PreCodeForUtteranceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+class Cost(NamedTuple):
+    """Seconds by the clock, seconds of processors, and the most megabytes that were resident."""
+
+    seconds: float
+    processor_seconds: float
+    megabytes: float = 0.0
+
+
+def pipeline_alone(model: str, rows: int) -> Cost:
+    """Of dialogues in memory, without the start."""
+    from modeling_precode import ConversationEmotionPipeline, PreCodeForUtteranceClassification, PreCodeTokenizer
+
+    emotions = ConversationEmotionPipeline(
+        model=PreCodeForUtteranceClassification.from_pretrained(model),
+        tokenizer=PreCodeTokenizer.from_pretrained(model),
+    )
+    turns = [{"speaker": f"user {row % 3}", "text": text} for row, text in enumerate(texts(rows))]
+    dialogues = [turns[start : start + 10] for start in range(0, rows, 10)]
+    emotions(dialogues[:20])
+    start, processor_start = time.perf_counter(), time.process_time()
+    for _ in emotions(iter(dialogues)):
+        pass
+    return Cost(time.perf_counter() - start, time.process_time() - processor_start)
+
+
+def command(model: str, table: Path, output: Path, *options: str) -> Cost:
+    """Of `precode predict` from its start to its end."""
+    arguments = ["predict", str(table), "--model", model, "--output", str(output), *options]
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "modeling_precode.cli.main", *arguments], cwd=ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"precode {' '.join(arguments)} failed; got exit status {status}; see its last line")
+    kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    return Cost(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, kilobytes / 1024)
+
+
+def report(args: argparse.Namespace, own: Cost, own_rows: int, start: Cost, whole: Cost) -> None:
+    print(f"{args.rows:,} rows in the order {args.order}, to {args.output_format}")
+    print(f"peak memory        {whole.megabytes:,.0f} MB; {start.megabytes:,.0f} MB on a table of one row")
+    for name, field in (("by the clock", "seconds"), ("by processor time", "processor_seconds")):
+        alone = own_rows / getattr(own, field)
+        speed = args.rows / (getattr(whole, field) - getattr(start, field))
+        begin = getattr(start, field)
+        print(
+            f"{name:<18} {speed:,.0f} utterances/s, after a start of {begin:.1f} s; the pipeline alone {alone:,.0f}; "
+            f"ratio {speed / alone:.2f}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--order", choices=["dialogue", "time", "mixed"], default="dialogue")
+    parser.add_argument("--model", help="folder of a checkpoint (default: random weights of the size --size)")
+    parser.add_argument("--size", choices=["small", "mid", "large"], default="small")
+    parser.add_argument("--output_format", choices=["csv", "jsonl", "parquet", "xlsx"], default="csv")
+    parser.add_argument("--resume", action="store_true", help="keep the labels beside the output, too")
+    parser.add_argument("--alone", action="store_true", help="the pipeline alone, in this process, as JSON")
+    args = parser.parse_args()
+    if args.alone:
+        print(json.dumps(pipeline_alone(args.model, args.rows)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        model, table, one = args.model or str(Path(folder, "model")), Path(folder, "in.csv"), Path(folder, "one.csv")
+        if not args.model:
+            write_checkpoint(Path(model), args.size)
+        write_table(table, args.rows, args.order)
+        write_table(one, 1, args.order)
+        own_rows = min(args.rows, MOST_ALONE)
+        alone = [sys.executable, __file__, "--alone", "--model", model, "--rows", str(own_rows)]
+        last = subprocess.run(alone, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1]
+        output, options = Path(folder, f"out.{args.output_format}"), ["--resume"] if args.resume else []
+        start = command(model, one, output, *options)
+        report(args, Cost(*json.loads(last)), own_rows, start, command(model, table, output, *options))
+
+
+if __name__ == "__main__":
+    main()

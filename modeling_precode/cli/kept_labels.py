@@ -1,0 +1,124 @@
+"""The labels of a file that `precode predict --resume` keeps beside its output until that is whole.
+
+`FILE.part` begins with a line of JSON on what the labels depend on. Each further line has the labels of the dialogues
+that went through the model together: a process that is killed loses no more than one line, and the next one continues
+with the same batches, and so with the same figures.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from filelock import FileLock, Timeout
+
+from data_scripts.building.dialogues import Dialogue, Utterance
+from data_scripts.tools.whole_files import digest
+
+from ..training.fingerprint import differences, text_digest
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def kept_labels(output: Path, depends_on: dict[str, Any]) -> Iterator["KeptLabels"]:
+    """The labels that are kept beside an output. They are deleted after the block, and stay where it raises.
+
+    Raises:
+        ValueError: another process keeps labels for this output, or those that are there are of no use.
+    """
+    path = output.with_name(f"{output.name}.part")
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(f"--resume: another process writes {path}; wait for it, or give another --output") from None
+    try:
+        with open(path, "a+b") as file:
+            kept = KeptLabels(path, file, depends_on)
+            try:
+                yield kept
+            except BaseException:
+                logger.info("the labels of %s utterances are kept in %s", f"{kept.utterances:,}", path)
+                raise
+        path.unlink()
+    finally:
+        # Before the lock is released, so that no other process can hold it by then.
+        with suppress(OSError):
+            os.unlink(lock.lock_file)
+        lock.release()
+
+
+class KeptLabels:
+    """The labels of the first dialogues of a file, and those that are added to them.
+
+    Args:
+        path: of the file that keeps them.
+        file: it, open for reading and appending.
+        depends_on: what the labels depend on, by its name for a person.
+
+    Raises:
+        ValueError: the file there keeps labels that depend on something else, or it is damaged.
+    """
+
+    def __init__(self, path: Path, file: IO[bytes], depends_on: dict[str, Any]):
+        self.path, self.file, self.utterances = path, file, 0
+        end = 0
+        self.file.seek(0)
+        for number, line in enumerate(self.file, start=1):
+            if not line.endswith(b"\n"):
+                break  # a process was killed while it wrote this
+            try:
+                content = json.loads(line)
+                self.utterances += sum(map(len, content)) if number > 1 else 0
+            except (ValueError, TypeError):
+                raise ValueError(
+                    f"--resume: {self.path}:{number}: damaged; got {line[:40]!r}; delete the file to begin again"
+                ) from None
+            if number == 1 and (different := differences(content, json.loads(json.dumps(depends_on)))):
+                raise ValueError(
+                    f"--resume: {self.path} has the labels of another run: {different}. Give what it was, or delete "
+                    "the file to begin again"
+                )
+            end += len(line)
+        self.file.truncate(end)
+        if not end:
+            self.write_line(depends_on)
+
+    def write_line(self, content: Any) -> None:
+        self.file.write(json.dumps(content).encode() + b"\n")
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def add(self, dialogues: Sequence[list[dict]]) -> None:
+        """Bring the turns of dialogues that went through the model together to the disk."""
+        self.write_line([[label_in(turn) for turn in turns] for turns in dialogues])
+        self.utterances += sum(map(len, dialogues))
+
+    def labeled(self, dialogues: Iterator[Dialogue]) -> Iterator[tuple[Dialogue, list[dict]]]:
+        """The first of these dialogues, each with its turns as the pipeline gave them."""
+        with open(self.path, "rb") as file:
+            for line in islice(file, 1, None):
+                for labels in json.loads(line):
+                    dialogue = next(dialogues)
+                    turns = zip(dialogue.utterances, labels, strict=True)
+                    yield dialogue, [as_turn(utterance) | label for utterance, label in turns]
+
+
+def as_turn(utterance: Utterance) -> dict[str, Any]:
+    """An utterance in the form that the pipeline takes, and returns with its label."""
+    return {"speaker": utterance.speaker, "text": utterance.text} if utterance.speaker else {"text": utterance.text}
+
+
+def label_in(turn: dict[str, Any]) -> dict[str, Any]:
+    """What the pipeline says of an utterance."""
+    return {name: value for name, value in turn.items() if name not in ("speaker", "text")}
+
+
+def folder_digest(folder: Path) -> str:
+    """Of the files of a checkpoint: its name says nothing about its weights."""
+    return text_digest(f"{path.name} {digest(path)}" for path in sorted(folder.iterdir()) if path.is_file())

@@ -1,0 +1,132 @@
+"""The tokenizer of a checkpoint: checks its files, and that the model can read all of its tokens."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerBase
+from transformers.utils import CONFIG_NAME
+
+from .checkpoint_files import check_size, find_file, read_object
+from .configuration_precode import PreCodeConfig, quoted
+from .tokenization_precode import TEXT_MODES
+
+TOKENIZER_FILE, TOKENIZER_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
+# Bytes of `tokenizer.json`.
+LARGEST_TOKENIZER = 2**28
+# With one token, a label rests on the first word alone.
+SHORTEST_UTTERANCE = 2
+_SIDES = ("left", "right")
+
+
+def check_tokenizer_files(checkpoint: str, config: PreCodeConfig, **where: Any) -> None:
+    """Check a checkpoint's tokenizer, if it has one, and that its model can read all of its tokens.
+
+    Raises:
+        ValueError: it cannot, or a file is not what a tokenizer is made of.
+    """
+    path = find_file(checkpoint, TOKENIZER_CONFIG_FILE, **where)
+    settings = {} if path is None else read_object(path)
+    if path is not None:
+        _check_tokenizer_settings(path, settings, config)
+    path = find_file(checkpoint, TOKENIZER_FILE, **where)
+    if path is None:
+        return
+    check_size(path, LARGEST_TOKENIZER)
+    try:
+        ids = Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
+    except Exception as error:  # the library raises no other class
+        raise ValueError(f"{path}: no tokenizer: {error}; save the tokenizer again") from None
+    check_token_ids(str(path), ids, config)
+    if not str(settings.get("tokenizer_class")).startswith("PreCodeTokenizer"):
+        return
+    if len(ids) != config.vocab_size and config.text_config is None:
+        raise ValueError(
+            f"{checkpoint}: the tokenizer has {len(ids)} words and the model {config.vocab_size}; "
+            "they come from different runs"
+        )
+    if len(set(ids.values())) != len(ids):
+        twice = sorted(ids, key=ids.__getitem__)
+        first, second = next(pair for pair in zip(twice, twice[1:], strict=False) if ids[pair[0]] == ids[pair[1]])
+        raise ValueError(f"{path}: `vocab` must give every word an id of its own; got {ids[first]} for {first!r} and "
+                         f"{second!r}")  # fmt: skip
+    for name in ("pad_token", "unk_token"):
+        token = _content(settings.get(name))
+        if token not in ids:
+            raise ValueError(f"{path}: `vocab` must contain the `{name}` of {TOKENIZER_CONFIG_FILE}; got {token!r}")
+        if name == "pad_token" and config.pad_token_id not in (None, ids[token]):
+            raise ValueError(
+                f"{path}: the id of {token!r} must be the `pad_token_id` of {CONFIG_NAME}, {config.pad_token_id}; "
+                f"got {ids[token]}"
+            )
+
+
+def check_tokenizer(name: str, tokenizer: PreTrainedTokenizerBase, config: PreCodeConfig) -> None:
+    """Check that a model can read all tokens of a loaded tokenizer, as [`check_tokenizer_files`] does.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    ids = tokenizer.get_vocab()
+    # A text encoder may have room for more.
+    if len(tokenizer) > config.vocab_size or (config.text_config is None and len(tokenizer) != config.vocab_size):
+        raise ValueError(
+            f"{name}: the tokenizer has {len(tokenizer)} words and the model {config.vocab_size}; "
+            "they come from different runs"
+        )
+    check_token_ids(f"{name}: the tokenizer", ids, config)
+    _check_max_length(f"{name}: the tokenizer", tokenizer.model_max_length)
+
+
+def check_token_ids(what: str, ids: Mapping[str, int], config: PreCodeConfig) -> None:
+    highest = max(ids, key=ids.__getitem__, default=None)
+    if highest is not None and ids[highest] >= config.vocab_size:
+        raise ValueError(
+            f"{what}: the id of {quoted(highest)} must be less than the model's `vocab_size`, {config.vocab_size}; got "
+            f"{ids[highest]}; model and tokenizer come from different runs"
+        )
+
+
+def _check_tokenizer_settings(path: Path, settings: dict[str, Any], config: PreCodeConfig) -> None:
+    _check_max_length(str(path), settings.get("model_max_length"))
+    for name in ("padding_side", "truncation_side"):
+        if settings.get(name) not in (None, *_SIDES):
+            raise ValueError(f"{path}: `{name}` must be one of {', '.join(_SIDES)}; got {quoted(settings[name])}")
+    for name in (name for name in settings if name.endswith("_token")):
+        value = settings[name]
+        if not (value is None or isinstance(value, bool) or isinstance(_content(value), str)):
+            raise ValueError(f"{path}: `{name}` must be a string; got {quoted(value)}")
+    for name, kind in {"tokenizer_class": str, "split_special_tokens": bool, "auto_map": dict}.items():
+        if not isinstance(settings.get(name), kind | None):
+            raise ValueError(f"{path}: `{name}` must be of the type {kind.__name__}; got {quoted(settings[name])}")
+    is_own = str(settings.get("tokenizer_class")).startswith("PreCodeTokenizer")
+    if is_own and settings.get("text_mode") not in TEXT_MODES:
+        raise ValueError(
+            f"{path}: `text_mode` must be one of {', '.join(TEXT_MODES)}; got {quoted(settings.get('text_mode'))}"
+        )
+    added = settings.get("added_tokens_decoder") or {}
+    if not isinstance(added, dict) or not all(isinstance(token, dict) for token in added.values()):
+        raise ValueError(f"{path}: `added_tokens_decoder` must be a dictionary of tokens; got {quoted(added)}")
+    for number, token in added.items():
+        if not (number.isascii() and number.isdecimal() and isinstance(token.get("content"), str)):
+            raise ValueError(
+                f"{path}: `added_tokens_decoder` must give a number a token with `content`; got {quoted(number)}: "
+                f"{quoted(token)}"
+            )
+    check_token_ids(str(path), {token["content"]: int(number) for number, token in added.items()}, config)
+
+
+def _check_max_length(what: str, value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < SHORTEST_UTTERANCE:
+        raise ValueError(
+            f"{what}: `model_max_length` must be a whole number of tokens, at least {SHORTEST_UTTERANCE}; got "
+            f"{quoted(value)}"
+        )
+
+
+def _content(token: Any) -> Any:
+    """That of a special token, which is a string or a dictionary."""
+    return token.get("content") if isinstance(token, dict) else token
