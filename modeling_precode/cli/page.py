@@ -6,6 +6,7 @@ A page needs no script, font or picture. All of a dialogue's text is escaped.
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ..default_model import DEFAULT, LIMITS
 from .excerpts import Excerpt
 from .page_section import escape, section
 
@@ -52,6 +53,7 @@ def page(title: str, model: str, labels: Sequence[str], excerpts: Iterable[Excer
 
 def document(title: str, model: str, labels: Sequence[str], body: Iterable[str], links: str = "") -> Iterator[str]:
     """The frame of any of the pages, around pieces of HTML."""
+    limits = f" {LIMITS}" if model == DEFAULT else ""
     yield f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -67,7 +69,7 @@ def document(title: str, model: str, labels: Sequence[str], body: Iterable[str],
 <header class="page">
 <h1 dir="auto">{escape(title)}</h1>
 <p>An emotion for every utterance, from the whole dialogue, by <b>{escape(model)}</b>. These are guesses about text;
-they say nothing certain about what a person feels.</p>
+they say nothing certain about what a person feels.{limits}</p>
 </header>
 {links}<main>
 """

@@ -8,6 +8,10 @@ from pathlib import Path
 # What `--model` takes for it. A folder of one's own that has this name is `./default`.
 DEFAULT = "default"
 FOLDER = Path(__file__).parent
+LIMITS = (
+    "It was tested on scripted English dialogues: TV shows and textbooks. It was never tested on recorded calls, therapy, "
+    "medical or legal talk, children, or any other language. It may be wrong about irony, dialects and in-jokes."
+)
 
 
 def checkpoint_path(model: str) -> str:

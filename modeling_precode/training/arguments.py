@@ -148,7 +148,8 @@ class EncoderArguments:
     )
 
     model: str | None = argument(
-        "Checkpoint to start from: a folder or a name on the Hub. Without it, train from scratch."
+        "Checkpoint to start from: a folder, a name on the Hub, or default, the model that comes with the package. "
+        "Without it, train from scratch."
     )
     transferred_parts: list[str] = argument(
         "With --model: the parts to take from the checkpoint. The other parts are initialized.",

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from data_scripts.tools.whole_files import digest, read_json, write_json
 
+from ..default_model import checkpoint_path
 from .progress import with_progress
 
 # In a subfolder, because a push to the Hub does not upload subfolders.
@@ -80,7 +81,7 @@ def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
 
 def start_digest(checkpoint: str) -> str:
     """The digest of the weights in a checkpoint's folder, or the name of a checkpoint on the Hub."""
-    weights = Path(checkpoint) / "model.safetensors"
+    weights = Path(checkpoint_path(checkpoint)) / "model.safetensors"
     return digest(weights) if weights.is_file() else checkpoint
 
 
