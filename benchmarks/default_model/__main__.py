@@ -42,9 +42,9 @@ TRAINING = (
     "--score_test false --resume_from_checkpoint latest"
 )
 TEACHER = "--num_train_epochs 3 --patience 3 --text_encoder_learning_rate 5e-5"
-STUDENT = "--num_train_epochs 6 --patience 6 --text_encoder_learning_rate 2e-4 --per_device_train_batch_size 16"
+STUDENT = "--num_train_epochs 5 --patience 5 --text_encoder_learning_rate 2e-4 --per_device_train_batch_size 16"
 STUDENT_LAYERS = [0, 5]
-CHATS = 1500
+CHATS = 1000
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
