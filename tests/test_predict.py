@@ -279,7 +279,7 @@ def test_without_a_model_it_takes_the_quick_starts_or_says_how_to_get_one(
         (["dialogue.txt", "--output", "no/out.csv"], "--output no/out.csv: no folder for such a file"),
         (
             ["dialogue.txt", "--corpus_options", "txt_column=a"],
-            "--corpus_options txt_column: unknown; known are dialogue",
+            "--corpus_options txt_column: unknown; known are max_unfolded, ",
         ),
         (["dialogue.txt", "--corpus_options", "text_column"], "--corpus_options takes name=value; got 'text_column'"),
         (["x.csv", "--corpus_options", "text_column=1"], "x.csv:1: missing column 1; got dialogue_id, text; rename"),
