@@ -245,7 +245,7 @@ def test_a_mean_is_of_all_corpora_or_there_is_none(checkpoint, data, read_experi
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"corpora": ["topics", "mled"]}, "mled is not defined; known are topics, others, friends, sample"),
+        ({"corpora": ["topics", "mled"]}, "mled is not defined; known: topics, others, friends, sample"),
         ({"bag_of_words": "topics"}, "bag_of_words learns from a corpus that comes with the package; got topics"),
         ({"splits": "test"}, "study zero-shot: give bag_of_words, corpora, label_map, metric, split; got .*splits"),
     ],

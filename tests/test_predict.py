@@ -267,7 +267,7 @@ def test_an_output_is_whole_or_as_it_was(predict, dialogue, tmp_path, name):
         (["dialogue.txt", "--output", "no/out.csv"], "--output no/out.csv: no folder for such a file"),
         (
             ["dialogue.txt", "--corpus_options", "txt_column=a"],
-            "--corpus_options txt_column: unknown; known are dialogue",
+            "--corpus_options txt_column: unknown; known are max_unfolded, ",
         ),
         (["dialogue.txt", "--corpus_options", "text_column"], "--corpus_options takes name=value; got 'text_column'"),
         (["x.csv", "--corpus_options", "text_column=1"], "x.csv:1: missing column 1; got dialogue_id, text; rename"),

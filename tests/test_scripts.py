@@ -434,7 +434,7 @@ BAD_INPUT = {
     ),
     "the original with a text encoder": (
         lambda tmp: ["run_finetune.py", "--recipe", "original", "--text_encoder", "bert"],
-        ["--text_encoder bert: --recipe original has none"],
+        ["--text_encoder bert: --recipe original has no text encoder"],
     ),
     "a count of words for a vocabulary that is there": (
         lambda tmp: ["run_pretrain.py", *CUSTOM, str(write_corpus(tmp / "c")), "--tokenizer", "t", "--min_count", "3"],

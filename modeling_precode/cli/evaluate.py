@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode evaluate")
     if args.plot:
         check_picture(args.plot)
     if args.output and not Path(args.output).absolute().parent.is_dir():
-        raise FileNotFoundError(f"--output {args.output}: no such folder; make it first")
+        raise FileNotFoundError(f"--output {args.output}: the folder does not exist; create it first")
     label_map = args.label_map and LabelMap.load(args.label_map)
     check_device(args.device)
     checkpoint = model_to_use(args)
