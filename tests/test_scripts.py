@@ -442,7 +442,7 @@ BAD_INPUT = {
     ),
     "a broken table": (
         lambda tmp: ["run_pretrain.py", "--corpus", str(broken_table(tmp / "tables"))],
-        ["tables", "cannot be read"],
+        ["tables", "cannot read a file"],
     ),
     "too few dialogues": (
         lambda tmp: [

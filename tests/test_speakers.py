@@ -134,7 +134,7 @@ def test_nobodys_vector_stays_zero_in_training_and_every_parameter_takes_part():
 def test_wrong_shapes_and_numbers_are_refused():
     with pytest.raises(ValueError, match=r"\(dialogues, utterances\), here \(4, 5\); got \(4, 3\)"):
         model_of()(**batch(dialogues()), speaker_ids=torch.ones(4, 3, dtype=torch.long))
-    with pytest.raises(Exception, match="`max_speakers` must be at least 0; got -1"):
+    with pytest.raises(Exception, match="`max_speakers` must be at least 0 and at most 65,536; got -1"):
         PreCodeConfig(max_speakers=-1)
 
 
