@@ -124,8 +124,16 @@ def save_default_model(student: Path, folder: Path) -> None:
             code.unlink()
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(student / name, folder)
-    card = (student / "README.md").read_text(encoding="utf-8")
-    (folder / "README.md").write_text(card + "\n" + NOTES.read_text(encoding="utf-8"), encoding="utf-8")
+    (folder / "README.md").write_text(
+        default_card((student / "README.md").read_text(encoding="utf-8")), encoding="utf-8"
+    )
+
+
+def default_card(card: str) -> str:
+    """The card of the student, after the notes on the default model."""
+    head, _, training = card.partition("# student\n")
+    head = head.replace("license: other\nlicense_name: several\n", "license: apache-2.0\n")
+    return head + NOTES.read_text(encoding="utf-8") + training.replace(', model="student"', "")
 
 
 if __name__ == "__main__":
