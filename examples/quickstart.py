@@ -71,7 +71,7 @@ def main() -> None:
     run(FINETUNE)
 
     own = pipeline("conversation-emotion", model=str(ROOT / FINETUNED))
-    print(f"\n  {'default':<15} {'your own':<15}")
+    print(f"\n  {'default':<15} your own")
     for turn, by_own in zip(labeled, own(DIALOGUE), strict=True):
         labels = (f"{by['label']:<9} {by['score']:4.0%}  " for by in (turn, by_own))
         print(f"  {''.join(labels)}{turn['speaker']}: {turn['text']}")
@@ -90,7 +90,7 @@ def print_scores(default: ConversationEmotionPipeline) -> None:
     by_default = score_split(default, sample["test"], sample["train"], corpus="sample").scores
     by_own = json.loads((ROOT / FINETUNED / "results.json").read_text(encoding="utf-8"))["scores"]["test"]
     convcom = json.loads((ROOT / PRETRAINED / "pretrain_results.json").read_text(encoding="utf-8"))["scores"]["test"]
-    print("\nEmotions on the test split of the sample corpus, an illustration and no benchmark:")
+    print("\nEmotions on the test split of the sample corpus, an illustration and not a benchmark:")
     for name, scores in {"default": by_default, "your own": by_own}.items():
         print(f"  {name:<9} weighted F1 {scores['weighted_f1']:.3f}, macro F1 {scores['macro_f1']:.3f}")
     print(f"Conversation Completion of your own on held-out chats: R_11@1 {convcom['R_11@1']:.3f} (chance 0.091)")
