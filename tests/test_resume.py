@@ -21,6 +21,7 @@ from test_scripts import TORCHRUN
 import run_finetune
 import run_pretrain
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
+from modeling_precode.training import finetuning_checkpoints
 from modeling_precode.training.batches import DialogueBatches
 from modeling_precode.training.checkpoints import check_whole, checkpoints, newest_checkpoint
 from modeling_precode.training.finetuning import UtteranceClassificationTrainer
@@ -286,6 +287,20 @@ def test_finetuning_with_another_corpus_or_setting_is_refused_with_what_differs(
     (other / "test.jsonl").write_text(changed)
     with pytest.raises(ValueError, match="the test split's digest is"):
         train(run_finetune, tmp_path / "run", f"{settings} --resume_from_checkpoint latest", data=other)
+
+
+def test_a_checkpoint_that_is_due_at_the_end_of_an_epoch_is_saved_when_no_evaluation_saves_one(
+    train, tmp_path, monkeypatch
+):
+    saved = []
+    finish = finetuning_checkpoints.finish_checkpoint
+    monkeypatch.setattr(
+        finetuning_checkpoints, "finish_checkpoint", lambda folder: (saved.append(folder.name), finish(folder))
+    )
+    # An epoch has 9 steps.
+    settings = "--seeds 1 --num_train_epochs 2 --eval_strategy steps --eval_steps 6 --checkpointing_steps 9"
+    train(run_finetune, tmp_path / "run", settings)
+    assert saved == ["checkpoint-6", "checkpoint-9", "checkpoint-12", "checkpoint-18"]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 from transformers import TrainerCallback, TrainerState
+from transformers.trainer_utils import SaveStrategy
 
 from data_scripts.tools.whole_files import read_json, write_json
 
@@ -49,8 +50,9 @@ class CheckpointCallback(TrainerCallback):
         trainer.step_batches.clear()
         self.interrupted = trainer.interruption.anywhere(trainer.accelerator)
         due = args.checkpointing_steps and state.global_step % args.checkpointing_steps == 0
-        # After the last step of an epoch, the evaluation saves the checkpoint.
-        last = state.global_step % -(-len(trainer.batches) // args.gradient_accumulation_steps) == 0
+        # After the last step of an epoch, the evaluation of the epoch saves the checkpoint.
+        steps_per_epoch = -(-len(trainer.batches) // args.gradient_accumulation_steps)
+        last = args.save_strategy == SaveStrategy.EPOCH and state.global_step % steps_per_epoch == 0
         if (due or self.interrupted) and not last and state.global_step < state.max_steps:
             control.should_save = True
 
