@@ -81,4 +81,4 @@ def test_the_wheel_labels_a_dialogue_without_a_model_of_ones_own(environment, tm
     printed = run([environment / "python", "-c", PIPELINE, json.dumps(utterances)], tmp_path, **nothing)
     assert set(json.loads(printed.splitlines()[-1])) <= EMOTIONS
     shown = run([environment / "precode", "predict", dialogue], tmp_path, **nothing)
-    assert "joy" in shown and "Ben: Thank you!" in shown
+    assert "joy" in shown and "Ben  Thank you!" in shown

@@ -9,8 +9,8 @@ from pathlib import Path
 DEFAULT = "default"
 FOLDER = Path(__file__).parent
 LIMITS = (
-    "It was tested on scripted English dialogues: TV shows and textbooks. It was never tested on recorded calls, "
-    "therapy, medical or legal talk, children, or any other language. "
+    "The model was tested on scripted English dialogues: TV shows and textbooks. It was never tested on recorded "
+    "calls, therapy, medical or legal talk, children, or any other language. "
     "It may be wrong about irony, dialects and in-jokes."
 )
 
