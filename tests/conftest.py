@@ -22,7 +22,7 @@ from accelerate.state import AcceleratorState
 from hub_server import HubServer
 from original_files import Original
 
-from modeling_precode import PreCodeConfig, PreCodeTokenizer
+from modeling_precode import PreCodeConfig, PreCodeForUtteranceClassification, PreCodeTokenizer
 
 LABELS = ["anger", "joy", "neutral"]
 WORDS = ["i", "you", "we", "are", "so", "very", "happy", "angry", "sad", "about", "the", "weather", "what", "!", "?"]
@@ -99,6 +99,15 @@ def tiny_config():
         return PreCodeConfig(**{**defaults, **settings})
 
     return make
+
+
+@pytest.fixture
+def checkpoint(tokenizer, tiny_config, tmp_path) -> Path:
+    """The folder of a tiny model for emotions, with random weights, and its tokenizer."""
+    torch.manual_seed(0)
+    PreCodeForUtteranceClassification(tiny_config()).save_pretrained(tmp_path / "emotions")
+    tokenizer.save_pretrained(tmp_path / "emotions")
+    return tmp_path / "emotions"
 
 
 @pytest.fixture

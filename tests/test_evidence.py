@@ -139,14 +139,6 @@ ZERO_SHOT = {
 
 
 @pytest.fixture
-def checkpoint(tokenizer, tiny_config, tmp_path) -> Path:
-    torch.manual_seed(0)
-    PreCodeForUtteranceClassification(tiny_config()).save_pretrained(tmp_path / "emotions")
-    tokenizer.save_pretrained(tmp_path / "emotions")
-    return tmp_path / "emotions"
-
-
-@pytest.fixture
 def data(tmp_path) -> Path:
     for name in ("topics", "others"):
         write_corpus(tmp_path / "data" / name, sizes=(("train", 10), ("validation", 12), ("test", 4)))

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from clean_environment import make_environment
 from hub_server import HubServer
 
@@ -89,14 +88,6 @@ def run_python(python: Path | str, code: str, *arguments: str, **environment: st
 @pytest.fixture(scope="module")
 def clean_python(tmp_path_factory) -> Path:
     return make_environment(tmp_path_factory.mktemp("clean") / "venv", "torch", "transformers")
-
-
-@pytest.fixture
-def checkpoint(tokenizer, tiny_config, tmp_path) -> Path:
-    torch.manual_seed(0)
-    PreCodeForUtteranceClassification(tiny_config()).save_pretrained(tmp_path / "emotions")
-    tokenizer.save_pretrained(tmp_path / "emotions")
-    return tmp_path / "emotions"
 
 
 @pytest.fixture
