@@ -1,6 +1,7 @@
 """The tokenizer of a checkpoint: checks its files, and that the model can read all of its tokens."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +35,12 @@ def check_tokenizer_files(checkpoint: str, config: PreCodeConfig, **where: Any) 
     if path is None:
         return
     check_size(path, LARGEST_TOKENIZER)
-    try:
-        ids = Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
-    except Exception as error:  # the library raises no other class
-        raise ValueError(f"{path}: no tokenizer: {error}; save the tokenizer again") from None
+    state = path.stat()
+    ids = _read_token_ids(path, state.st_mtime_ns, state.st_size)
     check_token_ids(str(path), ids, config)
     if not str(settings.get("tokenizer_class")).startswith("PreCodeTokenizer"):
         return
-    if len(ids) != config.vocab_size and config.text_config is None:
-        raise ValueError(
-            f"{checkpoint}: the tokenizer has {len(ids)} words and the model {config.vocab_size}; "
-            "they come from different runs"
-        )
+    _check_number_of_tokens(checkpoint, len(ids), config)
     if len(set(ids.values())) != len(ids):
         twice = sorted(ids, key=ids.__getitem__)
         first, second = next(pair for pair in zip(twice, twice[1:], strict=False) if ids[pair[0]] == ids[pair[1]])
@@ -68,14 +63,8 @@ def check_tokenizer(name: str, tokenizer: PreTrainedTokenizerBase, config: PreCo
     Raises:
         ValueError: it cannot.
     """
-    ids = tokenizer.get_vocab()
-    # A text encoder may have room for more.
-    if len(tokenizer) > config.vocab_size or (config.text_config is None and len(tokenizer) != config.vocab_size):
-        raise ValueError(
-            f"{name}: the tokenizer has {len(tokenizer)} words and the model {config.vocab_size}; "
-            "they come from different runs"
-        )
-    check_token_ids(f"{name}: the tokenizer", ids, config)
+    _check_number_of_tokens(name, len(tokenizer), config)
+    check_token_ids(f"{name}: the tokenizer", tokenizer.get_vocab(), config)
     _check_max_length(f"{name}: the tokenizer", tokenizer.model_max_length)
 
 
@@ -85,6 +74,24 @@ def check_token_ids(what: str, ids: Mapping[str, int], config: PreCodeConfig) ->
         raise ValueError(
             f"{what}: the id of {quoted(highest)} must be less than the model's `vocab_size`, {config.vocab_size}; got "
             f"{ids[highest]}; model and tokenizer come from different runs"
+        )
+
+
+# Loading a checkpoint checks its tokenizer several times.
+@lru_cache(maxsize=1)
+def _read_token_ids(path: Path, changed: int, size: int) -> Mapping[str, int]:
+    """The tokens of a `tokenizer.json` and their ids. The time of change and the size tell one content from another."""
+    try:
+        return Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
+    except Exception as error:  # the library raises no other class
+        raise ValueError(f"{path}: no tokenizer: {error}; save the tokenizer again") from None
+
+
+def _check_number_of_tokens(name: str, number: int, config: PreCodeConfig) -> None:
+    # A text encoder may have room for more.
+    if number > config.vocab_size or (config.text_config is None and number != config.vocab_size):
+        raise ValueError(
+            f"{name}: the tokenizer has {number} words and the model {config.vocab_size}; they come from different runs"
         )
 
 

@@ -30,6 +30,7 @@ from data_scripts.tools.whole_files import whole_folder
 from modeling_precode import PreCodeForUtteranceClassification
 from modeling_precode.cli.console import start_output
 from modeling_precode.cli.corpus_file import write_corpus
+from modeling_precode.cli.kept_labels import as_turn
 from modeling_precode.default_model import FOLDER
 from modeling_precode.training.progress import with_progress
 
@@ -94,7 +95,7 @@ def label_chats(teacher: Path, folder: Path, bf16: bool) -> None:
         )
         for row in chats
     ]
-    turns = ([{"text": turn.text, "speaker": turn.speaker} for turn in dialogue.utterances] for dialogue in dialogues)
+    turns = (list(map(as_turn, dialogue.utterances)) for dialogue in dialogues)
     labeled = zip(dialogues, emotions(turns, distribution=True), strict=True)
     with whole_folder(folder) as unfinished:
         progress = with_progress(labeled, "labeling chats", len(dialogues), "dialogues")
