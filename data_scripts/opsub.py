@@ -42,7 +42,7 @@ from .formats.limits import Limits, TooLargeError
 from .formats.opus import xml_lines
 from .formats.original import original_files, read_original
 from .formats.owner import check_owner
-from .formats.sources import DAMAGED, IRREGULAR, TOO_LARGE, fingerprint_of, is_tar, source, unpacked
+from .formats.sources import DAMAGED, IRREGULAR, TOO_LARGE, is_tar, source, source_states_digest, unpacked
 from .formats.subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
 from .tools.whole_files import read_json
 
@@ -106,13 +106,13 @@ class OpSub(DialogueBuilder):
             return {}
         return original_files(Path(config.data_dir)) if Path(config.data_dir).is_dir() else {}
 
-    def fingerprint(self, config: OpSubConfig) -> str:
+    def files_digest(self, config: OpSubConfig) -> str:
         if missing := [package for name, package in PACKAGES.items() if find_spec(name) is None]:
             # Loaded only where they are used: the other corpora do without.
             raise ImportError(f"opsub: needs {' and '.join(missing)}; pip install {' '.join(missing)}")
         if config.data_dir is None or "://" not in config.data_dir:
             self.source(config)
-        return fingerprint_of(config.data_dir)
+        return source_states_digest(config.data_dir)
 
     def _info(self) -> datasets.DatasetInfo:
         self.NEGATIVES = self.KEEPS_BLANK = bool(self.files(self.config))

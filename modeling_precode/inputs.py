@@ -76,7 +76,7 @@ def token_mask(input_ids: Tensor, attention_mask: Tensor | None, pad_token_id: i
     return attention_mask
 
 
-def fingerprints(input_ids: Tensor, layout: BatchLayout) -> Tensor:
+def utterance_hashes(input_ids: Tensor, layout: BatchLayout) -> Tensor:
     """Hash the words, or the embedding, of each utterance: (N,). Equal utterances have equal hashes.
 
     The hash is the sum of the token ids times powers of an odd number, modulo 2^64. Two different utterances collide

@@ -17,7 +17,7 @@ from .conversation_encoder import ConversationEncoder
 from .encoded_batch import EncodedBatch, pad
 from .gathering import gather_counts, gather_rows
 from .gru_encoder import GRUUtteranceEncoder
-from .inputs import fingerprints, ids_or_embeds, token_mask
+from .inputs import ids_or_embeds, token_mask, utterance_hashes
 from .layout import BatchLayout
 from .outputs import ConversationCompletionOutput, PreCodeModelOutput, UtteranceClassificationOutput
 from .pretrained import PreCodePreTrainedModel
@@ -248,7 +248,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             scores = torch.cat([scores.to(negative_scores.dtype), negative_scores], dim=-1)
             losses = self._candidate_losses(scores)
         elif self.config.convcom_objective == "in_batch_softmax":
-            texts = fingerprints(batch.inputs, layout)
+            texts = utterance_hashes(batch.inputs, layout)
             losses = self._in_batch_losses(contexts, vectors, texts, layout, gather_candidates)
         if losses is not None:
             loss = losses.sum() / (max(len(targets), 1) if num_items_in_batch is None else num_items_in_batch)

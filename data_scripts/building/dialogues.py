@@ -14,7 +14,7 @@ import datasets
 import pyarrow as pa
 from datasets.exceptions import DatasetGenerationError
 
-from ..formats.reading import existing, fingerprint
+from ..formats.reading import existing, file_states_digest
 from .parts import batches_of, in_processes, on_ray, read_part, write_part
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
                 raise ValueError(f"{self.corpus}: the corpus comes in a package; got data_dir {data_dir}; leave it out")
         config = self.BUILDER_CONFIG_CLASS(data_dir=data_dir, **options)
         # `datasets` does not check the files. Without this key, it would return their previous content.
-        key = f"{self.BUILDER_VERSION}-{self.fingerprint(config)}"
+        key = f"{self.BUILDER_VERSION}-{self.files_digest(config)}"
         super().__init__(
             cache_dir=cache_dir and str(cache_dir), data_dir=data_dir, hash=key, version=self.VERSION, **options
         )
@@ -119,9 +119,9 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         source = self.source(config)
         return {split: existing(source / name) for split, name in self.FILES.items()}
 
-    def fingerprint(self, config: datasets.BuilderConfig) -> str:
+    def files_digest(self, config: datasets.BuilderConfig) -> str:
         """A value that changes with any file of the corpus."""
-        return fingerprint(self.files(config).values())
+        return file_states_digest(self.files(config).values())
 
     def read(self, *args: Any, **kwargs: Any) -> Iterator[Dialogue]:
         """Yield the dialogues of a split. The arguments come from `splits`: by default `split` and `path`."""

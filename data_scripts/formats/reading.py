@@ -31,7 +31,7 @@ def irregular(path: object) -> str:
     return f"{path}: not a regular file; got a device, a FIFO or a socket; copy its content to a file and give that"
 
 
-def fingerprint(paths: Iterable[Path]) -> str:
+def file_states_digest(paths: Iterable[Path]) -> str:
     """Changes with the path, size or date of any of the files; a folder stands for every file below it."""
     files = {file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])}
     # A link to nothing has a state as well, and a name need not be UTF-8.

@@ -19,7 +19,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from ..tools.whole_files import read_json, write_json
 from .limits import FREE_BYTES, Limits, limited
-from .reading import fingerprint
+from .reading import file_states_digest
 
 # What reading a damaged file raises.
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
@@ -99,10 +99,10 @@ def _source(where: str, *key: object) -> Source:
     return Source(where)
 
 
-def fingerprint_of(where: str) -> str:
+def source_states_digest(where: str) -> str:
     """Changes with a name, size or date of any file there."""
     if "://" not in where:
-        return fingerprint([Path(where)])
+        return file_states_digest([Path(where)])
     fs, root = fsspec.url_to_fs(where)
     found = fs.find(root, detail=True)
     keys = ("size", "mtime", "LastModified", "ETag", "created")

@@ -30,6 +30,21 @@ ALLOWED = {
     *("ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_static_graph"),
     *("ddp_backend", "ddp_timeout", "local_rank", "do_train", "do_eval", "do_predict", "resume_from_checkpoint"),
 }
+# What may differ when a run is resumed: where and what is written, logged, scored and sent, and how batches are spread
+# over devices. The number of dialogues in a batch must be the same.
+MAY_CHANGE = {
+    *("output_dir", "overwrite_output_dir", "seed", "seeds", "do_train", "do_eval", "do_predict", "score_test"),
+    *("resume_from_checkpoint", "restore_callback_states_from_checkpoint", "checkpointing_steps"),
+    *("save_strategy", "save_steps", "save_total_limit", "save_only_model", "save_on_each_node"),
+    *("logging_strategy", "logging_steps", "logging_first_step", "logging_nan_inf_filter"),
+    *("log_level", "log_level_replica", "log_on_each_node", "disable_tqdm", "report_to", "run_name"),
+    *("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy", "hub_always_push"),
+    *("hub_revision", "per_device_train_batch_size", "per_device_eval_batch_size"),
+    *("dataloader_drop_last", "dataloader_num_workers", "dataloader_pin_memory", "dataloader_persistent_workers"),
+    *("dataloader_prefetch_factor", "dataloader_multiprocessing_context", "dataloader_in_order"),
+    *("ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_static_graph"),
+    *("ddp_backend", "ddp_timeout", "local_rank"),
+}
 # Inherited arguments that work with one value only.
 FIXED = {"load_best_model_at_end": True}
 
@@ -227,12 +242,7 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
 
     def fingerprint(self) -> dict[str, Any]:
         """The settings that a resumed run must share with the run that it continues, without the seed."""
-        free = (
-            *("output_dir", "overwrite_output_dir", "seed", "resume_", "restore_", "checkpointing_", "save_", "log"),
-            *("per_device_", "report_to", "run_name", "push_", "hub_", "dataloader_", "ddp_", "local_"),
-            *("disable_tqdm", "do_", "score_test"),
-        )
-        settings = {name: value for name, value in self.to_dict().items() if not name.startswith(free)}
+        settings = {name: value for name, value in self.to_dict().items() if name not in MAY_CHANGE}
         return {**settings, "dialogues a batch": self.per_device_train_batch_size * self.world_size}
 
 
