@@ -373,7 +373,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_everything_to_look_into(tra
 
 def test_a_loss_that_is_no_number_stops_finetuning_too(train, tmp_path):
     with pytest.raises(ValueError, match=r"step \d+: the loss is (nan|inf) for the dialogues .*nonfinite-\d+ has"):
-        train(run_finetune, tmp_path / "run", "--seeds 1 --learning_rate 1e38 --num_train_epochs 2")
+        train(run_finetune, tmp_path / "run", "--seeds 1 --learning_rate 1e37 --num_train_epochs 2")
     [folder] = tmp_path.rglob("nonfinite-*")
     assert len(json.loads((folder / "dialogues.json").read_text())) == 8
     [[batch]] = torch.load(folder / "batches.pt", weights_only=True)
