@@ -94,12 +94,11 @@ class Cost(NamedTuple):
 
 def pipeline_alone(model: str, rows: int) -> Cost:
     """Of dialogues in memory, without the start."""
-    from modeling_precode import ConversationEmotionPipeline, PreCodeForUtteranceClassification, PreCodeTokenizer
+    from transformers import pipeline
 
-    emotions = ConversationEmotionPipeline(
-        model=PreCodeForUtteranceClassification.from_pretrained(model),
-        tokenizer=PreCodeTokenizer.from_pretrained(model),
-    )
+    import modeling_precode  # noqa: F401
+
+    emotions = pipeline("conversation-emotion", model=model)
     turns = [{"speaker": f"user {row % 3}", "text": text} for row, text in enumerate(texts(rows))]
     dialogues = [turns[start : start + 10] for start in range(0, rows, 10)]
     emotions(dialogues[:20])

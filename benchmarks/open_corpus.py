@@ -6,16 +6,18 @@ python benchmarks/open_corpus.py [meld=MELD dailydialog=DAILYDIALOG]
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from data_scripts import label_names, load_corpus
 
+MELD_LABELS = Path(__file__).with_name("meld_validation_labels.jsonl")
 DATA = Path(__file__).resolve().parents[1] / "data_scripts" / "openerc_data"
 
 
-def fleiss_kappa(items: list[tuple[str, ...]]) -> tuple[float, dict[str, float]]:
+def fleiss_kappa(items: Sequence[Sequence[Any]]) -> tuple[float, dict[str, float]]:
     """Fleiss' kappa over items with the same number of labels each: overall, and for each label against the others."""
     raters, labels = len(items[0]), sorted({label for item in items for label in item})
     counts = [[item.count(label) for label in labels] for item in items]
@@ -31,24 +33,45 @@ def fleiss_kappa(items: list[tuple[str, ...]]) -> tuple[float, dict[str, float]]
     return (agreement - chance) / (1 - chance), by_label
 
 
-def annotated(split: str) -> Iterator[list[tuple[str, ...]]]:
-    """Yield the labels of all annotators for the utterances of each dialogue."""
+def annotations(split: str) -> Iterator[list[list[str | None]]]:
+    """Yield the annotations of each dialogue: one list of labels for each annotator.
+
+    A fourth annotator labeled only the utterances on which the first three differ.
+    """
     for line in (DATA / f"{split}.jsonl").read_text(encoding="utf-8").splitlines():
-        yield list(zip(*json.loads(line)["annotations"], strict=True))
+        yield json.loads(line)["annotations"]
 
 
 def print_agreement() -> None:
     for split in ("train", "validation", "test"):
-        by_raters: dict[int, list[tuple[str, ...]]] = {}
-        for items in annotated(split):
-            by_raters.setdefault(len(items[0]), []).extend(items)
-        for raters, items in sorted(by_raters.items()):
-            line = f"{split}: {len(items):,} utterances with {raters} annotation(s)"
-            if raters > 1:
-                kappa, by_label = fleiss_kappa(items)
-                labels = ", ".join(f"{label} {value:.2f}" for label, value in by_label.items())
-                line += f", Fleiss' kappa {kappa:.2f} ({labels})"
-            print(line)
+        dialogues = list(annotations(split))
+        items = [votes for dialogue in dialogues for votes in zip(*dialogue[:3], strict=True)]
+        fourth = sum(label is not None for dialogue in dialogues for votes in dialogue[3:] for label in votes)
+        kappa, by_label = fleiss_kappa(items)
+        labels = ", ".join(f"{label} {value:.2f}" for label, value in by_label.items())
+        print(
+            f"{split}: {len(items):,} utterances with three annotations, {fourth} with a fourth; "
+            f"Fleiss' kappa {kappa:.2f} ({labels})"
+        )
+
+
+def print_agreement_with_meld(data_dir: str) -> None:
+    """Compare MELD's labels with those of an annotator who saw only the text and the guideline of `openerc`."""
+    meld = load_corpus("meld", data_dir)["validation"]
+    names = label_names(meld) or []
+    published = {row["dialogue_id"]: [names[label] for label in row["labels"]] for row in meld}
+    pairs: list[tuple[str, ...]] = []
+    for line in MELD_LABELS.read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        pairs += zip(published[entry["dialogue_id"]], entry["labels"], strict=True)
+    kappa, _ = fleiss_kappa(pairs)
+    confused = Counter(pair for pair in pairs if pair[0] != pair[1]).most_common(3)
+    equal = sum(label == gold for gold, label in pairs) / len(pairs)
+    print(
+        f"meld, validation: {len(pairs)} utterances labeled by this guideline, {equal:.0%} as published, "
+        f"kappa {kappa:.2f}; most often "
+        + ", ".join(f"{label} for {gold} ({count})" for (gold, label), count in confused)
+    )
 
 
 def distinct(utterances: Iterable[list[str]], n: int) -> float:
@@ -94,6 +117,8 @@ def main() -> None:
     for other in sys.argv[1:]:
         name, _, data_dir = other.partition("=")
         print_variety(name, data_dir or None)
+        if name == "meld":
+            print_agreement_with_meld(data_dir)
 
 
 if __name__ == "__main__":

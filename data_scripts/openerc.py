@@ -3,8 +3,9 @@
 A language model wrote them, and three independent passes of a language model labeled them, each with only the guideline
 (docs/openerc.md). No person said them. The corpus is for training. A score on its own test split says little about real
 conversations: evaluate on corpora of real people. License: CC0 1.0. Nothing to cite. The files come with the package in
-`openerc_data`, with the labels of MELD. An utterance on which no two annotations agree has no label. The column
-`label_distributions` has the shares of the annotations. The test split shares no setting with the training split.
+`openerc_data`, with the labels of MELD. The label is the majority of three annotations, or of four where the three
+differ; without a majority an utterance has no label. The column `label_distributions` has the shares of the
+annotations. The test split shares no setting with the training split.
 """
 
 import json
@@ -39,7 +40,7 @@ class OpenERC(DialogueBuilder):
                 strict=True,
             )
             utterances = [
-                Utterance(text, speaker, label, f"{path}:{number}", votes=dict(Counter(votes)))
+                Utterance(text, speaker, label, f"{path}:{number}", votes=dict(Counter(filter(None, votes))))
                 for text, speaker, label, votes in turns
             ]
             yield Dialogue(entry["dialogue_id"], utterances)

@@ -2,7 +2,7 @@
 
 python -m benchmarks.evidence --data_dir DATA
 python -m benchmarks.evidence --data_dir DATA --pretraining --studies "zero-shot, validation" --checkpoints mine=FOLDER
-python -m benchmarks.evidence --results benchmarks/evidence/results.jsonl --write RESULTS.md   # runs nothing
+python -m benchmarks.evidence --results benchmarks/evidence/results.jsonl --write docs/results/*.md   # runs nothing
 """
 
 import argparse
@@ -70,7 +70,9 @@ def parse_arguments() -> tuple[argparse.Namespace, Experiments]:
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count(), help="number of parallel fine-tuning runs, with one thread each"
     )
-    parser.add_argument("--write", type=Path, help="insert the tables between the markers of this file")
+    parser.add_argument(
+        "--write", type=Path, nargs="+", default=[], help="insert the tables between the markers of these files"
+    )
     args = parser.parse_args()
     names = [name.partition("=")[0] for name in args.checkpoints]
     checkpoints = parse_options(args.checkpoints, "--checkpoints", as_text=names)

@@ -32,7 +32,10 @@ def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f
             found.setdefault(corpus, {})[variant, value] = [100 * score_of(line, "test", score) for line in lines]
     if not found:
         return False
-    figure, panels = plt.subplots(1, len(found), figsize=(3.3 * len(found), 2.9), squeeze=False, layout="constrained")
+    # The variants are the labels of the y-axis, once for all panels.
+    figure, panels = plt.subplots(
+        1, len(found), figsize=(3.1 * len(found), 2.9), squeeze=False, layout="constrained", sharey=study.axis is None
+    )
     for panel, (corpus, values) in zip(panels[0], found.items(), strict=True):
         variants = list(dict.fromkeys(variant for variant, _ in values))
         if study.axis is None:
@@ -42,7 +45,6 @@ def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f
                 color = COLORS[study.variants.index(variant) % len(COLORS)]
                 panel.errorbar(mean, variant, xerr=error, color=color, marker="o", capsize=3)
             panel.margins(y=0.3)
-            panel.invert_yaxis()
             panel.set_xlabel(f"{score.replace('_f1', ' F1')} on test")
         else:
             for variant, color in zip(variants, COLORS[1:], strict=False):
@@ -55,7 +57,9 @@ def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f
             panel.set_xlabel(study.axis.replace("_", " "))
             panel.set_ylabel(f"{score.replace('_f1', ' F1')} on test")
         panel.set_title(corpus)
-    if study.axis is not None:
+    if study.axis is None:
+        panels[0, 0].invert_yaxis()
+    else:
         panels[0, 0].legend(frameon=False)
     _save(figure, path)
     return True
@@ -86,5 +90,5 @@ def _deviation(values: list[float]) -> float:
 
 def _save(figure: plt.Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")
     plt.close(figure)

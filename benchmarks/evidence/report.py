@@ -1,6 +1,7 @@
 """Prints the tables and plots of all results, or inserts them into a document."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from .experiments import Experiments, Study
@@ -35,22 +36,27 @@ def sections(experiments: Experiments, results: Results) -> dict[str, str]:
     return found
 
 
-def write_report(experiments: Experiments, results: Results, document: Path | None) -> None:
-    """Print the tables, or insert them into a document.
+def write_report(experiments: Experiments, results: Results, documents: Sequence[Path]) -> None:
+    """Print the tables, or insert them into documents.
 
-    In the document, a table replaces the text between its markers `<!-- NAME -->` and `<!-- /NAME -->`. The plots that
-    the document shows are saved in the folder `plots` next to the results.
+    In a document, a table replaces the text between its markers `<!-- NAME -->` and `<!-- /NAME -->`. The plots that
+    the documents show are saved in the folder `plots` next to the results.
     """
     found = sections(experiments, results)
-    if document is None:
+    if not documents:
         for name, tables in found.items():
             print(f"\n{name}\n\n{tables}")
-        return
-    text = document.read_text(encoding="utf-8")
-    for name, tables in found.items():
-        between = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
-        text = between.sub(lambda match, tables=tables: f"{match[1]}{tables}\n{match[2]}", text)
-    document.write_text(text, encoding="utf-8")
+    for document in documents:
+        text = document.read_text(encoding="utf-8")
+        for name, tables in found.items():
+            between = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
+            text = between.sub(lambda match, tables=tables: f"{match[1]}{tables}\n{match[2]}", text)
+        document.write_text(text, encoding="utf-8")
+        write_plots(experiments, results, text)
+
+
+def write_plots(experiments: Experiments, results: Results, text: str) -> None:
+    """Save the plots that the text of a document shows."""
     plots = results.path.parent / "plots"
     if "plots/completion.svg" in text:
         plot_completion(experiments.pretraining, results, plots / "completion.svg")

@@ -23,8 +23,8 @@ def entries() -> dict[str, list[dict]]:
 
 def test_it_has_the_size_of_the_corpora_of_the_field(load):
     dataset = load("openerc")
-    assert {split: len(rows) for split, rows in dataset.items()} == {"train": 2280, "validation": 125, "test": 225}
-    assert sum(map(len, dataset["train"]["utterances"])) == 22_727
+    assert {split: len(rows) for split, rows in dataset.items()} == {"train": 2400, "validation": 149, "test": 249}
+    assert sum(map(len, dataset["train"]["utterances"])) == 23_850
     assert label_names(dataset) == ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]
 
 
@@ -32,12 +32,25 @@ def test_a_label_is_the_majority_of_its_annotations_and_their_shares_are_kept(lo
     names = label_names(load("openerc"))
     for split, rows in load("openerc").items():
         for row, entry in zip(rows, entries[split], strict=True):
-            votes = list(zip(*entry["annotations"], strict=True))
+            votes = [list(filter(None, labels)) for labels in zip(*entry["annotations"], strict=True)]
             for label, shares, chosen in zip(row["labels"], row["label_distributions"], votes, strict=True):
                 (first, most), *others = Counter(chosen).most_common()
                 expected = -1 if others and others[0][1] == most else names.index(first)
                 assert label == expected
                 np.testing.assert_allclose(shares, [chosen.count(name) / len(chosen) for name in names], atol=1e-6)
+
+
+def test_an_utterance_has_three_annotations_and_a_fourth_only_where_they_differ(entries):
+    for row in (row for rows in entries.values() for row in rows):
+        for first, second, third, *fourth in zip(*row["annotations"], strict=True):
+            assert first and second and third
+            assert not any(fourth) or len({first, second, third}) == 3
+
+
+def test_the_corpus_sample_is_a_part_of_it(load):
+    for split, rows in load("openerc").items():
+        part = [row for row in rows if row["dialogue_id"].startswith("sample")]
+        assert part == list(load("sample")[split]) and part
 
 
 def test_no_dialogue_is_there_twice_and_no_name_is_everywhere(entries):
