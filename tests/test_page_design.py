@@ -6,12 +6,14 @@ import hashlib
 import html
 import re
 from itertools import combinations
+from pathlib import Path
 
 import browser
 import numpy as np
 import pytest
 
 from data_scripts.building.dialogues import Dialogue, Utterance
+from modeling_precode.cli import palette
 from modeling_precode.cli.page_parts import as_page
 from modeling_precode.cli.palette import LOOKS, NEUTRAL_LOOK, looks_of
 
@@ -33,11 +35,14 @@ def turn(label: str, score: float = 0.8, text: str = "so", speaker: str = "", la
     return {**named, "text": text, "label": label, "score": score, "distribution": distribution, **more}
 
 
-def page_of(*dialogues: list[dict], labels=LABELS, model: str = "model") -> str:
-    labeled = [
-        (Dialogue(str(number), [Utterance(turn["text"], turn.get("speaker")) for turn in turns]), turns)
-        for number, turns in enumerate(dialogues, start=1)
-    ]
+def page_of(*dialogues: list[dict], labels=LABELS, model: str = "model", starts=None) -> str:
+    labeled = []
+    for number, turns in enumerate(dialogues, start=1):
+        times = starts or [None] * len(turns)
+        said = [
+            Utterance(turn["text"], turn.get("speaker"), start=time) for turn, time in zip(turns, times, strict=True)
+        ]
+        labeled.append((Dialogue(str(number), said), turns))
     return "".join(as_page(labeled, labels, "calls.csv", model))
 
 
@@ -76,6 +81,26 @@ def test_the_band_stacks_all_labels_of_every_utterance_and_says_so_in_words():
     # Each column leads to its utterance, for a pointer; the keyboard has the list.
     assert re.findall('<a href="(#d1u.)" tabindex="-1"', text) == ["#d1u1", "#d1u2", "#d1u3"]
     assert 'title="utterance 2: anger 50%"' in text
+
+
+def test_the_axis_of_the_band_has_times_where_there_are_any_and_else_numbers():
+    def ticks(starts=None) -> list[str]:
+        text = page_of([turn("joy") for _ in range(30)], starts=starts)
+        return re.findall(">([^<]+)</span>", re.search('<p class="ticks.*</p>', text)[0])
+
+    assert ticks() == ["1", "5", "10", "15", "20", "25", "30"]
+    assert ticks([f"2025-10-18T19:{minute:02}:00" for minute in range(30)]) == [
+        *("19:00", "19:06", "19:12", "19:17", "19:23", "19:29"),
+    ]
+    assert ticks([60.0 * minute for minute in range(30)])[-1] == "29:00"
+    days = [f"2025-10-{day:02}T19:00:00" for day in range(1, 31)]
+    assert ticks(days) == ["10-01 19:00", "10-15 19:00", "10-30 19:00"]
+
+
+def test_the_plots_on_demand_have_round_times_of_any_length():
+    for end in (0.5, 3.0, 90.0, 4_000.0, 90_000.0, 1e7, 1e9):
+        text = page_of([turn("joy"), turn("joy")], starts=[0.0, end])
+        assert "over time" in text, end
 
 
 def test_a_long_dialogue_has_a_band_of_means():
@@ -121,6 +146,14 @@ def test_the_colors_of_labels_stay_apart_for_people_who_see_fewer_colors(cones, 
     colors = [getattr(look, scheme) for look in (*LOOKS.values(), NEUTRAL_LOOK)]
     seen = [perceived(np.array(CONES[cones]) @ linear(color)) for color in colors]
     assert min(np.linalg.norm(one - other) for one, other in combinations(seen, 2)) > 0.07
+
+
+def test_white_letters_on_the_disc_of_a_speaker_have_enough_contrast():
+    style = (Path(palette.__file__).parent / "templates" / "page.css").read_text(encoding="utf-8")
+    discs = re.findall(r"\.s\d \{ --speaker: (#\w{6});", style)
+    assert len(discs) == 8
+    for disc in discs:
+        assert 1.05 / (np.array([0.2126, 0.7152, 0.0722]) @ linear(disc) + 0.05) > 4.5, disc
 
 
 def test_the_summary_has_shares_speakers_and_the_strongest_moment_of_each_emotion():

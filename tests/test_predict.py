@@ -419,8 +419,9 @@ def test_the_browser_would_tell_of_what_a_page_must_not_do(tmp_path):
     """That the test above can fail: a page with a script that fails, a picture from elsewhere, and a wide line."""
     page = tmp_path / "page.html"
     page.write_text(
-        '<title>bad</title><div class="band"></div><aside></aside><ol class="dialogue"><li><p class="text" style="width:2000px">a'
-        '</p></li></ol><img src="http://trap.test/x"><script>console.error("an error"); undefined_name()</script>'
+        '<title>bad</title><div class="band"></div><aside></aside><ol class="dialogue"><li><p class="text" '
+        'style="width:2000px">a</p></li></ol><img src="http://trap.test/x">'
+        '<script>console.error("an error"); undefined_name()</script>'
     )
     shown = browser.show(page, 390, tmp_path / "profile")
     assert shown.measured["scroll_width"] > 390 and shown.measured["too_wide"]

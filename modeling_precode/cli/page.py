@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from data_scripts.tools.console import printable
 
@@ -28,7 +27,7 @@ PIECES_AT_ONCE = 500
 
 
 def shown(value: Any) -> Any:
-    """Text of the input without control characters; the template escapes what it then holds of markup."""
+    """Text without control characters. The template then escapes markup in it; what is markup by itself is `Markup`."""
     return printable(value) if type(value) is str else value
 
 
@@ -117,8 +116,8 @@ def rendered(template: str, title: str, model: str, labels: Sequence[str], scrip
         looks=looks_of(labels),
         shapes=[look.shape for look in (*LOOKS.values(), NEUTRAL_LOOK)],
         tints=SPEAKER_TINTS,
-        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        script=Markup(script),
+        style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        script=script,
         policy=policy(script),
         **facts,
     )

@@ -73,8 +73,8 @@ def looks_of(labels: Sequence[str]) -> list[Look]:
     shapes = [look.shape for look in LOOKS.values()]
     for number, label in enumerate(labels):
         if label not in found:
-            kind = next(iter(free), None)
-            found[label] = free.pop(kind) if kind else spread_look(number, shapes[number % len(shapes)])
+            unused = next(iter(free), None)
+            found[label] = free.pop(unused) if unused else spread_look(number, shapes[number % len(shapes)])
     return [found[label] for label in labels]
 
 
