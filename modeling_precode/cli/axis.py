@@ -40,10 +40,6 @@ class Axis:
     ticks: list[Tick]
     is_time: bool
 
-    @property
-    def name(self) -> str:
-        return "time" if self.is_time else "utterance"
-
 
 def axis_of(excerpt: Excerpt) -> Axis:
     """The times, if every utterance has one and they are not all the same."""

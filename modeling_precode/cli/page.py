@@ -15,10 +15,10 @@ import jinja2
 from data_scripts.tools.console import printable
 
 from ..default_model import DEFAULT, LIMITS
-from .band import BAND_HEIGHT, BAND_WIDTH, PLOT_HEIGHT, PLOT_WIDTH
+from .band import BAND_HEIGHT, BAND_WIDTH, MOST_SHAPES, PLOT_HEIGHT, PLOT_WIDTH
 from .excerpts import Excerpt
 from .page_section import SPEAKER_TINTS, section_of
-from .palette import LOOKS, NEUTRAL_LOOK, looks_of
+from .palette import looks_of
 from .summary import Entry, Summary, summary_of
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -86,6 +86,7 @@ def page(
         sections=sections,
         summary=summary_of(shown_here, labels),
         entries=[Entry.of_dialogue(section.number, section.facts, section.summary) for section in sections],
+        most_shapes=MOST_SHAPES,
         size={"band": (BAND_WIDTH, BAND_HEIGHT), "plot": (PLOT_WIDTH, PLOT_HEIGHT)},
     )
 
@@ -114,7 +115,6 @@ def rendered(template: str, title: str, model: str, labels: Sequence[str], scrip
         limits=LIMITS if model == DEFAULT else "",
         labels=labels,
         looks=looks_of(labels),
-        shapes=[look.shape for look in (*LOOKS.values(), NEUTRAL_LOOK)],
         tints=SPEAKER_TINTS,
         style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
         script=script,
