@@ -22,12 +22,17 @@ frame.onload = () => {{
   const wide = [...page.body.querySelectorAll("*")].filter(e => !e.closest(".scroll") && e.getClientRects().length &&
     e.getBoundingClientRect().right > {width} + 1)
   const of = selector => page.querySelectorAll(selector).length
-  const plot = page.querySelector(".plots").getBoundingClientRect()
+  const box = selector => page.querySelector(selector).getBoundingClientRect()
+  const because = page.querySelector("[data-because]")
+  if (because) because.dispatchEvent(new Event("pointerover", {{ bubbles: true }}))
   document.body.textContent = JSON.stringify({{
     title: page.title, scroll_width: root.scrollWidth, width: frame.contentWindow.innerWidth,
     too_wide: wide.map(e => e.outerHTML.slice(0, 100)), text: page.querySelector(".text").textContent,
-    items: of("li"), figures: of("figure"), foreign: of("script, img, iframe, link, object, form, [onerror]"),
-    plot_left: plot.left, dialogue_right: page.querySelector(".dialogue").getBoundingClientRect().right,
+    items: of(".dialogue > li"), figures: of(".plots figure"),
+    foreign: of("script, img, iframe, link, object, form, [onerror]"),
+    summary_left: box("aside").left, dialogue_right: box(".dialogue").right, band_top: box(".band").top,
+    dialogue_top: box(".dialogue").top, band_width: box(".band").width,
+    marked: [...page.querySelectorAll("[data-change]")].map(e => [e.parentElement.id, e.dataset.change]),
     font_size: parseFloat(frame.contentWindow.getComputedStyle(page.querySelector(".text")).fontSize),
   }})
   document.title = "done"

@@ -75,5 +75,6 @@ def test_users_of_the_wheel_get_its_types_and_its_data(tmp_path):
     subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
     [wheel] = tmp_path.glob("precode-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"modeling_precode/py.typed", "data_scripts/py.typed", "modeling_precode/cli/page.css"} <= names
+    assert {"modeling_precode/py.typed", "data_scripts/py.typed"} <= names
+    assert {f"modeling_precode/cli/templates/{file}" for file in ("page.css", "page.js", "page.html.jinja")} <= names
     assert {f"modeling_precode/default_model/{file}" for file in ("model.safetensors", "README.md")} <= names

@@ -345,7 +345,7 @@ class Elements(HTMLParser):
 def test_a_page_names_nobody_for_an_utterance_without_a_speaker(predict, tmp_path):
     (tmp_path / "a.txt").write_text("Ann: so happy\n12:30 we left\n")
     predict(tmp_path / "a.txt", "--output", tmp_path / "a.html")
-    names = re.findall('<p class="speaker">(.*?)</p>', (tmp_path / "a.html").read_text(encoding="utf-8"))
+    names = re.findall('<p class="speaker">.*?<bdi>(.*?)</bdi></p>', (tmp_path / "a.html").read_text(encoding="utf-8"))
     assert names == ["Ann", "–"]
 
 
@@ -368,11 +368,12 @@ def test_a_page_needs_nothing_else_and_escapes_all_text(trapped_page):
         for name in ("src", "href", "action", "data"):
             assert attributes.get(name, "#").startswith("#")
     assert "url(" not in page and "@import" not in page
-    assert sum(tag == "figure" for tag, _ in elements) == 3 * 3
-    assert sum(tag == "li" for tag, _ in elements) == 3 * 20
+    # A plot for each label, and the band of all of them.
+    assert sum(tag == "figure" for tag, _ in elements) == 3 * (3 + 1)
+    assert sum(tag == "li" and "id" in attributes for tag, attributes in elements) == 3 * 20
     # Each label is written, not only colored, and each plot says what it shows.
-    assert page.count('<span class="place">') == 60
-    assert all("over the dialogue: peak" in a["aria-label"] for tag, a in elements if tag == "svg")
+    assert page.count('<p class="place">') == 60
+    assert all("over the dialogue: peak" in a["aria-label"] for tag, a in elements if tag == "svg" and "role" in a)
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert {a["href"][1:] for tag, a in elements if tag == "a"} <= set(ids)
@@ -404,11 +405,13 @@ def test_a_page_fits_a_phone_and_a_desktop_in_a_real_browser(trapped_page, tmp_p
     assert shown.console == []
     assert shown.requests == []
     assert (measured["items"], measured["figures"], measured["foreign"]) == (60, 9, 0)
-    assert measured["title"] == 'tr"ap<b>.jsonl · emotions'
+    assert measured["title"] == 'Emotions in tr"ap<b>.jsonl'
     assert measured["text"] == "I am so happy!"
     assert measured["font_size"] >= 16
-    beside = measured["plot_left"] >= measured["dialogue_right"]
-    assert beside == (width == 1280)
+    # Where there is room, the band is above the words and the summary beside them; on a phone, the words come first.
+    assert (measured["summary_left"] >= measured["dialogue_right"]) == (width == 1280)
+    assert (measured["band_top"] < measured["dialogue_top"]) == (width == 1280)
+    assert measured["band_width"] > width / 2
 
 
 @pytest.mark.skipif(browser.CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
@@ -416,8 +419,9 @@ def test_the_browser_would_tell_of_what_a_page_must_not_do(tmp_path):
     """That the test above can fail: a page with a script that fails, a picture from elsewhere, and a wide line."""
     page = tmp_path / "page.html"
     page.write_text(
-        '<title>bad</title><div class="plots"></div><ol class="dialogue"><li><p class="text" style="width:2000px">a'
-        '</p></li></ol><img src="http://trap.test/x"><script>console.error("an error"); undefined_name()</script>'
+        '<title>bad</title><div class="band"></div><aside></aside><ol class="dialogue"><li><p class="text" '
+        'style="width:2000px">a</p></li></ol><img src="http://trap.test/x">'
+        '<script>console.error("an error"); undefined_name()</script>'
     )
     shown = browser.show(page, 390, tmp_path / "profile")
     assert shown.measured["scroll_width"] > 390 and shown.measured["too_wide"]

@@ -4,21 +4,40 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from data_scripts.formats.times import seconds_of
+from data_scripts.formats.times import seconds_of, shown_time
 
 from .excerpts import Excerpt, day_and_clock
 
 MINUTE = 60.0
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+# Between two ticks of a time axis, in seconds.
+TIME_STEPS = (
+    *(1, 2, 5, 10, 15, 30, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE),
+    *(HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 30 * DAY, 100 * DAY, 365 * DAY),
+)
+NUMBER_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+MOST_TICKS = 6
+# Of the axis: the room that a tick needs before the one at the end.
+CLOSEST = 0.12
+
+
+@dataclass
+class Tick:
+    """A mark on the axis, from 0 to 1, and what is written there."""
+
+    position: float
+    text: str
 
 
 @dataclass
 class Axis:
-    """Where each utterance is on the axis, from 0 to 1, and what is written at its two ends."""
+    """Where each utterance is on the axis, from 0 to 1, and its ticks, of which two are at the ends."""
 
     positions: list[float]
-    start: str
-    end: str
+    ticks: list[Tick]
     is_time: bool
 
 
@@ -29,10 +48,10 @@ def axis_of(excerpt: Excerpt) -> Axis:
     if len(known) == len(seconds) and len(set(known)) > 1:
         spread = spread_out(known)
         first, length = min(spread), max(spread) - min(spread)
-        return Axis([(second - first) / length for second in spread], *ends(excerpt, known), is_time=True)
+        return Axis([(second - first) / length for second in spread], time_ticks(excerpt, known, length), is_time=True)
     count = len(excerpt.turns)
     positions = [(place + 0.5) / count for place in range(count)]
-    return Axis(positions, str(excerpt.first), str(excerpt.last), is_time=False)
+    return Axis(positions, number_ticks(excerpt, positions), is_time=False)
 
 
 def spread_out(seconds: Sequence[float]) -> list[float]:
@@ -53,10 +72,64 @@ def spread_out(seconds: Sequence[float]) -> list[float]:
     return result
 
 
-def ends(excerpt: Excerpt, seconds: Sequence[float]) -> tuple[str, str]:
-    """The earliest and the latest time; with month and day where they are of different days."""
-    first, last = (seconds.index(choose(seconds)) for choose in (min, max))
-    (first_day, start), (last_day, end) = (day_and_clock(excerpt.times[place]) for place in (first, last))
-    if first_day == last_day:
-        return start, end
-    return f"{first_day[5:]} {start}", f"{last_day[5:]} {end}"
+def time_ticks(excerpt: Excerpt, seconds: Sequence[float], length: float) -> list[Tick]:
+    """The earliest and the latest time, and round times between them; with month and day if there are several days."""
+    start, end = (excerpt.times[seconds.index(choose(seconds))] for choose in (min, max))
+    has_days = day_and_clock(start)[0] != day_and_clock(end)[0]
+    step = step_of(TIME_STEPS, length, MOST_TICKS // 2 if has_days else MOST_TICKS)
+    # Round is a time of the day, in the zone of the first message.
+    offset = (seconds_of(start) or 0.0) if not isinstance(start, str) else seconds_since_midnight(start)
+    between = [
+        (number * step - offset) for number in range(math.ceil(offset / step), int((offset + length) / step) + 1)
+    ]
+    ticks = [Tick(after / length, shown(later(start, after), has_days)) for after in between]
+    return with_ends(ticks, Tick(0.0, shown(start, has_days)), Tick(1.0, shown(end, has_days)))
+
+
+def order_axis(excerpt: Excerpt, axis: Axis) -> Axis:
+    """An axis on which every utterance has the same room, in the order of the dialogue; its ticks are the times."""
+    count = len(excerpt.turns)
+    positions = [(place + 0.5) / count for place in range(count)]
+    if not axis.is_time:
+        return Axis(positions, number_ticks(excerpt, positions), is_time=False)
+    has_days = day_and_clock(excerpt.times[0])[0] != day_and_clock(excerpt.times[-1])[0]
+    most = min(MOST_TICKS // 2 if has_days else MOST_TICKS, count)
+    places = sorted({round(part * (count - 1) / (most - 1)) for part in range(most)})
+    return Axis(positions, [Tick(positions[place], shown(excerpt.times[place], has_days)) for place in places], True)
+
+
+def number_ticks(excerpt: Excerpt, positions: Sequence[float]) -> list[Tick]:
+    """The numbers of the first and the last utterance, and round numbers between them."""
+    if not positions:
+        return []
+    step = int(step_of(NUMBER_STEPS, len(positions), MOST_TICKS))
+    numbered = enumerate(positions, start=excerpt.first)
+    ticks = [Tick(position, f"{number:,}") for number, position in numbered if number % step == 0]
+    first = Tick(positions[0], f"{excerpt.first:,}")
+    return with_ends(ticks, first, Tick(positions[-1], f"{excerpt.last:,}")) if len(positions) > 1 else [first]
+
+
+def with_ends(ticks: Sequence[Tick], first: Tick, last: Tick) -> list[Tick]:
+    low, high = first.position + CLOSEST, last.position - CLOSEST
+    return [first, *(tick for tick in ticks if low <= tick.position <= high), last]
+
+
+def step_of(steps: Sequence[float], length: float, most: int) -> float:
+    """The smallest step that has no more ticks than that."""
+    return next((step for step in steps if length / step <= most), length / most)
+
+
+def seconds_since_midnight(date: str) -> float:
+    moment = datetime.fromisoformat(date.replace("Z", "+00:00"))
+    return moment.hour * HOUR + moment.minute * MINUTE + moment.second
+
+
+def later(time: float | str | None, seconds: float) -> float | str:
+    if isinstance(time, str):
+        return (datetime.fromisoformat(time.replace("Z", "+00:00")) + timedelta(seconds=seconds)).isoformat()
+    return (time or 0.0) + seconds
+
+
+def shown(time: float | str | None, has_days: bool) -> str:
+    day, clock = day_and_clock(time)
+    return f"{day[5:]} {clock}".strip() if has_days else clock or shown_time(time)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from data_scripts.building.dialogues import Dialogue
 from data_scripts.formats.times import shown_time
 
-# A page of 2,000 utterances has about 2 MB. Each dialogue also has plots, so that many short ones are limited too.
+# A page of 2,000 utterances has 1 to 2 MB, and one of 500 short dialogues, each with its plots, 6 MB.
 MOST_UTTERANCES = 2_000
 MOST_DIALOGUES = 500
 

@@ -1,89 +1,132 @@
-"""A web page of labeled dialogues: its frame, its style sheet and the colors of its labels.
+"""A web page of labeled dialogues, or the index of several: the facts of a page, and its templates.
 
-A page needs no script, font or picture. All of a dialogue's text is escaped.
+The markup is in `templates/`. Everything from the input is escaped there. A page is a single file: it needs no font,
+picture or file of its own, and no script, except that a few lines mark the utterances that explain a label.
 """
 
+import base64
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from data_scripts.tools.console import printable
 
 from ..default_model import DEFAULT, LIMITS
+from .band import BAND_HEIGHT, BAND_WIDTH, MOST_SHAPES, PLOT_HEIGHT, PLOT_WIDTH
 from .excerpts import Excerpt
-from .page_section import escape, section
+from .page_section import SPEAKER_TINTS, section_of
+from .palette import looks_of
+from .summary import Entry, Summary, summary_of
 
-STYLE = Path(__file__).with_name("page.css")
-# Emotions of the known corpora: a hue, in degrees, of like kinds.
-HUES = {
-    "anger": 4,
-    "angry": 4,
-    "mad": 4,
-    "frustrated": 24,
-    "disgust": 90,
-    "happiness": 42,
-    "happy": 42,
-    "joy": 42,
-    "joyful": 42,
-    "excited": 30,
-    "positive": 145,
-    "peaceful": 165,
-    "surprise": 185,
-    "sad": 215,
-    "sadness": 215,
-    "negative": 350,
-    "fear": 275,
-    "scared": 275,
-    "powerful": 320,
-}
-COLOURLESS = {"neutral", "no emotion", "non-neutral", "other", "unknown"}
-# An even spread for labels that nobody knows.
-GOLDEN_ANGLE = 137.5
+TEMPLATES = Path(__file__).with_name("templates")
+# Pieces of a template's output that are written together.
+PIECES_AT_ONCE = 500
 
 
-def page(title: str, model: str, labels: Sequence[str], excerpts: Iterable[Excerpt], links: str = "") -> Iterator[str]:
+def shown(value: Any) -> Any:
+    """Text without control characters. The template then escapes markup in it; what is markup by itself is `Markup`."""
+    return printable(value) if type(value) is str else value
+
+
+def percent(share: float, digits: int = 0) -> str:
+    return f"{share:.{digits}%}"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def environment() -> jinja2.Environment:
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"percent": percent, "plural": plural}
+    return found
+
+
+ENVIRONMENT = environment()
+
+
+def page(
+    title: str,
+    model: str,
+    labels: Sequence[str],
+    excerpts: Iterable[Excerpt],
+    links: Sequence[tuple[str, str, str]] = (),
+) -> Iterator[str]:
     """A page of dialogues, in pieces of HTML.
 
     Args:
-        title: Of the page, such as the name of the file that was labeled.
-        model: Which labeled it.
-        labels: Names of all emotions.
+        title: The title of the page, such as the name of the file that was labeled.
+        model: The name of the model.
+        labels: The names of all labels.
         excerpts: The dialogues, or the parts of them, that are on this page.
-        links: HTML with the links to other pages, for the top and the end of this one.
+        links: The links to other pages: address, text, and `prev`, `next` or empty.
     """
-    return document(title, model, labels, (section(excerpt, labels) for excerpt in excerpts), links)
+    shown_here = list(excerpts)
+    sections = [section_of(excerpt, labels) for excerpt in shown_here]
+    script = ""
+    if any(section.is_explained for section in sections):
+        script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    return rendered(
+        "page.html.jinja",
+        title,
+        model,
+        labels,
+        script,
+        links=links,
+        sections=sections,
+        summary=summary_of(shown_here, labels),
+        entries=[Entry.of_dialogue(section.number, section.facts, section.summary) for section in sections],
+        most_shapes=MOST_SHAPES,
+        size={"band": (BAND_WIDTH, BAND_HEIGHT), "plot": (PLOT_WIDTH, PLOT_HEIGHT)},
+    )
 
 
-def document(title: str, model: str, labels: Sequence[str], body: Iterable[str], links: str = "") -> Iterator[str]:
-    """The frame of any of the pages, around pieces of HTML."""
-    limits = f" {LIMITS}" if model == DEFAULT else ""
-    yield f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{escape(title)} · emotions</title>
-<style>
-{STYLE.read_text(encoding="utf-8")}{colors(labels)}</style>
-</head>
-<body>
-<header class="page">
-<h1 dir="auto">{escape(title)}</h1>
-<p>An emotion for every utterance, from the whole dialogue, by <b>{escape(model)}</b>. These are guesses about text;
-they say nothing certain about what a person feels.{limits}</p>
-</header>
-{links}<main>
-"""
-    yield from body
-    yield f"</main>\n{links}</body>\n</html>\n"
+def index_page(
+    title: str, model: str, labels: Sequence[str], summary: Summary, pages: int, entries: Iterable[Entry]
+) -> Iterator[str]:
+    """The index of several pages, in pieces of HTML.
+
+    Args:
+        title: The title of the page.
+        model: The name of the model.
+        labels: The names of all labels.
+        summary: All utterances of the pages.
+        pages: The number of pages.
+        entries: The links to dialogues or pages.
+    """
+    return rendered("index.html.jinja", title, model, labels, "", summary=summary, pages=pages, entries=entries)
 
 
-def colors(labels: Sequence[str]) -> str:
-    """A color for each label, in a light and in a dark page; gray for what is no emotion."""
-    light, dark = [], []
-    for number, label in enumerate(labels):
-        known = label.lower() in HUES or label.lower() in COLOURLESS
-        hue = HUES.get(label.lower(), 0) if known else round(number * GOLDEN_ANGLE) % 360
-        chroma = 0.02 if label.lower() in COLOURLESS else 1
-        light.append(f".e{number} {{ --emotion: hsl({hue} {72 * chroma:.0f}% 42%) }}")
-        dark.append(f".e{number} {{ --emotion: hsl({hue} {74 * chroma:.0f}% 66%) }}")
-    return "\n".join([*light, "@media (prefers-color-scheme: dark) {", *dark, "}", ""])
+def rendered(template: str, title: str, model: str, labels: Sequence[str], script: str, **facts: Any) -> Iterator[str]:
+    """A template with what the frame of all pages needs besides."""
+    stream = ENVIRONMENT.get_template(template).stream(
+        title=title,
+        model=model,
+        limits=LIMITS if model == DEFAULT else "",
+        labels=labels,
+        looks=looks_of(labels),
+        tints=SPEAKER_TINTS,
+        style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        script=script,
+        policy=policy(script),
+        **facts,
+    )
+    stream.enable_buffering(PIECES_AT_ONCE)
+    return stream
+
+
+def policy(script: str) -> str:
+    """What a browser may load for a page: nothing but its own styles and, by its digest, its own script."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = f"; script-src 'sha256-{digest}'" if script else ""
+    return f"default-src 'none'; style-src 'unsafe-inline'{allowed}; base-uri 'none'; form-action 'none'"

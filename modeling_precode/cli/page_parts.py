@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
@@ -14,8 +13,9 @@ from data_scripts.building.dialogues import Dialogue
 from data_scripts.tools.whole_files import whole_file, whole_folder
 
 from .excerpts import MOST_DIALOGUES, MOST_UTTERANCES, Excerpt, in_pages
-from .page import document, page
-from .page_section import escape, facts
+from .page import index_page, page
+from .page_section import facts
+from .summary import Entry, Summary, summary_of
 
 Labeled = Iterable[tuple[Dialogue, list[dict]]]
 # A longer index has an entry for each page, not for each dialogue.
@@ -25,68 +25,31 @@ LIMIT = f"{MOST_UTTERANCES:,} utterances or {MOST_DIALOGUES:,} dialogues"
 
 
 @dataclass
-class Entry:
-    """A link of the index, and how often each label is behind it."""
-
-    href: str
-    name: str
-    facts: str
-    labels: Counter[str]
-
-
-@dataclass
 class Index:
     """What the index says of the pages written so far."""
 
-    dialogues: int = 0
-    labels: Counter[str] = field(default_factory=Counter)
+    summary: Summary
+    pages: int = 0
     by_page: list[Entry] = field(default_factory=list)
     by_dialogue: list[Entry] = field(default_factory=list)
 
     def add(self, href: str, excerpts: Sequence[Excerpt]) -> None:
-        counts = [Counter(turn["label"] for turn in excerpt.turns) for excerpt in excerpts]
-        total = sum(counts, Counter())
-        self.dialogues = excerpts[-1].number
-        self.labels += total
-        first, last = excerpts[0].number, excerpts[-1].number
+        self.pages += 1
+        for excerpt in excerpts:
+            self.summary.add(excerpt, href)
+        labels, first, last = self.summary.labels, excerpts[0].number, excerpts[-1].number
+        whole = summary_of(excerpts, labels)
         name = f"Dialogue {first}" if first == last else f"Dialogues {first:,} to {last:,}"
-        self.by_page.append(Entry(href, name, f"{total.total():,} utterances", total))
+        self.by_page.append(Entry(href, name, f"{whole.utterances:,} utterances", whole.shares))
         if len(self.by_dialogue) <= MOST_ENTRIES:
             self.by_dialogue += [
-                Entry(f"{href}#d{excerpt.number}", f"Dialogue {excerpt.number}", facts(excerpt), count)
-                for excerpt, count in zip(excerpts, counts, strict=True)
+                Entry.of_dialogue(excerpt.number, facts(excerpt), summary_of([excerpt], labels), href)
+                for excerpt in excerpts
             ]
 
     @property
     def entries(self) -> list[Entry]:
         return self.by_page if len(self.by_dialogue) > MOST_ENTRIES else self.by_dialogue
-
-    def html(self, labels: Sequence[str]) -> Iterator[str]:
-        """The index in pieces of HTML."""
-        total = self.labels.total()
-        s = "s" * (self.dialogues != 1)
-        yield (
-            f"<p>{total:,} utterances in {self.dialogues:,} dialogue{s}, on {len(self.by_page):,} pages.</p>\n"
-            f'{shares(self.labels, labels)}<ol class="index">\n'
-        )
-        for entry in self.entries:
-            yield (
-                f'<li><p><a href="{escape(entry.href)}">{entry.name}</a> <small dir="auto">{escape(entry.facts)}'
-                f"</small></p>\n{shares(entry.labels, labels)}</li>\n"
-            )
-        yield "</ol>\n"
-
-
-def shares(counts: Counter[str], labels: Sequence[str]) -> str:
-    """A bar of the labels' shares, in their order, and the same in words, the most frequent first."""
-    total = counts.total()
-    found = [(labels.index(label), label, count / total) for label, count in counts.most_common()]
-    bar = "".join(f'<span class="e{index}" style="width:{share:.2%}"></span>' for index, _, share in sorted(found))
-    words = "".join(
-        f'<li class="e{index}"><span class="dot"></span>{escape(label)} {share:.0%}</li>\n'
-        for index, label, share in found
-    )
-    return f'<div class="bar" aria-hidden="true">{bar}</div>\n<ul class="shares">\n{words}</ul>\n'
 
 
 def as_page(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
@@ -127,7 +90,7 @@ def write_pages(path: Path, labeled: Labeled, labels: Sequence[str], name: str, 
         check_parts_folder(path)
         shutil.rmtree(folder, ignore_errors=True)
         return
-    index = Index()
+    index = Index(Summary(labels))
     # The folder is in place before the index that leads to it.
     with whole_file(path) as unfinished, whole_folder(folder) as parts:
         for number, (excerpts, after) in enumerate(chain([(first, following)], pages), start=1):
@@ -135,7 +98,7 @@ def write_pages(path: Path, labeled: Labeled, labels: Sequence[str], name: str, 
             links = links_of(path, number, is_last=after is None)
             write(parts / part, page(f"{name} · page {number}", model, labels, excerpts, links))
             index.add(f"{address(folder)}/{part}", excerpts)
-        write(unfinished, document(name, model, labels, index.html(labels)))
+        write(unfinished, index_page(name, model, labels, index.summary, index.pages, index.entries))
         # Files that appeared there in the meantime are not deleted.
         check_parts_folder(path)
 
@@ -153,11 +116,11 @@ def write(path: Path, pieces: Iterable[str]) -> None:
         file.writelines(pieces)
 
 
-def links_of(index: Path, number: int, is_last: bool) -> str:
-    links = [f'<a href="../{address(index)}">All dialogues</a>']
-    links += [f'<a href="{number - 1:04}.html" rel="prev">← Page {number - 1}</a>'] if number > 1 else []
-    links += [] if is_last else [f'<a href="{number + 1:04}.html" rel="next">Page {number + 1} →</a>']
-    return f'<nav aria-label="Pages">{" ".join(links)}</nav>\n'
+def links_of(index: Path, number: int, is_last: bool) -> list[tuple[str, str, str]]:
+    """The links of a page: address, text, and its relation to the page."""
+    links = [(f"../{address(index)}", "All dialogues", "")]
+    links += [(f"{number - 1:04}.html", f"← Page {number - 1}", "prev")] if number > 1 else []
+    return links + ([] if is_last else [(f"{number + 1:04}.html", f"Page {number + 1} →", "next")])
 
 
 def address(path: Path) -> str:

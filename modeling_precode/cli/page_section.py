@@ -1,39 +1,114 @@
-"""A dialogue on a web page: what was said, with its emotions in color, and the course of each emotion."""
+"""A dialogue on a web page: the facts that its template shows."""
 
-import html
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
-from data_scripts.tools.console import printable
-
-from .axis import Axis, axis_of
+from .axis import Axis, axis_of, order_axis
+from .band import Band, Curve, band_of, columns_of, curves_of, utterances_per_point
 from .excerpts import Excerpt, day_and_clock
+from .explanation import Explanation, explanation_of
+from .summary import Speaker, Summary, initials, summary_of
 
-# Points of a plot; a longer dialogue's are the mean of several utterances each.
-MOST_POINTS = 80
-PLOT_WIDTH, PLOT_HEIGHT = 300, 60
-BEST = ' class="best"'
+# Speakers have as many tints; more of them share these.
+SPEAKER_TINTS = 8
 
 
-def section(excerpt: Excerpt, labels: Sequence[str]) -> str:
+@dataclass
+class Utterance:
+    """A list item of the page.
+
+    Attributes:
+        id: `d1u3`, for links.
+        number: In the dialogue, from 1.
+        day: Where a new day begins, else empty.
+        speaker: Where another speaker begins, else None.
+        tint: The number of the speaker's tint.
+        is_reply: Whether it is on the other side, of the second of two speakers.
+        clock: The time, or empty.
+        text: What is said.
+        label: The number of the label.
+        name: The name of the label.
+        score: Its probability.
+        runner_up: The next label and its probability, where the label has less than half.
+        explanation: Why it has this label, if that is known.
+    """
+
+    id: str
+    number: int
+    day: str
+    speaker: Speaker | None
+    tint: int
+    is_reply: bool
+    clock: str
+    text: str
+    label: int
+    name: str
+    score: float
+    runner_up: tuple[str, float] | None
+    explanation: Explanation | None
+
+
+@dataclass
+class Row:
+    """An utterance's probabilities in the table of all numbers: of each label, and whether it is the one chosen."""
+
+    number: int
+    time: str
+    shares: list[tuple[float, bool]]
+
+
+@dataclass
+class Section:
+    """A dialogue, or a part of it, on a page.
+
+    Attributes:
+        number: Of the dialogue, from 1.
+        facts: What its heading says.
+        summary: Its utterances as a whole.
+        utterances: Every one of them.
+        axis: The x-axis of the curves.
+        order: The x-axis of the band.
+        band: The stacked probabilities.
+        curves: The probability of each label.
+        rows: Every number of the plots, for people who cannot see them or want them exactly.
+        per_point: How many utterances are in a column of the band and in a point of a curve.
+        has_times: Whether any utterance has a time.
+    """
+
+    number: int
+    facts: str
+    summary: Summary
+    utterances: list[Utterance]
+    axis: Axis
+    order: Axis
+    band: Band
+    curves: list[Curve]
+    rows: list[Row]
+    per_point: int
+    has_times: bool
+
+    @property
+    def is_explained(self) -> bool:
+        return any(utterance.explanation for utterance in self.utterances)
+
+
+def section_of(excerpt: Excerpt, labels: Sequence[str]) -> Section:
     axis = axis_of(excerpt)
-    plots = "".join(plot(excerpt, axis, index, label) for index, label in enumerate(labels))
-    step = a_point(excerpt)
-    meaning = "a point where it is the likeliest" if step == 1 else f"means of {step} utterances each"
-    over = "time" if axis.is_time else "the utterances"
-    number = excerpt.number
-    return f"""<section aria-labeledby="d{number}">
-<h2 id="d{number}">Dialogue {number} <small dir="auto">{escape(facts(excerpt))}</small></h2>
-<div class="columns">
-<div class="plots" role="group" aria-label="Course of each emotion">
-<p>Probability of each emotion, from 0 to 100%, over {over}; {meaning}.</p>
-{plots}</div>
-<ol class="dialogue{" timed" * any(time is not None for time in excerpt.times)}">
-{utterances(excerpt, labels)}</ol>
-</div>
-{table(excerpt, labels)}</section>
-"""
+    order = order_axis(excerpt, axis)
+    return Section(
+        number=excerpt.number,
+        facts=facts(excerpt),
+        summary=summary_of([excerpt], labels),
+        utterances=list(utterances_of(excerpt, labels)),
+        axis=axis,
+        order=order,
+        band=band_of(columns_of(excerpt, order, labels), labels),
+        curves=curves_of(excerpt, axis, labels),
+        rows=rows_of(excerpt, labels),
+        per_point=utterances_per_point(excerpt),
+        has_times=any(time is not None for time in excerpt.times),
+    )
 
 
 def facts(excerpt: Excerpt) -> str:
@@ -50,107 +125,54 @@ def facts(excerpt: Excerpt) -> str:
     return " · ".join(found)
 
 
-def utterances(excerpt: Excerpt, labels: Sequence[str]) -> str:
-    """One list item per utterance. A speaker is named where another one begins, and of several days, each."""
-    items = []
-    said = list(zip(range(excerpt.first, excerpt.last + 1), excerpt.times, excerpt.turns, strict=True))
-    named = any(turn.get("speaker") for turn in excerpt.turns)
+def utterances_of(excerpt: Excerpt, labels: Sequence[str]) -> Iterator[Utterance]:
+    """Every utterance. A speaker is named where another one begins, and of several days, each."""
+    names = list(dict.fromkeys(turn["speaker"] for turn in excerpt.turns if turn.get("speaker")))
     days = {day_and_clock(time)[0] for time in excerpt.times}
     shown_day = days.pop() if len(days) == 1 else ""  # the heading says it
-    for (day, speaker), group in groupby(said, lambda one: (day_and_clock(one[1])[0], one[2].get("speaker", ""))):
-        above = f'<p class="day">{escape(day)}</p>\n' if day and day != shown_day else ""
-        above += f'<p class="speaker">{escape(speaker) or "–"}</p>\n' if named else ""
-        shown_day = day
-        for index, time, turn in group:
-            items.append(utterance(excerpt.number, index, time, turn, labels.index(turn["label"]), above))
-            above = ""
-    return "".join(items)
+
+    def day_and_speaker(place: int) -> tuple[str, str]:
+        return day_and_clock(excerpt.times[place])[0], excerpt.turns[place].get("speaker") or ""
+
+    for (day, name), places in groupby(range(len(excerpt.turns)), day_and_speaker):
+        number = names.index(name) if name else 0
+        speaker = Speaker(number, name, initials(name), 0, []) if names else None
+        new_day, shown_day = (day if day != shown_day else ""), day
+        for place in places:
+            turn = excerpt.turns[place]
+            yield Utterance(
+                id=f"d{excerpt.number}u{excerpt.first + place}",
+                number=excerpt.first + place,
+                day=new_day,
+                speaker=speaker,
+                tint=number % SPEAKER_TINTS,
+                is_reply=len(names) == 2 and name == names[1],
+                clock=day_and_clock(excerpt.times[place])[1],
+                text=turn["text"],
+                label=labels.index(turn["label"]),
+                name=turn["label"],
+                score=turn["score"],
+                runner_up=runner_up(turn),
+                explanation=explanation_of(excerpt, place),
+            )
+            speaker, new_day = None, ""
 
 
-def utterance(number: int, index: int, time: float | str | None, turn: dict, label: int, above: str) -> str:
-    clock = day_and_clock(time)[1]
-    place = f'<span class="time">{escape(clock)}</span> ' if clock else ""
-    return (
-        f'<li id="d{number}u{index}" class="e{label}" value="{index}">\n{above}'
-        f'<p class="text" dir="auto">{escape(turn["text"]) or "<i>nothing said</i>"}</p>\n'
-        f'<p class="label"><span class="dot"></span><span>{escape(turn["label"])} {turn["score"]:.0%}'
-        f'{runner_up(turn)}</span><span class="place">{place}<span class="number">{index}</span></span></p>\n</li>\n'
-    )
-
-
-def runner_up(turn: dict) -> str:
+def runner_up(turn: dict) -> tuple[str, float] | None:
     """What else it may be, where the label has less than half of the probability."""
     others = {label: share for label, share in turn["distribution"].items() if label != turn["label"]}
     if turn["score"] >= 0.5 or not others:
-        return ""
+        return None
     second = max(others, key=others.__getitem__)
-    return f", or&nbsp;{escape(second)}&nbsp;{others[second]:.0%}"
+    return second, others[second]
 
 
-def plot(excerpt: Excerpt, axis: Axis, index: int, label: str) -> str:
-    """The probability of one emotion, from 0 to 1, over the axis. Where there is room, points lead to the utterances
-    of which it is the likeliest."""
-    turns = excerpt.turns
-    values = [turn["distribution"][label] for turn in turns]
-    line = curve(axis, values, a_point(excerpt))
-    chosen = [place for place, turn in enumerate(turns) if turn["label"] == label]
-    points = "".join(
-        f'<a href="#d{excerpt.number}u{excerpt.first + place}" '
-        f'style="left:{axis.positions[place]:.2%};top:{1 - values[place]:.2%}" '
-        f'aria-label="{where(excerpt, place)}: {escape(label)} {values[place]:.0%}"></a>'
-        for place in (chosen if a_point(excerpt) == 1 else [])
-    )
-    peak = max(range(len(values)), key=values.__getitem__, default=0)
-    summary = f"peak {values[peak]:.0%} at {where(excerpt, peak)}" if values else "no utterance"
-    ends = f"<span>{escape(axis.start)}</span><span>{escape(axis.end)}</span>" if values else ""
-    return f"""<figure class="e{index}">
-<figcaption><span class="dot"></span>{escape(label)} <small>{len(chosen)} of {len(turns)}</small></figcaption>
-<div class="plot"><svg viewBox="0 0 {PLOT_WIDTH} {PLOT_HEIGHT}" preserveAspectRatio="none" role="img"
-aria-label="{escape(label)} over the dialogue: {summary}"><path class="middle" d="M0 {PLOT_HEIGHT / 2}H{PLOT_WIDTH}"/>
-<polygon points="0,{PLOT_HEIGHT} {line} {PLOT_WIDTH},{PLOT_HEIGHT}"/><polyline points="{line}"/></svg>{points}</div>
-<p class="axis">{ends}</p>
-</figure>
-"""
-
-
-def curve(axis: Axis, values: Sequence[float], step: int) -> str:
-    """The points of a line through the means of `step` utterances each, from edge to edge."""
-    pairs = sorted(zip(axis.positions, values, strict=True), key=lambda pair: pair[0])
-    parts = [pairs[start : start + step] for start in range(0, len(pairs), step)]
-    means = [tuple(sum(column) / len(part) for column in zip(*part, strict=True)) for part in parts]
-    drawn = [(0.0, means[0][1]), *means, (1.0, means[-1][1])] if means else []
-    return " ".join(f"{PLOT_WIDTH * x:.1f},{PLOT_HEIGHT * (1 - y):.1f}" for x, y in drawn)
-
-
-def where(excerpt: Excerpt, place: int) -> str:
-    clock = day_and_clock(excerpt.times[place])[1]
-    return f"utterance {excerpt.first + place}" + (f", {escape(clock)}" if clock else "")
-
-
-def a_point(excerpt: Excerpt) -> int:
-    """How many utterances a point of a plot stands for."""
-    return max(math.ceil(len(excerpt.turns) / MOST_POINTS), 1)
-
-
-def table(excerpt: Excerpt, labels: Sequence[str]) -> str:
-    """Every number of the plots, for one who cannot see them or wants them exactly."""
-    has_times = any(time is not None for time in excerpt.times)
-    head = '<th scope="col">time</th>' * has_times
-    head += "".join(f'<th scope="col">{escape(label)}</th>' for label in labels)
-    rows = []
-    for index, (turn, time) in enumerate(zip(excerpt.turns, excerpt.times, strict=True), start=excerpt.first):
-        cells = f"<td>{escape(' '.join(day_and_clock(time)).strip())}</td>" * has_times
-        shares = turn["distribution"].items()
-        cells += "".join(f"<td{BEST * (label == turn['label'])}>{share:.0%}</td>" for label, share in shares)
-        rows.append(f'<tr><th scope="row">{index}</th>{cells}</tr>\n')
-    return f"""<details><summary>All numbers</summary>
-<div class="scroll" tabindex="0" role="region" aria-label="All numbers"><table>
-<thead><tr><th scope="col">utterance</th>{head}</tr></thead>
-<tbody>
-{"".join(rows)}</tbody></table></div></details>
-"""
-
-
-def escape(text: str) -> str:
-    """Text within the page: neither markup nor control characters."""
-    return html.escape(printable(text))
+def rows_of(excerpt: Excerpt, labels: Sequence[str]) -> list[Row]:
+    return [
+        Row(
+            number,
+            " ".join(day_and_clock(time)).strip(),
+            [(turn["distribution"][label], label == turn["label"]) for label in labels],
+        )
+        for number, (turn, time) in enumerate(zip(excerpt.turns, excerpt.times, strict=True), start=excerpt.first)
+    ]

@@ -1,0 +1,112 @@
+"""Why an utterance has its label, as a page shows it: what the probability would be without a word or an utterance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .excerpts import Excerpt
+
+MOST_CAUSES = 5
+# Changes of the probability that are not shown, and the least that is drawn in full strength.
+SMALLEST_CHANGE = 0.01
+FULL_CHANGE = 0.1
+
+
+@dataclass
+class Cause:
+    """A word or another utterance.
+
+    Attributes:
+        name: The word, or `utterance 3, Ana`.
+        without: The probability of the label if this one is left out.
+        change: By how much this one raises the probability.
+        href: A link to the utterance, if it is on this page.
+        is_word: Whether it is a word.
+    """
+
+    name: str
+    without: float
+    change: float
+    href: str
+    is_word: bool
+
+
+@dataclass
+class Piece:
+    """A part of an utterance's text; a word that speaks for the label or against it has a strength from 0 to 1."""
+
+    text: str
+    kind: str
+    strength: float
+
+
+@dataclass
+class Explanation:
+    """What speaks for a label and against it, the most first, the text in pieces, and what a script marks.
+
+    `marks` has, for each other utterance on the page that matters, its id, the change in points and the strength:
+    `d1u2,+12,0.80`, separated by spaces.
+    """
+
+    supporting: list[Cause]
+    opposing: list[Cause]
+    pieces: list[Piece]
+    marks: str
+
+
+def explanation_of(excerpt: Excerpt, place: int) -> Explanation | None:
+    """What the pipeline found out about an utterance of the excerpt; None if it was not asked to explain."""
+    turn = excerpt.turns[place]
+    found = turn.get("explanation")
+    if not found:
+        return None
+    # Utterances are numbered within the whole dialogue, which may be on several pages.
+    others = [
+        (number, change)
+        for number, change in enumerate(found["utterances"], start=1)
+        if change is not None and abs(change) >= SMALLEST_CHANGE
+    ]
+    others = sorted(others, key=lambda other: -abs(other[1]))[:MOST_CAUSES]
+    words = [word for word in found["words"] if abs(word["change"]) >= SMALLEST_CHANGE]
+    full = max([FULL_CHANGE, *(abs(change) for _, change in others), *(abs(word["change"]) for word in words)])
+    causes = [
+        Cause(name_of_other(excerpt, number), remaining(turn, change), change, href(excerpt, number), is_word=False)
+        for number, change in others
+    ]
+    for word in sorted(words, key=lambda word: -abs(word["change"]))[:MOST_CAUSES]:
+        causes.append(Cause(word["word"], remaining(turn, word["change"]), word["change"], "", is_word=True))
+    causes.sort(key=lambda cause: -abs(cause.change))
+    marks = [
+        f"d{excerpt.number}u{number},{change * 100:+.0f},{abs(change) / full:.2f}"
+        for number, change in others
+        if href(excerpt, number)
+    ]
+    supporting, opposing = ([cause for cause in causes if (cause.change > 0) == is_for] for is_for in (True, False))
+    return Explanation(supporting, opposing, pieces_of(turn["text"], words, full), " ".join(marks))
+
+
+def remaining(turn: dict, change: float) -> float:
+    """The probability of the label without a cause; rounding may lead out of 0 to 1."""
+    return min(max(turn["score"] - change, 0.0), 1.0)
+
+
+def name_of_other(excerpt: Excerpt, number: int) -> str:
+    place = number - excerpt.first
+    speaker = excerpt.turns[place].get("speaker", "") if 0 <= place < len(excerpt.turns) else ""
+    return f"utterance {number:,}" + (f", {speaker}" if speaker else "")
+
+
+def href(excerpt: Excerpt, number: int) -> str:
+    return f"#d{excerpt.number}u{number}" if excerpt.first <= number <= excerpt.last else ""
+
+
+def pieces_of(text: str, words: Sequence[dict], full: float) -> list[Piece]:
+    """The text, cut where a word that matters begins and ends."""
+    pieces, position = [], 0
+    for word in sorted(words, key=lambda word: word["start"]):
+        start, end = max(word["start"], position), max(word["end"], position)
+        pieces.append(Piece(text[position:start], "", 0.0))
+        kind = "for" if word["change"] > 0 else "against"
+        pieces.append(Piece(text[start:end], kind, abs(word["change"]) / full))
+        position = end
+    pieces.append(Piece(text[position:], "", 0.0))
+    return [piece for piece in pieces if piece.text]
