@@ -18,7 +18,7 @@ PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
 MAX_UTTERANCE_TOKENS = 60
 TEXT_MODES = ("clean", "original", "unicode")
 # The text mode of a new vocabulary.
-DEFAULT_TEXT_MODE = "clean"
+DEFAULT_TEXT_MODE = "unicode"
 
 # In the original, the empty string is a word wherever an utterance begins or ends with something other than a letter.
 # A backend cannot store an empty token. This character stands for it; normalization removes it from all text.
@@ -77,11 +77,10 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
     [`~PreCodeTokenizer.from_vocabulary`]. Load one with `from_pretrained`. `text_mode`, which is saved with the
     tokenizer, defines what a word is:
 
-    * `"clean"` (the default): the words of the paper, from the letters a to z without accents. `!` and `?` are words
-      too.
+    * `"clean"`: the words of the paper, from the letters a to z without accents. `!` and `?` are words too.
     * `"original"`: also the empty words that the original implementation counts at the ends of an utterance. Its
       vocabularies need this mode.
-    * `"unicode"`: words of every script in lower case, numbers, emoji, emoticons, `!` and `?`. Contractions are split
+    * `"unicode"` (the default): words of every script in lower case, numbers, emoji, emoticons, `!` and `?`. Contractions are split
       as in GloVe (`do n't`, `i 'm`). Chinese, Japanese and Thai are split into characters. A link becomes `<url>`, and
       a mention `<user>`. A word that is not in the vocabulary loses its accents, and more than three repetitions of a
       letter become three (`soooooo` is `sooo`). The file of the tokenizer contains these rules.

@@ -127,7 +127,7 @@ def test_scoring_needs_a_checkpoint(tmp_path):
 def test_a_tokenizer_keeps_its_own_text_mode(train, tmp_path):
     PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", "cake", "party"], "original").save_pretrained(tmp_path / "t")
     first = train(run_pretrain, f"{TINY} --max_steps 1", "first")
-    with pytest.raises(ValueError, match="--text_mode original: the tokenizer of .* normalizes text as 'clean'"):
+    with pytest.raises(ValueError, match="--text_mode original: the tokenizer of .* normalizes text as 'unicode'"):
         train(run_pretrain, f"{TINY} --max_steps 1 --tokenizer {first} --text_mode original", "second")
 
 

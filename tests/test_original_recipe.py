@@ -249,7 +249,7 @@ def test_pretraining_has_the_settings_of_the_original_unless_told_otherwise(monk
     assert (encoder.pooling_length, encoder.text_mode, encoder.utterance_encoder) == (60, "original", "gru2")
     assert (args.patience, encoder.size) == (7, "large")
     encoder, args = parsed(monkeypatch, run_pretrain)
-    assert (args.batch_size, args.objective, encoder.text_mode) == (64, "in_batch_softmax", "clean")
+    assert (args.batch_size, args.objective, encoder.text_mode) == (64, "in_batch_softmax", "unicode")
 
 
 def test_of_several_settings_in_one_argument_those_not_given_are_the_originals(monkeypatch):

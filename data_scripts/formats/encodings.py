@@ -41,9 +41,21 @@ def unicode_encoding(data: bytes) -> str | None:
         if data.startswith(mark):
             return encoding
     data = data[:SAMPLE_BYTES]
-    if b"\0" not in data:
+    if b"\0" not in data or is_utf8_with_nuls(data):
         return None
     return next((encoding for encoding in WIDE if is_wide(data, encoding)), None)
+
+
+def is_utf8_with_nuls(data: bytes) -> bool:
+    """Whether bytes are UTF-8 into which some NULs came.
+
+    The bytes of UTF-16 are either not UTF-8, or contain control characters, or nearly half of them are NULs.
+    """
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return not CONTROL.search(text) and data.count(0) < 0.2 * len(data)
 
 
 def is_wide(data: bytes, encoding: str) -> bool:

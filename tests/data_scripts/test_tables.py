@@ -71,7 +71,9 @@ def test_wide_encodings_need_no_mark(text, encoding):
     assert unicode_encoding(f"{text} \n".encode(encoding)) == encoding
 
 
-@pytest.mark.parametrize("data", [b"a\nb\0", b"a b\0\0c", "Olá a todos\0".encode(), b"", b"so"])
+@pytest.mark.parametrize(
+    "data", [b"a\nb\0", b"a b\0\0c", "Olá a todos\0".encode(), b"", b"so", b"30/04, 17:01 - Ana: 00 A \0\n"]
+)
 def test_a_nul_in_other_text_is_no_wide_encoding(data):
     assert unicode_encoding(data) is None
 
