@@ -1,5 +1,5 @@
-"""What a pushed checkpoint promises as an Inference Endpoint: its handler answers as the pipeline does, in an environment
-without this package, and says what is wrong with a request."""
+"""What a pushed checkpoint promises as an Inference Endpoint: its handler answers as the pipeline does, in an
+environment without this package, and says what is wrong with a request."""
 
 import json
 import sys

@@ -42,8 +42,9 @@ def push_checkpoint(
 ) -> str | None:
     """Upload a checkpoint's folder to the Hub, without sub-folders and without predictions, which hold a corpus's text.
 
-    The folder of a model that labels utterances first gets the files of an Inference Endpoint. A failure never costs the run: when the Hub cannot be reached or refuses, the folder stays, and a message on
-    standard error says how to push it later.
+    The folder of a model that labels utterances first gets the files of an Inference Endpoint. A failure never costs
+    the run: when the Hub cannot be reached or refuses, the folder stays, and a message on standard error says how to
+    push it later.
 
     Args:
         folder: The checkpoint's folder.
@@ -123,8 +124,8 @@ def push_to_hub(
 
     The card is written from `config.training_summary`. It replaces the card that the repository has, which stays in the
     repository's history. Where the summary is not of this model's own training, such as that of the checkpoint that a
-    `transformers.Trainer` started from, the card says so, and a card that the repository has is kept. A model that labels
-    utterances gets the files of an Inference Endpoint, unless the repository has them.
+    `transformers.Trainer` started from, the card says so, and a card that the repository has is kept. A model that
+    labels utterances gets the files of an Inference Endpoint, unless the repository has them.
 
     Args:
         repo_id: The repository, `user/name` or `name`. It is created where there is none.
