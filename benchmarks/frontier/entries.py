@@ -16,6 +16,7 @@ INSTALL = {
     "sklearn": "scikit-learn",
     "fasttext": "fasttext-community",
     "sentence_transformers": "sentence-transformers",
+    "model2vec": '"model2vec[distill]"',
 }
 RIVALS = {
     "TF-IDF, logistic regression": rivals.BagOfWords,
@@ -56,7 +57,7 @@ class Entry:
     def obstacle(self) -> str | None:
         """Why the entry cannot run here, or None."""
         for package in self.kind.PACKAGES:
-            if not _is_installed(package):
+            if find_spec(package) is None:
                 return f"needs {package}: pip install {INSTALL.get(package, package)}"
         if self.kind is models.Bfloat16Checkpoint and not has_bfloat16():
             return "the processor has no arithmetic in bfloat16"
@@ -125,10 +126,3 @@ def has_bfloat16() -> bool:
     info = Path("/proc/cpuinfo")
     flags = info.read_text() if info.exists() else ""
     return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except ModuleNotFoundError:  # of the package that it is in
-        return False

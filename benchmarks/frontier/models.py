@@ -33,7 +33,7 @@ class Bfloat16Checkpoint(Checkpoint):
 class ExportedModel(Checkpoint):
     """A folder that `precode export` wrote, in onnxruntime."""
 
-    PACKAGES = ("onnxruntime", "modeling_precode.onnx_runtime")
+    PACKAGES = ("onnxruntime",)
 
     def __init__(self, folder: Path):
         from modeling_precode.onnx_runtime import OnnxEmotionPipeline
