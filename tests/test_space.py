@@ -123,7 +123,7 @@ def test_the_app_labels_what_a_visitor_pastes_or_uploads(app, tmp_path):
     assert table["headers"] == ["Dialogue", "Speaker", "Utterance", "Emotion", "Probability"]
     assert [row[1:4] for row in table["data"]] == [[t["speaker"], t["text"], t["label"]] for t in labels[0]]
     # The page is that of `precode predict`, quoted once for the frame.
-    assert page.startswith("<iframe") and "sandbox" in page and "&lt;!DOCTYPE html&gt;" in page
+    assert page.startswith("<iframe") and 'sandbox="allow-scripts"' in page and "&lt;!DOCTYPE html&gt;" in page
     assert "About &amp;lt;b&amp;gt;what" in page and "<b>" not in page
 
     captions = tmp_path / "call.vtt"
