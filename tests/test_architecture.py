@@ -18,7 +18,7 @@ MODULES = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
 WINGS = {
     "cli": {"training", "sharing", "evaluation", "conversion", "default_model"},
     "training": {"sharing", "evaluation", "default_model"},
-    "sharing": {"evaluation"},
+    "sharing": {"evaluation", "default_model"},
     "evaluation": set(),
     "conversion": set(),
     "default_model": set(),

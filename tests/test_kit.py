@@ -78,3 +78,5 @@ def test_users_of_the_wheel_get_its_types_and_its_data(tmp_path):
     assert {"modeling_precode/py.typed", "data_scripts/py.typed"} <= names
     assert {f"modeling_precode/cli/templates/{file}" for file in ("page.css", "page.js", "page.html.jinja")} <= names
     assert {f"modeling_precode/default_model/{file}" for file in ("model.safetensors", "README.md")} <= names
+    templates = {"space_template/app.py.jinja", "space_template/README.md.jinja", "endpoint_template/handler.py"}
+    assert {f"modeling_precode/sharing/{file}" for file in templates} <= names

@@ -17,6 +17,7 @@ from test_scripts import CUSTOM, ROOT, SMALL, run, write_corpus
 from text_encoders import write_text_encoder
 
 from modeling_precode import PreCodeForUtteranceClassification, RunSummary, write_model_card
+from modeling_precode.sharing.endpoint import FILES
 
 PUSH = """
 import json, sys
@@ -214,7 +215,9 @@ def test_a_push_that_fails_says_what_to_do_and_leaves_the_checkpoint_and_the_com
         assert later.startswith(f"The checkpoint is safe in {checkpoint}; push it later with: hf upload {name} ")
         assert f"'{checkpoint}'" in later
         assert outcome == f"{name} None"
-    assert {path.name: path.read_bytes() for path in checkpoint.iterdir()} == before
+    after = {path.name: path.read_bytes() for path in checkpoint.iterdir()}
+    # The command for later uploads the files of an endpoint, too.
+    assert after == before | {name: after[name] for name in FILES}
     assert all(hub.files(name) == {} for _, name in hub.repositories)
 
     # The weights had arrived: what failed goes on from there.

@@ -61,7 +61,7 @@ def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f
         panels[0, 0].invert_yaxis()
     else:
         panels[0, 0].legend(frameon=False)
-    _save(figure, path)
+    save_plot(figure, path)
     return True
 
 
@@ -79,7 +79,7 @@ def plot_completion(pretraining: dict[str, Run], results: Results, path: Path) -
     panel.set_ylabel("R_11@1 on validation films, %")
     if drawn:
         figure.legend(frameon=False, loc="outside right center")
-        _save(figure, path)
+        save_plot(figure, path)
     plt.close(figure)
     return drawn
 
@@ -88,7 +88,7 @@ def _deviation(values: list[float]) -> float:
     return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def save_plot(figure: plt.Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")
     plt.close(figure)

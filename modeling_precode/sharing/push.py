@@ -13,11 +13,13 @@ from data_scripts.tools.whole_files import read_json, whole_file, write_json
 
 from ..configuration_precode import PreCodeConfig
 from ..modeling_precode import PreCodeForUtteranceClassification, PreCodePreTrainedModel
+from .endpoint import FILES, add_endpoint_files
 from .model_card import model_card
 from .run_summary import RunSummary
 
 # Sub-folders; predictions, which hold a corpus's text; and what training keeps to resume, which holds pickles.
 NOT_PUSHED = ["*/*", "run.yaml", "*.jsonl", "*.bin", "*.pt", "*.pth", "*.pkl"]
+LABELING_HEAD = PreCodeForUtteranceClassification.__name__
 
 
 def name_card(path: Path, name: str) -> None:
@@ -40,8 +42,9 @@ def push_checkpoint(
 ) -> str | None:
     """Upload a checkpoint's folder to the Hub, without sub-folders and without predictions, which hold a corpus's text.
 
-    A failure never costs the run: when the Hub cannot be reached or refuses, the folder stays, and a message on
-    standard error says how to push it later.
+    The folder of a model that labels utterances first gets the files of an Inference Endpoint. A failure never costs
+    the run: when the Hub cannot be reached or refuses, the folder stays, and a message on standard error says how to
+    push it later.
 
     Args:
         folder: The checkpoint's folder.
@@ -55,6 +58,9 @@ def push_checkpoint(
     name, card = name or Path(folder).resolve().name, Path(folder, "README.md")
     # Before the push: when it fails, the command for later uploads the card as it is.
     name_card(card, name)
+    config = Path(folder, "config.json")
+    if config.is_file() and LABELING_HEAD in (read_json(config).get("architectures") or []):
+        add_endpoint_files(folder)
     excluded = [word for pattern in NOT_PUSHED for word in ("--exclude", pattern)]
     command = ["hf", "upload", name, str(folder), *excluded, *["--private"] * private]
     return push_folder(
@@ -118,7 +124,8 @@ def push_to_hub(
 
     The card is written from `config.training_summary`. It replaces the card that the repository has, which stays in the
     repository's history. Where the summary is not of this model's own training, such as that of the checkpoint that a
-    `transformers.Trainer` started from, the card says so, and a card that the repository has is kept.
+    `transformers.Trainer` started from, the card says so, and a card that the repository has is kept. A model that
+    labels utterances gets the files of an Inference Endpoint, unless the repository has them.
 
     Args:
         repo_id: The repository, `user/name` or `name`. It is created where there is none.
@@ -145,12 +152,17 @@ def push_to_hub(
     assert isinstance(model, PreCodePreTrainedModel)
     summary = RunSummary.from_dict(model.config.training_summary)
     is_own = describes(summary, _task(model), model.config)
-    with TemporaryDirectory() as name:
-        folder = Path(name)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         self.save_pretrained(folder, max_shard_size=max_shard_size)
         if is_own or not api.file_exists(repository, "README.md", revision=revision):
             _card(model, repository, summary, is_own, tags or []).save(folder / "README.md")
         _write_summary(folder / "config.json", summary)
+        if isinstance(model, PreCodeForUtteranceClassification):
+            add_endpoint_files(folder)
+            for name in FILES:
+                if api.file_exists(repository, name, revision=revision):
+                    (folder / name).unlink()
         commit = api.upload_folder(
             folder_path=folder,
             repo_id=repository,

@@ -1,0 +1,69 @@
+"""The process of one entry: it trains a rival, or measures one model and prints the figures as JSON.
+
+python -m benchmarks.frontier.process train MODULE:CLASS FOLDER TRAINING.json [SOURCE]
+python -m benchmarks.frontier.process measure MODULE:CLASS FOLDER TEST.json UTTERANCES
+"""
+
+import importlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from .texts import Training, read_dialogues, repeated
+
+# The number of utterances that a model gets at once, and of the dialogues that it labels before the clock starts.
+CHUNK, WARM_UP = 10_000, 20
+
+
+def class_of(name: str) -> Any:
+    module, _, kind = name.partition(":")
+    return getattr(importlib.import_module(f"benchmarks.frontier.{module}"), kind)
+
+
+def measure(kind: str, folder: Path, test: Path, utterances: int) -> dict[str, Any]:
+    """Label MELD's test split again and again.
+
+    Returns:
+        `utterances_per_second`, `load_seconds`, `peak_megabytes` of resident memory, and the `labels` of the first pass
+        over the test split.
+    """
+    dialogues = read_dialogues(test)
+    size = sum(map(len, dialogues))
+    start = time.perf_counter()
+    model = class_of(kind)(folder)
+    model(dialogues[:WARM_UP])
+    load_seconds = time.perf_counter() - start
+    labels: list[str] = []
+    seconds = 0.0
+    for chunk in repeated(dialogues, utterances, CHUNK):
+        start = time.perf_counter()
+        found = model(chunk)
+        seconds += time.perf_counter() - start
+        labels += found[: size - len(labels)]
+    return {
+        "utterances_per_second": utterances / seconds,
+        "load_seconds": load_seconds,
+        "peak_megabytes": peak_megabytes(),
+        "labels": labels,
+    }
+
+
+def peak_megabytes() -> float:
+    """The peak resident memory of this process. That of `getrusage` may be the parent's."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
+def main() -> None:
+    task, kind, folder, texts, *rest = sys.argv[1:]
+    if task == "train":
+        source = Path(rest[0]) if rest else None
+        class_of(kind).train(Training.read(Path(texts)), Path(folder), source)
+    else:
+        print(json.dumps(measure(kind, Path(folder), Path(texts), int(rest[0]))))
+
+
+if __name__ == "__main__":
+    main()

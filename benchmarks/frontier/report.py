@@ -1,0 +1,110 @@
+"""The table and the plot of speed against weighted F1."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.evidence.plots import COLORS, plt, save_plot
+from benchmarks.evidence.results import Results
+from benchmarks.evidence.tables import table
+
+Lines = list[dict[str, Any]]
+MARKER = "frontier"
+OURS, RIVAL = COLORS[1], COLORS[2]
+
+
+def groups_of(results: Results, utterances: int, threads: int) -> dict[str, Lines]:
+    """The lines of one size of run, by whether the model has seen MELD. The last line of a name counts."""
+    latest = {
+        (line["name"], line["train"]): line
+        for line in results.lines.values()
+        if line["utterances"] == utterances and line["threads"] == threads
+    }
+    groups: dict[str, Lines] = {"Trained on MELD": [], "Trained on other text": []}
+    for line in sorted(latest.values(), key=lambda line: -line["utterances_per_second"]):
+        is_seen = "meld" in re.split(r", ", line["train"])
+        groups["Trained on MELD" if is_seen else "Trained on other text"].append(line)
+    return {title: lines for title, lines in groups.items() if lines}
+
+
+def weighted_f1(line: dict[str, Any]) -> float:
+    return 100 * line["scores"]["weighted_f1"]
+
+
+def frontier(lines: Lines) -> Lines:
+    """The lines that no other line beats in both speed and weighted F1, the fastest first."""
+    kept: Lines = []
+    for line in sorted(lines, key=lambda line: (-line["utterances_per_second"], -weighted_f1(line))):
+        if not kept or weighted_f1(line) > weighted_f1(kept[-1]):
+            kept.append(line)
+    return kept
+
+
+def frontier_tables(groups: dict[str, Lines]) -> str:
+    """A table for each group. Names on the frontier are bold."""
+    header = ["", "trained on", "utterances/s", "weighted F1", "macro F1", "peak MB", "MB on disk", "seconds to load"]
+    parts = []
+    for title, lines in groups.items():
+        best = frontier(lines)
+        rows = [
+            [
+                f"**{line['name']}**" if line in best else line["name"],
+                line["train"],
+                f"{line['utterances_per_second']:,.0f}",
+                f"{weighted_f1(line):.1f}",
+                f"{100 * line['scores']['macro_f1']:.1f}",
+                f"{line['peak_megabytes']:,.0f}",
+                f"{line['disk_megabytes']:,.1f}",
+                f"{line['load_seconds']:.1f}",
+            ]
+            for line in lines
+        ]
+        parts.append(f"{title}:\n\n{table(header, rows)}")
+    return "\n\n".join(parts)
+
+
+def plot_frontier(groups: dict[str, Lines], path: Path) -> None:
+    """Plot speed (logarithmic) against weighted F1, with one panel per group and a line along the frontier."""
+    figure, panels = plt.subplots(1, len(groups), figsize=(5.2 * len(groups), 3.8), squeeze=False, layout="constrained")
+    for panel, (title, lines) in zip(panels[0], groups.items(), strict=True):
+        best = frontier(lines)
+        panel.step([x for x, _ in points(best)], [y for _, y in points(best)], where="post", color=COLORS[0], lw=1)
+        for is_ours, color, label in ((True, OURS, "this library"), (False, RIVAL, "others")):
+            chosen = [line for line in lines if line["is_ours"] is is_ours]
+            if chosen:
+                panel.scatter(*zip(*points(chosen), strict=True), color=color, label=label, zorder=3)
+        for line, (x, y) in zip(lines, points(lines), strict=True):
+            panel.annotate(line["name"], (x, y), xytext=(0, 5), textcoords="offset points", fontsize=7, ha="center")
+        panel.set_xscale("log")
+        panel.margins(0.2)
+        panel.set_title(title)
+        panel.set_xlabel("utterances per second")
+        panel.set_ylabel("weighted F1 on MELD's test split, %")
+    panels[0, 0].legend(frameon=False)
+    save_plot(figure, path)
+
+
+def points(lines: Iterable[dict[str, Any]]) -> list[tuple[float, float]]:
+    return [(line["utterances_per_second"], weighted_f1(line)) for line in lines]
+
+
+def write_report(groups: dict[str, Lines], document: Path | None, plot: Path) -> None:
+    """Print the tables, or insert them between `<!-- frontier -->` and `<!-- /frontier -->` of a document, and save the
+    plot.
+
+    Raises:
+        ValueError: The document does not have the markers.
+    """
+    tables = frontier_tables(groups)
+    if document is None:
+        print(f"\n{tables}")
+        return
+    text = document.read_text(encoding="utf-8")
+    between = re.compile(rf"(<!-- {MARKER} -->\n).*?(<!-- /{MARKER} -->)", re.DOTALL)
+    if not between.search(text):
+        raise ValueError(
+            f"{document}: no lines <!-- {MARKER} --> and <!-- /{MARKER} -->; add them where the table goes"
+        )
+    document.write_text(between.sub(lambda match: f"{match[1]}{tables}\n{match[2]}", text), encoding="utf-8")
+    plot_frontier(groups, plot)

@@ -1,0 +1,44 @@
+"""`precode space MODEL OUT` writes a web app of a model, for a Space of the Hub."""
+
+import shlex
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_scripts.tools.console import Parser, printable
+
+from ..sharing.space import check_space_folder, requirement_of, write_space
+
+
+def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
+    parser = Parser(
+        prog,
+        description="Write a web app that labels a pasted or uploaded conversation, for a Space of the Hub.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="folder of a checkpoint, which is copied into the Space; its name on the Hub; "
+        "or default")  # fmt: skip
+    add("out", metavar="OUT", help="the folder to write, new or empty")
+    add("--title", help="title of the Space (default: by the name of the model)")
+    add("--package", metavar="REQUIREMENT", help="how the Space installs this package: precode with its versions, or "
+        "git+https://... (default: this version by its name)")  # fmt: skip
+    add("--revision", help="a branch, tag or commit of a model on the Hub")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "precode space") -> None:
+    args = parse_arguments(arguments, prog)
+    # Wrong arguments are an error before the model is loaded.
+    check_space_folder(args.out)
+    requirement = requirement_of(args.package)
+
+    from .predict import load_pipeline, model_to_use
+
+    args.device = "cpu"
+    load_pipeline(model_to_use(args), args)
+    write_space(args.out, args.model, title=args.title, package=args.package, revision=args.revision)
+    out = shlex.quote(str(Path(args.out)))
+    print(f"Wrote the Space {printable(args.out)}, which installs {printable(requirement)}")
+    print(f"Try it: pip install gradio && python {out}/app.py")
+    print(f"Push it: hf upload you/name {out} --repo-type space")
