@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, fields
 from functools import partial
@@ -19,13 +19,12 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from data_scripts.building.dialogues import Dialogue
 from data_scripts.building.options import parse_options
-from data_scripts.formats.detection import FORMATS, TEXT_SUFFIXES
 from data_scripts.formats.dialogue_files import read_file
 from data_scripts.formats.input_file import InputFile
 from data_scripts.formats.names import speaker_and_text
 from data_scripts.formats.options import ReadingOptions
 from data_scripts.formats.reading import read_lines
-from data_scripts.tools.console import Parser, log_handler
+from data_scripts.tools.console import log_handler
 from data_scripts.tools.whole_files import digest, whole_file
 
 from ..default_model import DEFAULT, checkpoint_path
@@ -35,62 +34,12 @@ from ..version import __version__
 from .corpus_file import write_corpus
 from .kept_labels import KeptLabels, as_turn, folder_digest, kept_labels
 from .page_parts import check_parts_folder, write_pages
-from .predictions import WRITERS, Labeled, as_line, as_table
-from .rows import write_parquet
-from .workbook import check_number_of_rows, check_workbook, write_workbook
+from .predictions import FILE_WRITERS, WRITERS, Labeled, as_line, as_table
+from .workbook import check_number_of_rows, check_workbook
 
 logger = logging.getLogger(__name__)
 
 STANDARD_INPUT = "/dev/stdin"
-# The tables that cannot be printed.
-FILE_WRITERS = {"parquet": write_parquet, "xlsx": write_workbook}
-
-
-def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
-    parser = Parser(
-        prog,
-        description="Label every utterance of the dialogues in a file with an emotion, from the whole dialogue.",
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    kinds = f"{', '.join(TEXT_SUFFIXES)}, plain or .gz, .parquet or .xlsx"
-    add("file", metavar="FILE", help=f"{kinds}; - for standard input. The format, such as a WhatsApp export, WebVTT or "
-        "`Speaker: utterance` lines with a blank line between dialogues, is detected")  # fmt: skip
-    add("--model", help="folder of a checkpoint, or its name on the Hub (default: the model that comes with the "
-        "package)")  # fmt: skip
-    add("--revision", help="a branch, tag or commit of a model on the Hub")
-    add("--input_format", choices=list(FORMATS), help="the format of the file, if it cannot be detected; txt is plain "
-        "text with one utterance per line")  # fmt: skip
-    add("--corpus_options", nargs="+", default=[], metavar="NAME=VALUE", help="how to read the file: "
-        "text_column=words, dialogue_column=season,episode, rows=dialogue, empty=skip (docs/inputs.md)")  # fmt: skip
-    add("--max_silence", type=float, metavar="SECONDS", help="start a new dialogue after a longer silence (default: "
-        "8 hours in chats with dates; never in recordings)")  # fmt: skip
-    add(
-        "--output",
-        metavar="FILE",
-        help="write to this file, not to the terminal: .jsonl, .csv, .parquet .xlsx or .html",
-    )
-    add(
-        "--format",
-        choices=[*sorted(WRITERS), *FILE_WRITERS],
-        help="format of the output (default: by the file name; on a terminal, a table)",
-    )
-    add(
-        "--distribution",
-        action="store_true",
-        help="also write the probability of every label; a web page always has them",
-    )
-    add("--resume", action="store_true", help="keep the labels in FILE.part beside the output until it is whole; after "
-        "an interruption, the same command continues from them")  # fmt: skip
-    add("--live", action="store_true", help="label each line of text when it arrives, with a model that reads forward "
-        "only (precode finetune --causal)")  # fmt: skip
-    add("--max_batch_tokens", type=int, metavar="N", help="number of tokens per batch")
-    add("--device", help="device: cpu, cuda, cuda:1, mps (default: the first accelerator)")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None, prog: str = "precode predict") -> None:
-    predict(parse_arguments(arguments, prog))
 
 
 def predict(args: argparse.Namespace) -> None:

@@ -10,8 +10,8 @@ from data_scripts.building.dialogues import Dialogue
 from data_scripts.formats.times import shown_time
 from data_scripts.tools.console import printable
 
-from .page_parts import as_page
-from .rows import as_csv
+from .rows import as_csv, write_parquet
+from .workbook import write_workbook
 
 # A dialogue as it was read, and its turns as the pipeline gives them.
 Labeled = Iterable[tuple[Dialogue, list[dict]]]
@@ -87,9 +87,19 @@ def as_json_lines(labeled: Labeled, labels: Sequence[str], name: str, model: str
         yield json.dumps(row | predicted, ensure_ascii=False) + "\n"
 
 
+def as_page(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+    """A web page, as [`page_parts.as_page`] writes it."""
+    # Only a page needs jinja2, and `--help` reads the formats below.
+    from . import page_parts
+
+    return page_parts.as_page(labeled, labels, name, model)
+
+
 WRITERS: dict[str, Callable[[Labeled, Sequence[str], str, str], Iterator[str]]] = {
     "table": as_table,
     "jsonl": as_json_lines,
     "csv": as_csv,
     "html": as_page,
 }
+# The tables that cannot be printed.
+FILE_WRITERS = {"parquet": write_parquet, "xlsx": write_workbook}
