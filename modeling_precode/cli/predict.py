@@ -207,7 +207,16 @@ def file_to_read(args: argparse.Namespace) -> Path:
         raise FileNotFoundError(f"{args.file}: no such file; give one with dialogues, or - for standard input")
     if path.is_dir():
         raise IsADirectoryError(f"{args.file}: a folder; give a file")
-    for option in ("output", "format", "input_format", "corpus_options", "max_silence", "max_batch_tokens", "resume", "explain"):
+    for option in (
+        "output",
+        "format",
+        "input_format",
+        "corpus_options",
+        "max_silence",
+        "max_batch_tokens",
+        "resume",
+        "explain",
+    ):
         if args.live and getattr(args, option):
             raise ValueError(f"--{option} with --live: it reads text and prints a line at once; leave one of them out")
     return path
@@ -327,7 +336,9 @@ def check_explainable(args: argparse.Namespace) -> None:
     """ValueError where the output has no place for explanations."""
     kind = args.format or Path(args.output or "").suffix.lower().removeprefix(".") or "table"
     if kind not in EXPLAINED:
-        raise ValueError(f"--explain: the format {kind} has no place for explanations; write --output to .jsonl or .html")
+        raise ValueError(
+            f"--explain: the format {kind} has no place for explanations; write --output to .jsonl or .html"
+        )
 
 
 @contextmanager

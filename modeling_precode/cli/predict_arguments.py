@@ -53,7 +53,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     )
     add("--label_map", metavar="MAP", help="write the labels of a smaller set: sentiment, ekman, or a YAML file "
         "of lines `label: counterpart`; probabilities are added")  # fmt: skip
-    add("--explain", action="store_true", help="also write how the probability of each label changes without each other "
+    add("--explain", action="store_true", help="also write how a probability changes without each other "
         "utterance and each word; for .jsonl and .html, and slow in long dialogues")  # fmt: skip
     add("--resume", action="store_true", help="keep the labels in FILE.part beside the output until it is whole; after "
         "an interruption, the same command continues from them")  # fmt: skip
