@@ -121,7 +121,8 @@ def probabilities_of_runs(
 
 def batches(items: Any, size_of: Callable[[Any], int], most: int) -> Iterator[list]:
     """Successive items whose sizes add up to at most `most`; a larger item is alone."""
-    batch, total = [], 0
+    batch: list = []
+    total = 0
     for item in items:
         if batch and total + size_of(item) > most:
             yield batch
