@@ -14,7 +14,8 @@ from pathlib import Path
 
 import datasets
 
-from .building.dialogues import Dialogue, DialogueBuilder, Utterance
+from .building.builder import DialogueBuilder
+from .building.dialogues import Dialogue, Utterance
 from .building.splitting import in_parts, split_by_hash
 from .formats.reading import existing, parse_json, read_text
 

@@ -37,7 +37,8 @@ from typing import Any
 
 import datasets
 
-from .building.dialogues import Dialogue, DialogueBuilder, Utterance
+from .building.builder import DialogueBuilder
+from .building.dialogues import Dialogue, Utterance
 from .building.splitting import split_by_hash
 from .formats.detection import SUFFIXES
 from .formats.dialogue_files import read_file

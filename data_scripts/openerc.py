@@ -15,7 +15,8 @@ from pathlib import Path
 
 import datasets
 
-from .building.dialogues import Dialogue, DialogueBuilder, Utterance
+from .building.builder import DialogueBuilder
+from .building.dialogues import Dialogue, Utterance
 from .formats.reading import read_lines
 
 

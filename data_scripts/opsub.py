@@ -34,7 +34,8 @@ from xml.etree.ElementTree import ParseError
 import datasets
 import pyarrow as pa
 
-from .building.dialogues import Dialogue, DialogueBuilder, Utterance
+from .building.builder import DialogueBuilder
+from .building.dialogues import Dialogue, Utterance
 from .building.parts import read_part, report_path
 from .building.splitting import in_parts, split_by_hash
 from .formats.captions import film_lines_of_webvtt

@@ -1,82 +1,42 @@
 """Pre-CODE: a pre-trained, context-dependent encoder of conversations for emotion recognition.
 
-Importing this package registers its classes with the Auto classes and the pipelines of transformers.
+Importing this package registers its classes with the Auto classes and the pipelines of transformers. Neither
+transformers nor torch nor datasets is imported before a name needs it. If transformers is imported later, the classes
+are registered then.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForPreTraining,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-)
-from transformers.pipelines import PIPELINE_REGISTRY
-
-from .configuration_precode import SIZES, PreCodeConfig
-from .data_collator import PreCodeDataCollator
-from .default_model import FOLDER
-from .evaluation.calibration import calibrate, expected_calibration_error, fit_temperature
-from .evaluation.metrics import ConvComRecall, ERCScores
-from .evaluation.significance import paired_bootstrap
-from .modeling_precode import (
-    PreCodeForConversationCompletion,
-    PreCodeForUtteranceClassification,
-    PreCodeModel,
-    PreCodePreTrainedModel,
-)
-from .pipeline_precode import TASK, ConversationEmotionPipeline
-from .sharing.model_card import write_model_card
-from .sharing.push import push_checkpoint, push_to_hub
-from .sharing.run_summary import RunSummary
-from .tokenization_precode import PreCodeTokenizer, encode_dialogues
-from .training.class_weights import focused_class_weights
-from .training.negatives import DialoguesWithNegatives
-from .training.word_vectors import load_word_vectors
+from .registration.import_finder import register_with_transformers
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .configuration_precode import SIZES, PreCodeConfig
+    from .data_collator import PreCodeDataCollator
+    from .evaluation.calibration import calibrate, expected_calibration_error, fit_temperature
+    from .evaluation.metrics import ConvComRecall, ERCScores
+    from .evaluation.significance import paired_bootstrap
+    from .modeling_precode import (
+        PreCodeForConversationCompletion,
+        PreCodeForUtteranceClassification,
+        PreCodeModel,
+        PreCodePreTrainedModel,
+    )
+    from .pipeline_precode import ConversationEmotionPipeline
+    from .sharing.model_card import write_model_card
+    from .sharing.push import push_checkpoint
+    from .sharing.run_summary import RunSummary
+    from .tokenization_precode import PreCodeTokenizer, encode_dialogues
+    from .training.class_weights import focused_class_weights
     from .training.finetuning import UtteranceClassificationTrainer
     from .training.finetuning_arguments import UtteranceClassificationArguments
     from .training.finetuning_corpus import label_settings
+    from .training.negatives import DialoguesWithNegatives
     from .training.pretraining import ConversationCompletionTrainer
     from .training.pretraining_arguments import ConversationCompletionArguments
     from .training.run_origin import RunOrigin
-
-# These names are imported on first use, because training needs more packages than the models do.
-_TRAINING = {
-    "ConversationCompletionArguments": "pretraining_arguments",
-    "ConversationCompletionTrainer": "pretraining",
-    "RunOrigin": "run_origin",
-    "UtteranceClassificationArguments": "finetuning_arguments",
-    "UtteranceClassificationTrainer": "finetuning",
-    "label_settings": "finetuning_corpus",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _TRAINING:
-        return getattr(importlib.import_module(f".training.{_TRAINING[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-AutoConfig.register(PreCodeConfig.model_type, PreCodeConfig)
-AutoTokenizer.register(PreCodeConfig, fast_tokenizer_class=PreCodeTokenizer)
-AutoModel.register(PreCodeConfig, PreCodeModel)
-AutoModelForPreTraining.register(PreCodeConfig, PreCodeForConversationCompletion)
-AutoModelForSequenceClassification.register(PreCodeConfig, PreCodeForUtteranceClassification)
-PIPELINE_REGISTRY.register_pipeline(
-    TASK,
-    pipeline_class=ConversationEmotionPipeline,
-    pt_model=AutoModelForSequenceClassification,
-    default={"model": (str(FOLDER), "main")},
-)
-# The root modules are copied with checkpoints and must not import the sub-packages. Pushing with a model card is
-# therefore attached here.
-PreCodePreTrainedModel.push_to_hub = push_to_hub  # type: ignore[assignment,method-assign]
-ConversationEmotionPipeline.push_to_hub = push_to_hub  # type: ignore[assignment,method-assign]
+    from .training.word_vectors import load_word_vectors
 
 __all__ = [
     "SIZES",
@@ -109,3 +69,50 @@ __all__ = [
     "push_checkpoint",
     "write_model_card",
 ]
+
+# The names of each module, which are imported on first use.
+_NAMES = {
+    "configuration_precode": ["SIZES", "PreCodeConfig"],
+    "data_collator": ["PreCodeDataCollator"],
+    "evaluation.calibration": ["calibrate", "expected_calibration_error", "fit_temperature"],
+    "evaluation.metrics": ["ConvComRecall", "ERCScores"],
+    "evaluation.significance": ["paired_bootstrap"],
+    "modeling_precode": [
+        *("PreCodeForConversationCompletion", "PreCodeForUtteranceClassification"),
+        *("PreCodeModel", "PreCodePreTrainedModel"),
+    ],
+    "pipeline_precode": ["ConversationEmotionPipeline"],
+    "sharing.model_card": ["write_model_card"],
+    "sharing.push": ["push_checkpoint"],
+    "sharing.run_summary": ["RunSummary"],
+    "tokenization_precode": ["PreCodeTokenizer", "encode_dialogues"],
+    "training.class_weights": ["focused_class_weights"],
+    "training.finetuning": ["UtteranceClassificationTrainer"],
+    "training.finetuning_arguments": ["UtteranceClassificationArguments"],
+    "training.finetuning_corpus": ["label_settings"],
+    "training.negatives": ["DialoguesWithNegatives"],
+    "training.pretraining": ["ConversationCompletionTrainer"],
+    "training.pretraining_arguments": ["ConversationCompletionArguments"],
+    "training.run_origin": ["RunOrigin"],
+    "training.word_vectors": ["load_word_vectors"],
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+
+if not TYPE_CHECKING:  # with this function, a type checker would accept any name
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            value = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+        elif name in {module.partition(".")[0] for module in _NAMES}:
+            value = importlib.import_module(f".{name}", __name__)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+register_with_transformers()

@@ -31,7 +31,7 @@ CODE = (
     *("configuration_precode", "modeling_precode", "tokenization_precode", "data_collator", "pipeline_precode"),
     *("pretrained", "inputs", "outputs", "encoded_batch", "conversation_encoder", "gru_encoder", "text_encoder"),
     *("gru", "kernels", "pooling", "dropout", "layout", "steps", "gathering", "speakers", "streaming"),
-    *("dialogue_inputs", "known_words", "nonspacing_marks", "unicode_words", "version"),
+    *("dialogue_inputs", "known_words", "explanation", "label_folding", "nonspacing_marks", "unicode_words", "version"),
     *("checkpoint_files", "setting_checks", "tokenizer_files"),
 )
 # Where in the code that a checkpoint carries transformers finds what, for one who loads it without this package.

@@ -11,7 +11,9 @@ from transformers.tokenization_utils_base import LARGE_INTEGER
 
 from .data_collator import PreCodeDataCollator
 from .dialogue_inputs import read_inputs, read_utterance
+from .explanation import explain
 from .known_words import READABLE, count_known_words, known_share
+from .label_folding import LabelFolding
 from .speakers import SpeakerOrder
 from .tokenization_precode import count_cut, encode_dialogues
 from .tokenizer_files import check_tokenizer
@@ -61,6 +63,12 @@ class ConversationEmotionPipeline(Pipeline):
             transformers give it: `{"label", "score"}`, the most probable first; all labels with `None`.
         known_words: also give `known_words`, the share of an utterance's words (for a text encoder, of its tokens)
             that are in the vocabulary, from 0 to 1. An utterance without any word is read as one unknown word.
+        label_map: a mapping from every label of the model to the label to give in its place, such as `{"joy":
+            "positive", ...}`, or to None to leave it out. The probabilities of labels with the same one are added.
+        explain: also give `explanation`, by how much the probability of the label falls when a part is left out:
+            `utterances`, a number for each utterance of the dialogue (`None` for the utterance itself), and `words`, a
+            list of `{"word", "start", "end", "change"}` for each word of its text, with offsets in characters. The
+            model reads the dialogue again without each of them, so that the time grows with the square of its length.
         max_batch_tokens: tokens that go through the model at once (default: 16,384); a longer dialogue goes alone.
         batch_size: dialogues that go through the model at once, at most; as many as `max_batch_tokens` allows when not
             given.
@@ -94,6 +102,8 @@ class ConversationEmotionPipeline(Pipeline):
         max_batch_tokens: int | None = None,
         top_k: int | None | str = "",
         known_words: bool | None = None,
+        label_map: Mapping[str, str | None] | None = None,
+        explain: bool | None = None,
     ):
         if max_batch_tokens is not None:
             _check_at_least_one("max_batch_tokens", max_batch_tokens)
@@ -105,6 +115,10 @@ class ConversationEmotionPipeline(Pipeline):
             postprocess["top_k"] = top_k
         if known_words is not None:
             postprocess["known_words"] = known_words
+        if label_map is not None:
+            postprocess["folding"] = LabelFolding(label_map, self.model.config.label_names)
+        if explain is not None:
+            postprocess["explain"] = explain
         return {}, forward, postprocess
 
     def __call__(  # type: ignore[override]
@@ -112,7 +126,7 @@ class ConversationEmotionPipeline(Pipeline):
     ) -> list | Iterator[list]:
         _, forward_params, postprocess_params = self._sanitize_parameters(**kwargs)
         postprocess_params = {**self._postprocess_params, **postprocess_params}
-        for name in ("distribution", "known_words"):
+        for name in ("distribution", "known_words", "explain"):
             if postprocess_params.get(name) and "top_k" in postprocess_params:
                 raise ValueError(f"`{name}` and `top_k` both say what is given of an utterance; give one of them")
         batch_size = self._batch_size if batch_size is None else batch_size
@@ -126,7 +140,7 @@ class ConversationEmotionPipeline(Pipeline):
             return result
         return list(results) if hasattr(inputs, "__len__") else results
 
-    def stream(self, distribution: bool = False) -> "EmotionStream":
+    def stream(self, distribution: bool = False, label_map: Mapping[str, str | None] | None = None) -> "EmotionStream":
         """A new dialogue, to be given utterance by utterance; for a model with `causal=True`.
 
         ```python
@@ -136,11 +150,12 @@ class ConversationEmotionPipeline(Pipeline):
 
         Args:
             distribution: also give the probability of every label.
+            label_map: as in a call.
 
         Raises:
-            ValueError: the model reads in both directions.
+            ValueError: the model reads in both directions, or the map lacks a label.
         """
-        return EmotionStream(self, distribution)
+        return EmotionStream(self, distribution, label_map)
 
     @property
     def max_utterance_tokens(self) -> int | None:
@@ -151,6 +166,8 @@ class ConversationEmotionPipeline(Pipeline):
     def _label(
         self, dialogues: Iterator[list[dict]], max_batch_tokens: int, batch_size: int | None, params: dict
     ) -> Iterator[list]:
+        params = dict(params)
+        explains = params.pop("explain", False)
         cut = read = 0
         try:
             for window in _windows(dialogues):
@@ -164,6 +181,8 @@ class ConversationEmotionPipeline(Pipeline):
                         counts = count_known_words(encoded[i]["input_ids"], self.tokenizer)
                         self._warn_of_unknown_words(window[i], counts)
                         results[i] = self.postprocess((window[i], probabilities, counts), **params)
+                        if explains:
+                            self._explain(window[i], encoded[i], results[i], max_batch_tokens, params.get("folding"))
                 yield from results
         finally:  # also where the results of a stream are not read to the end
             if cut:
@@ -172,6 +191,24 @@ class ConversationEmotionPipeline(Pipeline):
                     "they say after that has no part in the labels",
                     *(cut, read, self.max_utterance_tokens),
                 )
+
+    def _explain(
+        self, dialogue: list[dict], row: dict, results: list[dict], max_batch_tokens: int, folding: LabelFolding | None
+    ) -> None:
+        """Add `explanation` to the results of a dialogue."""
+        names = folding.names if folding else self.model.config.label_names
+
+        def probabilities_of(logits: torch.Tensor) -> torch.Tensor:
+            return folding(self.probabilities(logits)) if folding else self.probabilities(logits)
+
+        with torch.inference_mode():
+            explanations = explain(
+                *(self.model, dialogue, row["input_ids"]),
+                *(lambda turns: self.preprocess([turns])[0]["input_ids"], probabilities_of),
+                *([(names.index(result["label"]), result["score"]) for result in results], max_batch_tokens),
+            )
+        for result, explanation in zip(results, explanations, strict=True):
+            result["explanation"] = explanation
 
     def _warn_of_unknown_words(self, dialogue: list[dict], counts: list[tuple[int, int]]) -> None:
         share = known_share(counts)
@@ -214,11 +251,14 @@ class ConversationEmotionPipeline(Pipeline):
         distribution: bool = False,
         top_k: int | None | str = "",
         known_words: bool = False,
+        folding: LabelFolding | None = None,
     ) -> list:
         """A dialogue's turns, their probabilities (U, C), and how many of their words are known and how many there are
         -> the turns with their emotions."""
         dialogue, probabilities, counts = outputs
         names = self.model.config.label_names
+        if folding:
+            names, probabilities = folding.names, folding(probabilities)
         if not isinstance(top_k, str):
             ranked = probabilities[: len(dialogue)].sort(descending=True, stable=True)
             pairs = [
@@ -241,9 +281,15 @@ class ConversationEmotionPipeline(Pipeline):
 class EmotionStream:
     """One dialogue, labeled while it goes on: takes its utterances one at a time, in the pipeline's forms."""
 
-    def __init__(self, emotions: ConversationEmotionPipeline, distribution: bool = False):
+    def __init__(
+        self,
+        emotions: ConversationEmotionPipeline,
+        distribution: bool = False,
+        label_map: Mapping[str, str | None] | None = None,
+    ):
         self.emotions = emotions
         self.distribution = distribution
+        self.folding = None if label_map is None else LabelFolding(label_map, emotions.model.config.label_names)
         self.logits = emotions.model.stream()
         self.speakers = SpeakerOrder()
         self.has_cut = False
@@ -266,7 +312,8 @@ class EmotionStream:
         logits = self.logits(row["input_ids"][0], self.speakers(turns[0].get("speaker")))
         probabilities = self.emotions.probabilities(logits)
         counts = count_known_words(row["input_ids"], self.emotions.tokenizer)
-        [result] = self.emotions.postprocess((turns, probabilities.unsqueeze(0), counts), self.distribution)
+        outputs = (turns, probabilities.unsqueeze(0), counts)
+        [result] = self.emotions.postprocess(outputs, self.distribution, folding=self.folding)
         return result
 
     def state_dict(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ WINGS = {
     "training": {"sharing", "evaluation", "default_model"},
     "sharing": {"evaluation", "default_model"},
     "evaluation": set(),
+    "registration": {"sharing", "default_model"},
     "conversion": set(),
     "default_model": set(),
 }

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import datasets
 
-from .. import label_names
 from ..inspection.overlap import find_overlap, share_of
+from ..loading.corpora import label_names
 from ..sharing.dataset_card import LICENSE_SEPARATOR
 
 logger = logging.getLogger(__name__)

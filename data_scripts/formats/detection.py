@@ -9,7 +9,6 @@ from .excel import is_excel, read_excel
 from .input_file import InputFile, refuse_archive
 from .json_files import is_json, read_json, title_of
 from .limits import TooLargeError
-from .parquet_dialogues import is_parquet, read_parquet_dialogues
 from .plain_text import read_detected_text, read_plain_text
 from .tables import is_separated, read_separated
 from .transcripts import is_named_blocks, is_timed_transcript, read_named_blocks, read_timed_transcript
@@ -33,9 +32,20 @@ def read_transcript(file: InputFile) -> Iterator[Dialogue]:
     return read_named_blocks(file) if is_named_blocks(file) else read_detected_text(file)
 
 
+def is_parquet(file: InputFile) -> bool:
+    return file.start.startswith(b"PAR1")
+
+
+def read_parquet(file: InputFile) -> Iterator[Dialogue]:
+    # Only Parquet needs pyarrow and datasets, which take a second to import.
+    from .parquet_dialogues import read_parquet_dialogues
+
+    return read_parquet_dialogues(file)
+
+
 # In the order in which they are tried; the first two are told by bytes, the rest by text.
 FORMATS = {
-    "parquet": Format("Parquet", is_parquet, read_parquet_dialogues),
+    "parquet": Format("Parquet", is_parquet, read_parquet),
     "xlsx": Format("Excel workbook", is_excel, read_excel),
     "json": Format("JSON", is_json, read_json),
     "jsonl": Format("JSON Lines", is_json, read_json),

@@ -12,7 +12,8 @@ from typing import Any
 
 import datasets
 
-from ..building.dialogues import Dialogue, DialogueBuilder, Utterance
+from ..building.builder import DialogueBuilder
+from ..building.dialogues import Dialogue, Utterance
 from .owner import check_owner
 from .reading import parse_json, read_text
 

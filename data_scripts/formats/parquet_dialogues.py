@@ -11,10 +11,6 @@ from .reading import check_columns
 from .tables import Table, check_table, read_table
 
 
-def is_parquet(file: InputFile) -> bool:
-    return file.start.startswith(b"PAR1")
-
-
 def read_parquet_dialogues(file: InputFile) -> Iterator[Dialogue]:
     path = file.path
     schema = read_schema(path)

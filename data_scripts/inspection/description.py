@@ -10,7 +10,7 @@ from typing import Any
 
 import datasets
 
-from .. import label_names
+from ..loading.corpora import label_names
 from ..tools.console import printable
 
 BATCH_SIZE = 1000

@@ -16,8 +16,8 @@ from textwrap import shorten
 import numpy as np
 from datasets import Dataset
 
-from .. import load_corpus
 from ..building.options import parse_corpus
+from ..loading.corpora import load_corpus
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import datasets
 from datasets.info import DatasetInfosDict
 from huggingface_hub import CardData, DatasetCard, DatasetCardData, RepoCard
 
-from .. import CORPORA, INFO, INFO_FIELDS
 from ..inspection.description import describe
+from ..loading.corpora import CORPORA, INFO, INFO_FIELDS
 from ..tools.console import printable_lines
 
 Card = TypeVar("Card", bound=RepoCard)

@@ -13,7 +13,7 @@ from typing import Any
 
 import datasets
 
-from .. import CORPORA
+from ..loading.corpora import CORPORA
 from ..tools.hub import push_folder
 from ..tools.whole_files import whole_folder
 from .dataset_card import dataset_card, is_restricted

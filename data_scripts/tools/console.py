@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn, TextIO
 
-from datasets.exceptions import DatasetsError
-from huggingface_hub.errors import StrictDataclassError
-
 # Control characters, those that turn the direction of text or are not seen, halves of a character, and line breaks.
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # Join the parts of an emoji, keep letters apart, or say the direction of a sign: part of what people write.
 _HARMLESS = "\u200c\u200d\u200e\u200f"
+# The module and the name of what libraries raise for wrong input. Importing them takes longer than a `--help`.
+LIBRARY_ERRORS = {"huggingface_hub.errors": "StrictDataclassError", "datasets.exceptions": "DatasetsError"}
 
 
 def printable(text: str) -> str:
@@ -61,12 +60,18 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f"{message}; see {self.prog} --help")
 
 
+def errors_of_input() -> tuple[type[BaseException], ...]:
+    """The errors that say what is wrong with the input. Those of a library exist only if it was imported."""
+    of_libraries = [getattr(sys.modules[name], error) for name, error in LIBRARY_ERRORS.items() if name in sys.modules]
+    return (ValueError, OSError, ImportError, *of_libraries)
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """End the program with a one-line error if the user's input is wrong. PRECODE_TRACEBACK=1 shows the traceback."""
     try:
         yield
-    except (ValueError, OSError, ImportError, StrictDataclassError, DatasetsError) as error:
+    except errors_of_input() as error:
         if os.environ.get("PRECODE_TRACEBACK"):
             raise
         sys.exit(f"error: {printable(' '.join(str(error).split()))}")

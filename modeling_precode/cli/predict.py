@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, fields
 from functools import partial
@@ -18,14 +18,14 @@ from huggingface_hub import try_to_load_from_cache
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from data_scripts.building.dialogues import Dialogue
+from data_scripts.building.label_maps import LabelMap
 from data_scripts.building.options import parse_options
-from data_scripts.formats.detection import FORMATS, TEXT_SUFFIXES
 from data_scripts.formats.dialogue_files import read_file
 from data_scripts.formats.input_file import InputFile
 from data_scripts.formats.names import speaker_and_text
 from data_scripts.formats.options import ReadingOptions
 from data_scripts.formats.reading import read_lines
-from data_scripts.tools.console import Parser, log_handler
+from data_scripts.tools.console import log_handler
 from data_scripts.tools.whole_files import digest, whole_file
 
 from ..default_model import DEFAULT, checkpoint_path
@@ -35,84 +35,43 @@ from ..version import __version__
 from .corpus_file import write_corpus
 from .kept_labels import KeptLabels, as_turn, folder_digest, kept_labels
 from .page_parts import check_parts_folder, write_pages
-from .predictions import WRITERS, Labeled, as_line, as_table
-from .rows import write_parquet
-from .workbook import check_number_of_rows, check_workbook, write_workbook
+from .predictions import FILE_WRITERS, WRITERS, Labeled, as_line, as_table
+from .workbook import check_number_of_rows, check_workbook
 
 logger = logging.getLogger(__name__)
 
 STANDARD_INPUT = "/dev/stdin"
-# The tables that cannot be printed.
-FILE_WRITERS = {"parquet": write_parquet, "xlsx": write_workbook}
-
-
-def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
-    parser = Parser(
-        prog,
-        description="Label every utterance of the dialogues in a file with an emotion, from the whole dialogue.",
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    kinds = f"{', '.join(TEXT_SUFFIXES)}, plain or .gz, .parquet or .xlsx"
-    add("file", metavar="FILE", help=f"{kinds}; - for standard input. The format, such as a WhatsApp export, WebVTT or "
-        "`Speaker: utterance` lines with a blank line between dialogues, is detected")  # fmt: skip
-    add("--model", help="folder of a checkpoint, or its name on the Hub (default: the model that comes with the "
-        "package)")  # fmt: skip
-    add("--revision", help="a branch, tag or commit of a model on the Hub")
-    add("--input_format", choices=list(FORMATS), help="the format of the file, if it cannot be detected; txt is plain "
-        "text with one utterance per line")  # fmt: skip
-    add("--corpus_options", nargs="+", default=[], metavar="NAME=VALUE", help="how to read the file: "
-        "text_column=words, dialogue_column=season,episode, rows=dialogue, empty=skip (docs/inputs.md)")  # fmt: skip
-    add("--max_silence", type=float, metavar="SECONDS", help="start a new dialogue after a longer silence (default: "
-        "8 hours in chats with dates; never in recordings)")  # fmt: skip
-    add(
-        "--output",
-        metavar="FILE",
-        help="write to this file, not to the terminal: .jsonl, .csv, .parquet .xlsx or .html",
-    )
-    add(
-        "--format",
-        choices=[*sorted(WRITERS), *FILE_WRITERS],
-        help="format of the output (default: by the file name; on a terminal, a table)",
-    )
-    add(
-        "--distribution",
-        action="store_true",
-        help="also write the probability of every label; a web page always has them",
-    )
-    add("--resume", action="store_true", help="keep the labels in FILE.part beside the output until it is whole; after "
-        "an interruption, the same command continues from them")  # fmt: skip
-    add("--live", action="store_true", help="label each line of text when it arrives, with a model that reads forward "
-        "only (precode finetune --causal)")  # fmt: skip
-    add("--max_batch_tokens", type=int, metavar="N", help="number of tokens per batch")
-    add("--device", help="device: cpu, cuda, cuda:1, mps (default: the first accelerator)")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None, prog: str = "precode predict") -> None:
-    predict(parse_arguments(arguments, prog))
+# The formats that show explanations.
+EXPLAINED = ("jsonl", "html")
 
 
 def predict(args: argparse.Namespace) -> None:
     # What cannot work out in the end is said before the model is loaded.
     kind = output_format(args)
     path = file_to_read(args)
+    label_map = LabelMap.load(args.label_map) if args.label_map else None
     if args.live:
-        predict_live(args, path)
+        predict_live(args, path, label_map)
         return
     with log_to_the_terminal(), input_file(args, path) as file:
         dialogues = read(file)
         if kind == "xlsx" and file.utterances:
             check_number_of_rows(file.utterances)
         emotions, checkpoint = pipeline_of(args)
-        with labels_to_keep(args, kind, file, emotions, checkpoint) as kept:
-            labeled = label(args, kind, file, emotions, dialogues, kept)
-            write_output(args, kind, labeled, labels_of(emotions), checkpoint)
+        counterparts = counterparts_of(emotions, label_map, checkpoint)
+        with labels_to_keep(args, kind, file, emotions, checkpoint, counterparts) as kept:
+            labeled = label(args, kind, file, emotions, dialogues, kept, counterparts)
+            write_output(args, kind, labeled, labels_of(emotions, counterparts), checkpoint)
 
 
 @contextmanager
 def labels_to_keep(
-    args: argparse.Namespace, kind: str, file: InputFile, emotions: Any, checkpoint: str
+    args: argparse.Namespace,
+    kind: str,
+    file: InputFile,
+    emotions: Any,
+    checkpoint: str,
+    counterparts: dict[str, str | None] | None,
 ) -> Iterator[KeptLabels | None]:
     if not args.resume:
         yield None
@@ -129,6 +88,8 @@ def labels_to_keep(
         "--device": str(emotions.device),
         "--max_batch_tokens": args.max_batch_tokens,
         "--distribution": args.distribution or kind == "html",
+        "--label_map": counterparts,
+        "--explain": args.explain,
         **{f"the option {name}": value for name, value in asdict(reading_options(args)).items()},
     }
     with kept_labels(Path(args.output), depends_on) as kept:
@@ -144,6 +105,7 @@ def label(
     emotions: Any,
     dialogues: Iterator[Dialogue],
     kept: KeptLabels | None,
+    counterparts: dict[str, str | None] | None,
 ) -> Iterator[tuple[Dialogue, list[dict]]]:
     """Every dialogue with its turns from the pipeline, those that are kept first; new ones are added to these."""
     done = kept.utterances if kept else 0
@@ -159,6 +121,8 @@ def label(
             turns_of(dialogues, waiting),
             distribution=args.distribution or kind == "html",
             max_batch_tokens=args.max_batch_tokens,
+            label_map=counterparts,
+            explain=args.explain,
         ):
             dialogue = waiting.popleft()
             if kept:
@@ -192,13 +156,25 @@ def load_pipeline(checkpoint: str, args: argparse.Namespace) -> Any:
     return pipeline(TASK, model=model, tokenizer=tokenizer, device=args.device)  # type: ignore[call-overload]
 
 
-def labels_of(emotions: Any) -> list[str]:
-    return emotions.model.config.label_names
+def counterparts_of(emotions: Any, label_map: LabelMap | None, checkpoint: str) -> dict[str, str | None] | None:
+    """The label to write for each label of the model; None without a label map."""
+    if label_map is None:
+        return None
+    names = emotions.model.config.label_names
+    return dict(zip(names, label_map.counterparts(names, checkpoint), strict=True))
 
 
-def predict_live(args: argparse.Namespace, path: Path) -> None:
-    emotions, _ = pipeline_of(args)
-    for line in label_live(emotions, path, labels_of(emotions), args.distribution):
+def labels_of(emotions: Any, counterparts: dict[str, str | None] | None) -> list[str]:
+    if counterparts is None:
+        return emotions.model.config.label_names
+    return sorted({label for label in counterparts.values() if label is not None})
+
+
+def predict_live(args: argparse.Namespace, path: Path, label_map: LabelMap | None) -> None:
+    emotions, checkpoint = pipeline_of(args)
+    counterparts = counterparts_of(emotions, label_map, checkpoint)
+    stream = partial(emotions.stream, args.distribution, counterparts)
+    for line in label_live(stream, path, labels_of(emotions, counterparts)):
         print(line, end="", flush=True)
 
 
@@ -231,7 +207,16 @@ def file_to_read(args: argparse.Namespace) -> Path:
         raise FileNotFoundError(f"{args.file}: no such file; give one with dialogues, or - for standard input")
     if path.is_dir():
         raise IsADirectoryError(f"{args.file}: a folder; give a file")
-    for option in ("output", "format", "input_format", "corpus_options", "max_silence", "max_batch_tokens", "resume"):
+    for option in (
+        "output",
+        "format",
+        "input_format",
+        "corpus_options",
+        "max_silence",
+        "max_batch_tokens",
+        "resume",
+        "explain",
+    ):
         if args.live and getattr(args, option):
             raise ValueError(f"--{option} with --live: it reads text and prints a line at once; leave one of them out")
     return path
@@ -247,15 +232,15 @@ def check_device(device: str | None) -> None:
         raise ValueError(f"--device {device}: {reason}; give cpu, cuda, cuda:1 or mps, as there is") from None
 
 
-def label_live(emotions, path: Path, labels: list[str], distribution: bool) -> Iterator[str]:
+def label_live(new_stream: Callable[[], Any], path: Path, labels: list[str]) -> Iterator[str]:
     """A line `Speaker: utterance` or `utterance` in, a line of the table out; a blank one begins a new dialogue."""
-    stream = emotions.stream(distribution)
+    stream = new_stream()
     for line in map(str.strip, read_lines(path)):
         if line:
             speaker, text = speaker_and_text(line)
             yield as_line(stream({"speaker": speaker or None, "text": text}), labels, is_terminal=sys.stdout.isatty())
         else:
-            stream = emotions.stream(distribution)
+            stream = new_stream()
 
 
 @contextmanager
@@ -325,6 +310,8 @@ def model_to_use(args: argparse.Namespace) -> str:
 def output_format(args: argparse.Namespace) -> str:
     if args.resume and not args.output and not args.live:
         raise ValueError("--resume: labels are kept beside the output; give --output, a file's name")
+    if args.explain and not args.live:
+        check_explainable(args)
     if not args.output:
         if args.format in FILE_WRITERS:
             raise ValueError(f"--format {args.format}: it cannot be printed; give --output, a file's name")
@@ -343,6 +330,15 @@ def output_format(args: argparse.Namespace) -> str:
     if kind == "xlsx":
         check_workbook(args.output)
     return kind
+
+
+def check_explainable(args: argparse.Namespace) -> None:
+    """ValueError where the output has no place for explanations."""
+    kind = args.format or Path(args.output or "").suffix.lower().removeprefix(".") or "table"
+    if kind not in EXPLAINED:
+        raise ValueError(
+            f"--explain: the format {kind} has no place for explanations; write --output to .jsonl or .html"
+        )
 
 
 @contextmanager

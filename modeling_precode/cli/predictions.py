@@ -10,8 +10,8 @@ from data_scripts.building.dialogues import Dialogue
 from data_scripts.formats.times import shown_time
 from data_scripts.tools.console import printable
 
-from .page_parts import as_page
-from .rows import as_csv
+from .rows import as_csv, write_parquet
+from .workbook import write_workbook
 
 # A dialogue as it was read, and its turns as the pipeline gives them.
 Labeled = Iterable[tuple[Dialogue, list[dict]]]
@@ -80,11 +80,21 @@ def as_json_lines(labeled: Labeled, labels: Sequence[str], name: str, model: str
         predicted = {"predictions": [turn["label"] for turn in turns], "scores": [turn["score"] for turn in turns]}
         if turns and "distribution" in turns[0]:
             predicted["distributions"] = [turn["distribution"] for turn in turns]
+        if turns and "explanation" in turns[0]:
+            predicted["explanations"] = [turn["explanation"] for turn in turns]
         columns = dict.fromkeys(name for utterance in said for name in utterance.extra or {})
         others = (dialogue.extra or {}) | {name: [(turn.extra or {}).get(name) for turn in said] for name in columns}
         # What an earlier prediction said gives way to this one.
         row |= {name: value for name, value in others.items() if name not in row}
         yield json.dumps(row | predicted, ensure_ascii=False) + "\n"
+
+
+def as_page(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
+    """A web page, as [`page_parts.as_page`] writes it."""
+    # Only a page needs jinja2, and `--help` reads the formats below.
+    from . import page_parts
+
+    return page_parts.as_page(labeled, labels, name, model)
 
 
 WRITERS: dict[str, Callable[[Labeled, Sequence[str], str, str], Iterator[str]]] = {
@@ -93,3 +103,5 @@ WRITERS: dict[str, Callable[[Labeled, Sequence[str], str, str], Iterator[str]]] 
     "csv": as_csv,
     "html": as_page,
 }
+# The tables that cannot be printed.
+FILE_WRITERS = {"parquet": write_parquet, "xlsx": write_workbook}

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-from pyarrow import parquet
+from typing import TYPE_CHECKING, Any
 
 from data_scripts.building.dialogues import Dialogue, Utterance
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Labeled = Iterable[tuple[Dialogue, list[dict]]]
 ROWS_AT_ONCE = 10_000
@@ -55,6 +55,9 @@ def write_parquet(path: Path, labeled: Labeled, labels: Sequence[str]) -> None:
     Raises:
         ValueError: a column has values of several types.
     """
+    import pyarrow as pa
+    from pyarrow import parquet
+
     rows = in_order(rows_of(labeled))
     first = list(islice(rows, ROWS_AT_ONCE))
     columns = columns_of(first)
@@ -78,8 +81,10 @@ def write_parquet(path: Path, labeled: Labeled, labels: Sequence[str]) -> None:
                 check_columns(row, columns)
 
 
-def type_of(values: list[Any]) -> pa.DataType:
+def type_of(values: list[Any]) -> "pa.DataType":
     """That of Arrow where all values have one, else text."""
+    import pyarrow as pa
+
     kinds = {type(value) for value in values if value is not None}
     if kinds in ({float}, {int, float}):
         return pa.float64()

@@ -1,0 +1,1 @@
+"""Loading of corpora by their names."""

@@ -1,0 +1,64 @@
+"""The arguments of `precode predict`. They are read before what labels is imported, so that `--help` is quick."""
+
+import argparse
+from collections.abc import Sequence
+
+from data_scripts.formats.detection import FORMATS, TEXT_SUFFIXES
+from data_scripts.tools.console import Parser
+
+from .predictions import FILE_WRITERS, WRITERS
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "precode predict") -> None:
+    args = parse_arguments(arguments, prog)
+
+    from .predict import predict
+
+    predict(args)
+
+
+def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    parser = Parser(
+        prog,
+        description="Label every utterance of the dialogues in a file with an emotion, from the whole dialogue.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    kinds = f"{', '.join(TEXT_SUFFIXES)}, plain or .gz, .parquet or .xlsx"
+    add("file", metavar="FILE", help=f"{kinds}; - for standard input. The format, such as a WhatsApp export, WebVTT or "
+        "`Speaker: utterance` lines with a blank line between dialogues, is detected")  # fmt: skip
+    add("--model", help="folder of a checkpoint, or its name on the Hub (default: the model that comes with the "
+        "package)")  # fmt: skip
+    add("--revision", help="a branch, tag or commit of a model on the Hub")
+    add("--input_format", choices=list(FORMATS), help="the format of the file, if it cannot be detected; txt is plain "
+        "text with one utterance per line")  # fmt: skip
+    add("--corpus_options", nargs="+", default=[], metavar="NAME=VALUE", help="how to read the file: "
+        "text_column=words, dialogue_column=season,episode, rows=dialogue, empty=skip (docs/inputs.md)")  # fmt: skip
+    add("--max_silence", type=float, metavar="SECONDS", help="start a new dialogue after a longer silence (default: "
+        "8 hours in chats with dates; never in recordings)")  # fmt: skip
+    add(
+        "--output",
+        metavar="FILE",
+        help="write to this file, not to the terminal: .jsonl, .csv, .parquet .xlsx or .html",
+    )
+    add(
+        "--format",
+        choices=[*sorted(WRITERS), *FILE_WRITERS],
+        help="format of the output (default: by the file name; on a terminal, a table)",
+    )
+    add(
+        "--distribution",
+        action="store_true",
+        help="also write the probability of every label; a web page always has them",
+    )
+    add("--label_map", metavar="MAP", help="write the labels of a smaller set: sentiment, ekman, or a YAML file "
+        "of lines `label: counterpart`; probabilities are added")  # fmt: skip
+    add("--explain", action="store_true", help="also write how a probability changes without each other "
+        "utterance and each word; for .jsonl and .html, and slow in long dialogues")  # fmt: skip
+    add("--resume", action="store_true", help="keep the labels in FILE.part beside the output until it is whole; after "
+        "an interruption, the same command continues from them")  # fmt: skip
+    add("--live", action="store_true", help="label each line of text when it arrives, with a model that reads forward "
+        "only (precode finetune --causal)")  # fmt: skip
+    add("--max_batch_tokens", type=int, metavar="N", help="number of tokens per batch")
+    add("--device", help="device: cpu, cuda, cuda:1, mps (default: the first accelerator)")
+    return parser.parse_args(arguments)
