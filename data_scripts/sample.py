@@ -1,7 +1,7 @@
 """Sample: the 168 dialogues of OpenERC to try everything with, offline and in a minute.
 
-They are the part of the corpus `openerc` whose ids begin with `sample`, in the same splits. They are an illustration and
-not a benchmark: a score on them says nothing about a model. License: CC0 1.0. Nothing to cite.
+They are the part of the corpus `openerc` whose ids begin with `sample`, in the same splits. They are an illustration
+and not a benchmark: a score on them says nothing about a model. License: CC0 1.0. Nothing to cite.
 """
 
 from collections.abc import Iterator

@@ -80,10 +80,11 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
     * `"clean"`: the words of the paper, from the letters a to z without accents. `!` and `?` are words too.
     * `"original"`: also the empty words that the original implementation counts at the ends of an utterance. Its
       vocabularies need this mode.
-    * `"unicode"` (the default): words of every script in lower case, numbers, emoji, emoticons, `!` and `?`. Contractions are split
-      as in GloVe (`do n't`, `i 'm`). Chinese, Japanese and Thai are split into characters. A link becomes `<url>`, and
-      a mention `<user>`. A word that is not in the vocabulary loses its accents, and more than three repetitions of a
-      letter become three (`soooooo` is `sooo`). The file of the tokenizer contains these rules.
+    * `"unicode"` (the default): words of every script in lower case, numbers, emoji, emoticons, `!` and `?`.
+      Contractions are split as in GloVe (`do n't`, `i 'm`). Chinese, Japanese and Thai are split into characters. A
+      link becomes `<url>`, and a mention `<user>`. A word that is not in the vocabulary loses its accents, and more
+      than three repetitions of a letter become three (`soooooo` is `sooo`). The file of the tokenizer contains these
+      rules.
     """
 
     model_input_names = ["input_ids", "attention_mask"]
