@@ -289,12 +289,12 @@ class ConversationCompletionTrainer:
         folder, progress, model = Path(output_dir or self.output_dir), self.loop.progress, self.loop.unwrapped
         summary = self.summary(progress.best.get("step", 0), **self.scores)
         model.config.training_summary = summary.to_dict()
-        records = {"settings": self.public_settings(), "history": progress.history, "training_log": progress.training_log}
+        records = {"history": progress.history, "training_log": progress.training_log}
         folder.mkdir(parents=True, exist_ok=True)
         with replaced_files(folder) as files:
             model.save_pretrained(files)
             self.processing_class.save_pretrained(files)
-            write_json(files / RESULTS, {**summary.to_dict(), **records})
+            write_json(files / RESULTS, {**summary.to_dict(), "settings": self.public_settings(), **records})
             write_model_card(files, self.args.hub_model_id or str(folder), "convcom", summary)
 
     def push_to_hub(self) -> str | None:
