@@ -14,7 +14,7 @@ INSTALLED = setup.cfg setup.py $(CONSTRAINTS) modeling_precode/kernels.c
 # Where the corpora of the experiments are, as benchmarks/evidence/experiments.yaml names them.
 DATA ?= data
 
-.PHONY: quickstart test test-slow test-lowest faults evidence evidence-quick default-model style quality types docs clean
+.PHONY: quickstart test test-slow test-lowest faults fuzz evidence evidence-quick default-model style quality types docs clean
 
 quickstart: $(VENV)/quickstart
 	$(BIN)/python examples/quickstart.py
@@ -34,6 +34,11 @@ test-lowest:
 faults: $(VENV)/test
 	rm -rf build/faults
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults.py --output_dir build/faults
+
+# Damage files of every format at random for MINUTES, read them, and write the report.
+MINUTES ?= 30
+fuzz: $(VENV)/test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py --minutes $(MINUTES) --report docs/reliability.md
 
 # Every experiment of RESULTS.md that has no result in build/evidence yet, and its tables; interrupted, it goes on.
 evidence: $(VENV)/test

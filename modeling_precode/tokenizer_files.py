@@ -1,5 +1,6 @@
 """The tokenizer of a checkpoint: checks its files, and that the model can read all of its tokens."""
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -82,9 +83,14 @@ def check_token_ids(what: str, ids: Mapping[str, int], config: PreCodeConfig) ->
 def _read_token_ids(path: Path, changed: int, size: int) -> Mapping[str, int]:
     """The tokens of a `tokenizer.json` and their ids. The time of change and the size tell one content from another."""
     try:
-        return Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
+        ids = Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
     except Exception as error:  # the library raises no other class
         raise ValueError(f"{path}: no tokenizer: {error}; save the tokenizer again") from None
+    # The library reads it without them, but transformers does not.
+    added = json.loads(path.read_text(encoding="utf-8")).get("added_tokens")
+    if not isinstance(added, list):
+        raise ValueError(f"{path}: `added_tokens` must be a list of tokens; got {quoted(added)}; save it again")
+    return ids
 
 
 def _check_number_of_tokens(name: str, number: int, config: PreCodeConfig) -> None:

@@ -5,16 +5,11 @@ The Hub is that of `hub_server`, on loopback; the client is the real `huggingfac
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
-from corpus_of_topics import texts_of
 from huggingface_hub import ModelCard
-from test_scripts import CUSTOM, ROOT, SMALL, run, write_corpus
-from text_encoders import write_text_encoder
+from test_scripts import CUSTOM, SMALL, run, write_corpus
 
 from modeling_precode import PreCodeForUtteranceClassification, RunSummary, write_model_card
 from modeling_precode.sharing.endpoint import FILES
@@ -156,39 +151,6 @@ def test_a_model_without_a_record_of_its_run_pushes_a_card_all_the_same_but_keep
     new = hub.files("someone/new")["README.md"].decode()
     assert 'model="someone/new"' in new and "The checkpoint has no record of its training." in new
     assert b"**calls**" in hub.files("someone/there")["README.md"]
-
-
-MARK = "marked-folder"
-
-
-def test_nothing_that_is_uploaded_names_a_folder_of_the_machine(hub, tmp_path):
-    """Everything is in a marked folder: the corpus and the text encoder, named by relative paths, and the results."""
-    corpus = write_corpus(tmp_path / MARK / "corpus", sizes=(("train", 30), ("validation", 12), ("test", 12)))
-    write_text_encoder(tmp_path / MARK / "encoder", texts_of(corpus), "bert")
-    start, folder = (tmp_path / MARK / name for name in ("start", "finetuned"))
-    settings = {**os.environ, "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"}
-    settings |= {"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0", "HF_TOKEN": "hf_secret"}
-    common = ("--corpus", "custom", "--data_dir", f"{MARK}/corpus", "--push_to_hub", "--hub_model_id")
-    for command in (
-        ("run_pretrain.py", *common, "someone/start", "--text_encoder", f"{MARK}/encoder", "--hidden_size", "8")
-        + ("--max_steps", "1", "--batch_size", "12", "--output_dir", str(start), "--check_overlap", f"custom={corpus}"),
-        ("run_finetune.py", *common, "someone/model", "--model", str(start), "--num_train_epochs", "1")
-        + ("--output_dir", f"{MARK}/finetuned"),
-        ("-c", PUSH_FROM_PYTHON, str(folder)),
-    ):
-        script = [str(ROOT / command[0])] if command[0].endswith(".py") else [command[0]]
-        command = [sys.executable, *script, *command[1:]]
-        result = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=300)
-        assert result.returncode == 0 and "failed" not in result.stderr, result.stdout + result.stderr
-    pushed = {name: hub.files(f"someone/{name}") for name in ("start", "model", "pipeline", "encoder")}
-    assert {"finetune_results.json", "results.json"} <= set(pushed["model"])
-    assert "pretrain_results.json" in pushed["start"]
-    for name, files in pushed.items():
-        assert {"config.json", "README.md"} <= set(files)
-        for path, data in files.items():
-            assert MARK.encode() not in data and str(tmp_path).encode() not in data, f"{name}/{path}"
-    assert b"--data_dir corpus" in pushed["model"]["README.md"]
-    assert json.loads(pushed["model"]["config.json"])["training_summary"]["start"] == "start"
 
 
 def test_a_push_that_fails_says_what_to_do_and_leaves_the_checkpoint_and_the_command_for_later(hub, checkpoint):

@@ -7,9 +7,15 @@ from typing import Any
 
 from ..building.dialogues import Dialogue
 from .input_file import InputFile
+from .limits import TooLargeError, most_unfolded, too_large
 from .options import ReadingOptions
 from .tables import Table, read_table
 from .values import text_of
+
+# As many as Excel has itself.
+MOST_ROWS = 1 << 20
+# How many cells a row without any counts for.
+EMPTY_ROW = 64
 
 
 def is_excel(file: InputFile) -> bool:
@@ -44,9 +50,21 @@ def workbook(file: InputFile) -> Iterator[list[Any]]:
         raise ImportError(f"{file.name}: an Excel workbook needs openpyxl; pip install openpyxl") from None
     with open(file.path, "rb") as binary:
         with named_damage(file):
+            check_size(file)
             book = openpyxl.load_workbook(binary, read_only=True, data_only=True)
         with closing(book):
             yield book.worksheets
+
+
+def check_size(file: InputFile) -> None:
+    """TooLargeError where the parts of a workbook, which are compressed, unfold to more than its limits."""
+    with zipfile.ZipFile(file.path) as archive:
+        # No more of a part can be read than it says here.
+        unfolded = sum(part.file_size for part in archive.infolist())
+    most = most_unfolded(file.path.stat().st_size, file.options)
+    limit, option = min((most, "max_ratio"), (file.options.max_unfolded, "max_unfolded"))
+    if unfolded > limit:
+        raise TooLargeError(too_large(limit, option))
 
 
 @contextmanager
@@ -54,6 +72,8 @@ def named_damage(file: InputFile) -> Iterator[None]:
     """ValueError where a workbook is broken, at whichever point that shows."""
     try:
         yield
+    except TooLargeError as error:
+        raise TooLargeError(f"{file.name}: {error}") from None
     except Exception as error:  # of zip, XML and openpyxl: what is broken can be anything
         reason = " ".join(str(error).split())
         raise ValueError(f"{file.name}: broken, or no Excel workbook; {reason}; save it again as .xlsx") from None
@@ -78,5 +98,14 @@ def table_of(file: InputFile, sheet: Any) -> Table | None:
 
 
 def numbered(file: InputFile, sheet: Any) -> Iterator[tuple[int, tuple]]:
+    """The rows of a sheet. A row or a cell may say that it stands behind very many empty ones."""
+    most = most_unfolded(file.path.stat().st_size, file.options)
+    cells = 0
     with named_damage(file):
-        yield from enumerate(sheet.iter_rows(values_only=True), start=1)
+        for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+            cells += len(row) or EMPTY_ROW
+            if number > MOST_ROWS:
+                raise ValueError(f"a sheet has more than {MOST_ROWS:,} rows")
+            if cells > most:
+                raise TooLargeError(too_large(most, "max_ratio"))
+            yield number, row

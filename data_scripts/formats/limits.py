@@ -44,7 +44,7 @@ def limited(file: Any, packed: int, limits: Limits, is_streamed: bool = False) -
         packed: bytes of the compressed file.
         is_streamed: whether little of the file is in memory at a time, so that its ratio alone is limited.
     """
-    most, option = max(limits.max_ratio * packed, FREE_BYTES), "max_ratio"
+    most, option = most_unfolded(packed, limits), "max_ratio"
     if limits.max_unfolded < most and not is_streamed:
         most, option = limits.max_unfolded, "max_unfolded"
     return cast(BinaryIO, io.BufferedReader(LimitedFile(file, most, option), BUFFER_BYTES))
@@ -78,6 +78,11 @@ class LimitedFile(io.RawIOBase):
     def close(self) -> None:
         self.file.close()
         super().close()
+
+
+def most_unfolded(packed: int, limits: Limits) -> int:
+    """Bytes that a compressed file may unfold to by its ratio."""
+    return max(limits.max_ratio * packed, FREE_BYTES)
 
 
 def too_large(most: int, option: str) -> str:

@@ -7,20 +7,31 @@ from typing import Any
 
 import datasets
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import types
 from pyarrow.parquet import ParquetFile
 
+from .limits import Limits, TooLargeError, most_unfolded, too_large
+
 BATCH_SIZE = 250
+# What a value takes in memory at least, in bytes.
+VALUE_BYTES = 4
+# Mean bytes of a column's values from which on repeated values are kept once.
+LONG_VALUE = 1 << 14
 IS_LIST = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view, types.is_large_list_view)
 IS_STRING = (types.is_string, types.is_large_string, types.is_string_view)
 
 
 @contextmanager
-def parquet_file(path: Path) -> Iterator[ParquetFile]:
-    """ValueError where it is broken or no Parquet, at whichever point that shows."""
+def parquet_file(path: Path, as_dictionaries: list[str] | None = None) -> Iterator[ParquetFile]:
+    """ValueError where it is broken or no Parquet, at whichever point that shows.
+
+    Args:
+        as_dictionaries: the paths of columns whose repeated values are kept once.
+    """
     try:
         # By default all that was read of a file stays in memory until its end.
-        with ParquetFile(path, pre_buffer=False, buffer_size=1 << 16) as file:
+        with ParquetFile(path, read_dictionary=as_dictionaries, pre_buffer=False, buffer_size=1 << 16) as file:
             yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if getattr(error, "errno", None):  # no permission, say
@@ -57,18 +68,58 @@ def check_kinds(path: Path, schema: pa.Schema, allowed: dict[str, set[str]]) -> 
             raise ValueError(f"{path}: {column} must hold {' or '.join(sorted(kinds))}; got {found}; cast the column")
 
 
-def read_parquet(path: Path, columns: list[str], label_column: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_parquet(path: Path, columns: list[str], label_column: str, limits: Limits) -> Iterator[tuple[str, dict]]:
     """Each row with its place. Labels that are stored as numbers become their names, or else the number's digits."""
+    number = 0
+    for batch in limited_batches(path, columns, limits):
+        if not number:
+            names = class_names(path, read_schema(path), label_column) if label_column in columns else None
+        for row in batch.to_pylist():
+            number += 1
+            where = f"{path}, row {number}"
+            if label_column in row:
+                row[label_column] = label_name(row[label_column], names, where)
+            yield where, row
+
+
+def limited_batches(path: Path, columns: list[str], limits: Limits) -> Iterator[pa.RecordBatch]:
+    """The rows of some columns. A value that a file stores once and repeats is unfolded only within the limits.
+
+    Raises:
+        TooLargeError: the rows unfold to more than `limits` allow, all of them or a batch.
+    """
+    most = most_unfolded(path.stat().st_size, limits)
     with parquet_file(path) as file:
-        names = class_names(path, file.schema_arrow, label_column) if label_column in columns else None
-        number = 0
-        for batch in file.iter_batches(BATCH_SIZE, columns=columns):
-            for row in batch.to_pylist():
-                number += 1
-                where = f"{path}, row {number}"
-                if label_column in row:
-                    row[label_column] = label_name(row[label_column], names, where)
-                yield where, row
+        schema, metadata = file.schema_arrow, file.metadata
+        groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+        chunks = [group.column(index) for group in groups for index in range(metadata.num_columns)]
+    chunks = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in columns]
+    if sum(chunk.num_values for chunk in chunks) * VALUE_BYTES > most:
+        raise TooLargeError(f"{path}: {too_large(most, 'max_ratio')}")
+    texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"]
+    long = {chunk.path_in_schema for chunk in texts if chunk.total_uncompressed_size > LONG_VALUE * chunk.num_values}
+    # Every value of a batch may be the longest one of its column, which is stored once.
+    largest = max((chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema not in long), default=0)
+    batch_size = min(limits.max_unfolded // max(largest, 1) or 1, BATCH_SIZE)
+    size = 0
+    with parquet_file(path, sorted(long)) as file:
+        for batch in file.iter_batches(batch_size, columns=columns):
+            unfolded = sum(map(unfolded_bytes, batch.columns))
+            size += unfolded
+            for found, limit, option in ((size, most, "max_ratio"), (unfolded, limits.max_unfolded, "max_unfolded")):
+                if found > limit:
+                    raise TooLargeError(f"{path}: {too_large(limit, option)}")
+            fields = [schema.field(name) for name in batch.schema.names]
+            yield batch.cast(pa.schema(fields)) if long else batch
+
+
+def unfolded_bytes(column: pa.Array) -> int:
+    """Bytes of a column's values, each text counted as often as it occurs."""
+    while any(is_list(column.type) for is_list in IS_LIST):
+        column = column.flatten()
+    if types.is_dictionary(column.type) and kind(column.type) == "strings":
+        return pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0
+    return column.nbytes
 
 
 def class_names(path: Path, schema: pa.Schema, column: str) -> list[str] | None:

@@ -35,7 +35,7 @@ def read_parquet_dialogues(file: InputFile) -> Iterator[Dialogue]:
     allowed = {column: kinds for column, kinds in allowed.items() if column in [*schema.names, *needed]}
 
     def rows(chosen: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
-        return read_parquet(path, schema.names if chosen is None else list(chosen), labels)
+        return read_parquet(path, schema.names if chosen is None else list(chosen), labels, given)
 
     table = Table(file.name, schema.names, rows)
     if has_lists:

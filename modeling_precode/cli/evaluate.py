@@ -14,6 +14,7 @@ from data_scripts.inspection.description import check_picture
 from data_scripts.tools.console import Parser, printable, printable_lines
 from data_scripts.tools.whole_files import write_json
 
+from ..sharing.local_names import without_folders
 from .predict import check_device, load_pipeline, model_to_use
 
 DESCRIPTION = """Score a model on the labeled dialogues of one or more corpora, without training. Two baselines are
@@ -77,8 +78,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode evaluate")
     ]
     print(printable_lines(score_report(splits)))
     if args.output:
-        content = {"model": checkpoint, "label_map": args.label_map, "corpora": [split.to_dict() for split in splits]}
-        write_json(Path(args.output), content)
+        origin = without_folders({"model": str(checkpoint), "label_map": args.label_map})
+        write_json(Path(args.output), {**origin, "corpora": [split.to_dict() for split in splits]})
         print(f"\nEvery score is in {printable(args.output)}")
     if args.plot:
         plot_scores(splits, args.plot, Path(checkpoint).name)

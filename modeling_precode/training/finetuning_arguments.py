@@ -10,6 +10,7 @@ import torch
 from accelerate.utils import parse_flag_from_env
 from transformers import TrainingArguments
 
+from ..sharing.local_names import without_folders
 from .arguments import FLAG, RECIPES, TextEncoderTrainingArguments, argument
 from .processes import DDP_TIMEOUT
 
@@ -239,6 +240,10 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         args.do_train = args.do_eval = True
         args.max_grad_norm = 0  # `ClipGradients` clips instead
         return args
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings without tokens and without the folders of paths, as trackers and files of results get them."""
+        return without_folders(super().to_dict())
 
     def fingerprint(self) -> dict[str, Any]:
         """The settings that a resumed run must share with the run that it continues, without the seed."""

@@ -200,7 +200,7 @@ class ConversationCompletionTrainer:
             # Dropout differs between processes. The first process has the same random state as a single one.
             set_seed(args.seed, device_specific=True)
         if args.report_to != "none":
-            settings = {**self.origin.corpus_settings, **self.origin.settings, **vars(args)}
+            settings = self.public_settings()
             flat = {
                 name: value if isinstance(value, int | float | str) else str(value) for name, value in settings.items()
             }
@@ -274,6 +274,10 @@ class ConversationCompletionTrainer:
         finish_exchanges(self.accelerator)
         self.accelerator.end_training()
 
+    def public_settings(self) -> dict[str, Any]:
+        """All settings of the run without the folders of paths, as a tracker and the file of results get them."""
+        return without_folders({**self.origin.corpus_settings, **self.origin.settings, **vars(self.args)})
+
     def save_model(self, output_dir: str | None = None) -> None:
         """Save the model with its tokenizer, its model card, and all figures of the run in `pretrain_results.json`.
 
@@ -285,13 +289,12 @@ class ConversationCompletionTrainer:
         folder, progress, model = Path(output_dir or self.output_dir), self.loop.progress, self.loop.unwrapped
         summary = self.summary(progress.best.get("step", 0), **self.scores)
         model.config.training_summary = summary.to_dict()
-        settings = without_folders({**self.origin.corpus_settings, **self.origin.settings, **vars(self.args)})
-        records = {"settings": settings, "history": progress.history, "training_log": progress.training_log}
+        records = {"history": progress.history, "training_log": progress.training_log}
         folder.mkdir(parents=True, exist_ok=True)
         with replaced_files(folder) as files:
             model.save_pretrained(files)
             self.processing_class.save_pretrained(files)
-            write_json(files / RESULTS, {**summary.to_dict(), **records})
+            write_json(files / RESULTS, {**summary.to_dict(), "settings": self.public_settings(), **records})
             write_model_card(files, self.args.hub_model_id or str(folder), "convcom", summary)
 
     def push_to_hub(self) -> str | None:

@@ -1,0 +1,111 @@
+"""A small Parquet file or workbook that unfolds to gigabytes is refused; a pipe among files is not read."""
+
+import io
+import os
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from data_scripts import read_dialogues
+
+openpyxl = pytest.importorskip("openpyxl")
+
+SHEET = "xl/worksheets/sheet1.xml"
+
+
+def repeated(text: str, times: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(times, "int32")), pa.array([text]))
+
+
+def refused(path, message: str, **options: object) -> None:
+    """Refused in a line that names the file, in a small part of the memory that it would unfold to."""
+    tracemalloc.start()
+    arrow = pa.total_allocated_bytes()
+    try:
+        with pytest.raises(ValueError, match=rf"^{path}: {message}") as error:
+            list(read_dialogues(path, **options))
+        assert "\n" not in str(error.value)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 27
+        assert pa.total_allocated_bytes() - arrow < 1 << 27
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_long_text_that_every_row_repeats_is_not_unfolded(tmp_path):
+    """A kilobyte that would be 4 GB."""
+    rows = {"dialogue_id": repeated("a", 250), "text": repeated("x" * (1 << 24), 250)}
+    parquet.write_table(pa.table(rows), tmp_path / "rows.parquet", compression="zstd")
+    lists = pa.ListArray.from_arrays(pa.array([0, 250], pa.int32()), rows["text"])
+    parquet.write_table(pa.table({"utterances": lists}), tmp_path / "lists.parquet", compression="zstd")
+    for name in ("rows.parquet", "lists.parquet"):
+        assert (tmp_path / name).stat().st_size < 4000
+        refused(tmp_path / name, r"unfolds to more than 1,048,576 bytes, the limit of max_ratio; .* raise max_ratio")
+        refused(tmp_path / name, "unfolds to more than 1,073,741,824 bytes, the limit of max_unf", max_ratio=10**8)
+
+
+def test_very_many_rows_of_a_small_file_are_not_begun(tmp_path):
+    with parquet.ParquetWriter(tmp_path / "a.parquet", pa.schema({"text": pa.string()}), compression="zstd") as writer:
+        for _ in range(4):
+            writer.write_table(pa.table({"text": pa.array(["hi"]).take(pa.array(np.zeros(1 << 20, "int32")))}))
+    refused(tmp_path / "a.parquet", "unfolds to more than .* bytes, the limit of max_ratio", rows="dialogue")
+
+
+def test_a_table_that_repeats_itself_within_reason_is_read(tmp_path):
+    texts = [f"utterance {number} of many" for number in range(3000)]
+    table = {"dialogue_id": repeated("a", 3000), "text": pa.array(texts), "label": repeated("joy", 3000)}
+    parquet.write_table(pa.table(table), tmp_path / "a.parquet", compression="zstd")
+    [dialogue] = read_dialogues(tmp_path / "a.parquet")
+    assert [turn.text for turn in dialogue.utterances] == texts
+    assert {turn.label for turn in dialogue.utterances} == {"joy"}
+
+
+def workbook(path, change) -> None:
+    """A good workbook whose sheet is changed, and does not say its size."""
+    book, good = openpyxl.Workbook(), io.BytesIO()
+    book.active.append(["dialogue_id", "text"])
+    book.active.append(["a", "Hi."])
+    book.save(good)
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == SHEET:
+                content = change(content.replace(b'<dimension ref="A1:B2" />', b""))
+            target.writestr(name, content)
+
+
+def test_a_sheet_that_unfolds_to_too_much_is_not_read(tmp_path):
+    end = b"</sheetData>"
+    row = b'<row r="3"><c r="A3" t="inlineStr"><is><t>' + b"x" * (1 << 25) + b"</t></is></c></row>"
+    workbook(tmp_path / "a.xlsx", lambda sheet: sheet.replace(end, row + end))
+    assert (tmp_path / "a.xlsx").stat().st_size < 1 << 17
+    refused(tmp_path / "a.xlsx", "unfolds to more than .* bytes, the limit of max_ratio")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            b'<row r="999999999999"><c r="A999999999999"><v>1</v></c></row>',
+            "unfolds to more than .* bytes, the limit of max_ratio",
+        ),
+        (
+            b"".join(b'<row r="%d"><c r="XFD%d"><v>1</v></c></row>' % (n, n) for n in range(3, 200)),
+            "unfolds to more than .* bytes, the limit of max_ratio",
+        ),
+    ],
+)
+def test_a_sheet_with_very_many_empty_cells_is_not_read_to_its_end(tmp_path, row, message):
+    workbook(tmp_path / "a.xlsx", lambda sheet: sheet.replace(b"</sheetData>", row + b"</sheetData>"))
+    refused(tmp_path / "a.xlsx", message)
+
+
+@pytest.mark.parametrize("place", ["train.jsonl", "train/a.jsonl"])
+def test_a_pipe_in_a_folder_of_dialogues_is_never_waited_for(load, write, place):
+    line = '{"utterances": ["Hi."]}\n'
+    folder = write({f"{split}.jsonl": line for split in ("validation", "test")} | {"train/b.jsonl": line})
+    os.mkfifo(folder / place)
+    assert load("custom", folder)["train"].num_rows == 1
