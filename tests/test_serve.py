@@ -244,7 +244,7 @@ def test_concurrent_requests_get_the_labels_of_the_pipeline(service, emotions):
     "name, content",
     [
         ("chat.txt", b"Ana: i am so happy!\nBen: what?\n"),
-        ("table.csv", b"speaker,text\nAna,i am so happy!\nBen,what?\n"),
+        ("table.csv", b"dialogue_id,speaker,text\n1,Ana,i am so happy!\n1,Ben,what?\n"),
         (
             "talk.vtt",
             b"WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ana>i am so happy!\n\n00:03.000 --> 00:04.000\n<v Ben>what?\n",
@@ -270,9 +270,9 @@ def test_the_page_is_that_of_predict(service):
 
 def test_columns_of_an_uploaded_table_may_be_named(service):
     table = b"who,words\nAna,so happy\n"
-    answer = service.upload("table.csv", table, text_column="words", speaker_column="who")
+    answer = service.upload("table.csv", table, text_column="words", speaker_column="who", rows="one")
     assert answer.json[0]["turns"][0]["speaker"] == "Ana"
-    assert "text" in service.upload("table.csv", table).json["error"]
+    assert "missing column" in service.upload("table.csv", table).json["error"]
 
 
 def bomb() -> bytes:
