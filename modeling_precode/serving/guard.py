@@ -1,9 +1,11 @@
 """What every HTTP request passes first: the key, the limits on bytes and on requests in progress, and the metrics."""
 
+import asyncio
 import hmac
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,8 +20,9 @@ HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 ]
-# A client that is still sending does not read an answer: so many bytes beyond the limit are read and dropped.
+# A client that is still sending does not read an answer: so many bytes are read and dropped, for so many seconds.
 DROPPED_BYTES = 1 << 26
+DROPPING_SECONDS = 2
 
 
 def has_key(headers: Iterable[tuple[bytes, bytes]], api_key: str | None) -> bool:
@@ -129,6 +132,10 @@ class LimitedBody:
 
     async def drop(self) -> None:
         """Read on to the end of the body, and keep nothing."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._drop(), DROPPING_SECONDS)
+
+    async def _drop(self) -> None:
         while not self.is_complete and self.size < DROPPED_BYTES:
             message = await self._receive()
             self.size += len(message.get("body", b""))

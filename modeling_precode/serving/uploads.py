@@ -52,12 +52,9 @@ def read_upload(content: BinaryIO, filename: str, options: dict[str, str], setti
             file = InputFile(path, reading_options(options, settings), name=name)
             return first_dialogues(file, settings)
         except TooLargeError as error:
-            raise ServiceError(413, f"{without_folder(error, folder)}") from None
+            raise ServiceError(413, without_path(error, path, name)) from None
         except (ValueError, OSError, ImportError) as error:
-            cause: BaseException | None = error
-            while cause and not isinstance(cause, TooLargeError):
-                cause = cause.__cause__ or cause.__context__
-            raise ServiceError(413 if cause else 422, without_folder(error, folder)) from None
+            raise ServiceError(422, without_path(error, path, name)) from None
 
 
 def first_dialogues(file: InputFile, settings: ServiceSettings) -> list[Dialogue]:
@@ -92,6 +89,6 @@ def shown_name(filename: str) -> str:
     return name[-80:] or "upload"
 
 
-def without_folder(error: BaseException, folder: str) -> str:
-    """The message of an error in one line, without the path of the temporary folder."""
-    return " ".join(str(error).replace(f"{folder}/", "").split())
+def without_path(error: Exception, path: Path, name: str) -> str:
+    """The message of an error in one line, with the client's name of the file in place of its temporary one."""
+    return " ".join(str(error).replace(str(path), name).replace(path.name, name).split())
