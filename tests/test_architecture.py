@@ -16,7 +16,8 @@ CORPORA = Path(data_scripts.__file__).parent
 MODULES = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
 # Every wing, and the wings that it may import.
 WINGS = {
-    "cli": {"training", "sharing", "evaluation", "conversion", "default_model"},
+    "cli": {"serving", "training", "sharing", "evaluation", "conversion", "default_model"},
+    "serving": set(),
     "training": {"sharing", "evaluation", "default_model"},
     "sharing": {"evaluation", "default_model"},
     "evaluation": set(),

@@ -20,6 +20,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "predict": Command("label every utterance of the dialogues in a file", "modeling_precode.cli.predict_arguments"),
+    "serve": Command("label dialogues over HTTP", "modeling_precode.cli.serve"),
     "evaluate": Command("score a model on labeled corpora", "modeling_precode.cli.evaluate"),
     "pretrain": Command("pre-train a model on unlabeled dialogue", "run_pretrain"),
     "finetune": Command("train a model to label utterances", "run_finetune"),

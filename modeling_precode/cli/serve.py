@@ -1,0 +1,66 @@
+"""`precode serve MODEL` labels dialogues over HTTP."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from data_scripts.tools.console import Parser
+
+KEY_VARIABLE = "PRECODE_API_KEY"
+
+
+def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    from ..serving.settings import ServiceSettings
+
+    parser = Parser(
+        prog,
+        description="Serve a model over HTTP: POST /v1/emotions, the WebSocket /v1/stream, and a page to try it at /.",
+        allow_abbrev=False,
+    )
+    defaults = ServiceSettings()
+    add = parser.add_argument
+    add("model", nargs="?", metavar="MODEL", help="folder of a checkpoint, or its name on the Hub (default: the model "
+        "that comes with the package)")  # fmt: skip
+    add("--revision", help="a branch, tag or commit of a model on the Hub")
+    add("--device", help="device: cpu, cuda, cuda:1, mps (default: the first accelerator)")
+    add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for every network (default: %(default)s)")
+    add("--port", type=int, default=8000, help="0 for any free port (default: %(default)s)")
+    add("--api_key", metavar="KEY", help="clients have to send this key; other users of the machine can see arguments, "
+        f"so set the environment variable {KEY_VARIABLE} instead")  # fmt: skip
+    add("--max_body_bytes", type=int, default=defaults.max_body_bytes, metavar="N",
+        help="bytes of a request (413; default: %(default)s)")  # fmt: skip
+    add("--max_utterances", type=int, default=defaults.max_utterances, metavar="N",
+        help="utterances of a request (422; default: %(default)s)")  # fmt: skip
+    add("--max_dialogue_tokens", type=int, default=defaults.max_dialogue_tokens, metavar="N",
+        help="tokens of a dialogue (422; default: %(default)s)")  # fmt: skip
+    add("--max_queue", type=int, default=defaults.max_queue, metavar="N",
+        help="requests in progress (503; default: %(default)s)")  # fmt: skip
+    add("--max_client_requests", type=int, metavar="N",
+        help="requests in progress from one address (429; default: no limit)")  # fmt: skip
+    add("--max_streams", type=int, default=defaults.max_streams, metavar="N",
+        help="open streams (close code 1013; default: %(default)s)")  # fmt: skip
+    add("--max_batch_tokens", type=int, default=defaults.max_batch_tokens, metavar="N",
+        help="tokens that go through the model at once (default: %(default)s)")  # fmt: skip
+    add("--timeout", type=float, default=defaults.timeout, metavar="SECONDS",
+        help="to receive a request (408), and to answer it (504; default: %(default)s)")  # fmt: skip
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "precode serve") -> None:
+    try:
+        from ..serving import ServiceSettings, create_app
+        from ..serving.server import run_server
+    except ModuleNotFoundError as error:
+        raise ImportError(f'{error.name} is not installed; run pip install "precode[serve]"') from None
+    from .page_parts import as_page
+    from .predict import pipeline_of
+
+    args = parse_arguments(arguments, prog)
+    args.api_key = args.api_key or os.environ.get(KEY_VARIABLE) or None
+    settings = ServiceSettings(**{field.name: getattr(args, field.name) for field in fields(ServiceSettings)})
+    emotions, checkpoint = pipeline_of(args)
+    # Clients need not know where a folder is on this machine.
+    name = Path(checkpoint).resolve().name if Path(checkpoint).is_dir() else checkpoint
+    run_server(create_app(emotions, name, as_page, settings), args.host, args.port)

@@ -1,0 +1,207 @@
+"""The queue of the service, and the one thread that runs the model on batches from it."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import INTERNAL, ServiceError, log_failure
+from .metrics import Metrics
+from .settings import ServiceSettings
+
+Outcome = list[list[dict]] | dict | ServiceError
+
+
+@dataclass(eq=False)
+class Job:
+    """The dialogues of a request, and the results of those that are labeled."""
+
+    dialogues: list[list[dict]]
+    distribution: bool
+    answer: asyncio.Future
+    results: list[list[dict]] = field(default_factory=list)
+    # How many are in a batch or labeled, and the number of tokens of the next one, once it is counted.
+    taken: int = 0
+    next_tokens: int | None = None
+
+
+@dataclass(eq=False)
+class Step:
+    """The next utterance of a stream."""
+
+    stream: Callable[[Any], dict]
+    utterance: dict
+    answer: asyncio.Future
+
+
+class ModelWorker:
+    """Labels the dialogues of all requests in one thread.
+
+    A batch consists of whole dialogues, from one request or several, up to `max_batch_tokens`. Requests take turns: one
+    with many dialogues gets a batch at a time. A request whose answer is cancelled is dropped before its next batch.
+
+    Args:
+        emotions: The pipeline. Its call, `preprocess` and its streams are used, all in the thread of the worker.
+        settings: The limits.
+    """
+
+    def __init__(self, emotions: Any, settings: ServiceSettings):
+        self.emotions, self.settings = emotions, settings
+        self.jobs: deque[Job] = deque()
+        self.steps: deque[Step] = deque()
+        self.metrics = Metrics(lambda: len(self.jobs))
+        self.is_stopping = False
+        self.changed = threading.Condition()
+        self.thread = threading.Thread(target=self.run, name="model", daemon=True)
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Finish what is in the queue, and end the thread."""
+        with self.changed:
+            self.is_stopping = True
+            self.changed.notify()
+        self.thread.join()
+
+    @property
+    def is_running(self) -> bool:
+        return self.thread.is_alive()
+
+    def label(self, dialogues: list[list[dict]], distribution: bool) -> asyncio.Future:
+        """A future of the pipeline's turns of each dialogue. Cancelling it drops the request."""
+        answer = asyncio.get_running_loop().create_future()
+        self._put(self.jobs, Job(dialogues, distribution, answer))
+        return answer
+
+    def step(self, stream: Callable[[Any], dict], utterance: dict) -> asyncio.Future:
+        """A future of the next turn of a stream."""
+        answer = asyncio.get_running_loop().create_future()
+        self._put(self.steps, Step(stream, utterance, answer))
+        return answer
+
+    def _put(self, queue: deque, item: Job | Step) -> None:
+        with self.changed:
+            queue.append(item)
+            self.changed.notify()
+
+    def run(self) -> None:
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: self.jobs or self.steps or self.is_stopping)
+                if not (self.jobs or self.steps):
+                    return
+            # A person waits for each of these, and they are short.
+            while self.steps:
+                self._run_step(self.steps.popleft())
+            batch = self._gather()
+            if batch:
+                self._label(batch)
+
+    def _run_step(self, step: Step) -> None:
+        if step.answer.done():
+            return
+        try:
+            outcome: Outcome = step.stream(step.utterance)
+            self.metrics.utterances.inc()
+        except Exception as error:
+            outcome = failure(error)
+        deliver([(step.answer, outcome)])
+
+    def _gather(self) -> list[tuple[Job, list[dict]]]:
+        """The dialogues of the next batch, each with its request."""
+        batch: list[tuple[Job, list[dict]]] = []
+        tokens = 0
+        while self.jobs:
+            job = self.jobs.popleft()
+            first = job.taken
+            try:
+                while job.taken < len(job.dialogues) and not job.answer.done():
+                    dialogue = job.dialogues[job.taken]
+                    if job.next_tokens is None:
+                        job.next_tokens = self._count_tokens(dialogue)
+                    if batch and tokens + job.next_tokens > self.settings.max_batch_tokens:
+                        # A request that got nothing of this batch is the first of the next one.
+                        (self.jobs.append if job.taken > first else self.jobs.appendleft)(job)
+                        self._observe(batch, tokens)
+                        return batch
+                    tokens += job.next_tokens
+                    batch.append((job, dialogue))
+                    job.taken, job.next_tokens = job.taken + 1, None
+            except Exception as error:
+                deliver([(job.answer, failure(error))])
+        self._observe(batch, tokens)
+        return batch
+
+    def _observe(self, batch: list, tokens: int) -> None:
+        if batch:
+            self.metrics.batch_tokens.observe(tokens)
+            self.metrics.batch_dialogues.observe(len(batch))
+
+    def _count_tokens(self, dialogue: list[dict]) -> int:
+        [row] = self.emotions.preprocess([dialogue])
+        tokens = sum(map(len, row["input_ids"]))
+        most = self.settings.max_dialogue_tokens
+        if tokens > most:
+            raise ServiceError(
+                422, f"a dialogue has {tokens:,} tokens, and the limit is {most:,}; send it in several parts"
+            )
+        return tokens
+
+    def _label(self, batch: list[tuple[Job, list[dict]]]) -> None:
+        try:
+            labeled = self._call(batch)
+        except Exception as error:
+            jobs = list(dict.fromkeys(job for job, _ in batch))
+            if len(jobs) > 1:
+                # One request must not fail the others.
+                for job in jobs:
+                    self._label([pair for pair in batch if pair[0] is job])
+            else:
+                deliver([(jobs[0].answer, failure(error))])
+            return
+        self.metrics.utterances.inc(sum(map(len, labeled)))
+        for (job, _), turns in zip(batch, labeled, strict=True):
+            if not job.distribution:
+                for turn in turns:
+                    turn.pop("distribution", None)
+            job.results.append(turns)
+        jobs = list(dict.fromkeys(job for job, _ in batch))
+        deliver([(job.answer, job.results) for job in jobs if len(job.results) == len(job.dialogues)])
+
+    def _call(self, batch: list[tuple[Job, list[dict]]]) -> list[list[dict]]:
+        return self.emotions(
+            [dialogue for _, dialogue in batch],
+            distribution=any(job.distribution for job, _ in batch),
+            # A batch may be one dialogue that is longer.
+            max_batch_tokens=max(self.settings.max_batch_tokens, self.settings.max_dialogue_tokens),
+        )
+
+
+def failure(error: Exception) -> ServiceError:
+    """The error that a client gets. The log has where another one than the client's was raised."""
+    if isinstance(error, ServiceError):
+        return error
+    log_failure(error)
+    return ServiceError(500, INTERNAL)
+
+
+def deliver(outcomes: Iterable[tuple[asyncio.Future, Outcome]]) -> None:
+    """Set the results of futures of one event loop, from the thread of the worker."""
+    outcomes = list(outcomes)
+    if outcomes:
+        loop = outcomes[0][0].get_loop()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(set_outcomes, outcomes)
+
+
+def set_outcomes(outcomes: list[tuple[asyncio.Future, Outcome]]) -> None:
+    for answer, outcome in outcomes:
+        if answer.done():
+            continue
+        if isinstance(outcome, ServiceError):
+            answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)

@@ -1,0 +1,39 @@
+"""The front page, where a person labels a conversation: a template, a style sheet and a script of the package."""
+
+from functools import cache
+from pathlib import Path
+
+import jinja2
+from fastapi import APIRouter, Request, Response
+
+router = APIRouter(include_in_schema=False)
+
+FOLDER = Path(__file__).parent
+# The result is shown in a frame that inherits this policy, and has its style in itself.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@cache
+def content_of(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+@router.get("/")
+async def front_page(request: Request) -> Response:
+    state = request.app.state
+    template = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(content_of("front_page.html"))
+    text = template.render(model=state.name, is_causal=state.is_causal, needs_key=state.settings.api_key is not None)
+    return Response(text, media_type="text/html", headers={"Content-Security-Policy": POLICY})
+
+
+@router.get("/page.css")
+async def style() -> Response:
+    return Response(content_of("front_page.css"), media_type="text/css")
+
+
+@router.get("/page.js")
+async def script() -> Response:
+    return Response(content_of("front_page.js"), media_type="text/javascript")

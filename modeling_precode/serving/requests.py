@@ -1,0 +1,134 @@
+"""The dialogues of a request, from JSON or from an uploaded file."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from data_scripts.building.dialogues import Dialogue, Utterance
+
+from ..dialogue_inputs import read_inputs, read_utterance
+from .errors import ServiceError
+from .settings import ServiceSettings
+from .uploads import check_number, read_upload, shown_name
+
+FORMS = 'send JSON, such as {"inputs": ["Hi.", "Hello!"]}, or a file as the field `file` of multipart/form-data'
+# Reading less than this takes less time than handing it to another thread.
+SHORT_BYTES = 1 << 15
+
+
+@dataclass
+class Labeling:
+    """What a client wants labeled.
+
+    Attributes:
+        dialogues: Lists of `{"text", "speaker"?}`, as the pipeline takes them.
+        is_single: Whether the input is one dialogue, and not a list of dialogues.
+        distribution: Whether the answer has the probability of every label.
+        file: The name of the uploaded file, if there is one.
+        read: The dialogues of that file, with ids and times.
+    """
+
+    dialogues: list[list[dict]]
+    is_single: bool
+    distribution: bool
+    file: str | None = None
+    read: list[Dialogue] | None = None
+
+    @property
+    def described(self) -> list[Dialogue]:
+        """The dialogues with their ids, for the page."""
+        if self.read is not None:
+            return self.read
+        return [
+            Dialogue(str(number), [Utterance(turn["text"], turn.get("speaker", "")) for turn in turns])
+            for number, turns in enumerate(self.dialogues, start=1)
+        ]
+
+
+async def read_request(request: Request, settings: ServiceSettings) -> Labeling:
+    """Read a request.
+
+    Raises:
+        ServiceError: It is in no known form (400, 415, 422), or larger than a limit (413, 422).
+    """
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        body = await request.body()
+        if len(body) < SHORT_BYTES:
+            return read_json(body, settings)
+        return await asyncio.to_thread(read_json, body, settings)
+    if kind == "multipart/form-data":
+        return await read_form(request, settings)
+    raise ServiceError(415, f"the content type {kind[:80]!r} is unknown; {FORMS}")
+
+
+def read_json(body: bytes, settings: ServiceSettings) -> Labeling:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ServiceError(400, f"the body is not JSON; {FORMS}") from None
+    inputs, distribution = content, False
+    if isinstance(content, dict):
+        if "inputs" not in content or content.keys() - {"inputs", "parameters"}:
+            raise ServiceError(422, f"the keys of the body are `inputs` and perhaps `parameters`; {FORMS}")
+        inputs, distribution = content["inputs"], read_parameters(content.get("parameters") or {})
+    try:
+        dialogues, is_single = read_inputs(inputs)
+        dialogues = list(dialogues)
+    except ValueError as error:
+        raise ServiceError(422, " ".join(str(error).split())) from None
+    check_number(sum(map(len, dialogues)), settings)
+    check_text(dialogues)
+    return Labeling(dialogues, is_single, distribution)
+
+
+def read_parameters(parameters: Any) -> bool:
+    if not isinstance(parameters, dict) or parameters.keys() - {"distribution"}:
+        raise ServiceError(422, "`parameters` is an object whose only key is `distribution`")
+    distribution = parameters.get("distribution", False)
+    if not isinstance(distribution, bool):
+        raise ServiceError(422, "`distribution` is true or false")
+    return distribution
+
+
+def check_text(dialogues: list[list[dict]]) -> None:
+    """JSON can express halves of characters, which are no text."""
+    for dialogue in dialogues:
+        for turn in dialogue:
+            try:
+                turn["text"].encode()
+                turn.get("speaker", "").encode()
+            except UnicodeEncodeError:
+                raise ServiceError(
+                    422, "an utterance has half of a surrogate pair, which is not a character; send UTF-8"
+                ) from None
+
+
+async def read_form(request: Request, settings: ServiceSettings) -> Labeling:
+    try:
+        form = await request.form(max_files=1, max_fields=30, max_part_size=1 << 12)
+    except HTTPException as error:
+        raise ServiceError(400, f"the form cannot be read ({error.detail}); {FORMS}") from None
+    try:
+        file = form.get("file")
+        if not isinstance(file, UploadFile) or len(form.getlist("file")) > 1:
+            raise ServiceError(422, f"the form has no field `file` with one file; {FORMS}")
+        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        distribution = fields.pop("distribution", "false")
+        if distribution not in ("true", "false"):
+            raise ServiceError(422, "the field `distribution` is true or false")
+        filename = file.filename or "upload.txt"
+        read = await asyncio.to_thread(read_upload, file.file, filename, fields, settings)
+    finally:
+        await form.close()
+    dialogues = [
+        [read_utterance({"speaker": said.speaker, "text": said.text}) for said in dialogue.utterances]
+        for dialogue in read
+    ]
+    check_text(dialogues)
+    return Labeling(dialogues, False, distribution == "true", shown_name(filename), read)

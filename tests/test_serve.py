@@ -1,0 +1,476 @@
+"""What `precode serve` promises, asked of real servers on loopback."""
+
+import gzip
+import http.client
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import uvicorn
+from conftest import LABELS, WORDS
+from transformers import pipeline
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from modeling_precode import (
+    ConversationEmotionPipeline,
+    PreCodeConfig,
+    PreCodeForUtteranceClassification,
+    PreCodeTokenizer,
+)
+from modeling_precode.cli.page_parts import as_page
+from modeling_precode.serving import ServiceSettings, create_app
+
+SECRET = "zanzibar"
+DIALOGUE = [{"speaker": "Ana", "text": "i am so happy!"}, {"text": "what about the weather?"}]
+JSON = {"Content-Type": "application/json"}
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Service:
+    port: int
+    process: subprocess.Popen | None = None
+    log: list[str] = field(default_factory=list)
+
+    def ask(self, path: str, body: bytes | None = None, headers: dict | None = None, source: str = "") -> Answer:
+        connection = self.connection(source)
+        connection.request("GET" if body is None else "POST", path, body, headers or {})
+        return self.answer(connection)
+
+    def label(self, content: Any, **headers: str) -> Answer:
+        return self.ask("/v1/emotions", json.dumps(content).encode(), {**JSON, **headers})
+
+    def upload(self, name: str, content: bytes, path: str = "/v1/emotions", **fields: str) -> Answer:
+        parts = [f'name="{key}"\r\n\r\n{value}'.encode() for key, value in fields.items()]
+        parts.append(f'name="file"; filename="{name}"\r\n\r\n'.encode() + content)
+        body = b"".join(b"--edge\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts)
+        return self.ask(path, body + b"--edge--\r\n", {"Content-Type": "multipart/form-data; boundary=edge"})
+
+    def connection(self, source: str = "") -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, 30, (source, 0) if source else None)
+
+    def begin(self, source: str = "", **headers: str) -> http.client.HTTPConnection:
+        """A request whose body does not arrive."""
+        connection = self.connection(source)
+        connection.putrequest("POST", "/v1/emotions")
+        for name, value in {**JSON, "Content-Length": "10", **headers}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        return connection
+
+    @staticmethod
+    def answer(connection: http.client.HTTPConnection) -> Answer:
+        response = connection.getresponse()
+        answer = Answer(response.status, dict(response.getheaders()), response.read())
+        connection.close()
+        return answer
+
+    def metric(self, name: str, **headers: str) -> float:
+        [value] = re.findall(rf"^{re.escape(name)} (\S+)$", self.ask("/metrics", headers=headers).body.decode(), re.M)
+        return float(value)
+
+    def wait_for(self, name: str, value: float) -> None:
+        deadline = time.monotonic() + 20
+        while self.metric(name) != value:
+            assert time.monotonic() < deadline, self.ask("/metrics").body.decode()
+            time.sleep(0.02)
+
+
+@contextmanager
+def serving(*arguments: str, **environment: str) -> Iterator[Service]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "modeling_precode.cli.main", "serve", "--port", "0", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    assert process.stderr
+    first = process.stderr.readline()
+    found = re.search(r"http://127\.0\.0\.1:(\d+)", first)
+    assert found, first + process.stderr.read()
+    service = Service(int(found[1]), process, [first])
+    reader = threading.Thread(target=service.log.extend, args=(process.stderr,))
+    reader.start()
+    try:
+        yield service
+    finally:
+        process.terminate()
+        process.wait(30)
+        reader.join()
+
+
+def save_model(folder: Path, **settings: Any) -> Path:
+    torch.manual_seed(0)
+    sizes = {"word_vector_size": 12, "utterance_hidden_size": 8, "conversation_hidden_size": 6}
+    labels = {"id2label": dict(enumerate(LABELS)), "label2id": {label: i for i, label in enumerate(LABELS)}}
+    config = PreCodeConfig(vocab_size=2 + len(WORDS), classifier_hidden_size=5, **sizes, **labels, **settings)
+    PreCodeForUtteranceClassification(config).save_pretrained(folder)
+    PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", *WORDS]).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def causal_model(tmp_path_factory) -> Path:
+    return save_model(tmp_path_factory.mktemp("causal") / "forward", causal=True)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return save_model(tmp_path_factory.mktemp("both") / "both")
+
+
+@pytest.fixture(scope="module")
+def emotions(causal_model) -> ConversationEmotionPipeline:
+    return pipeline("conversation-emotion", model=str(causal_model))
+
+
+@pytest.fixture(scope="module")
+def service(causal_model) -> Iterator[Service]:
+    """A causal model, with small batches."""
+    with serving(str(causal_model), "--max_batch_tokens", "64", TRANSFORMERS_VERBOSITY="debug") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def strict(model) -> Iterator[Service]:
+    """A model that reads both ways, with a key and narrow limits."""
+    limits = {"max_body_bytes": 4000, "max_utterances": 50, "max_dialogue_tokens": 100, "timeout": 2}
+    limits |= {"max_queue": 3, "max_client_requests": 2}
+    arguments = [part for name, value in limits.items() for part in (f"--{name}", str(value))]
+    with serving(str(model), *arguments, PRECODE_API_KEY="sesame") as service:
+        yield service
+
+
+KEY = {"Authorization": "Bearer sesame"}
+
+
+class SlowPipeline(ConversationEmotionPipeline):
+    """Takes two thirds of a second for any dialogue that begins with `so`."""
+
+    def __call__(self, inputs, *args, **kwargs):
+        time.sleep(0.67 if any(dialogue[0]["text"] == "so" for dialogue in inputs) else 0)
+        return super().__call__(inputs, *args, **kwargs)
+
+
+@pytest.fixture
+def slow(emotions) -> Iterator[Service]:
+    """A service that waits half a second for a slow model."""
+    app = create_app(
+        SlowPipeline(emotions.model, tokenizer=emotions.tokenizer), "slow", as_page, ServiceSettings(timeout=0.5)
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        yield Service(listening.getsockname()[1])
+        server.should_exit = True
+        thread.join()
+
+
+def assert_equal(answer: Any, expected: Any) -> None:
+    """Equal labels, and probabilities within 1e-6."""
+    if isinstance(expected, float):
+        assert answer == pytest.approx(expected, abs=1e-6)
+    elif isinstance(expected, list):
+        assert len(answer) == len(expected)
+        for one, other in zip(answer, expected, strict=True):
+            assert_equal(one, other)
+    elif isinstance(expected, dict):
+        assert answer.keys() == expected.keys()
+        for key in expected:
+            assert_equal(answer[key], expected[key])
+    else:
+        assert answer == expected
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    ["i am happy", ["i am happy", "so?"], DIALOGUE, [DIALOGUE, ["so?"], []], [], [[]]],
+    ids=["string", "strings", "turns", "several", "nothing", "an empty dialogue"],
+)
+def test_an_answer_has_the_form_and_the_labels_of_the_pipeline(service, emotions, inputs):
+    assert_equal(service.label({"inputs": inputs}).json, emotions(inputs))
+    assert_equal(service.label(inputs).json, emotions(inputs))
+    wanted = {"inputs": inputs, "parameters": {"distribution": True}}
+    assert_equal(service.label(wanted).json, emotions(inputs, distribution=True))
+
+
+def test_concurrent_requests_get_the_labels_of_the_pipeline(service, emotions):
+    def inputs(number: int) -> list:
+        texts = [
+            " ".join(WORDS[(number * 7 + i * k) % len(WORDS)] for k in range(1 + i % 9)) for i in range(number % 23)
+        ]
+        return [texts, texts[::-1]] * (1 + 9 * (number % 5 == 0))
+
+    with ThreadPoolExecutor(32) as pool:
+        contents = [{"inputs": inputs(n), "parameters": {"distribution": n % 2 == 0}} for n in range(96)]
+        answers = list(pool.map(service.label, contents))
+    assert {answer.status for answer in answers} == {200}
+    for content, answer in zip(contents, answers, strict=True):
+        assert_equal(answer.json, emotions(content["inputs"], **content["parameters"]))
+    # Several requests share a batch.
+    batches = service.metric("precode_batch_dialogues_count")
+    assert service.metric("precode_batch_dialogues_sum") > batches
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("chat.txt", b"Ana: i am so happy!\nBen: what?\n"),
+        ("table.csv", b"dialogue_id,speaker,text\n1,Ana,i am so happy!\n1,Ben,what?\n"),
+        (
+            "talk.vtt",
+            b"WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ana>i am so happy!\n\n00:03.000 --> 00:04.000\n<v Ben>what?\n",
+        ),
+        (
+            "chat.json.gz",
+            gzip.compress(b'[{"utterances": ["i am so happy!", "what?"], "speakers": ["Ana", "Ben"]}]'),
+        ),
+    ],
+)
+def test_an_uploaded_file_is_read_as_by_predict(service, emotions, name, content):
+    [dialogue] = service.upload(name, content, distribution="true").json
+    times = [{"start": turn.pop("start", None), "end": turn.pop("end", None)} for turn in dialogue["turns"]]
+    assert_equal(dialogue["turns"], emotions([("Ana", "i am so happy!"), ("Ben", "what?")], distribution=True))
+    assert times[0] == ({"start": 1, "end": 2} if name == "talk.vtt" else {"start": None, "end": None})
+
+
+def test_the_page_is_that_of_predict(service):
+    page = service.upload("chat.txt", b"Ana: i am <b>so</b> happy!\n", "/v1/page")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "<title>chat.txt" in page.body.decode() and "&lt;b&gt;so" in page.body.decode()
+
+
+def test_columns_of_an_uploaded_table_may_be_named(service):
+    table = b"who,words\nAna,so happy\n"
+    answer = service.upload("table.csv", table, text_column="words", speaker_column="who", rows="one")
+    assert answer.json[0]["turns"][0]["speaker"] == "Ana"
+    assert "missing column" in service.upload("table.csv", table).json["error"]
+
+
+def bomb() -> bytes:
+    return gzip.compress(b"i am so happy\n" * 10_000_000, 9)
+
+
+def archive() -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("chat.txt", b"\0" * 50_000_000)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "name, content, status, message",
+    [
+        ("chat.txt.gz", bomb, 413, "unfolds to more than"),
+        ("chat.zip", archive, 422, "an archive of files"),
+        ("chat.xlsx", archive, 422, "chat.xlsx"),
+        ("chat.txt.gz", lambda: b"\x1f\x8b broken", 422, "broken gzip"),
+        ("chat.parquet", lambda: b"PAR1 broken", 422, "chat.parquet"),
+        ("chat.exe", lambda: b"MZ\0\0", 422, "unknown kind of file"),
+        ("../../etc/passwd", lambda: b"", 422, "passwd"),
+        ("chat.txt", lambda: b"", 422, "no dialogue in it"),
+        ("chat.json", lambda: b"[" * 100_000, 422, "not JSON"),
+    ],
+)
+def test_a_file_that_is_no_dialogue_is_refused(service, name, content, status, message):
+    answer = service.upload(name, content())
+    assert (answer.status, message in answer.json["error"]) == (status, True), answer.body
+    assert "/tmp" not in answer.json["error"] and "\n" not in answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    "body, headers, status",
+    [
+        (b"so happy", JSON, 400),
+        (b"\xff\xfe", JSON, 400),
+        (b"[" * 100_000, JSON, 400),
+        (b"7", JSON, 422),
+        (b'{"texts": []}', JSON, 422),
+        (b'{"inputs": [1]}', JSON, 422),
+        (b'{"inputs": [], "parameters": {"top_k": 1}}', JSON, 422),
+        (b'{"inputs": ["\\ud800"]}', JSON, 422),
+        (b"so", {"Content-Type": "text/plain"}, 415),
+        (b"so", {"Content-Type": "multipart/form-data"}, 400),
+        (b"so", {"Content-Type": "multipart/form-data; boundary=edge"}, 400),
+        (b"--edge--\r\n", {"Content-Type": "multipart/form-data; boundary=edge"}, 422),
+    ],
+)
+def test_a_body_in_no_known_form_is_refused(service, body, headers, status):
+    answer = service.ask("/v1/emotions", body, headers)
+    assert answer.status == status and answer.json.keys() == {"error"}, answer.body
+
+
+def test_a_request_without_the_key_is_refused(strict):
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer sésame"}):
+        assert strict.ask("/v1/emotions", b"[]", {**JSON, **headers}).status == 401
+        assert strict.ask("/metrics", headers=headers).status == 401
+    assert strict.ask("/v1/emotions", b"[]", {**JSON, **KEY}).json == []
+    assert strict.ask("/healthz").json["status"] == "ok"
+
+
+def test_a_body_beyond_the_limit_is_refused(strict):
+    body = json.dumps(["so " * 2000]).encode()
+    assert strict.ask("/v1/emotions", body, {**JSON, **KEY}).status == 413
+    chunked = strict.connection()
+    chunked.request("POST", "/v1/emotions", iter([body[:3000], body[3000:]]), {**JSON, **KEY}, encode_chunked=True)
+    assert strict.answer(chunked).status == 413
+    # One that is far larger than the buffers of a connection.
+    assert strict.ask("/v1/emotions", b" " * 20_000_000, {**JSON, **KEY}).status == 413
+
+
+@pytest.mark.parametrize("inputs, message", [(["so"] * 51, "50 utterances"), (["so so so"] * 34, "102 tokens")])
+def test_a_dialogue_beyond_the_limits_is_refused(strict, inputs, message):
+    answer = strict.label(inputs, **KEY)
+    assert (answer.status, message in answer.json["error"]) == (422, True)
+
+
+def test_requests_beyond_the_queue_are_refused_and_slow_ones_end(strict):
+    held = [strict.begin(**KEY), strict.begin(**KEY)]
+    while strict.label([], **KEY).status != 429:
+        pass  # until both are counted
+    held.append(strict.begin("127.0.0.2", **KEY))
+    while (answer := strict.ask("/v1/emotions", b"[]", {**JSON, **KEY}, "127.0.0.3")).status != 503:
+        assert answer.status == 200
+    assert answer.headers["retry-after"] == "1"
+    assert [strict.answer(connection).status for connection in held] == [408] * 3
+    assert strict.label([], **KEY).status == 200
+
+
+def test_a_model_that_takes_too_long_ends_in_504_and_the_service_goes_on(slow):
+    answer = slow.label(["so"])
+    assert answer.status == 504 and "0.5 seconds" in answer.json["error"]
+    slow.wait_for("precode_utterances_total", 1)
+    assert slow.label(["happy"]).status == 200
+
+
+def test_the_work_of_a_client_that_went_away_is_dropped(slow):
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(slow.label, ["so"])
+        slow.wait_for("precode_batch_dialogues_count", 1)
+        gone = slow.connection()
+        gone.request("POST", "/v1/emotions", b'["happy", "happy", "happy"]', JSON)
+        slow.wait_for("precode_queue_requests", 1)
+        gone.close()
+        first.result()
+    assert slow.label(["happy"]).status == 200
+    # That of the first request and of the last.
+    slow.wait_for("precode_utterances_total", 2)
+
+
+def test_a_stream_labels_each_utterance_from_those_before(service, emotions):
+    expected = emotions.stream()
+    with connect(f"ws://127.0.0.1:{service.port}/v1/stream") as stream:
+        for utterance in [*DIALOGUE, "so?"]:
+            stream.send(json.dumps(utterance))
+            assert_equal(json.loads(stream.recv()), expected(utterance))
+            stream.send("so happy")
+            assert "JSON" in json.loads(stream.recv())["error"]
+
+
+def test_a_stream_of_a_model_that_reads_both_ways_is_closed_with_the_reason(strict):
+    with connect(f"ws://127.0.0.1:{strict.port}/v1/stream") as stream:
+        stream.send(json.dumps({"api_key": "sesame"}))
+        assert "/v1/emotions" in json.loads(stream.recv())["error"]
+        with pytest.raises(ConnectionClosed) as closed:
+            stream.recv()
+    assert closed.value.rcvd and closed.value.rcvd.code == 4422
+
+
+@pytest.mark.parametrize("message", ['{"api_key": "wrong"}', '"so"', "[", '{"api_key": 1}'])
+def test_a_stream_without_the_key_is_closed(strict, message):
+    with connect(f"ws://127.0.0.1:{strict.port}/v1/stream") as stream:
+        stream.send(message)
+        assert "key" in json.loads(stream.recv())["error"]
+        with pytest.raises(ConnectionClosed) as closed:
+            stream.recv()
+    assert closed.value.rcvd and closed.value.rcvd.code == 4401
+
+
+def test_the_front_page_loads_nothing_from_elsewhere(service, strict):
+    page = service.ask("/")
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    text = page.body.decode()
+    assert 'id="live"' in text and 'id="live"' not in strict.ask("/").body.decode()
+    files = re.findall(r'(?:src|href)="([^"#]+)"', text)
+    assert {"page.js", "page.css", "openapi.json"} <= {*files}
+    for file in files:
+        assert file == "data:," or service.ask(f"/{file}").status == 200
+    assert service.ask("/openapi.json").json["paths"].keys() >= {"/v1/emotions", "/v1/page"}
+    assert service.ask("/docs").status == 404
+
+
+def test_a_stopped_service_answers_what_it_accepted(causal_model, emotions):
+    content = [[f"i am so {word}", "what?"] * 10 for word in WORDS] * 3
+    with serving(str(causal_model), "--max_batch_tokens", "64") as service, ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(service.label, content) for _ in range(8)]
+        while service.metric("precode_batch_dialogues_count") < 1 or service.metric("precode_queue_requests") < 7:
+            pass
+        assert service.process
+        service.process.send_signal(signal.SIGTERM)
+        for answer in answers:
+            assert_equal(answer.result().json, emotions(content))
+        assert service.process.wait(30) == 0
+        with pytest.raises(ConnectionRefusedError):
+            service.label([])
+    assert [line.partition(" ")[0] for line in service.log] == ["serving", "stopped;"]
+
+
+def test_no_word_of_a_dialogue_is_in_the_log(service):
+    service.label([f"{SECRET} {SECRET} {SECRET}"] * 3)
+    service.label([f"{SECRET} " * 5000])
+    service.label({SECRET: 1})
+    service.upload(f"{SECRET}.txt", SECRET.encode())
+    service.upload("chat.json", f"{{{SECRET}".encode())
+    service.ask(f"/{SECRET}")
+    with connect(f"ws://127.0.0.1:{service.port}/v1/stream") as stream:
+        for message in (f'"{SECRET}"', SECRET):
+            stream.send(message)
+            stream.recv()
+    time.sleep(0.2)  # until the log is read
+    assert SECRET not in "".join(service.log)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--timeout", "0"], "timeout must be a positive number; got 0.0"),
+        (["--max_queue", "many"], "--max_queue"),
+        (["--api_key", "schlüssel"], "api_key must be"),
+        (["nowhere"], "nowhere"),
+        (["--host", "203.0.113.1"], "--host 203.0.113.1"),
+    ],
+)
+def test_what_cannot_be_served_is_said_in_one_line(arguments, message, capsys):
+    from modeling_precode.cli.main import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", *arguments])
+    assert message in str(ended.value) and "\n" not in str(ended.value)
