@@ -9,6 +9,7 @@ import torch
 from transformers import Pipeline, PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import LARGE_INTEGER
 
+from .batching import batches, windows
 from .data_collator import PreCodeDataCollator
 from .dialogue_inputs import read_inputs, read_utterance
 from .known_words import READABLE, count_known_words, known_share
@@ -23,10 +24,6 @@ logger = logging.getLogger(__name__)
 
 TASK = "conversation-emotion"
 DEFAULT_BATCH_TOKENS = 2**14
-# Dialogues that are sorted into batches together, and so the most that a stream holds in memory: so many, or fewer that
-# have so many utterances.
-WINDOW = 1000
-WINDOW_UTTERANCES = 20_000
 
 
 class ConversationEmotionPipeline(Pipeline):
@@ -153,12 +150,12 @@ class ConversationEmotionPipeline(Pipeline):
     ) -> Iterator[list]:
         cut = read = 0
         try:
-            for window in _windows(dialogues):
+            for window in windows(dialogues):
                 encoded = self.preprocess(window)
                 cut += self.count_cut(window, encoded)
                 read += sum(map(len, window))
                 results: list[list] = [[] for _ in window]
-                for batch in _batches(encoded, max_batch_tokens, batch_size):
+                for batch in batches(encoded, max_batch_tokens, batch_size):
                     rows = PreCodeDataCollator(self.tokenizer.pad_token_id)([encoded[i] for i in batch])
                     for i, probabilities in zip(batch, self.forward(rows), strict=True):
                         counts = count_known_words(encoded[i]["input_ids"], self.tokenizer)
@@ -297,30 +294,3 @@ def _columns(dialogues: Sequence[list[dict]]) -> dict[str, list]:
         "utterances": [[turn["text"] for turn in dialogue] for dialogue in dialogues],
         "speakers": [[turn.get("speaker") for turn in dialogue] for dialogue in dialogues],
     }
-
-
-def _windows(dialogues: Iterator[list[dict]]) -> Iterator[list[list[dict]]]:
-    window: list[list[dict]] = []
-    utterances = 0
-    for dialogue in dialogues:
-        window.append(dialogue)
-        utterances += len(dialogue)
-        if len(window) == WINDOW or utterances >= WINDOW_UTTERANCES:
-            yield window
-            window, utterances = [], 0
-    if window:
-        yield window
-
-
-def _batches(encoded: list[dict], max_tokens: int, max_dialogues: int | None = None) -> list[list[int]]:
-    """Indices of dialogues of like length, in batches of at most so many tokens and dialogues."""
-    sizes = [sum(map(len, row["input_ids"])) for row in encoded]
-    batches: list[list[int]] = []
-    tokens = max_tokens
-    for index in sorted(filter(sizes.__getitem__, range(len(sizes))), key=lambda i: len(encoded[i]["input_ids"])):
-        if tokens + sizes[index] > max_tokens or len(batches[-1]) == max_dialogues:
-            batches.append([])
-            tokens = 0
-        batches[-1].append(index)
-        tokens += sizes[index]
-    return batches

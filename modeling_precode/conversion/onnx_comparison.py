@@ -1,0 +1,135 @@
+"""Compares an exported model with the model that it was exported from, on labeled dialogues."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+
+import numpy as np
+import torch
+from datasets import Dataset
+
+from data_scripts import label_names
+
+from ..batching import batches
+from ..data_collator import PreCodeDataCollator
+from ..dialogue_inputs import read_inputs
+from ..evaluation.metrics import ERCScores
+from ..onnx_runtime.model import OnnxModel
+from ..pipeline_precode import DEFAULT_BATCH_TOKENS, ConversationEmotionPipeline
+
+# The largest difference of a logit that the order of additions in float32 may cause.
+TOLERANCE = 1e-4
+# The numbers of utterances in a long dialogue and in a long batch of one-word utterances.
+LONG_DIALOGUE = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """How an exported model differs from the original.
+
+    Args:
+        utterances: The number of utterances of the corpus.
+        difference: The largest absolute difference of a logit.
+        agreement: The share of utterances with the same label, from 0 to 1.
+        labels: The labels of the corpus; `None` without labels.
+        missing_labels: The labels of the model that the corpus does not have.
+        original_f1, exported_f1: The weighted F1 of both, from 0 to 1; `None` if the corpus lacks labels.
+    """
+
+    utterances: int
+    difference: float
+    agreement: float
+    missing_labels: list[str]
+    original_f1: float | None = None
+    exported_f1: float | None = None
+
+    @property
+    def loss(self) -> float:
+        """The weighted F1, in points, that the exported model loses."""
+        assert self.original_f1 is not None and self.exported_f1 is not None
+        return 100 * (self.original_f1 - self.exported_f1)
+
+    def check_numbers(self) -> None:
+        """Check that the logits are equal.
+
+        Raises:
+            ValueError: A logit differs by more than the tolerance.
+        """
+        if not self.difference <= TOLERANCE:
+            raise ValueError(
+                f"the exported model does not compute what the model computes: logits differ by {self.difference:.2g}, "
+                f"and at most {TOLERANCE:g} is allowed; the exporter of torch {torch.__version__} does not support this "
+                "model"
+            )
+
+    def check_labels(self, corpus: str, allowed_loss: float) -> None:
+        """Check that the labels are as good.
+
+        Raises:
+            ValueError: The weighted F1 is lower by more than `allowed_loss` points, or cannot be computed.
+        """
+        if self.original_f1 is None:
+            missing = f"it has no {', '.join(self.missing_labels)}" if self.missing_labels else "it has no labels"
+            raise ValueError(
+                f"the corpus {corpus} cannot measure what quantization loses: {missing}; use --check with a corpus that "
+                "has the labels of the model"
+            )
+        if self.loss > allowed_loss:
+            raise ValueError(
+                f"quantization loses {self.loss:.2f} points of weighted F1 on the corpus {corpus}, and at most "
+                f"{allowed_loss:g} are allowed; export the model without quantization, or use --allow_loss"
+            )
+
+
+def compare(emotions: ConversationEmotionPipeline, exported: OnnxModel, dialogues: Dataset) -> Comparison:
+    """Label dialogues with both models, and compare the logits and the labels.
+
+    Args:
+        emotions: The pipeline with the original model.
+        exported: The exported model.
+        dialogues: Dialogues with `utterances`, and optionally `labels`.
+    """
+    turns = list(read_inputs(dialogues)[0])
+    of_corpus, of_shapes = (_both(emotions, exported, some) for some in (turns, list(_shapes(turns))))
+    original, predicted = (logits.argmax(1) for logits in of_corpus)
+    model_labels, names = emotions.model.config.label_names, label_names(dialogues)
+    missing = [label for label in model_labels if names is not None and label not in names]
+    scores = {}
+    if names is not None and not missing:
+        ids = np.array([names.index(label) for label in model_labels])
+        gold = np.fromiter(chain.from_iterable(dialogues["labels"]), np.int64)
+        scores = {
+            name: ERCScores().compute(predictions=ids[labels], references=gold, label_names=names)["weighted_f1"]
+            for name, labels in {"original_f1": original, "exported_f1": predicted}.items()
+        }
+    return Comparison(
+        utterances=len(original),
+        difference=max(float(np.abs(one - other).max()) for one, other in (of_corpus, of_shapes)),
+        agreement=float((original == predicted).mean()),
+        missing_labels=missing,
+        **scores,
+    )
+
+
+def _shapes(dialogues: list[list[dict]]) -> Iterator[list[dict]]:
+    """Dialogues of extreme shapes: one utterance, many utterances, an empty and a long utterance."""
+    turns = list(islice(chain.from_iterable(dialogues), LONG_DIALOGUE))
+    yield turns[:1]
+    yield turns
+    yield [{"text": ""}, {"text": " ".join(turn["text"] for turn in turns)}, *turns[:1]]
+    yield [{"text": turn["text"].split(" ")[0]} for turn in turns[:3]]
+
+
+def _both(
+    emotions: ConversationEmotionPipeline, exported: OnnxModel, dialogues: list[list[dict]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The logits of the original and of the exported model, each (utterances, classes)."""
+    rows = emotions.preprocess(dialogues)
+    original: list[np.ndarray] = [np.empty(0)] * len(rows)
+    for batch in batches(rows, DEFAULT_BATCH_TOKENS):
+        inputs = PreCodeDataCollator(emotions.tokenizer.pad_token_id)([rows[i] for i in batch])
+        with torch.no_grad():
+            logits = emotions.model(**inputs, return_dict=True).logits.numpy()
+        for i, padded in zip(batch, logits, strict=True):
+            original[i] = padded[: len(rows[i]["input_ids"])]
+    return np.concatenate(original), np.concatenate(exported.logits(rows))
