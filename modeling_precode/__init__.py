@@ -18,6 +18,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 from .configuration_precode import SIZES, PreCodeConfig
 from .data_collator import PreCodeDataCollator
 from .default_model import FOLDER
+from .dialogue_encoding import encode_dialogues
 from .evaluation.calibration import calibrate, expected_calibration_error, fit_temperature
 from .evaluation.metrics import ConvComRecall, ERCScores
 from .evaluation.significance import paired_bootstrap
@@ -31,7 +32,7 @@ from .pipeline_precode import TASK, ConversationEmotionPipeline
 from .sharing.model_card import write_model_card
 from .sharing.push import push_checkpoint, push_to_hub
 from .sharing.run_summary import RunSummary
-from .tokenization_precode import PreCodeTokenizer, encode_dialogues
+from .tokenization_precode import PreCodeTokenizer
 from .training.class_weights import focused_class_weights
 from .training.negatives import DialoguesWithNegatives
 from .training.word_vectors import load_word_vectors

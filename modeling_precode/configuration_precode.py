@@ -32,7 +32,8 @@ CODE = (
     *("pretrained", "inputs", "outputs", "encoded_batch", "conversation_encoder", "gru_encoder", "text_encoder"),
     *("gru", "kernels", "pooling", "dropout", "layout", "steps", "gathering", "speakers", "streaming"),
     *("dialogue_inputs", "known_words", "nonspacing_marks", "unicode_words", "version"),
-    *("batching", "checkpoint_files", "setting_checks", "tokenizer_files"),
+    *("batching", "dialogue_encoding", "emotion_labeling", "word_encoding"),
+    *("checkpoint_files", "setting_checks", "tokenizer_files"),
 )
 # Where in the code that a checkpoint carries transformers finds what, for one who loads it without this package.
 AUTO_MAP = {

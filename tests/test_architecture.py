@@ -16,11 +16,12 @@ CORPORA = Path(data_scripts.__file__).parent
 MODULES = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
 # Every wing, and the wings that it may import.
 WINGS = {
-    "cli": {"training", "sharing", "evaluation", "conversion", "default_model"},
+    "cli": {"training", "sharing", "evaluation", "conversion", "onnx_runtime", "default_model"},
     "training": {"sharing", "evaluation", "default_model"},
     "sharing": {"evaluation"},
     "evaluation": set(),
-    "conversion": set(),
+    "conversion": {"evaluation", "onnx_runtime"},
+    "onnx_runtime": set(),
     "default_model": set(),
 }
 

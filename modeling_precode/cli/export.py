@@ -41,8 +41,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode export") -
     from data_scripts import load_corpus
 
     from ..conversion.onnx_export import export_onnx
+    from ..onnx_runtime import is_exported
     from .predict import load_pipeline, model_to_use
 
+    if is_exported(args.model):
+        raise ValueError(f"{args.model}: already an exported model; give the checkpoint that it was exported from")
     args.device = "cpu"
     emotions = load_pipeline(model_to_use(args), args)
     corpus = load_corpus(args.check, args.data_dir)

@@ -13,9 +13,11 @@ from data_scripts import label_names
 from ..batching import batches
 from ..data_collator import PreCodeDataCollator
 from ..dialogue_inputs import read_inputs
+from ..emotion_labeling import DEFAULT_BATCH_TOKENS
 from ..evaluation.metrics import ERCScores
-from ..onnx_runtime.model import OnnxModel
-from ..pipeline_precode import DEFAULT_BATCH_TOKENS, ConversationEmotionPipeline
+from ..onnx_runtime.pipeline import OnnxEmotionPipeline
+from ..onnx_runtime.tokenizer import TOKENIZER_FILE
+from ..pipeline_precode import ConversationEmotionPipeline
 
 # The largest difference of a logit that the order of additions in float32 may cause.
 TOLERANCE = 1e-4
@@ -57,9 +59,8 @@ class Comparison:
         """
         if not self.difference <= TOLERANCE:
             raise ValueError(
-                f"the exported model does not compute what the model computes: logits differ by {self.difference:.2g}, "
-                f"and at most {TOLERANCE:g} is allowed; the exporter of torch {torch.__version__} does not support this "
-                "model"
+                f"the exported model has other results than the model: logits differ by {self.difference:.2g}, and at "
+                f"most {TOLERANCE:g} is allowed; the exporter of torch {torch.__version__} does not support this model"
             )
 
     def check_labels(self, corpus: str, allowed_loss: float) -> None:
@@ -71,8 +72,8 @@ class Comparison:
         if self.original_f1 is None:
             missing = f"it has no {', '.join(self.missing_labels)}" if self.missing_labels else "it has no labels"
             raise ValueError(
-                f"the corpus {corpus} cannot measure what quantization loses: {missing}; use --check with a corpus that "
-                "has the labels of the model"
+                f"the corpus {corpus} cannot measure what quantization loses: {missing}; use --check with a corpus "
+                "that has the labels of the model"
             )
         if self.loss > allowed_loss:
             raise ValueError(
@@ -81,12 +82,12 @@ class Comparison:
             )
 
 
-def compare(emotions: ConversationEmotionPipeline, exported: OnnxModel, dialogues: Dataset) -> Comparison:
+def compare(emotions: ConversationEmotionPipeline, exported: OnnxEmotionPipeline, dialogues: Dataset) -> Comparison:
     """Label dialogues with both models, and compare the logits and the labels.
 
     Args:
         emotions: The pipeline with the original model.
-        exported: The exported model.
+        exported: The pipeline with the exported model.
         dialogues: Dialogues with `utterances`, and optionally `labels`.
     """
     turns = list(read_inputs(dialogues)[0])
@@ -121,10 +122,15 @@ def _shapes(dialogues: list[list[dict]]) -> Iterator[list[dict]]:
 
 
 def _both(
-    emotions: ConversationEmotionPipeline, exported: OnnxModel, dialogues: list[list[dict]]
+    emotions: ConversationEmotionPipeline, exported: OnnxEmotionPipeline, dialogues: list[list[dict]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The logits of the original and of the exported model, each (utterances, classes)."""
     rows = emotions.preprocess(dialogues)
+    if exported.preprocess(dialogues) != rows:
+        kind = type(emotions.tokenizer).__name__
+        raise ValueError(
+            f"a tokenizer of the kind {kind} cannot be exported: its {TOKENIZER_FILE} gives other token ids"
+        )
     original: list[np.ndarray] = [np.empty(0)] * len(rows)
     for batch in batches(rows, DEFAULT_BATCH_TOKENS):
         inputs = PreCodeDataCollator(emotions.tokenizer.pad_token_id)([rows[i] for i in batch])
@@ -132,4 +138,4 @@ def _both(
             logits = emotions.model(**inputs, return_dict=True).logits.numpy()
         for i, padded in zip(batch, logits, strict=True):
             original[i] = padded[: len(rows[i]["input_ids"])]
-    return np.concatenate(original), np.concatenate(exported.logits(rows))
+    return np.concatenate(original), np.concatenate(exported.model.logits(rows))

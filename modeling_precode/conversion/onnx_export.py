@@ -23,9 +23,9 @@ from ..onnx_runtime.config import (
     FORMAT_VERSION,
     UTTERANCE_GRAPH,
 )
-from ..onnx_runtime.model import OnnxModel
+from ..onnx_runtime.pipeline import OnnxEmotionPipeline
+from ..onnx_runtime.tokenizer import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from ..pipeline_precode import ConversationEmotionPipeline
-from ..tokenizer_files import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from ..version import __version__
 from .onnx_card import write_card
 from .onnx_comparison import Comparison, compare
@@ -75,13 +75,13 @@ def export_onnx(
         _write_tokenizer(emotions, partial)
         write_json(partial / CONFIG_FILE, _settings(emotions, quantization))
         _write_graphs(model, partial)
-        comparison = compare(emotions, OnnxModel(partial), dialogues)
+        comparison = compare(emotions, OnnxEmotionPipeline(partial), dialogues)
         comparison.check_numbers()
         if quantization:
             from .onnx_quantization import quantize
 
-            quantize(partial)
-            comparison = compare(emotions, OnnxModel(partial), dialogues)
+            quantize(partial / UTTERANCE_GRAPH)
+            comparison = compare(emotions, OnnxEmotionPipeline(partial), dialogues)
             comparison.check_labels(corpus, allowed_loss)
         write_card(partial, emotions, comparison, corpus, quantization)
     return comparison

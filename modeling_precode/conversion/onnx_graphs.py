@@ -107,8 +107,8 @@ class TextEncoderGraph(nn.Module):
 class ConversationGraph(nn.Module):
     """The conversation encoder and the head: vectors (D, U, d_u) and lengths (D,) -> logits (D, U, C).
 
-    `speaker_ids` (D, U) is only for a model with `max_speakers`. `state` (D, d_c) is only for a causal model, which also
-    returns the last state of each dialogue (D, d_c).
+    `speaker_ids` (D, U) is only for a model with `max_speakers`. `state` (D, d_c) is only for a causal model, which
+    also returns the last state of each dialogue (D, d_c).
     """
 
     def __init__(self, encoder: ConversationEncoder, classifier: nn.Module):

@@ -52,7 +52,9 @@ class ExportedConfig:
             ValueError: The folder contains no exported model, one of a newer version, or an incomplete one.
         """
         path = Path(folder, CONFIG_FILE)
-        missing = [name for name in (UTTERANCE_GRAPH, CONVERSATION_GRAPH, CONFIG_FILE) if not Path(folder, name).exists()]
+        missing = [
+            name for name in (UTTERANCE_GRAPH, CONVERSATION_GRAPH, CONFIG_FILE) if not Path(folder, name).exists()
+        ]
         if missing:
             raise ValueError(f"{folder}: no exported model, because there is no {missing[0]}; use precode export")
         try:

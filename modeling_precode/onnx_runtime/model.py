@@ -8,13 +8,16 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 
 from ..batching import chunks
 from .config import CONVERSATION_GRAPH, UTTERANCE_GRAPH, ExportedConfig
+from .streaming import OnnxStream
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 # The number of tokens, padding included, that go through the utterance encoder at once, and the number of utterances
 # that go through the conversation encoder at once. With larger numbers, the data no longer stays in the cache.
@@ -86,6 +89,10 @@ class OnnxModel:
         assert state is not None
         return logits[0, 0], state
 
+    def stream(self) -> OnnxStream:
+        """Start a dialogue that is labeled utterance by utterance. The model must be causal."""
+        return OnnxStream(self)
+
     def _in_context(
         self, vectors: np.ndarray, sizes: np.ndarray, speaker_ids: np.ndarray, state: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -100,7 +107,12 @@ class OnnxModel:
         return logits, states[0] if states else None
 
 
-def _session(path: Path, num_threads: int | None) -> onnxruntime.InferenceSession:
+def _session(path: Path, num_threads: int | None) -> "InferenceSession":
+    # Imported late, so that a folder can be recognized where onnxruntime is not installed.
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        raise ValueError(f'{path}: needs the package onnxruntime: pip install "precode[onnx]"') from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads or int(os.environ.get("OMP_NUM_THREADS", 0))
     # Memory is planned for one shape, and every chunk has its own.
@@ -109,8 +121,10 @@ def _session(path: Path, num_threads: int | None) -> onnxruntime.InferenceSessio
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many classes
         reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: onnxruntime {onnxruntime.__version__} cannot run it: {reason}; upgrade onnxruntime, "
-                         "or export the model again") from error  # fmt: skip
+        raise ValueError(
+            f"{path}: onnxruntime {onnxruntime.__version__} cannot run it: {reason}; upgrade onnxruntime, or export "
+            "the model again"
+        ) from error
 
 
 def _padded(lengths: np.ndarray, max_items: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
