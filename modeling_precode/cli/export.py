@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode export") -
         raise ValueError(f"{args.model}: already an exported model; give the checkpoint that it was exported from")
     args.device = "cpu"
     emotions = load_pipeline(model_to_use(args), args)
+    emotions.model.float()
     corpus = load_corpus(args.check, args.data_dir)
     if CHECKED_SPLIT not in corpus:
         raise ValueError(f"--check {args.check}: no split {CHECKED_SPLIT}; found {', '.join(corpus)}")

@@ -30,7 +30,8 @@ def write_card(
     quantization: str | None,
 ) -> None:
     """Write the card of the exported model in `folder`."""
-    path = find_file(str(emotions.model.name_or_path), CARD)
+    name = emotions.model.name_or_path
+    path = find_file(str(name), CARD) if name else None  # a new model has no name
     card = _HEADER.format(title="An emotion recognition model") if path is None else path.read_text(encoding="utf-8")
     section = _section(comparison, corpus, quantization)
     (folder / CARD).write_text(f"{card.rstrip()}\n\n{section}", encoding="utf-8")

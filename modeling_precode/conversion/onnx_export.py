@@ -28,7 +28,7 @@ from ..onnx_runtime.tokenizer import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from ..pipeline_precode import ConversationEmotionPipeline
 from ..version import __version__
 from .onnx_card import write_card
-from .onnx_comparison import Comparison, compare
+from .onnx_comparison import Comparison, check_corpus, compare
 from .onnx_graphs import TextEncoderGraph, graphs_of
 
 QUANTIZATIONS = ("int8",)
@@ -62,15 +62,22 @@ def export_onnx(
 
     Raises:
         FileExistsError: The folder is not empty.
-        ValueError: The model cannot be exported, the exported model computes something else, or quantization loses
-            more than `allowed_loss`.
+        ValueError: The model cannot be exported, the exported model has other results, or quantization loses more than
+            `allowed_loss`.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder}: must be a new or empty folder; give another one, or delete its files")
     if quantization not in (None, *QUANTIZATIONS):
         raise ValueError(f"quantization must be one of {', '.join(QUANTIZATIONS)} or None; got {quantization!r}")
-    model = emotions.model.float().cpu().eval()
+    model = emotions.model.eval()
+    if model.device.type != "cpu" or model.dtype != torch.float32:
+        raise ValueError(
+            f"the model must be on the CPU and in float32; got {model.device} and {model.dtype}; use "
+            "pipeline(..., device='cpu', dtype=torch.float32)"
+        )
+    if quantization:
+        check_corpus(emotions, dialogues, corpus)
     with whole_folder(folder, replace=False) as partial:
         _write_tokenizer(emotions, partial)
         write_json(partial / CONFIG_FILE, _settings(emotions, quantization))
@@ -80,7 +87,8 @@ def export_onnx(
         if quantization:
             from .onnx_quantization import quantize
 
-            quantize(partial / UTTERANCE_GRAPH)
+            with _quiet():
+                quantize(partial / UTTERANCE_GRAPH)
             comparison = compare(emotions, OnnxEmotionPipeline(partial), dialogues)
             comparison.check_labels(corpus, allowed_loss)
         write_card(partial, emotions, comparison, corpus, quantization)
@@ -111,7 +119,7 @@ def _write_graphs(model: PreCodeForUtteranceClassification, folder: Path) -> Non
 def _write_graph(
     graph: nn.Module, inputs: dict[str, Tensor], axes: dict[str, dict[int, Any]], outputs: list[str], path: Path
 ) -> None:
-    with torch.no_grad(), _quiet_exporter():
+    with torch.no_grad(), _quiet():
         torch.onnx.export(
             graph.eval(),
             (),
@@ -141,17 +149,16 @@ def _named_refusal(config: Any, graph: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Hide what the exporter says about itself."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
+def _quiet() -> Iterator[None]:
+    """Hide what exporter and quantization say about themselves. Faults are exceptions."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(level)
+        logging.disable(disabled)
 
 
 def _write_tokenizer(emotions: ConversationEmotionPipeline, folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Quantizes a graph to 8 bits, with onnxruntime's dynamic quantization."""
 
-import logging
 from pathlib import Path
 
 from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -16,10 +15,5 @@ def quantize(path: Path) -> None:
     own scale: with one scale for all, twice as many labels of the default model change. Weights use 7 of the 8 bits:
     with all of them, sums overflow on processors without VNNI.
     """
-    level = logging.root.level
-    logging.root.setLevel(logging.ERROR)  # it recommends a preparation that changes nothing here
-    try:
-        with whole_file(path) as quantized:
-            quantize_dynamic(path, quantized, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
-    finally:
-        logging.root.setLevel(level)
+    with whole_file(path) as quantized:
+        quantize_dynamic(path, quantized, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # The number of tokens, padding included, that go through the utterance encoder at once, and the number of utterances
 # that go through the conversation encoder at once. With larger numbers, the data no longer stays in the cache.
-CHUNK_TOKENS, CHUNK_UTTERANCES = 2**10, 2**12
+CHUNK_TOKENS, CHUNK_UTTERANCES = 2**9, 2**12
 
 
 class OnnxModel:
