@@ -43,9 +43,9 @@ def word_tokenizer(text_mode: str = "clean") -> PreCodeTokenizer:
     return PreCodeTokenizer.train([texts()], text_mode=text_mode)
 
 
-def word_model(**settings: Any) -> PreCodeForUtteranceClassification:
+def word_model(text_mode: str = "clean", **settings: Any) -> PreCodeForUtteranceClassification:
     torch.manual_seed(0)
-    config = PreCodeConfig(vocab_size=len(word_tokenizer()), word_vector_size=12, **{**SETTINGS, **settings})
+    config = PreCodeConfig(vocab_size=len(word_tokenizer(text_mode)), word_vector_size=12, **{**SETTINGS, **settings})
     return with_distinct_labels(PreCodeForUtteranceClassification(config))
 
 

@@ -124,11 +124,12 @@ def test_an_export_is_exported_scored_and_used_by_the_commands(checkpoint, tmp_p
     printed = capsys.readouterr().out
     assert "Same label as the model: 100.00 % of 231 utterances" in printed and "Weighted F1 on sample: " in printed
     (tmp_path / "chat.txt").write_text("Ann: I am so happy!\nBo: About what?\n")
-    tables = []
+    labeled = []
     for model in (str(checkpoint), out):
-        main(["predict", str(tmp_path / "chat.txt"), "--model", model, "--format", "csv", "--distribution"])
-        tables.append(capsys.readouterr().out)
-    assert tables[0] == tables[1]
+        main(["predict", str(tmp_path / "chat.txt"), "--model", model, "--format", "jsonl"])
+        labeled.append(json.loads(capsys.readouterr().out))
+    assert labeled[0].pop("scores") == pytest.approx(labeled[1].pop("scores"), abs=1e-5)
+    assert labeled[0] == labeled[1]
     scores = []
     for model in (str(checkpoint), out):
         path = tmp_path / "scores.json"
