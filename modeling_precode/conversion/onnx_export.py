@@ -70,6 +70,8 @@ def export_onnx(
         raise FileExistsError(f"{folder}: must be a new or empty folder; give another one, or delete its files")
     if quantization not in (None, *QUANTIZATIONS):
         raise ValueError(f"quantization must be one of {', '.join(QUANTIZATIONS)} or None; got {quantization!r}")
+    if not hasattr(torch.onnx, "ops"):
+        raise ValueError(f"the export to ONNX needs torch 2.8 or newer; this is torch {torch.__version__}")
     model = emotions.model.eval()
     if model.device.type != "cpu" or model.dtype != torch.float32:
         raise ValueError(
