@@ -26,11 +26,15 @@ class EmotionLabelingMixin:
 
     tokenizer: Any
     model: Any
-    max_utterance_tokens: int | None
     _forward_params: dict[str, Any]
     _postprocess_params: dict[str, Any]
     _batch_size: int | None
     _has_warned_of_unknown_words = False
+
+    @property
+    def max_utterance_tokens(self) -> int | None:
+        """The maximum number of tokens of an utterance that tokenizer and model read; `None` without a limit."""
+        raise NotImplementedError
 
     def compute_probabilities(self, rows: list[dict]) -> Sequence[Any]:
         """Rows of `input_ids` and `speaker_ids` -> for each, the probabilities (U, C); rows of padding may follow."""

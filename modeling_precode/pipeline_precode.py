@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TASK = "conversation-emotion"
 
 
-class ConversationEmotionPipeline(EmotionLabelingMixin, Pipeline):
+class ConversationEmotionPipeline(EmotionLabelingMixin, Pipeline):  # type: ignore[misc]
     """Labels every utterance of a dialogue, or of many, from the whole dialogue.
 
     ```python

@@ -23,13 +23,7 @@ _CACHE_SIZE = 2**18
 class WordEncodingMixin:
     """Encodes many utterances at once with a word-level tokenizer, [`PreCodeTokenizer`] or one without transformers."""
 
-    text_mode: Any
-    backend_tokenizer: Any
-    model_max_length: int
-    unk_token_id: Any
-    added_tokens_decoder: Any
-
-    def encode_utterances(self, utterances: list[str], max_length: int | None = None) -> list[list[int]]:
+    def encode_utterances(self: Any, utterances: list[str], max_length: int | None = None) -> list[list[int]]:
         """Encode many utterances. The token ids are those of a call, but for ASCII and in the text mode `"unicode"`
         this method is many times faster.
 
@@ -62,7 +56,7 @@ class WordEncodingMixin:
                 encoded[place] = utterance
         return encoded
 
-    def _pieces(self) -> "_Pieces":
+    def _pieces(self: Any) -> "_Pieces":
         pieces = self.__dict__.get("_cached_pieces")
         if pieces is None or len(pieces) > _CACHE_SIZE:
             self._cached_pieces = pieces = _Pieces(self.backend_tokenizer, self.get_vocab(), self.unk_token_id)

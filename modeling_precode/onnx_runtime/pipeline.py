@@ -42,9 +42,12 @@ class OnnxEmotionPipeline(EmotionLabelingMixin):
     ):
         self.model = OnnxModel(folder, num_threads)
         self.tokenizer = load_tokenizer(folder)
-        self.max_utterance_tokens = self.model.config.max_utterance_tokens
         self._batch_size = batch_size
         _, self._forward_params, self._postprocess_params = self._sanitize_parameters(**defaults)
+
+    @property
+    def max_utterance_tokens(self) -> int | None:
+        return self.model.config.max_utterance_tokens
 
     def compute_probabilities(self, rows: list[dict]) -> Sequence[np.ndarray]:
         return [self.probabilities(logits) for logits in self.model.logits(rows)]
