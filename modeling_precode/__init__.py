@@ -14,6 +14,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from .configuration_precode import SIZES, PreCodeConfig
     from .data_collator import PreCodeDataCollator
+    from .dialogue_encoding import encode_dialogues
     from .evaluation.calibration import calibrate, expected_calibration_error, fit_temperature
     from .evaluation.metrics import ConvComRecall, ERCScores
     from .evaluation.significance import paired_bootstrap
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .sharing.model_card import write_model_card
     from .sharing.push import push_checkpoint
     from .sharing.run_summary import RunSummary
-    from .tokenization_precode import PreCodeTokenizer, encode_dialogues
+    from .tokenization_precode import PreCodeTokenizer
     from .training.class_weights import focused_class_weights
     from .training.finetuning import UtteranceClassificationTrainer
     from .training.finetuning_arguments import UtteranceClassificationArguments
@@ -74,6 +75,7 @@ __all__ = [
 _NAMES = {
     "configuration_precode": ["SIZES", "PreCodeConfig"],
     "data_collator": ["PreCodeDataCollator"],
+    "dialogue_encoding": ["encode_dialogues"],
     "evaluation.calibration": ["calibrate", "expected_calibration_error", "fit_temperature"],
     "evaluation.metrics": ["ConvComRecall", "ERCScores"],
     "evaluation.significance": ["paired_bootstrap"],
@@ -85,7 +87,7 @@ _NAMES = {
     "sharing.model_card": ["write_model_card"],
     "sharing.push": ["push_checkpoint"],
     "sharing.run_summary": ["RunSummary"],
-    "tokenization_precode": ["PreCodeTokenizer", "encode_dialogues"],
+    "tokenization_precode": ["PreCodeTokenizer"],
     "training.class_weights": ["focused_class_weights"],
     "training.finetuning": ["UtteranceClassificationTrainer"],
     "training.finetuning_arguments": ["UtteranceClassificationArguments"],

@@ -32,6 +32,7 @@ CODE = (
     *("pretrained", "inputs", "outputs", "encoded_batch", "conversation_encoder", "gru_encoder", "text_encoder"),
     *("gru", "kernels", "pooling", "dropout", "layout", "steps", "gathering", "speakers", "streaming"),
     *("dialogue_inputs", "known_words", "explanation", "label_folding", "nonspacing_marks", "unicode_words", "version"),
+    *("batching", "dialogue_encoding", "emotion_labeling", "word_encoding"),
     *("checkpoint_files", "setting_checks", "tokenizer_files"),
 )
 # Where in the code that a checkpoint carries transformers finds what, for one who loads it without this package.

@@ -6,7 +6,6 @@ from torch import Tensor, nn
 from .configuration_precode import PreCodeConfig
 from .dropout import Dropout
 from .gru import GRU, join
-from .speakers import SpeakerEmbedding
 from .steps import Steps
 
 
@@ -34,3 +33,18 @@ class ConversationEncoder(nn.Module):
         if speaker_ids is None:
             speaker_ids = torch.zeros(len(vectors), dtype=torch.long, device=vectors.device)
         return vectors + self.speaker_embedding(speaker_ids)
+
+
+class SpeakerEmbedding(nn.Embedding):
+    """An embedding of the first `max_speakers` speakers. Later speakers share the vector of the last one.
+
+    The vector of an unknown speaker is zero. All vectors are zero at first, so an untrained speaker embedding does not
+    change what the model computes.
+    """
+
+    def __init__(self, max_speakers: int, size: int):
+        super().__init__(max_speakers + 1, size, padding_idx=0)
+
+    def forward(self, speaker_ids: Tensor) -> Tensor:
+        """Embed the ids (N,) of [`SpeakerOrder`]: (N, size)."""
+        return super().forward(speaker_ids.clamp(max=self.num_embeddings - 1))

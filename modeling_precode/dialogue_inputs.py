@@ -1,9 +1,8 @@
 """Converts every form of dialogue that the pipeline takes to lists of `{"text", "speaker"?}`."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
-
-from torch.utils.data import Dataset
 
 from .speakers import is_missing
 
@@ -28,7 +27,7 @@ def read_inputs(inputs: Any) -> tuple[Iterable[list[dict]], bool]:
         return _rows(inputs), False
     if _is_frame(inputs):
         return _frame(inputs)
-    if isinstance(inputs, Iterator | Dataset):
+    if isinstance(inputs, Iterator) or _is_torch_dataset(inputs):
         # A PyTorch dataset without a length is a stream.
         stream: Any = inputs
         if hasattr(stream, "__len__"):
@@ -40,6 +39,12 @@ def read_inputs(inputs: Any) -> tuple[Iterable[list[dict]], bool]:
     if items and all(_is_sequence(item) and not isinstance(item, tuple) for item in items):
         return [_one_of_many(dialogue) for dialogue in items], False
     return [_dialogue(items)], True
+
+
+def _is_torch_dataset(value: Any) -> bool:
+    """Whether the value is a dataset of PyTorch. The check works without PyTorch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.utils.data.Dataset)
 
 
 def _items(dataset: Any) -> Iterator[Any]:

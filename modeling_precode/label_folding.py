@@ -1,9 +1,9 @@
 """Folds the probabilities of a model's labels into those of fewer labels, such as positive, negative and neutral."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 
 class LabelFolding:
@@ -30,9 +30,11 @@ class LabelFolding:
         self.names = sorted({target for target in targets if target is not None})
         if len(self.names) < 2:
             raise ValueError(f"`label_map` leaves fewer than two labels; got {', '.join(self.names) or 'none'}")
-        self.matrix = torch.tensor([[float(target == name) for name in self.names] for target in targets])
+        self.matrix = np.array([[target == name for name in self.names] for target in targets], np.float32)
 
-    def __call__(self, probabilities: Tensor) -> Tensor:
-        """(..., labels of the model) -> (..., labels after folding), which add up to 1."""
-        sums = probabilities @ self.matrix.to(probabilities)
-        return sums / sums.sum(-1, keepdim=True).clamp(min=torch.finfo(sums.dtype).tiny)
+    def __call__(self, probabilities: Any) -> Any:
+        """(..., labels of the model) -> (..., labels after folding), which add up to 1: a numpy array or a tensor."""
+        matrix = self.matrix if isinstance(probabilities, np.ndarray) else probabilities.new_tensor(self.matrix)
+        sums = probabilities @ matrix
+        total = sums.sum(-1)[..., None]
+        return sums / (total + (total == 0))

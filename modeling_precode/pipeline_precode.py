@@ -1,8 +1,5 @@
 """The pipeline `conversation-emotion`: a person's dialogue in, an emotion for every utterance out."""
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,28 +7,18 @@ from transformers import Pipeline, PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import LARGE_INTEGER
 
 from .data_collator import PreCodeDataCollator
-from .dialogue_inputs import read_inputs, read_utterance
+from .emotion_labeling import EmotionLabelingMixin
 from .explanation import explain
-from .known_words import READABLE, count_known_words, known_share
 from .label_folding import LabelFolding
-from .speakers import SpeakerOrder
-from .tokenization_precode import count_cut, encode_dialogues
 from .tokenizer_files import check_tokenizer
 
 if TYPE_CHECKING:
     from .modeling_precode import PreCodeForUtteranceClassification
 
-logger = logging.getLogger(__name__)
-
 TASK = "conversation-emotion"
-DEFAULT_BATCH_TOKENS = 2**14
-# Dialogues that are sorted into batches together, and so the most that a stream holds in memory: so many, or fewer that
-# have so many utterances.
-WINDOW = 1000
-WINDOW_UTTERANCES = 20_000
 
 
-class ConversationEmotionPipeline(Pipeline):
+class ConversationEmotionPipeline(EmotionLabelingMixin, Pipeline):  # type: ignore[misc]
     """Labels every utterance of a dialogue, or of many, from the whole dialogue.
 
     ```python
@@ -89,73 +76,9 @@ class ConversationEmotionPipeline(Pipeline):
     _load_feature_extractor = False  # type: ignore[assignment]
     _load_processor = False  # type: ignore[assignment]
 
-    _has_warned_of_unknown_words = False
-
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         check_tokenizer(self.model.name_or_path or "the model", self.tokenizer, self.model.config)
-
-    # As in other pipelines an empty string stands for no `top_k`, since `None` has a meaning.
-    def _sanitize_parameters(  # type: ignore[override]
-        self,
-        distribution: bool | None = None,
-        max_batch_tokens: int | None = None,
-        top_k: int | None | str = "",
-        known_words: bool | None = None,
-        label_map: Mapping[str, str | None] | None = None,
-        explain: bool | None = None,
-    ):
-        if max_batch_tokens is not None:
-            _check_at_least_one("max_batch_tokens", max_batch_tokens)
-        forward = {} if max_batch_tokens is None else {"max_batch_tokens": max_batch_tokens}
-        postprocess: dict[str, Any] = {} if distribution is None else {"distribution": distribution}
-        if top_k != "":
-            if top_k is not None:
-                _check_at_least_one("top_k", top_k)
-            postprocess["top_k"] = top_k
-        if known_words is not None:
-            postprocess["known_words"] = known_words
-        if label_map is not None:
-            postprocess["folding"] = LabelFolding(label_map, self.model.config.label_names)
-        if explain is not None:
-            postprocess["explain"] = explain
-        return {}, forward, postprocess
-
-    def __call__(  # type: ignore[override]
-        self, inputs: Any, batch_size: int | None = None, num_workers: int | None = None, **kwargs: Any
-    ) -> list | Iterator[list]:
-        _, forward_params, postprocess_params = self._sanitize_parameters(**kwargs)
-        postprocess_params = {**self._postprocess_params, **postprocess_params}
-        for name in ("distribution", "known_words", "explain"):
-            if postprocess_params.get(name) and "top_k" in postprocess_params:
-                raise ValueError(f"`{name}` and `top_k` both say what is given of an utterance; give one of them")
-        batch_size = self._batch_size if batch_size is None else batch_size
-        if batch_size is not None:
-            _check_at_least_one("batch_size", batch_size)
-        max_batch_tokens = {**self._forward_params, **forward_params}.get("max_batch_tokens", DEFAULT_BATCH_TOKENS)
-        dialogues, single = read_inputs(inputs)
-        results = self._label(iter(dialogues), max_batch_tokens, batch_size, postprocess_params)
-        if single:
-            [result] = results
-            return result
-        return list(results) if hasattr(inputs, "__len__") else results
-
-    def stream(self, distribution: bool = False, label_map: Mapping[str, str | None] | None = None) -> "EmotionStream":
-        """A new dialogue, to be given utterance by utterance; for a model with `causal=True`.
-
-        ```python
-        live = emotions.stream()
-        live(("Ana", "I got the job!"))  # {"speaker": "Ana", "text": "I got the job!", "label": "joy", "score": ...}
-        ```
-
-        Args:
-            distribution: also give the probability of every label.
-            label_map: as in a call.
-
-        Raises:
-            ValueError: the model reads in both directions, or the map lacks a label.
-        """
-        return EmotionStream(self, distribution, label_map)
 
     @property
     def max_utterance_tokens(self) -> int | None:
@@ -163,81 +86,9 @@ class ConversationEmotionPipeline(Pipeline):
         limits = (self.tokenizer.model_max_length, self.model.max_utterance_tokens)
         return min((limit for limit in limits if limit is not None and limit < LARGE_INTEGER), default=None)
 
-    def _label(
-        self, dialogues: Iterator[list[dict]], max_batch_tokens: int, batch_size: int | None, params: dict
-    ) -> Iterator[list]:
-        params = dict(params)
-        explains = params.pop("explain", False)
-        cut = read = 0
-        try:
-            for window in _windows(dialogues):
-                encoded = self.preprocess(window)
-                cut += self.count_cut(window, encoded)
-                read += sum(map(len, window))
-                results: list[list] = [[] for _ in window]
-                for batch in _batches(encoded, max_batch_tokens, batch_size):
-                    rows = PreCodeDataCollator(self.tokenizer.pad_token_id)([encoded[i] for i in batch])
-                    for i, probabilities in zip(batch, self.forward(rows), strict=True):
-                        counts = count_known_words(encoded[i]["input_ids"], self.tokenizer)
-                        self._warn_of_unknown_words(window[i], counts)
-                        results[i] = self.postprocess((window[i], probabilities, counts), **params)
-                        if explains:
-                            self._explain(window[i], encoded[i], results[i], max_batch_tokens, params.get("folding"))
-                yield from results
-        finally:  # also where the results of a stream are not read to the end
-            if cut:
-                logger.warning(
-                    "%d of %d utterances are longer than %d tokens, which is all that the model reads of one: what "
-                    "they say after that has no part in the labels",
-                    *(cut, read, self.max_utterance_tokens),
-                )
-
-    def _explain(
-        self, dialogue: list[dict], row: dict, results: list[dict], max_batch_tokens: int, folding: LabelFolding | None
-    ) -> None:
-        """Add `explanation` to the results of a dialogue."""
-        names = folding.names if folding else self.model.config.label_names
-
-        def probabilities_of(logits: torch.Tensor) -> torch.Tensor:
-            return folding(self.probabilities(logits)) if folding else self.probabilities(logits)
-
-        with torch.inference_mode():
-            explanations = explain(
-                *(self.model, dialogue, row["input_ids"]),
-                *(lambda turns: self.preprocess([turns])[0]["input_ids"], probabilities_of),
-                *([(names.index(result["label"]), result["score"]) for result in results], max_batch_tokens),
-            )
-        for result, explanation in zip(results, explanations, strict=True):
-            result["explanation"] = explanation
-
-    def _warn_of_unknown_words(self, dialogue: list[dict], counts: list[tuple[int, int]]) -> None:
-        share = known_share(counts)
-        if share >= READABLE or self._has_warned_of_unknown_words:
-            return
-        self._has_warned_of_unknown_words = True
-        logger.warning(
-            "only %.0f %% of a dialogue's words are known to the model (it begins %r): the labels mean little where a "
-            "model was trained on another language or script; later dialogues get no such warning, and "
-            "known_words=True gives the share of every utterance",
-            *(100 * share, dialogue[0]["text"][:40]),
-        )
-
-    def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:  # type: ignore[override]
-        """Turns with a `text` and perhaps a `speaker` -> rows of `input_ids` and `speaker_ids`."""
-        encoded = encode_dialogues(_columns(dialogues), self.tokenizer, **self._reading())
-        return [dict(zip(encoded, row, strict=True)) for row in zip(*encoded.values(), strict=True)]
-
-    def count_cut(self, dialogues: list[list[dict]], encoded: list[dict]) -> int:
-        """How many utterances of these turns `preprocess`, which returned these rows, has cut."""
-        input_ids = [row["input_ids"] for row in encoded]
-        return count_cut(_columns(dialogues), input_ids, self.tokenizer, **self._reading())
-
-    def _reading(self) -> dict[str, Any]:
-        """How `encode_dialogues` reads an utterance for this model."""
-        return {
-            "max_utterance_tokens": self.max_utterance_tokens,
-            "speaker_prefix": self.model.config.speaker_prefix,
-        }
+    def compute_probabilities(self, rows: list[dict]) -> torch.Tensor:  # type: ignore[override]
+        """Rows of `input_ids` and `speaker_ids` -> probabilities (dialogues, utterances, classes), padded."""
+        return self.forward(PreCodeDataCollator(self.tokenizer.pad_token_id)(rows))
 
     def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:  # type: ignore[override]
         return self.probabilities(self.model(**batch, return_dict=True).logits)
@@ -245,129 +96,17 @@ class ConversationEmotionPipeline(Pipeline):
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return (logits.float() / self.model.config.temperature).softmax(-1)
 
-    def postprocess(  # type: ignore[override]
-        self,
-        outputs: tuple[list[dict], torch.Tensor, list[tuple[int, int]]],
-        distribution: bool = False,
-        top_k: int | None | str = "",
-        known_words: bool = False,
-        folding: LabelFolding | None = None,
-    ) -> list:
-        """A dialogue's turns, their probabilities (U, C), and how many of their words are known and how many there are
-        -> the turns with their emotions."""
-        dialogue, probabilities, counts = outputs
-        names = self.model.config.label_names
-        if folding:
-            names, probabilities = folding.names, folding(probabilities)
-        if not isinstance(top_k, str):
-            ranked = probabilities[: len(dialogue)].sort(descending=True, stable=True)
-            pairs = [
-                zip(*row, strict=True) for row in zip(ranked.values.tolist(), ranked.indices.tolist(), strict=True)
-            ]
-            return [[{"label": names[i], "score": score} for score, i in islice(row, top_k)] for row in pairs]
-        results = []
-        # A batch's dialogues are padded to its longest.
-        for turn, row, count in zip(dialogue, probabilities[: len(dialogue)].tolist(), counts, strict=True):
-            best = max(range(len(row)), key=row.__getitem__)
-            result = {**turn, "label": names[best], "score": row[best]}
-            if distribution:
-                result["distribution"] = {names[i]: probability for i, probability in enumerate(row)}
-            if known_words:
-                result["known_words"] = known_share([count])
-            results.append(result)
-        return results
+    def explain(
+        self, dialogue: list[dict], row: dict, results: list[dict], max_batch_tokens: int, folding: LabelFolding | None
+    ) -> list[dict[str, Any]]:
+        names = folding.names if folding else self.model.config.label_names
 
+        def probabilities_of(logits: torch.Tensor) -> torch.Tensor:
+            return folding(self.probabilities(logits)) if folding else self.probabilities(logits)
 
-class EmotionStream:
-    """One dialogue, labeled while it goes on: takes its utterances one at a time, in the pipeline's forms."""
-
-    def __init__(
-        self,
-        emotions: ConversationEmotionPipeline,
-        distribution: bool = False,
-        label_map: Mapping[str, str | None] | None = None,
-    ):
-        self.emotions = emotions
-        self.distribution = distribution
-        self.folding = None if label_map is None else LabelFolding(label_map, emotions.model.config.label_names)
-        self.logits = emotions.model.stream()
-        self.speakers = SpeakerOrder()
-        self.has_cut = False
-
-    def __call__(self, utterance: str | tuple[str, str] | Mapping[str, str]) -> dict:
-        """The next utterance -> the dictionary that the pipeline gives for it, from all that was said before.
-
-        Raises:
-            ValueError: it has none of the forms of an utterance.
-        """
-        turns = [read_utterance(utterance)]
-        [row] = self.emotions.preprocess([turns])
-        if not self.has_cut and self.emotions.count_cut([turns], [row]):
-            self.has_cut = True
-            logger.warning(
-                "an utterance is longer than %d tokens, which is all that the model reads of one: what it says after "
-                "that has no part in the labels; later ones are cut without a warning",
-                self.emotions.max_utterance_tokens,
+        with torch.inference_mode():
+            return explain(
+                *(self.model, dialogue, row["input_ids"]),
+                *(lambda turns: self.preprocess([turns])[0]["input_ids"], probabilities_of),
+                *([(names.index(result["label"]), result["score"]) for result in results], max_batch_tokens),
             )
-        logits = self.logits(row["input_ids"][0], self.speakers(turns[0].get("speaker")))
-        probabilities = self.emotions.probabilities(logits)
-        counts = count_known_words(row["input_ids"], self.emotions.tokenizer)
-        outputs = (turns, probabilities.unsqueeze(0), counts)
-        [result] = self.emotions.postprocess(outputs, self.distribution, folding=self.folding)
-        return result
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that the stream remembers of its dialogue, a few kilobytes that `torch.save` can keep: `state`, as in
-        [`DialogueStream`], and the names of the `speakers`, in their order. The model is no part of it."""
-        return {**self.logits.state_dict(), "speakers": list(self.speakers.ids)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what another stream of the same model remembered.
-
-        Raises:
-            ValueError: it is the state of a stream of another model, or no such state.
-        """
-        if "speakers" not in state:
-            raise ValueError(f"the state of a stream has `state` and `speakers`; got {', '.join(state) or 'nothing'}")
-        self.logits.load_state_dict({"state": state.get("state")})
-        self.speakers = SpeakerOrder(state["speakers"])
-
-
-def _check_at_least_one(name: str, value: Any) -> None:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be at least 1; got {value!r}")
-
-
-def _columns(dialogues: Sequence[list[dict]]) -> dict[str, list]:
-    """Turns as the columns that `encode_dialogues` reads."""
-    return {
-        "utterances": [[turn["text"] for turn in dialogue] for dialogue in dialogues],
-        "speakers": [[turn.get("speaker") for turn in dialogue] for dialogue in dialogues],
-    }
-
-
-def _windows(dialogues: Iterator[list[dict]]) -> Iterator[list[list[dict]]]:
-    window: list[list[dict]] = []
-    utterances = 0
-    for dialogue in dialogues:
-        window.append(dialogue)
-        utterances += len(dialogue)
-        if len(window) == WINDOW or utterances >= WINDOW_UTTERANCES:
-            yield window
-            window, utterances = [], 0
-    if window:
-        yield window
-
-
-def _batches(encoded: list[dict], max_tokens: int, max_dialogues: int | None = None) -> list[list[int]]:
-    """Indices of dialogues of like length, in batches of at most so many tokens and dialogues."""
-    sizes = [sum(map(len, row["input_ids"])) for row in encoded]
-    batches: list[list[int]] = []
-    tokens = max_tokens
-    for index in sorted(filter(sizes.__getitem__, range(len(sizes))), key=lambda i: len(encoded[i]["input_ids"])):
-        if tokens + sizes[index] > max_tokens or len(batches[-1]) == max_dialogues:
-            batches.append([])
-            tokens = 0
-        batches[-1].append(index)
-        tokens += sizes[index]
-    return batches

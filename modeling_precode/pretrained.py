@@ -14,7 +14,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from .checkpoint_files import HUB_ARGUMENTS, read_config, read_shapes
 from .configuration_precode import PreCodeConfig, check_text_config
-from .speakers import SpeakerEmbedding
+from .conversation_encoder import SpeakerEmbedding
 from .text_encoder import TextUtteranceEncoder, checkpointing_contexts, without_pooler
 from .tokenizer_files import check_tokenizer_files
 

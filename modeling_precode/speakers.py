@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
-
 
 class SpeakerOrder:
     """Numbers the speakers of one dialogue.
@@ -19,21 +17,6 @@ class SpeakerOrder:
     def __call__(self, name: Any) -> int:
         name = speaker_name(name)
         return self.ids.setdefault(name, len(self.ids) + 1) if name else 0
-
-
-class SpeakerEmbedding(nn.Embedding):
-    """An embedding of the first `max_speakers` speakers. Later speakers share the vector of the last one.
-
-    The vector of an unknown speaker is zero. All vectors are zero at first, so an untrained speaker embedding does not
-    change what the model computes.
-    """
-
-    def __init__(self, max_speakers: int, size: int):
-        super().__init__(max_speakers + 1, size, padding_idx=0)
-
-    def forward(self, speaker_ids: Tensor) -> Tensor:
-        """Embed the ids (N,) of [`SpeakerOrder`]: (N, size)."""
-        return super().forward(speaker_ids.clamp(max=self.num_embeddings - 1))
 
 
 def speaker_name(value: Any) -> str:

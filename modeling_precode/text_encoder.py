@@ -1,16 +1,15 @@
 """An utterance encoder that uses a text encoder of transformers, such as BERT."""
 
 import inspect
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 
+from .batching import chunks
 from .configuration_precode import PreCodeConfig
 from .dropout import Dropout
 from .steps import Steps
@@ -88,13 +87,13 @@ class TextUtteranceEncoder(nn.Module):
             if tokens.device.type == "cpu":
                 words, word_of_token = tokens.unique(return_inverse=True)
             word_vectors = self.get_input_embeddings()(words)
-            for rows in _chunks(lengths, CPU_CHUNK_TOKENS if tokens.device.type == "cpu" else CHUNK_TOKENS):
+            for rows in chunks(lengths, CPU_CHUNK_TOKENS if tokens.device.type == "cpu" else CHUNK_TOKENS):
                 places = torch.arange(lengths[rows.start], device=tokens.device)
                 mask = places < torch.from_numpy(lengths[rows]).to(tokens.device, non_blocking=True).unsqueeze(1)
                 inputs = F.embedding(word_of_token[(starts[rows].unsqueeze(1) + places) * mask], word_vectors)
                 with sdpa_kernel(ATTENTION):
                     states = self.encoder(inputs_embeds=inputs, attention_mask=mask.long()).last_hidden_state
-                pools.append(_pool(states, mask.unsqueeze(-1), self.pooling))
+                pools.append(pool_tokens(states, mask.unsqueeze(-1), self.pooling))
         return torch.cat(pools).index_select(0, steps.ranks)
 
 
@@ -123,17 +122,8 @@ def max_tokens_of(encoder: PreTrainedModel) -> int | None:
     return min(table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1) for table in tables)
 
 
-def _chunks(lengths: np.ndarray, max_tokens: int) -> Iterator[slice]:
-    """Split rows of descending length into chunks of at most `max_tokens` padded tokens, at least one row each."""
-    start = 0
-    while start < len(lengths):
-        end = min(start + max(max_tokens // int(lengths[start]), 1), len(lengths))
-        yield slice(start, end)
-        start = end
-
-
-def _pool(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
-    """Pool states (N, T, h) with the mask (N, T, 1) to (N, h)."""
+def pool_tokens(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
+    """Pool the states of padded tokens (N, T, h) with the mask (N, T, 1) to (N, h)."""
     if pooling == "cls":
         return states[:, 0]
     mean = (states * mask).sum(1) / mask.sum(1)

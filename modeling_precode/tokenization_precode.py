@@ -1,8 +1,7 @@
-"""The word-level tokenizer of Pre-CODE: normalization, vocabulary, and the encoding of dialogues."""
+"""The word-level tokenizer of Pre-CODE: normalization and vocabulary."""
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import chain
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
@@ -11,28 +10,17 @@ from tokenizers.trainers import WordLevelTrainer
 from transformers import PreTrainedTokenizerFast
 
 from .nonspacing_marks import NONSPACING_MARKS
-from .speakers import speaker_ids_of, speaker_name
-from .unicode_words import SPACED_APOSTROPHE, plain_words, unicode_normalizer, unicode_pre_tokenizer
+from .unicode_words import plain_words, unicode_normalizer, unicode_pre_tokenizer
+from .word_encoding import EMPTY_WORD, UNK_TOKEN, WordEncodingMixin, pieces_of, words_of
 
-PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
+PAD_TOKEN = "<pad>"
 MAX_UTTERANCE_TOKENS = 60
 TEXT_MODES = ("clean", "original", "unicode")
 # The text mode of a new vocabulary.
 DEFAULT_TEXT_MODE = "unicode"
 
-# In the original, the empty string is a word wherever an utterance begins or ends with something other than a letter.
-# A backend cannot store an empty token. This character stands for it; normalization removes it from all text.
-EMPTY_WORD = "∅"
-
 # The characters that Python's `str.strip` removes.
 _WHITE_SPACE = "\t\n\x0b\x0c\r\x1c-\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-
-# The same normalization for ASCII: everything except letters and `!?` becomes a space.
-_ASCII = {code: chr(code).lower() if chr(code).isalpha() or chr(code) in "!?" else " " for code in range(128)}
-
-
-# The number of pieces of text whose token ids are cached.
-_CACHE_SIZE = 2**18
 
 
 def _normalizer(text_mode: str) -> normalizers.Normalizer:
@@ -70,7 +58,7 @@ def _normalizer(text_mode: str) -> normalizers.Normalizer:
     )
 
 
-class PreCodeTokenizer(PreTrainedTokenizerFast):
+class PreCodeTokenizer(WordEncodingMixin, PreTrainedTokenizerFast):
     """Word-level tokenizer with `<pad>` = 0 and `<unk>` = 1. An utterance has at least 1 token and at most 60.
 
     Create one from dialogues with [`~PreCodeTokenizer.train`], or from a word list with
@@ -154,49 +142,6 @@ class PreCodeTokenizer(PreTrainedTokenizerFast):
     def text_mode(self) -> str:
         return self.init_kwargs["text_mode"]
 
-    def encode_utterances(self, utterances: list[str], max_length: int | None = None) -> list[list[int]]:
-        """Encode many utterances. The token ids are those of a call, but for ASCII and in the text mode `"unicode"`
-        this method is many times faster.
-
-        Args:
-            utterances: Texts.
-            max_length: The maximum number of tokens; longer utterances are cut on the right. By default
-                `model_max_length`.
-        """
-        max_length = max_length or self.model_max_length
-        vocabulary, unknown = self.get_vocab(), self.unk_token_id
-        unchanged = len(self.added_tokens_decoder) == 2
-        if self.text_mode == "unicode" and unchanged:
-            pieces = self._pieces()
-            all_ids = (list(chain.from_iterable(map(pieces.__getitem__, _pieces_of(text)))) for text in utterances)
-            return [ids[:max_length] or [unknown] for ids in all_ids]
-        plain = self.text_mode == "clean" and unchanged
-        encoded: list[list[int]] = []
-        others = []
-        for place, text in enumerate(utterances):
-            if plain and text.isascii():
-                words = text.translate(_ASCII).replace("!", " ! ").replace("?", " ? ").split()
-                encoded.append([vocabulary.get(word, unknown) for word in words[:max_length] or [UNK_TOKEN]])
-            else:
-                encoded.append([])
-                others.append(place)
-        if others:
-            texts = [utterances[place] for place in others]
-            ids = self(texts, truncation=True, max_length=max_length, return_attention_mask=False)["input_ids"]
-            for place, utterance in zip(others, ids, strict=True):
-                encoded[place] = utterance
-        return encoded
-
-    def _pieces(self) -> "_Pieces":
-        pieces = self.__dict__.get("_cached_pieces")
-        if pieces is None or len(pieces) > _CACHE_SIZE:
-            self._cached_pieces = pieces = _Pieces(self.backend_tokenizer, self.get_vocab(), self.unk_token_id)
-        return pieces
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The cache is left out because `datasets` compares tokenizers by their state.
-        return {name: value for name, value in self.__dict__.items() if name != "_cached_pieces"}
-
     def _encode_plus(self, text: Any, *args: Any, **kwargs: Any):
         # The backend does not normalize an empty text.
         if isinstance(text, str):
@@ -219,42 +164,9 @@ def _backend(vocabulary: dict[str, int], text_mode: str) -> Tokenizer:
     return backend
 
 
-class _Pieces(dict[str, tuple[int, ...]]):
-    """A cache of the token ids of pieces of text without white space, in the text mode `unicode`.
-
-    The token ids of a piece do not depend on the pieces before and after it.
-    """
-
-    def __init__(self, backend: Tokenizer, vocabulary: dict[str, int], unknown: int):
-        self.normalizer = backend.normalizer
-        self.pre_tokenizer = backend.pre_tokenizer
-        self.vocabulary = vocabulary
-        self.unknown = unknown
-
-    def __missing__(self, piece: str) -> tuple[int, ...]:
-        words = plain_words(piece)
-        if words is None:
-            words = _words(self.normalizer, self.pre_tokenizer, piece)
-        # A tuple, because the garbage collector traverses lists again and again.
-        ids = self[piece] = tuple(self.vocabulary.get(word, self.unknown) for word in words)
-        return ids
-
-
-def _pieces_of(text: str) -> list[str]:
-    if " ' " in text or " \u2019 " in text:
-        text = SPACED_APOSTROPHE.sub("'", text)
-    return text.split()
-
-
-def _words(normalizer: normalizers.Normalizer, pre_tokenizer: pre_tokenizers.PreTokenizer, text: str) -> list[str]:
-    """The words of a text; the list may be empty."""
-    words = pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))
-    return [word for word, _ in words if word != EMPTY_WORD]
-
-
 def _frequent_words(dialogues: Iterable[list[str]], min_count: int) -> list[str]:
     """The vocabulary of the mode `unicode`, most frequent first, counted as its own tokenizer splits the text."""
-    pieces = Counter(piece for dialogue in dialogues for text in dialogue for piece in _pieces_of(text))
+    pieces = Counter(piece for dialogue in dialogues for text in dialogue for piece in pieces_of(text))
     words = _count_words(pieces, unicode_normalizer(None, EMPTY_WORD))
     frequent = [word for word, count in words.items() if count >= min_count]
     # A word that is too rare is replaced by a plainer form, which may become frequent as a result.
@@ -268,98 +180,6 @@ def _count_words(pieces: Counter[str], normalizer: normalizers.Normalizer) -> Co
     words: Counter[str] = Counter()
     for piece, count in pieces.items():
         plain = plain_words(piece)
-        for word in _words(normalizer, pre_tokenizer, piece) if plain is None else plain:
+        for word in words_of(normalizer, pre_tokenizer, piece) if plain is None else plain:
             words[word] += count
     return words
-
-
-def encode_dialogues(
-    examples: dict[str, list], tokenizer: Any, max_utterance_tokens: int | None = None, speaker_prefix: bool = False
-) -> dict[str, list]:
-    """Add `input_ids` and `speaker_ids` to a batch of dialogues, for `Dataset.map(..., batched=True)`.
-
-    Args:
-        examples: A batch of rows with `utterances`, a list of strings per dialogue, and optionally `speakers`, a name
-            or `None` for each utterance.
-        tokenizer: Any tokenizer.
-        max_utterance_tokens: The maximum number of tokens; longer utterances are cut on the right. By default the
-            tokenizer's `model_max_length`. If the tokenizer has no such limit, pass `model.max_utterance_tokens`.
-        speaker_prefix: Put the name of the speaker before the text, as in `Ross: Hi.`, if an utterance has one. Use the
-            model's `config.speaker_prefix`.
-
-    Returns:
-        `input_ids`: for every dialogue a list of utterances, each a list of token ids, unpadded and never empty. With
-        `speakers` also `speaker_ids`: one integer per utterance, 1 for the first speaker of the dialogue, 2 for the
-        second, and so on, 0 for an unknown speaker.
-
-    Raises:
-        ValueError: A dialogue has speakers, but not one per utterance.
-    """
-    dialogues, result = examples["utterances"], {}
-    if "speakers" in examples:
-        named = zip(examples["speakers"], dialogues, strict=True)
-        result["speaker_ids"] = [speaker_ids_of(names, len(texts)) for names, texts in named]
-    utterances = _texts(examples, speaker_prefix)
-    if isinstance(tokenizer, PreCodeTokenizer):
-        encoded = tokenizer.encode_utterances(utterances, max_utterance_tokens)
-    elif utterances:
-        # "[PAD]" typed by a person is text, not padding.
-        encoded = tokenizer(
-            utterances,
-            truncation=True,
-            max_length=max_utterance_tokens,
-            return_attention_mask=False,
-            split_special_tokens=True,
-        )["input_ids"]
-        encoded = [ids or [_stand_in(tokenizer)] for ids in encoded]
-    else:
-        encoded = []
-    rows = iter(encoded)
-    return {"input_ids": [[next(rows) for _ in dialogue] for dialogue in dialogues], **result}
-
-
-def count_cut(
-    examples: dict[str, list],
-    input_ids: list[list[list[int]]],
-    tokenizer: Any,
-    max_utterance_tokens: int | None,
-    speaker_prefix: bool = False,
-) -> int:
-    """Count the utterances that `encode_dialogues` has cut.
-
-    Args:
-        examples, tokenizer, max_utterance_tokens, speaker_prefix: The arguments of that call.
-        input_ids: The `input_ids` that it returned.
-    """
-    if max_utterance_tokens is None:
-        return 0
-    encoded = [ids for dialogue in input_ids for ids in dialogue]
-    texts = _texts(examples, speaker_prefix)
-    full = [text for text, ids in zip(texts, encoded, strict=True) if len(ids) >= max_utterance_tokens]
-    if not full:
-        return 0
-    # `verbose=False` suppresses warnings about texts that are too long for a model.
-    options = {"truncation": False, "return_attention_mask": False, "split_special_tokens": True, "verbose": False}
-    return sum(len(ids) > max_utterance_tokens for ids in tokenizer(full, **options)["input_ids"])
-
-
-def _texts(examples: dict[str, list], speaker_prefix: bool) -> list[str]:
-    """The texts of all utterances, one dialogue after another."""
-    dialogues = examples["utterances"]
-    if speaker_prefix and "speakers" in examples:
-        dialogues = [
-            [said_by(name, text) for name, text in zip(names, texts, strict=True)] if names else texts
-            for names, texts in zip(examples["speakers"], dialogues, strict=True)
-        ]
-    return [utterance for dialogue in dialogues for utterance in dialogue]
-
-
-def said_by(name: Any, text: str) -> str:
-    name = speaker_name(name)
-    return f"{name}: {text}" if name else text
-
-
-def _stand_in(tokenizer: Any) -> int:
-    """The token that represents an utterance without tokens."""
-    known = (tokenizer.unk_token_id, tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id)
-    return next(token for token in known if token is not None)

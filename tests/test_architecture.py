@@ -16,13 +16,14 @@ CORPORA = Path(data_scripts.__file__).parent
 MODULES = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
 # Every wing, and the wings that it may import.
 WINGS = {
-    "cli": {"serving", "training", "sharing", "evaluation", "conversion", "default_model"},
+    "cli": {"serving", "training", "sharing", "evaluation", "conversion", "onnx_runtime", "default_model"},
     "serving": set(),
     "training": {"sharing", "evaluation", "default_model"},
     "sharing": {"evaluation", "default_model"},
     "evaluation": set(),
     "registration": {"sharing", "default_model"},
-    "conversion": set(),
+    "conversion": {"evaluation", "onnx_runtime"},
+    "onnx_runtime": set(),
     "default_model": set(),
 }
 

@@ -15,7 +15,7 @@ from data_scripts.tools.console import Parser, printable, printable_lines
 from data_scripts.tools.whole_files import write_json
 
 from ..sharing.local_names import without_folders
-from .predict import check_device, load_pipeline, model_to_use
+from .predict import load_pipeline, model_to_use
 
 DESCRIPTION = """Score a model on the labeled dialogues of one or more corpora, without training. Two baselines are
 scored too: always the most frequent label of the training split, and labels drawn by their frequency there."""
@@ -61,7 +61,6 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode evaluate")
     if args.output and not Path(args.output).absolute().parent.is_dir():
         raise FileNotFoundError(f"--output {args.output}: the folder does not exist; create it first")
     label_map = args.label_map and LabelMap.load(args.label_map)
-    check_device(args.device)
     checkpoint = model_to_use(args)
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()

@@ -25,6 +25,7 @@ COMMANDS = {
     "pretrain": Command("pre-train a model on unlabeled dialogue", "run_pretrain"),
     "finetune": Command("train a model to label utterances", "run_finetune"),
     "corpus": Command("build, describe, compare and share a corpus", "data_scripts.__main__"),
+    "export": Command("export a model to ONNX, to run it without torch", "modeling_precode.cli.export"),
     "push": Command("upload a checkpoint to the Hub", "modeling_precode.cli.push"),
     "space": Command("write a web app of a model, for a Space of the Hub", "modeling_precode.cli.space"),
 }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, fields
 from functools import partial
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
@@ -29,6 +30,7 @@ from data_scripts.tools.console import log_handler
 from data_scripts.tools.whole_files import digest, whole_file
 
 from ..default_model import DEFAULT, checkpoint_path
+from ..onnx_runtime import OnnxEmotionPipeline, is_exported
 from ..training.progress import ProgressLines
 from ..training.starting import load_config, load_tokenizer
 from ..version import __version__
@@ -76,13 +78,12 @@ def labels_to_keep(
     if not args.resume:
         yield None
         return
-    import torch
-
     folder = Path(checkpoint_path(checkpoint))
     if not folder.is_dir():
         folder = Path(str(try_to_load_from_cache(checkpoint, "config.json", revision=args.revision))).parent
+    library = "onnxruntime" if is_exported(checkpoint) else "torch"
     depends_on = {
-        "the version": f"precode {__version__}, torch {torch.__version__}",
+        "the version": f"precode {__version__}, {library} {version(library)}",
         "the digest of FILE": digest(file.path),
         "the digest of the model": folder_digest(folder),
         "--device": str(emotions.device),
@@ -136,12 +137,14 @@ def label(
 
 def pipeline_of(args: argparse.Namespace) -> tuple[Any, str]:
     """The pipeline of the checkpoint that was asked for, and its name."""
-    check_device(args.device)
     checkpoint = model_to_use(args)
     return load_pipeline(checkpoint, args), checkpoint
 
 
 def load_pipeline(checkpoint: str, args: argparse.Namespace) -> Any:
+    """The pipeline of a checkpoint, or of a folder that `precode export` wrote."""
+    if is_exported(checkpoint):
+        return OnnxEmotionPipeline(checkpoint)
     from transformers import pipeline
     from transformers.utils import logging
 
@@ -297,6 +300,11 @@ def turns_of(dialogues: Iterator[Dialogue], waiting: deque[Dialogue]) -> Iterato
 def model_to_use(args: argparse.Namespace) -> str:
     """The checkpoint that was asked for, or the default model, if it can label."""
     checkpoint = args.model or DEFAULT
+    if is_exported(checkpoint):
+        if args.device not in (None, "cpu"):
+            raise ValueError(f"--device {args.device}: {checkpoint} is an exported model, which runs on the CPU only")
+        return checkpoint
+    check_device(args.device)
     config = load_config(checkpoint, args.revision)
     heads = config.architectures or []
     if "PreCodeForUtteranceClassification" not in heads:

@@ -8,7 +8,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from ..data_collator import PreCodeDataCollator
-from ..tokenization_precode import encode_dialogues
+from ..dialogue_encoding import encode_dialogues
 from .batches import DialogueBatches, DialogueLoader, EpochBatches
 from .encoded_dialogues import EncodedDialogues
 from .negatives import DialoguesWithNegatives, check_enough_dialogues

@@ -12,8 +12,8 @@ from transformers import PreTrainedTokenizerBase
 from data_scripts.building.mixing import CORPUS
 
 from ..data_collator import PreCodeDataCollator
+from ..dialogue_encoding import encode_dialogues
 from ..modeling_precode import PreCodeForUtteranceClassification
-from ..tokenization_precode import encode_dialogues
 from .batches import DialogueBatches, DialogueLoader, EpochBatches, WeightedBatches, WholeBatches
 from .encoded_dialogues import INPUTS
 from .finetuning_arguments import UtteranceClassificationArguments

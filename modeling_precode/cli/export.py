@@ -1,0 +1,68 @@
+"""`precode export MODEL OUT` exports a model to ONNX, to run it without torch."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_scripts.tools.console import Parser, printable
+
+DEFAULT_CORPUS, CHECKED_SPLIT = "openerc", "validation"
+
+
+def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
+    parser = Parser(
+        prog,
+        description="Export a model that labels utterances to ONNX, to run it without torch (docs/export.md).",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="folder of a checkpoint, its name on the Hub, or default")
+    add("out", metavar="OUT", help="the folder to write, new or empty")
+    add("--format", choices=["onnx"], default="onnx", help="format of the export (default: onnx)")
+    add("--quantize", choices=["int8"], help="store and multiply in 8 bits: smaller and faster, and less exact")
+    add("--check", metavar="CORPUS", default=DEFAULT_CORPUS, help="the corpus on whose validation split the export is "
+        f"compared with the model (default: {DEFAULT_CORPUS})")  # fmt: skip
+    add("--data_dir", help="the published files of that corpus")
+    add("--allow_loss", type=float, metavar="POINTS", default=0.5, help="the weighted F1 that quantization may lose on "
+        "the corpus, in points (default: 0.5)")  # fmt: skip
+    add("--revision", help="a branch, tag or commit of a model on the Hub")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "precode export") -> None:
+    args = parse_arguments(arguments, prog)
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ValueError(f'precode export needs the package {error.name}: pip install "precode[export]"') from None
+
+    from data_scripts import load_corpus
+
+    from ..conversion.onnx_export import export_onnx
+    from ..onnx_runtime import is_exported
+    from .predict import load_pipeline, model_to_use
+
+    if is_exported(args.model):
+        raise ValueError(f"{args.model}: already an exported model; give the checkpoint that it was exported from")
+    args.device = "cpu"
+    emotions = load_pipeline(model_to_use(args), args)
+    emotions.model.float()
+    corpus = load_corpus(args.check, args.data_dir)
+    if CHECKED_SPLIT not in corpus:
+        raise ValueError(f"--check {args.check}: no split {CHECKED_SPLIT}; found {', '.join(corpus)}")
+    comparison = export_onnx(
+        emotions,
+        args.out,
+        corpus[CHECKED_SPLIT],
+        corpus=args.check,
+        quantization=args.quantize,
+        allowed_loss=args.allow_loss,
+    )
+    size = sum(path.stat().st_size for path in Path(args.out).iterdir()) / 1e6
+    print(f"Exported to {printable(args.out)}, {size:,.1f} MB")
+    print(f"Same label as the model: {100 * comparison.agreement:.2f} % of {comparison.utterances:,} utterances")
+    if comparison.original_f1 is not None and comparison.exported_f1 is not None:
+        scores = f"{100 * comparison.original_f1:.2f} -> {100 * comparison.exported_f1:.2f}"
+        print(f"Weighted F1 on {printable(args.check)}: {scores}")

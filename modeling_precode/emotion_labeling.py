@@ -1,0 +1,279 @@
+"""Labels dialogues with emotions, whatever computes the probabilities: what the pipeline of transformers and the one of
+`modeling_precode.onnx_runtime` share."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .batching import batches, windows
+from .dialogue_encoding import count_cut, encode_dialogues
+from .dialogue_inputs import read_inputs, read_utterance
+from .known_words import READABLE, count_known_words, known_share
+from .label_folding import LabelFolding
+from .speakers import SpeakerOrder
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_BATCH_TOKENS = 2**14
+
+
+class EmotionLabelingMixin:
+    """The calls of a pipeline that labels dialogues; [`ConversationEmotionPipeline`] describes them.
+
+    A pipeline defines `tokenizer`, `model` with its `config` and `stream`, `max_utterance_tokens`,
+    `compute_probabilities` and `probabilities`. The parameters that were given to its constructor are in
+    `_forward_params`, `_postprocess_params` and `_batch_size`.
+    """
+
+    tokenizer: Any
+    model: Any
+    _forward_params: dict[str, Any]
+    _postprocess_params: dict[str, Any]
+    _batch_size: int | None
+    _has_warned_of_unknown_words = False
+
+    @property
+    def max_utterance_tokens(self) -> int | None:
+        """The maximum number of tokens of an utterance that tokenizer and model read; `None` without a limit."""
+        raise NotImplementedError
+
+    def compute_probabilities(self, rows: list[dict]) -> Sequence[Any]:
+        """Rows of `input_ids` and `speaker_ids` -> for each, the probabilities (U, C); rows of padding may follow."""
+        raise NotImplementedError
+
+    def probabilities(self, logits: Any) -> Any:
+        """Logits (..., C) -> probabilities (..., C)."""
+        raise NotImplementedError
+
+    def explain(
+        self, dialogue: list[dict], row: dict, results: list[dict], max_batch_tokens: int, folding: LabelFolding | None
+    ) -> list[dict[str, Any]]:
+        """A dialogue's turns, its row of `input_ids` and its results -> the `explanation` of each result."""
+        raise ValueError("`explain` needs a checkpoint that torch runs; an exported model cannot explain its labels")
+
+    # As in other pipelines an empty string stands for no `top_k`, since `None` has a meaning.
+    def _sanitize_parameters(
+        self,
+        distribution: bool | None = None,
+        max_batch_tokens: int | None = None,
+        top_k: int | None | str = "",
+        known_words: bool | None = None,
+        label_map: Mapping[str, str | None] | None = None,
+        explain: bool | None = None,
+    ):
+        if max_batch_tokens is not None:
+            _check_at_least_one("max_batch_tokens", max_batch_tokens)
+        forward = {} if max_batch_tokens is None else {"max_batch_tokens": max_batch_tokens}
+        postprocess: dict[str, Any] = {} if distribution is None else {"distribution": distribution}
+        if top_k != "":
+            if top_k is not None:
+                _check_at_least_one("top_k", top_k)
+            postprocess["top_k"] = top_k
+        if known_words is not None:
+            postprocess["known_words"] = known_words
+        if label_map is not None:
+            postprocess["folding"] = LabelFolding(label_map, self.model.config.label_names)
+        if explain is not None:
+            postprocess["explain"] = explain
+        return {}, forward, postprocess
+
+    def __call__(
+        self, inputs: Any, batch_size: int | None = None, num_workers: int | None = None, **kwargs: Any
+    ) -> list | Iterator[list]:
+        _, forward_params, postprocess_params = self._sanitize_parameters(**kwargs)
+        postprocess_params = {**self._postprocess_params, **postprocess_params}
+        for name in ("distribution", "known_words", "explain"):
+            if postprocess_params.get(name) and "top_k" in postprocess_params:
+                raise ValueError(f"`{name}` and `top_k` both say what is given of an utterance; give one of them")
+        batch_size = self._batch_size if batch_size is None else batch_size
+        if batch_size is not None:
+            _check_at_least_one("batch_size", batch_size)
+        max_batch_tokens = {**self._forward_params, **forward_params}.get("max_batch_tokens", DEFAULT_BATCH_TOKENS)
+        dialogues, single = read_inputs(inputs)
+        results = self._label(iter(dialogues), max_batch_tokens, batch_size, postprocess_params)
+        if single:
+            [result] = results
+            return result
+        return list(results) if hasattr(inputs, "__len__") else results
+
+    def stream(self, distribution: bool = False, label_map: Mapping[str, str | None] | None = None) -> "EmotionStream":
+        """A new dialogue, to be given utterance by utterance; for a model with `causal=True`.
+
+        ```python
+        live = emotions.stream()
+        live(("Ana", "I got the job!"))  # {"speaker": "Ana", "text": "I got the job!", "label": "joy", "score": ...}
+        ```
+
+        Args:
+            distribution: also give the probability of every label.
+            label_map: as in a call.
+
+        Raises:
+            ValueError: the model reads in both directions, or the map lacks a label.
+        """
+        return EmotionStream(self, distribution, label_map)
+
+    def _label(
+        self, dialogues: Iterator[list[dict]], max_batch_tokens: int, batch_size: int | None, params: dict
+    ) -> Iterator[list]:
+        params = dict(params)
+        explains = params.pop("explain", False)
+        cut = read = 0
+        try:
+            for window in windows(dialogues):
+                encoded = self.preprocess(window)
+                cut += self.count_cut(window, encoded)
+                read += sum(map(len, window))
+                results: list[list] = [[] for _ in window]
+                for batch in batches(encoded, max_batch_tokens, batch_size):
+                    rows = [encoded[i] for i in batch]
+                    for i, probabilities in zip(batch, self.compute_probabilities(rows), strict=True):
+                        counts = count_known_words(encoded[i]["input_ids"], self.tokenizer)
+                        self._warn_of_unknown_words(window[i], counts)
+                        results[i] = self.postprocess((window[i], probabilities, counts), **params)
+                        if explains:
+                            self._add_explanations(window[i], encoded[i], results[i], max_batch_tokens, params)
+                yield from results
+        finally:  # also where the results of a stream are not read to the end
+            if cut:
+                logger.warning(
+                    "%d of %d utterances are longer than %d tokens, which is all that the model reads of one: what "
+                    "they say after that has no part in the labels",
+                    *(cut, read, self.max_utterance_tokens),
+                )
+
+    def _add_explanations(
+        self, dialogue: list[dict], row: dict, results: list[dict], max_batch_tokens: int, params: dict
+    ) -> None:
+        explanations = self.explain(dialogue, row, results, max_batch_tokens, params.get("folding"))
+        for result, explanation in zip(results, explanations, strict=True):
+            result["explanation"] = explanation
+
+    def _warn_of_unknown_words(self, dialogue: list[dict], counts: list[tuple[int, int]]) -> None:
+        share = known_share(counts)
+        if share >= READABLE or self._has_warned_of_unknown_words:
+            return
+        self._has_warned_of_unknown_words = True
+        logger.warning(
+            "only %.0f %% of a dialogue's words are known to the model (it begins %r): the labels mean little where a "
+            "model was trained on another language or script; later dialogues get no such warning, and "
+            "known_words=True gives the share of every utterance",
+            *(100 * share, dialogue[0]["text"][:40]),
+        )
+
+    def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:
+        """Turns with a `text` and perhaps a `speaker` -> rows of `input_ids` and `speaker_ids`."""
+        encoded = encode_dialogues(_columns(dialogues), self.tokenizer, **self._reading())
+        return [dict(zip(encoded, row, strict=True)) for row in zip(*encoded.values(), strict=True)]
+
+    def count_cut(self, dialogues: list[list[dict]], encoded: list[dict]) -> int:
+        """How many utterances of these turns `preprocess`, which returned these rows, has cut."""
+        input_ids = [row["input_ids"] for row in encoded]
+        return count_cut(_columns(dialogues), input_ids, self.tokenizer, **self._reading())
+
+    def _reading(self) -> dict[str, Any]:
+        """How `encode_dialogues` reads an utterance for this model."""
+        return {
+            "max_utterance_tokens": self.max_utterance_tokens,
+            "speaker_prefix": self.model.config.speaker_prefix,
+        }
+
+    def postprocess(
+        self,
+        outputs: tuple[list[dict], Any, list[tuple[int, int]]],
+        distribution: bool = False,
+        top_k: int | None | str = "",
+        known_words: bool = False,
+        folding: LabelFolding | None = None,
+    ) -> list:
+        """A dialogue's turns, their probabilities (U, C), and how many of their words are known and how many there are
+        -> the turns with their emotions."""
+        dialogue, probabilities, counts = outputs
+        names = self.model.config.label_names
+        if folding:
+            names, probabilities = folding.names, folding(probabilities)
+        # A batch's dialogues are padded to its longest.
+        rows = probabilities[: len(dialogue)].tolist()
+        if not isinstance(top_k, str):
+            ranked = [sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top_k] for row in rows]
+            return [
+                [{"label": names[i], "score": row[i]} for i in best] for row, best in zip(rows, ranked, strict=True)
+            ]
+        results = []
+        for turn, row, count in zip(dialogue, rows, counts, strict=True):
+            best = max(range(len(row)), key=row.__getitem__)
+            result = {**turn, "label": names[best], "score": row[best]}
+            if distribution:
+                result["distribution"] = {names[i]: probability for i, probability in enumerate(row)}
+            if known_words:
+                result["known_words"] = known_share([count])
+            results.append(result)
+        return results
+
+
+class EmotionStream:
+    """One dialogue, labeled while it goes on: takes its utterances one at a time, in the pipeline's forms."""
+
+    def __init__(
+        self,
+        emotions: EmotionLabelingMixin,
+        distribution: bool = False,
+        label_map: Mapping[str, str | None] | None = None,
+    ):
+        self.emotions = emotions
+        self.distribution = distribution
+        self.folding = None if label_map is None else LabelFolding(label_map, emotions.model.config.label_names)
+        self.logits = emotions.model.stream()
+        self.speakers = SpeakerOrder()
+        self.has_cut = False
+
+    def __call__(self, utterance: str | tuple[str, str] | Mapping[str, str]) -> dict:
+        """The next utterance -> the dictionary that the pipeline gives for it, from all that was said before.
+
+        Raises:
+            ValueError: it has none of the forms of an utterance.
+        """
+        turns = [read_utterance(utterance)]
+        [row] = self.emotions.preprocess([turns])
+        if not self.has_cut and self.emotions.count_cut([turns], [row]):
+            self.has_cut = True
+            logger.warning(
+                "an utterance is longer than %d tokens, which is all that the model reads of one: what it says after "
+                "that has no part in the labels; later ones are cut without a warning",
+                self.emotions.max_utterance_tokens,
+            )
+        logits = self.logits(row["input_ids"][0], self.speakers(turns[0].get("speaker")))
+        probabilities = self.emotions.probabilities(logits)
+        counts = count_known_words(row["input_ids"], self.emotions.tokenizer)
+        outputs = (turns, probabilities[None], counts)
+        [result] = self.emotions.postprocess(outputs, self.distribution, folding=self.folding)
+        return result
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the stream remembers of its dialogue, a few kilobytes that `torch.save` can keep: `state`, as in
+        [`DialogueStream`], and the names of the `speakers`, in their order. The model is no part of it."""
+        return {**self.logits.state_dict(), "speakers": list(self.speakers.ids)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what another stream of the same model remembered.
+
+        Raises:
+            ValueError: it is the state of a stream of another model, or no such state.
+        """
+        if "speakers" not in state:
+            raise ValueError(f"the state of a stream has `state` and `speakers`; got {', '.join(state) or 'nothing'}")
+        self.logits.load_state_dict({"state": state.get("state")})
+        self.speakers = SpeakerOrder(state["speakers"])
+
+
+def _check_at_least_one(name: str, value: Any) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be at least 1; got {value!r}")
+
+
+def _columns(dialogues: Sequence[list[dict]]) -> dict[str, list]:
+    """Turns as the columns that `encode_dialogues` reads."""
+    return {
+        "utterances": [[turn["text"] for turn in dialogue] for dialogue in dialogues],
+        "speakers": [[turn.get("speaker") for turn in dialogue] for dialogue in dialogues],
+    }

@@ -1,0 +1,142 @@
+"""The two graphs of an exported model, run by onnxruntime.
+
+Shapes: D dialogues, U utterances per dialogue, N utterances in total, C classes. d_u is the size of the vector of an
+utterance, and d_c is the size of a state of the conversation encoder.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..batching import chunks
+from .config import CONVERSATION_GRAPH, UTTERANCE_GRAPH, ExportedConfig
+from .streaming import OnnxStream
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+# The number of tokens, padding included, that go through the utterance encoder at once, and the number of utterances
+# that go through the conversation encoder at once. With larger numbers, the data no longer stays in the cache.
+CHUNK_TOKENS, CHUNK_UTTERANCES = 2**9, 2**12
+
+
+class OnnxModel:
+    """An exported model. It computes logits from token ids.
+
+    Args:
+        folder: The folder that `precode export` wrote.
+        num_threads: The number of threads; by default the environment variable `OMP_NUM_THREADS`, or one per core.
+
+    Raises:
+        ValueError: The folder contains no exported model, or onnxruntime cannot run it.
+    """
+
+    def __init__(self, folder: str | Path, num_threads: int | None = None):
+        self.name_or_path = str(folder)
+        self.config = ExportedConfig.read(folder)
+        self._utterance_encoder = _session(Path(folder, UTTERANCE_GRAPH), num_threads)
+        self._conversation_encoder = _session(Path(folder, CONVERSATION_GRAPH), num_threads)
+
+    def logits(self, dialogues: Sequence[dict[str, Any]]) -> list[np.ndarray]:
+        """Compute the logits of dialogues.
+
+        Args:
+            dialogues: Rows with `input_ids`, a list of utterances, each a list of token ids, and optionally
+                `speaker_ids`, one integer per utterance, as `encode_dialogues` returns them. No utterance is empty.
+
+        Returns:
+            The logits (U, C) of each dialogue.
+        """
+        vectors = self.vectors([ids for row in dialogues for ids in row["input_ids"]])
+        sizes = np.array([len(row["input_ids"]) for row in dialogues])
+        speakers = [row.get("speaker_ids") or [0] * len(row["input_ids"]) for row in dialogues]
+        speaker_ids = np.fromiter(chain.from_iterable(speakers), np.int64, len(vectors))
+        logits = np.empty((len(vectors), len(self.config.label_names)), np.float32)
+        for rows, places, mask in _padded(sizes, CHUNK_UTTERANCES):
+            padded, _ = self._in_context(vectors[places], sizes[rows], speaker_ids[places])
+            logits[places[mask]] = padded[mask]
+        return np.split(logits, np.cumsum(sizes)[:-1])
+
+    def vectors(self, utterances: Sequence[Sequence[int]]) -> np.ndarray:
+        """Compute the vectors (N, d_u) of utterances, each a list of token ids, without their context."""
+        lengths = np.array([len(ids) for ids in utterances])
+        tokens = np.fromiter(chain.from_iterable(utterances), np.int64, lengths.sum())
+        vectors = np.empty((len(utterances), self.config.utterance_hidden_size), np.float32)
+        for rows, places, _ in _padded(lengths, CHUNK_TOKENS):
+            inputs = {"input_ids": tokens[places], "lengths": lengths[rows]}
+            [vectors[rows]] = self._utterance_encoder.run(None, inputs)
+        return vectors
+
+    def step(
+        self, input_ids: Sequence[int], speaker_id: int = 0, state: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Label the next utterance of a dialogue with a causal model.
+
+        Args:
+            input_ids: The token ids of the utterance.
+            speaker_id: The speaker; 0 is an unknown speaker.
+            state: (1, d_c), the state that the previous utterance returned; `None` for the first utterance.
+
+        Returns:
+            The logits (C,) and the state (1, d_c).
+        """
+        vectors = self.vectors([input_ids])[np.newaxis]
+        logits, state = self._in_context(vectors, np.array([1]), np.array([[speaker_id]]), state)
+        assert state is not None
+        return logits[0, 0], state
+
+    def stream(self) -> OnnxStream:
+        """Start a dialogue that is labeled utterance by utterance. The model must be causal."""
+        return OnnxStream(self)
+
+    def _in_context(
+        self, vectors: np.ndarray, sizes: np.ndarray, speaker_ids: np.ndarray, state: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Padded vectors (D, U, d_u) -> logits (D, U, C) and, of a causal model, the last states (D, d_c)."""
+        inputs = {"vectors": vectors, "lengths": sizes}
+        if self.config.max_speakers:
+            inputs["speaker_ids"] = speaker_ids
+        if self.config.causal:
+            shape = (len(sizes), self.config.conversation_hidden_size)
+            inputs["state"] = np.zeros(shape, np.float32) if state is None else state
+        logits, *states = self._conversation_encoder.run(None, inputs)
+        return logits, states[0] if states else None
+
+
+def _session(path: Path, num_threads: int | None) -> "InferenceSession":
+    # Imported late, so that a folder can be recognized where onnxruntime is not installed.
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        raise ValueError(f'{path}: needs the package onnxruntime: pip install "precode[onnx]"') from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads or int(os.environ.get("OMP_NUM_THREADS", 0))
+    # Memory is planned for one shape, and every chunk has its own.
+    options.enable_mem_pattern = False
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises many classes
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{path}: onnxruntime {onnxruntime.__version__} cannot run it: {reason}; upgrade onnxruntime, or export "
+            "the model again"
+        ) from error
+
+
+def _padded(lengths: np.ndarray, max_items: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Sort sequences by length and pad them, in chunks of at most `max_items` items.
+
+    Yields:
+        The indices (R,) of the sequences of a chunk; the places (R, L) of their items among all items, 0 at padding;
+        and a mask (R, L), true where there is an item.
+    """
+    starts, order = np.cumsum(lengths) - lengths, np.argsort(-lengths, kind="stable")
+    for chunk in chunks(lengths[order], max_items):
+        rows = order[chunk]
+        offsets = np.arange(lengths[rows[0]])
+        mask = offsets < lengths[rows, np.newaxis]
+        yield rows, np.where(mask, starts[rows, np.newaxis] + offsets, 0), mask

@@ -1,0 +1,89 @@
+"""The tokenizer of an exported model, loaded with tokenizers and without transformers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from ..word_encoding import WordEncodingMixin
+
+TOKENIZER_FILE, TOKENIZER_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
+_SPECIAL_TOKENS = ("cls", "sep", "bos", "eos", "unk", "pad")
+
+
+class ExportedTokenizer:
+    """A tokenizer with those methods of a tokenizer of transformers that the labeling of dialogues uses.
+
+    Args:
+        path: The file `tokenizer.json`.
+        settings: The content of `tokenizer_config.json`.
+    """
+
+    cls_token_id: int | None
+    sep_token_id: int | None
+    bos_token_id: int | None
+    eos_token_id: int | None
+    unk_token_id: int | None
+    pad_token_id: int | None
+
+    def __init__(self, path: Path, settings: dict[str, Any]):
+        try:
+            self.backend_tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises no other class
+            raise ValueError(f"{path}: not a tokenizer: {error}; export the model again") from None
+        self.backend_tokenizer.no_padding()
+        # "[PAD]" typed by a person is text, not padding.
+        self.backend_tokenizer.encode_special_tokens = True
+        self.model_max_length = settings.get("model_max_length")
+        self.truncation_side = settings.get("truncation_side", "right")
+        for name in _SPECIAL_TOKENS:
+            token = settings.get(f"{name}_token")
+            content = token["content"] if isinstance(token, dict) else token
+            setattr(self, f"{name}_token_id", None if content is None else self.convert_tokens_to_ids(content))
+
+    def __call__(
+        self, texts: list[str], truncation: bool = False, max_length: int | None = None, **_: Any
+    ) -> dict[str, list[list[int]]]:
+        """Encode texts, as a tokenizer of transformers does."""
+        if truncation and max_length is not None:
+            self.backend_tokenizer.enable_truncation(max_length, direction=self.truncation_side)
+        else:
+            self.backend_tokenizer.no_truncation()
+        return {"input_ids": [encoding.ids for encoding in self.backend_tokenizer.encode_batch(texts)]}
+
+    def convert_tokens_to_ids(self, token: str) -> int | None:
+        """The id of a token, or `None` if it is not in the vocabulary."""
+        return self.backend_tokenizer.token_to_id(token)
+
+
+class ExportedWordTokenizer(WordEncodingMixin, ExportedTokenizer):
+    """The word-level tokenizer of this library."""
+
+    def __init__(self, path: Path, settings: dict[str, Any]):
+        super().__init__(path, settings)
+        self.text_mode = settings["text_mode"]
+        self.added_tokens_decoder = self.backend_tokenizer.get_added_tokens_decoder()
+        self._vocabulary = self.backend_tokenizer.get_vocab()
+
+    def __call__(self, texts: list[str], *args: Any, **kwargs: Any) -> dict[str, list[list[int]]]:
+        # The backend does not normalize an empty text.
+        return super().__call__([text or " " for text in texts], *args, **kwargs)
+
+    def get_vocab(self) -> dict[str, int]:
+        return self._vocabulary
+
+
+def load_tokenizer(folder: str | Path) -> ExportedTokenizer:
+    """Load the tokenizer of an exported model.
+
+    Raises:
+        ValueError: A file of the tokenizer is missing or damaged.
+    """
+    settings_path = Path(folder, TOKENIZER_CONFIG_FILE)
+    try:
+        settings = json.loads(settings_path.read_text(encoding="utf-8"))
+        kind = ExportedWordTokenizer if "text_mode" in settings else ExportedTokenizer
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{settings_path}: not the settings of a tokenizer: {error}; export the model again") from None
+    return kind(Path(folder, TOKENIZER_FILE), settings)

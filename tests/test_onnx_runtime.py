@@ -1,0 +1,207 @@
+"""What an exported model promises where it runs: the calls and results of the pipeline, without torch, transformers and
+datasets; and a clear word about a folder that it cannot run."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from clean_environment import make_environment
+from onnx_models import pipeline_of, text_model, word_model
+
+from data_scripts import load_corpus
+from modeling_precode.cli.main import main
+from modeling_precode.conversion.onnx_export import export_onnx
+from modeling_precode.onnx_runtime import OnnxEmotionPipeline
+
+ROOT = Path(__file__).resolve().parents[1]
+TURNS = [("Ann", "I am so happy 🎉!"), ("Bo", "About [PAD] what?"), "Ça va ...", {"speaker": "Ann", "text": ""}]
+LONG = [("Cy", "well " * 200)] * 2 + [("Ann", "You did?")] * 30
+KINDS = ["words", "text"]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, tuple]:
+    """By its kind, a pipeline and the folder of its export: word vectors in both directions, and a text encoder that
+    reads the names of speakers and forward only."""
+    folder = tmp_path_factory.mktemp("exports")
+    text = {"text_pooling": "max_mean", "causal": True, "max_speakers": 2, "speaker_prefix": True}
+    pipelines = {
+        "words": pipeline_of(word_model("unicode", utterance_encoder="stacked_gru", pooling_length=9), None, "unicode"),
+        "text": pipeline_of(text_model(folder / "encoder", **text), folder / "encoder"),
+    }
+    for kind, emotions in pipelines.items():
+        export_onnx(emotions, folder / kind, load_corpus("sample")["validation"])
+    return {kind: (emotions, folder / kind) for kind, emotions in pipelines.items()}
+
+
+@pytest.fixture(params=KINDS)
+def both(request, folders):
+    """A pipeline, and the one of its export."""
+    emotions, folder = folders[request.param]
+    return emotions, OnnxEmotionPipeline(folder)
+
+
+@pytest.fixture
+def words(folders) -> Path:
+    return folders["words"][1]
+
+
+def assert_same(found: list, expected: list) -> None:
+    """The same turns, with probabilities that are equal but for the order of additions."""
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        one, other = dict(one), dict(other)
+        for name in ("score", "distribution", "known_words"):
+            assert one.pop(name, None) == pytest.approx(other.pop(name, None), abs=1e-5)
+        assert one == other
+
+
+def test_a_call_has_the_results_of_the_pipeline(both):
+    emotions, exported = both
+    assert_same(exported(TURNS), emotions(TURNS))
+    assert_same(exported(TURNS, distribution=True), emotions(TURNS, distribution=True))
+    assert_same(exported(TURNS, known_words=True), emotions(TURNS, known_words=True))
+    for found, expected in zip(exported(TURNS, top_k=2), emotions(TURNS, top_k=2), strict=True):
+        assert_same(found, expected)
+    assert exported([]) == [] and exported("Hi!")[0]["text"] == "Hi!"
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 1}, {"max_batch_tokens": 7}])
+def test_no_result_depends_on_the_dialogues_beside_it(both, options):
+    emotions, exported = both
+    dialogues = [TURNS, LONG, TURNS[:1], LONG[:3]]
+    for found, dialogue in zip(exported(dialogues, **options), dialogues, strict=True):
+        assert_same(found, emotions(dialogue))
+
+
+def test_all_forms_of_dialogues_are_read(words):
+    exported = OnnxEmotionPipeline(words)
+    texts = ["I am so happy!", "About what?"]
+    expected = exported(texts)
+    table = pd.DataFrame({"text": texts})
+    for form in (tuple(texts), np.array(texts), pd.Series(texts), table, [{"text": text} for text in texts]):
+        assert exported(form) == expected
+    stream = exported(iter([texts, texts]))
+    assert not isinstance(stream, list) and list(stream) == [expected, expected]
+    with pytest.raises(ValueError, match="a dialogue is a list of utterances"):
+        exported(3)
+    with pytest.raises(ValueError, match="max_batch_tokens must be at least 1; got 0"):
+        OnnxEmotionPipeline(words, max_batch_tokens=0)
+
+
+def test_warnings_are_those_of_the_pipeline(both, caplog):
+    messages = []
+    for emotions in both:
+        caplog.clear()
+        list(emotions([LONG, ["zxq vvk qqq"]]))
+        messages.append([record.getMessage() for record in caplog.records if record.levelname == "WARNING"])
+    assert messages[0] == messages[1] and "2 of 33 utterances are longer than" in messages[0][-1]
+
+
+def test_a_stream_has_the_results_of_the_whole_dialogue(folders):
+    emotions, folder = folders["text"]
+    exported = OnnxEmotionPipeline(folder)
+    live = exported.stream(distribution=True)
+    first = [live(turn) for turn in TURNS[:2]]
+    resumed = exported.stream(distribution=True)
+    resumed.load_state_dict(live.state_dict())
+    assert_same([*first, *(resumed(turn) for turn in TURNS[2:])], emotions(TURNS, distribution=True))
+    assert live.state_dict()["state"].shape == (1, 6) and live.state_dict()["speakers"] == ["Ann", "Bo"]
+    with pytest.raises(ValueError, match=r"a state of this model has the shape \(1, 6\); got \(1, 7\)"):
+        live.load_state_dict({"state": np.zeros((1, 7)), "speakers": []})
+
+
+def test_a_model_of_both_directions_has_no_stream(words):
+    with pytest.raises(ValueError, match="needs a model that reads forward only; .* precode finetune --causal"):
+        OnnxEmotionPipeline(words).stream()
+
+
+def test_a_folder_that_is_no_export_is_refused(tmp_path, checkpoint):
+    with pytest.raises(ValueError, match="no exported model, because there is no utterance_encoder.onnx"):
+        OnnxEmotionPipeline(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="emotions: no exported model, .*; use precode export"):
+        OnnxEmotionPipeline(checkpoint)
+
+
+def settings_without_temperature(folder: Path) -> None:
+    settings = json.loads((folder / "config.json").read_text())
+    del settings["onnx"]["temperature"]
+    (folder / "config.json").write_text(json.dumps(settings))
+
+
+def settings_of_a_newer_version(folder: Path) -> None:
+    settings = json.loads((folder / "config.json").read_text())
+    settings["onnx"]["format_version"] += 1
+    (folder / "config.json").write_text(json.dumps(settings))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "conversation_encoder.onnx").write_bytes(b"onnx"), "onnx: onnxruntime .* cannot run"),
+        (lambda folder: (folder / "conversation_encoder.onnx").unlink(), "there is no conversation_encoder.onnx"),
+        (lambda folder: (folder / "config.json").write_text("{}"), "config.json: not the settings of an exported mod"),
+        (lambda folder: (folder / "config.json").write_text("["), "config.json: not the settings of an exported mod"),
+        (settings_without_temperature, "config.json: not the settings of an exported model: KeyError.'temperature'"),
+        (settings_of_a_newer_version, "`format_version` 2 was exported by a newer version of precode"),
+        (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json: not a tokenizer"),
+        (lambda folder: (folder / "tokenizer_config.json").unlink(), "tokenizer_config.json: not the settings of a to"),
+    ],
+)
+def test_a_damaged_folder_is_named(words, tmp_path, damage, message):
+    folder = shutil.copytree(words, tmp_path / "damaged")
+    damage(folder)
+    with pytest.raises(ValueError, match=message):
+        OnnxEmotionPipeline(folder)
+    (tmp_path / "chat.txt").write_text("Hi.\n")
+    with pytest.raises(SystemExit, match=message):
+        main(["predict", str(tmp_path / "chat.txt"), "--model", str(folder)])
+
+
+LABEL = """
+import sys
+
+class Forbidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers", "datasets"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Forbidden())
+from modeling_precode.onnx_runtime import OnnxEmotionPipeline
+from modeling_precode.cli.main import main
+
+folder, chat = sys.argv[1:]
+print([turn["label"] for turn in OnnxEmotionPipeline(folder)(["I got the job!", "What?"])])
+main(["predict", chat, "--model", folder, "--format", "jsonl"])
+"""
+
+
+def test_nothing_is_labeled_with_torch_transformers_or_datasets(words, folders, tmp_path):
+    (tmp_path / "chat.txt").write_text("I got the job!\nWhat?\n")
+    command = [sys.executable, "-c", LABEL, words, tmp_path / "chat.txt"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    labels, predicted = done.stdout.splitlines()
+    expected = [turn["label"] for turn in folders["words"][0](["I got the job!", "What?"])]
+    assert labels == str(expected) and json.loads(predicted)["predictions"] == expected
+
+
+@pytest.mark.slow
+def test_a_clean_environment_without_torch_labels_with_the_default_model(tmp_path):
+    main(["export", "default", str(tmp_path / "out"), "--check", "sample"])
+    python = make_environment(tmp_path / "environment", "onnxruntime", "tokenizers", "numpy")
+    packages = next((tmp_path / "environment").glob("lib/*/site-packages"))
+    for name in ("modeling_precode", "data_scripts"):
+        (packages / name).symlink_to(ROOT / name)
+    code = (
+        "import importlib.util, sys; from modeling_precode.onnx_runtime import OnnxEmotionPipeline\n"
+        "assert not any(map(importlib.util.find_spec, ('torch', 'transformers', 'datasets')))\n"
+        "print([turn['label'] for turn in OnnxEmotionPipeline(sys.argv[1])(['I got the job!', 'What is the time?'])])"
+    )
+    command = [python, "-c", code, tmp_path / "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "['joy', 'neutral']\n"
