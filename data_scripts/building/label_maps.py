@@ -13,18 +13,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import datasets
 import numpy as np
 import yaml
 
 from ..formats.reading import read_text
 
+if TYPE_CHECKING:
+    import datasets
+
 FOLDER = Path(__file__).resolve().parents[1] / "label_maps"
 LABEL_MAPS = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 
-Corpus = TypeVar("Corpus", datasets.Dataset, datasets.DatasetDict)
+Corpus = TypeVar("Corpus", "datasets.Dataset", "datasets.DatasetDict")
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ def map_labels(corpus: Corpus, label_map: str | Path | Mapping[str, str | None] 
         ValueError: The corpus has no labels, the map does not have a label, or fewer than two labels remain.
         FileNotFoundError: There is no such map.
     """
+    import datasets  # late, so that a label map can be read without it
+
     label_map = LabelMap.load(label_map)
     if isinstance(corpus, datasets.DatasetDict):
         return datasets.DatasetDict({split: map_labels(rows, label_map) for split, rows in corpus.items()})

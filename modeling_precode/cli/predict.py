@@ -32,9 +32,7 @@ from data_scripts.tools.whole_files import digest, whole_file
 from ..default_model import DEFAULT, checkpoint_path
 from ..onnx_runtime import OnnxEmotionPipeline, is_exported
 from ..training.progress import ProgressLines
-from ..training.starting import load_config, load_tokenizer
 from ..version import __version__
-from .corpus_file import write_corpus
 from .kept_labels import KeptLabels, as_turn, folder_digest, kept_labels
 from .page_parts import check_parts_folder, write_pages
 from .predictions import FILE_WRITERS, WRITERS, Labeled, as_line, as_table
@@ -150,6 +148,7 @@ def load_pipeline(checkpoint: str, args: argparse.Namespace) -> Any:
 
     from ..modeling_precode import PreCodeForUtteranceClassification
     from ..pipeline_precode import TASK
+    from ..training.starting import load_tokenizer
 
     logging.disable_progress_bar()
     # Given a name, `pipeline` would wrap what is wrong with a checkpoint in a report of many lines.
@@ -183,6 +182,8 @@ def predict_live(args: argparse.Namespace, path: Path, label_map: LabelMap | Non
 
 def write_output(args: argparse.Namespace, kind: str, labeled: Labeled, labels: list[str], checkpoint: str) -> None:
     if kind == "parquet" and args.distribution:
+        from .corpus_file import write_corpus
+
         write_corpus(args.output, labeled, labels, is_alone=args.resume)
         return
     if kind in FILE_WRITERS:
@@ -304,6 +305,8 @@ def model_to_use(args: argparse.Namespace) -> str:
         if args.device not in (None, "cpu"):
             raise ValueError(f"--device {args.device}: {checkpoint} is an exported model, which runs on the CPU only")
         return checkpoint
+    from ..training.starting import load_config
+
     check_device(args.device)
     config = load_config(checkpoint, args.revision)
     heads = config.architectures or []

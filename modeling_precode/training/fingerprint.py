@@ -5,16 +5,18 @@ from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from datasets import Dataset
-from transformers import PreTrainedTokenizerBase
 
 from data_scripts.tools.whole_files import digest, read_json, write_json
 
 from ..default_model import checkpoint_path
 from .progress import with_progress
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
 
 # In a subfolder, because a push to the Hub does not upload subfolders.
 FINGERPRINT = ".run/fingerprint.json"
@@ -48,7 +50,7 @@ def differences(saved: dict[str, Any], current: dict[str, Any]) -> str:
 
 # The runs of several seeds share their splits.
 @lru_cache(maxsize=8)
-def dataset_digest(dataset: Dataset) -> str:
+def dataset_digest(dataset: "Dataset") -> str:
     """A digest of the texts and numbers in a dataset's columns. It does not depend on their files and chunks."""
     streams: dict[str, Any] = {}
 
@@ -74,7 +76,7 @@ def dataset_digest(dataset: Dataset) -> str:
     return text_digest(f"{name} {stream.hexdigest()}" for name, stream in sorted(streams.items()))
 
 
-def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
+def vocabulary_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
     words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     return text_digest(word for word, _ in words)
 
