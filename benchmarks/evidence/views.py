@@ -8,7 +8,7 @@ from datasets import DatasetDict
 from data_scripts import load_corpus
 from data_scripts.building.options import parse_options
 from data_scripts.sharing.export import export_corpus
-from modeling_precode.tokenization_precode import said_by
+from modeling_precode.dialogue_encoding import said_by
 
 # A special token in a text counts as text.
 SEPARATOR = " | "
