@@ -112,10 +112,14 @@ def serving(*arguments: str, **environment: str) -> Iterator[Service]:
         env={**os.environ, **environment},
     )
     assert process.stderr
-    first = process.stderr.readline()
-    found = re.search(r"http://127\.0\.0\.1:(\d+)", first)
-    assert found, first + process.stderr.read()
-    service = Service(int(found[1]), process, [first])
+    log: list[str] = []
+    found = None
+    # Loading a model may log something first; a process that ends has said why.
+    while not found and (line := process.stderr.readline()):
+        log.append(line)
+        found = re.search(r"^serving .* at http://127\.0\.0\.1:(\d+)$", line)
+    assert found, "".join(log)
+    service = Service(int(found[1]), process, log)
     reader = threading.Thread(target=service.log.extend, args=(process.stderr,))
     reader.start()
     try:
