@@ -77,7 +77,7 @@ class OpSubConfig(Limits, datasets.BuilderConfig):
     max_utterances: int = 50  # longer ones are cut in parts
     min_cues: int = 100  # a film of fewer is dropped
     language: str = "en"  # a film in another is dropped
-    encoding: str = ""  # of what is no Unicode; told from the text without it
+    encoding: str = ""  # of files that are not Unicode; detected by default
     max_unfolded: int = 1 << 24  # bytes of a film, unfolded where it is compressed; a larger one is dropped
     max_line: int = 1 << 20  # bytes of a line of plain text; a longer one is dropped
 

@@ -38,14 +38,14 @@ def is_webvtt(file: InputFile) -> bool:
 
 
 def is_subrip(file: InputFile) -> bool:
-    """Whether one of the first lines has two times of hours, and only a number may be before it."""
+    """Whether the text is SubRip: one of its first lines has two times, after a number at most."""
     lines = [line for line in file.sample if line.strip()][:3]
     places = [place for place, line in enumerate(lines) if ARROW.match(line)]
     return bool(places) and all(line.strip().isdigit() for line in lines[: places[0]])
 
 
 def read_captions(file: InputFile) -> Iterator[Dialogue]:
-    """One dialogue. A cue in which two people speak is two utterances; one of a sound or a song alone is left out."""
+    """Read captions as one dialogue. A cue of two speakers is two utterances. Sounds and songs are left out."""
     file.options.refuse_columns(file.name)
     is_vtt = is_webvtt(file)
     found = list(cues(file.lines(), is_vtt, file.left_out))
@@ -77,7 +77,7 @@ def read_captions(file: InputFile) -> Iterator[Dialogue]:
 
 
 def cues(lines: Iterable[str], is_vtt: bool, left_out: Counter[str]) -> Iterator[Cue]:
-    """What has times; notes, styles and what else is not shown is counted in `left_out`."""
+    """Yield the cues that have times. Notes, styles and other hidden text are counted in `left_out`."""
     paragraph: list[tuple[int, str]] = []
     is_first = is_vtt
     for number, line in enumerate(chain(lines, [""]), start=1):
@@ -94,7 +94,7 @@ def cues(lines: Iterable[str], is_vtt: bool, left_out: Counter[str]) -> Iterator
 
 
 def cues_of(paragraph: list[tuple[int, str]], is_vtt: bool, left_out: Counter[str]) -> Iterator[Cue]:
-    """The cues of lines without a blank one between them: one, as a rule."""
+    """Yield the cues in a block of lines. Usually there is one."""
     if is_vtt and BLOCK.match(paragraph[0][1]) and not ARROW.match(paragraph[min(1, len(paragraph) - 1)][1]):
         left_out["notes" if paragraph[0][1].startswith("NOTE") else "styles"] += 1
         return
@@ -119,7 +119,7 @@ def cues_of(paragraph: list[tuple[int, str]], is_vtt: bool, left_out: Counter[st
 
 
 def film_lines_of_webvtt(text: str, left_out: Counter[str] | None = None) -> list[Line]:
-    """Every turn of every cue that is speech, as of a SubRip file, with the speakers that the cues name."""
+    """Yield the spoken turns of all cues, as `film_lines` does for SubRip, with the speakers that the cues name."""
     lines: list[Line] = []
     found: Counter[str] = Counter()
     for cue in cues(text.splitlines(), True, found):
@@ -135,7 +135,7 @@ def film_lines_of_webvtt(text: str, left_out: Counter[str] | None = None) -> lis
 
 
 def turns(lines: list[str], is_vtt: bool, known: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """Who says what in a cue."""
+    """Split a cue into turns: who says what."""
     text = "\n".join(lines)
     if is_vtt and VOICE.search(text):
         before, *voices = VOICE.split(text)
@@ -168,7 +168,7 @@ def plain(text: str, is_vtt: bool) -> str:
 
 
 def long_names(found: list[Cue]) -> frozenset[str]:
-    """Names of more than three words, or in brackets, that more than one cue begins with."""
+    """Find names of more than three words, or in brackets, that begin more than one cue."""
     counts: dict[str, int] = {}
     for cue in found:
         first = plain(DASH.sub("", cue.lines[0], count=1), True) if cue.lines else ""
@@ -180,7 +180,7 @@ def long_names(found: list[Cue]) -> frozenset[str]:
 
 
 def is_named_above(found: list[Cue]) -> bool:
-    """Whether nearly all cues have a name, which comes back, on a line of its own above the text."""
+    """Whether nearly all cues have a recurring name on a line above the text."""
     names = [plain(cue.lines[0], True).rstrip(":") for cue in found if len(cue.lines) > 1]
     names = [name for name in names if is_name(name) and len(name) <= 40 and name[-1] not in ".!?…,"]
     return len(names) >= max(2, 0.8 * len(found)) and len(set(names)) <= 0.7 * len(names)

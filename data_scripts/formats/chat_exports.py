@@ -19,7 +19,7 @@ SLACK_MARK = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 
 
 class Message(NamedTuple):
-    """A message of any of these; `left_out` says why it is no utterance, where it is none."""
+    """A message of an exported chat. `left_out` says why it is not an utterance, or is None."""
 
     speaker: str
     text: str
@@ -59,7 +59,7 @@ def is_messenger(entry: Any) -> bool:
 
 
 def entries_are_messages(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tuple[str, list]]:
-    """Slack's replies carry the date that they were written at, and may come late."""
+    """Whether entries are messages. Slack's replies have the date of writing and may come late."""
     known = [(where, one) for where, one in entries if is_slack(one)]
     if len(known) < len(entries):
         file.leave_out("entries that are no message", len(entries) - len(known))
@@ -67,7 +67,7 @@ def entries_are_messages(file: InputFile, entries: list[tuple[str, Any]]) -> Ite
 
 
 def entries_are_chats(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tuple[str, list]]:
-    """Each entry is a chat, or Telegram's list of all chats of a person."""
+    """Whether each entry is a chat, or Telegram's list of all chats of an account."""
     for where, entry in entries:
         chats = entry.get("chats", {}).get("list") if isinstance(entry, dict) and "chats" in entry else [entry]
         for number, chat in enumerate(chats, start=1):
@@ -119,7 +119,7 @@ def slack_name(profile: Any) -> str:
 
 
 def slack_names(file: InputFile, messages: list[tuple[str, Any]]) -> dict[str, str]:
-    """Names of users: from the messages themselves, and from the export's list beside or above the file."""
+    """Read the names of users from the messages, and from the list of users beside or above the file."""
     names = {}
     for path in (file.path.parent / "users.json", file.path.parent.parent / "users.json"):
         try:
@@ -160,7 +160,7 @@ def telegram_message(message: dict[str, Any], names: dict[str, str]) -> Message:
 
 
 def messenger_message(message: dict[str, Any], names: dict[str, str]) -> Message:
-    """Messenger and Instagram write each byte of UTF-8 as a character of its own."""
+    """Read a message of Messenger or Instagram, which write each byte of UTF-8 as a character."""
     speaker, text = (mended(str(message.get(key) or "")) for key in ("sender_name", "content"))
     milliseconds = number_of(message, "timestamp_ms")
     date = iso_date(milliseconds / 1000) if milliseconds else None
@@ -185,7 +185,7 @@ EXPORTS = [
 
 
 def read_export(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
-    """A dialogue a chat, in the order of the messages."""
+    """Yield one dialogue per chat, in the order of the messages."""
     file.options.refuse_columns(file.name)
     file.default_silence = CHAT_SILENCE
     found = list(entries)

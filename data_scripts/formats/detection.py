@@ -1,4 +1,4 @@
-"""Which format a file of dialogues has: told from its content, and where that leaves a choice from its name."""
+"""Detects the format of a file of dialogues by its content, and by its name if several formats remain."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -26,7 +26,7 @@ def is_transcript(file: InputFile) -> bool:
 
 
 def read_transcript(file: InputFile) -> Iterator[Dialogue]:
-    """Raises ValueError where it has none of the known forms."""
+    """Read a transcript. Raises a ValueError if it has none of the known forms."""
     if is_timed_transcript(file):
         return read_timed_transcript(file)
     return read_named_blocks(file) if is_named_blocks(file) else read_detected_text(file)
@@ -43,7 +43,7 @@ def read_parquet(file: InputFile) -> Iterator[Dialogue]:
     return read_parquet_dialogues(file)
 
 
-# In the order in which they are tried; the first two are told by bytes, the rest by text.
+# In the order of the attempts. The first two are recognized by bytes, the others by text.
 FORMATS = {
     "parquet": Format("Parquet", is_parquet, read_parquet),
     "xlsx": Format("Excel workbook", is_excel, read_excel),
@@ -70,7 +70,7 @@ DOCUMENTS = (".docx", ".odt", ".ods", ".pptx", ".epub", ".pages", ".numbers")
 
 
 def detect(file: InputFile) -> Format:
-    """The format of a file.
+    """Detect the format of a file.
 
     Raises:
         ValueError: it is of no known kind, or an archive.
@@ -107,5 +107,5 @@ def by_text() -> list[Format]:
 
 
 def titled(file: InputFile, found: Format) -> Format:
-    """JSON is one of several forms, which its first value tells."""
+    """Tell the forms of JSON apart by the first value."""
     return found._replace(title=title_of(file)) if found.read is read_json else found

@@ -23,7 +23,7 @@ PLURALS = re.compile(
 
 
 def read_dialogues(path: str | Path, **options: Any) -> Iterator[Dialogue]:
-    """The dialogues of a file that a person has: a chat, a transcript, captions, a table, JSON.
+    """Read the dialogues of a file: a chat, a transcript, captions, a table or JSON.
 
     The format is detected from the content and named in the log, as is at the end what was left out, such as system
     lines and omitted media. Docs: docs/inputs.md.
@@ -55,7 +55,7 @@ def read_dialogues(path: str | Path, **options: Any) -> Iterator[Dialogue]:
 
 
 def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
-    """The dialogues of a file. The first line of the log names its format, the last says what was read and left out.
+    """Read the dialogues of a file. The log names its format first, and last what was read and left out.
 
     Raises:
         ValueError: nothing is in it, or nothing that can be read.
@@ -98,7 +98,7 @@ def counted(count: int, what: str) -> str:
 
 
 def numbered(file: InputFile, dialogues: Iterator[Dialogue]) -> Iterator[Dialogue]:
-    """Cut at silences, each with an id: its own, or 1, 2, 3."""
+    """Cut dialogues at silences. Each has an id: its own, or 1, 2, 3."""
     number = 0
     for dialogue in dialogues:
         turns = dialogue.utterances
@@ -126,7 +126,7 @@ def shown_duration(seconds: float | None) -> str:
 
 
 def cut_at_silences(turns: list[Utterance], longest: float | None) -> Iterator[list[Utterance]]:
-    """Runs of utterances with no longer silence between them."""
+    """Split utterances wherever the silence between two of them is too long."""
     if longest is None:
         yield turns
         return

@@ -1,4 +1,4 @@
-"""Which encoding text is in: told by its first bytes, or by what its other bytes would mean."""
+"""Detects the encoding of text by its first bytes, or by what its other bytes would mean."""
 
 import codecs
 import gzip
@@ -29,14 +29,14 @@ SAMPLE_BYTES = 1 << 16
 
 
 def open_binary(path: Path, limits: Limits) -> BinaryIO:
-    """The bytes of a file; where its name ends in .gz unpacked, as far as the limits allow."""
+    """Open a file for reading bytes. A .gz file is unpacked, within the limits."""
     if path.suffix.lower() == ".gz":
         return limited(gzip.open(path, "rb"), path.stat().st_size, limits)
     return open(path, "rb")
 
 
 def unicode_encoding(data: bytes) -> str | None:
-    """UTF-8, UTF-16 or UTF-32 by a byte-order mark, the latter two also by where their NULs are; else None."""
+    """Detect UTF-8, UTF-16 and UTF-32 by the byte-order mark, or by where NULs are. Otherwise return None."""
     for mark, encoding in MARKS.items():
         if data.startswith(mark):
             return encoding
@@ -47,7 +47,7 @@ def unicode_encoding(data: bytes) -> str | None:
 
 
 def is_utf8_with_nuls(data: bytes) -> bool:
-    """Whether bytes are UTF-8 into which some NULs came.
+    """Whether bytes are UTF-8 with a few stray NULs.
 
     The bytes of UTF-16 are either not UTF-8, or contain control characters, or nearly half of them are NULs.
     """
@@ -78,7 +78,7 @@ def is_wide(data: bytes, encoding: str) -> bool:
 
 @contextmanager
 def named_damage(name: object) -> Iterator[None]:
-    """ValueError with the name of a file that is compressed and broken, or larger than its limits."""
+    """Name the file in the ValueError for damaged compression or a size beyond the limits."""
     try:
         yield
     except TooLargeError as error:
@@ -88,7 +88,7 @@ def named_damage(name: object) -> Iterator[None]:
 
 
 def encoding_of(path: Path, limits: Limits) -> str:
-    """The encoding of a file, all of which is read.
+    """Detect the encoding of a file. The whole file is read.
 
     Raises:
         ValueError: it is compressed, and broken or too large.
@@ -112,7 +112,7 @@ def encoding_of(path: Path, limits: Limits) -> str:
 
 
 def encoding_by_letters(data: bytes) -> str:
-    """The encoding of lines that are not all UTF-8.
+    """Detect the encoding of lines that are not valid UTF-8.
 
     Most bytes of a word in Latin letters are ASCII, and the few others mislead a detector: they are taken for cp1252.
     """

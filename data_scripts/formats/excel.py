@@ -26,7 +26,7 @@ def is_excel(file: InputFile) -> bool:
 
 
 def read_excel(file: InputFile) -> Iterator[Dialogue]:
-    """Raises ImportError where openpyxl is not installed."""
+    """Read the dialogues of a workbook. Raises an ImportError if openpyxl is not installed."""
     with workbook(file) as sheets:
         tables = [table for sheet in sheets if (table := table_of(file, sheet))]
         fit = [table for table in tables if has_columns(table, file.options.fitted(table.columns))]
@@ -43,7 +43,7 @@ def has_columns(table: Table, options: ReadingOptions) -> bool:
 
 @contextmanager
 def workbook(file: InputFile) -> Iterator[list[Any]]:
-    """The sheets of a file."""
+    """Open the sheets of a workbook."""
     try:
         import openpyxl
     except ImportError:
@@ -57,7 +57,7 @@ def workbook(file: InputFile) -> Iterator[list[Any]]:
 
 
 def check_size(file: InputFile) -> None:
-    """TooLargeError where the parts of a workbook, which are compressed, unfold to more than its limits."""
+    """Raise a TooLargeError if the compressed parts of a workbook unfold to more than its limits."""
     with zipfile.ZipFile(file.path) as archive:
         # No more of a part can be read than it says here.
         unfolded = sum(part.file_size for part in archive.infolist())
@@ -69,7 +69,7 @@ def check_size(file: InputFile) -> None:
 
 @contextmanager
 def named_damage(file: InputFile) -> Iterator[None]:
-    """ValueError where a workbook is broken, at whichever point that shows."""
+    """Name the file in the ValueError for a damaged workbook."""
     try:
         yield
     except TooLargeError as error:
@@ -80,7 +80,7 @@ def named_damage(file: InputFile) -> Iterator[None]:
 
 
 def table_of(file: InputFile, sheet: Any) -> Table | None:
-    """A sheet whose first row that is not empty has the names of the columns; None for an empty one."""
+    """Make a table of a sheet. Its first row that is not empty names the columns. None for an empty sheet."""
     first = next(((number, row) for number, row in numbered(file, sheet) if any(map(text_of, row))), None)
     if first is None:
         return None
@@ -98,7 +98,7 @@ def table_of(file: InputFile, sheet: Any) -> Table | None:
 
 
 def numbered(file: InputFile, sheet: Any) -> Iterator[tuple[int, tuple]]:
-    """The rows of a sheet. A row or a cell may say that it stands behind very many empty ones."""
+    """Yield the rows of a sheet with their numbers. A row may claim to follow very many empty ones."""
     most = most_unfolded(file.path.stat().st_size, file.options)
     cells = 0
     with named_damage(file):

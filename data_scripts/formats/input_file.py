@@ -19,11 +19,11 @@ ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".r
 
 
 class InputFile:
-    """One file of dialogues, while it is read.
+    """A file of dialogues while it is read.
 
     Args:
         path: of the file.
-        options: what its reader was told.
+        options: The options of its reader.
         name: what messages call it; its path by default.
         keeps_columns: whether columns that mean nothing here are read as well.
 
@@ -89,7 +89,7 @@ class InputFile:
 
 
 def refuse_archive(file: InputFile) -> None:
-    """ValueError for an archive, with the names of the files in it."""
+    """Raise a ValueError for an archive. It names the files inside."""
     names: list[str] = []
     if file.start.startswith(b"PK\x03\x04") and zipfile.is_zipfile(file.path):
         with zipfile.ZipFile(file.path) as archive:
@@ -105,7 +105,7 @@ def refuse_archive(file: InputFile) -> None:
 
 
 def names_in_tar(file: InputFile) -> list[str]:
-    """The names of its files, up to the place that `max_unfolded` allows to read to."""
+    """List the files of a tar, as far as `max_unfolded` allows."""
     names = []
     try:
         with tarfile.open(file.path) as tar:

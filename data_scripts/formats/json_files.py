@@ -43,7 +43,7 @@ FORMS = [
 
 
 def is_json(file: InputFile) -> bool:
-    """Whether text begins as a JSON object or array of JSON values does."""
+    """Whether text begins like a JSON object or an array of JSON values."""
     line = next((line.strip() for line in file.sample if line.strip()), "")
     if not line.startswith(("{", "[")):
         return False
@@ -58,7 +58,7 @@ def is_json(file: InputFile) -> bool:
 
 
 def entries(file: InputFile) -> Entries:
-    """Each line's value, or those of the file's one array, or its one object; each with its place."""
+    """Yield the value of each line, or of the file's one array or object, each with its place."""
     lines = enumerate(map(str.strip, file.json_text()), start=1)
     first = next(((number, line) for number, line in lines if line), None)
     if first is None:
@@ -77,7 +77,7 @@ def entries(file: InputFile) -> Entries:
 
 
 def has_a_value_a_line(first_line: str) -> bool:
-    """Whether the first line is an object. An array is that of a whole file, however many lines it takes."""
+    """Whether the first line is an object. An array is the whole file, on any number of lines."""
     try:
         return isinstance(json.loads(first_line), dict)
     except (ValueError, RecursionError):
@@ -95,7 +95,7 @@ def title_of(file: InputFile) -> str:
 
 
 def read_json(file: InputFile) -> Iterator[Dialogue]:
-    """The dialogues of a file in any of these forms.
+    """Read the dialogues of a JSON file in any of the known forms.
 
     Raises:
         ValueError: it is no JSON, or JSON of another form.

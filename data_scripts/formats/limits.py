@@ -17,7 +17,7 @@ class TooLargeError(ValueError):
 
 @dataclass
 class Limits:
-    """What is accepted of a file that anybody may have written.
+    """The limits for a file from an untrusted source.
 
     Args:
         max_unfolded: bytes of a compressed file, after it is unfolded.
@@ -37,7 +37,7 @@ class Limits:
 
 
 def limited(file: Any, packed: int, limits: Limits, is_streamed: bool = False) -> BinaryIO:
-    """A file that raises [`TooLargeError`] when more is read from it than `limits` allow.
+    """Wrap a file so that reading beyond `limits` raises a [`TooLargeError`].
 
     Args:
         file: the unfolded bytes.
@@ -51,7 +51,7 @@ def limited(file: Any, packed: int, limits: Limits, is_streamed: bool = False) -
 
 
 class LimitedFile(io.RawIOBase):
-    """The bytes of another file up to a limit, which an option sets."""
+    """The bytes of a file up to a limit, which an option sets."""
 
     def __init__(self, file: Any, most: int, option: str):
         self.file, self.most, self.option = file, most, option
@@ -81,7 +81,7 @@ class LimitedFile(io.RawIOBase):
 
 
 def most_unfolded(packed: int, limits: Limits) -> int:
-    """Bytes that a compressed file may unfold to by its ratio."""
+    """The number of bytes that a compressed file may unfold to by its ratio."""
     return max(limits.max_ratio * packed, FREE_BYTES)
 
 
@@ -90,7 +90,7 @@ def too_large(most: int, option: str) -> str:
 
 
 def limited_lines(file: Any, limits: Limits) -> Iterator[Any]:
-    """The lines of a file, bytes or text.
+    """Yield the lines of a file, bytes or text, within the limits.
 
     Raises:
         TooLargeError: a line is longer than `max_line`.

@@ -24,7 +24,7 @@ def is_model_turn(entry: Any) -> bool:
 
 
 def list_of(entry: Any) -> str | None:
-    """The name under which a chat's turns are."""
+    """The key of the turns in a chat."""
     if isinstance(entry, dict):
         for name in LISTS:
             turns = entry.get(name)
@@ -38,7 +38,7 @@ def is_model_chat(entry: Any) -> bool:
 
 
 def read_model_chats(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
-    """A dialogue an entry."""
+    """Yield one dialogue per entry."""
     for where, entry in entries:
         name = list_of(entry)
         if name is None and not is_model_chat(entry):
@@ -49,7 +49,7 @@ def read_model_chats(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Ite
 
 
 def read_model_turns(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
-    """One dialogue, of turns that are an array or a line each."""
+    """Read one dialogue from turns in an array or one per line."""
     yield from chat(file, entries, {}, None)
 
 
@@ -68,7 +68,7 @@ def chat(file: InputFile, turns: Iterable[tuple[str, Any]], entry: Any, name: st
 
 
 def utterance(file: InputFile, where: str, turn: Any) -> Utterance | None:
-    """What a turn says; None, and counted, where it says nothing, or where its role is not read."""
+    """The utterance of a turn, or None if it has no text or a role that is not read. The latter is counted."""
     if not is_model_turn(turn):
         raise ValueError(f"{where}: a turn without role and content; got {str(turn):.60}; write both")
     role, content = (next((turn[key] for key in keys if key in turn), None) for keys in (ROLE, CONTENT))
@@ -87,7 +87,7 @@ def utterance(file: InputFile, where: str, turn: Any) -> Utterance | None:
 
 
 def content_text(file: InputFile, where: str, content: Any) -> str:
-    """A string, or the texts of a list of parts; other parts are left out."""
+    """The text of a content: a string, or the texts in a list of parts. Other parts are left out."""
     if isinstance(content, str) or content is None:
         return content or ""
     if not isinstance(content, list):

@@ -18,7 +18,7 @@ MOST_WORDS, MOST_TITLED_WORDS = 6, 8
 
 
 def speaker_and_text(line: str, known: frozenset[str] = frozenset()) -> tuple[str, str]:
-    """The speaker that a line begins with, if any, and the rest; `known` are the long names of the file."""
+    """Split a line into its speaker, if there is one, and the rest. `known` has the long names of the file."""
     if name := SPEAKER.match(line):
         return name[1], line[name.end() :]
     name = LONG_SPEAKER.match(line) if known else None
@@ -26,13 +26,13 @@ def speaker_and_text(line: str, known: frozenset[str] = frozenset()) -> tuple[st
 
 
 def long_name(line: str) -> str:
-    """A name of more words than [`speaker_and_text`] takes for one, where a line may begin with it."""
+    """A name of more words than [`speaker_and_text`] accepts, if the line may begin with one."""
     name = LONG_SPEAKER.match(line)
     return name[1] if name and not SPEAKER.match(line) and is_name(name[1]) else ""
 
 
 def is_name(text: str) -> bool:
-    """Whether it is at most six words, or eight with a title, all but particles with a capital or of another script."""
+    """Whether words are a name: at most six (eight with a title), capitalized or in a script without capitals."""
     words = re.split(r"[\s,]+", text.strip(" ,"))
     if len(words) > (MOST_TITLED_WORDS if TITLE.search(text) else MOST_WORDS) or len(text) > 70:
         return False
@@ -45,7 +45,7 @@ def is_name_word(word: str) -> bool:
 
 
 def may_name(text: str) -> bool:
-    """Whether something that a time or a colon marks as a name may be one: also a user's in small letters."""
+    """Whether text next to a time or a colon may be a name. User names may be in small letters."""
     text = text.strip()
     if not text or not any(map(str.isalpha, text)) and not text.lstrip("+").replace(" ", "").isdigit():
         return False

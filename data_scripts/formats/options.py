@@ -117,6 +117,6 @@ class ReadingOptions(Limits):
 
 
 def known_suffix(path: Path) -> str:
-    """What the format is told from; with that before it where it is .gz."""
+    """The suffix that tells the format. For a .gz file, the suffix before it comes first."""
     name = path.name.lower()
     return Path(name.removesuffix(".gz")).suffix + (".gz" if name.endswith(".gz") else "")

@@ -15,7 +15,7 @@ MOST_NESTED = 100
 
 
 def xml_lines(data: bytes, left_out: Counter[str] | None = None) -> Iterator[Line]:
-    """Every turn of every sentence; one without times of its own has those of the sentence before.
+    """Yield every turn of every sentence. A sentence without times has those of the previous one.
 
     Sentences with a time that is none are counted in `left_out`.
 

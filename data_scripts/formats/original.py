@@ -26,7 +26,7 @@ CONTROL_CHARACTERS = re.compile("[\x80-\x9f]")
 
 
 class OriginalCorpus(DialogueBuilder):
-    """A labeled corpus in this layout; without `LABELS`, the label names are those of train, sorted.
+    """A labeled corpus in the original's layout. Without `LABELS`, the label names are those of train, sorted.
 
     A subclass of which another release is read too says where that is by `FILES`, or by `release_files`, and how to
     read it by `read_release`. Where a folder holds files of both, those of this layout are read.
@@ -82,7 +82,7 @@ class OriginalCorpus(DialogueBuilder):
 
 
 def original_files(folder: Path) -> dict[str, Path]:
-    """The file of each split; nothing where the folder holds none of them."""
+    """The file of each split; empty if the folder has none of them."""
     files = {}
     for split, name in NAMES.items():
         found = sorted(path for path in folder.glob("[!.]*.json") if path.stem.lower().endswith(f"_{name}"))
@@ -137,7 +137,7 @@ def read_original(split: str, path: Path) -> Iterator[Dialogue]:
 
 
 def votes_of(annotation: Any, where: str) -> dict[str, float] | None:
-    """`"4010000"` -> four votes for neutral and one for sadness."""
+    """Decode votes: `"4010000"` is four votes for neutral and one for sadness."""
     if annotation is None:
         return None
     if not re.fullmatch(r"[0-9]{7}", str(annotation)):

@@ -14,7 +14,7 @@ TIMES = ("starts", "ends")
 
 
 def read_json_lines(path: Path) -> Iterator[Dialogue]:
-    """The dialogues of a file with one a line, numbered where they have no id."""
+    """Read dialogues, one per line. A dialogue without an id is numbered."""
     from .json_files import entries
 
     file = InputFile(path, ReadingOptions())
@@ -39,7 +39,7 @@ def read_own_form(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterat
 
 
 def from_lists(where: str, entry: dict[str, Any], options: ReadingOptions, keeps_columns: bool = False) -> Dialogue:
-    """A dialogue whose utterances, speakers and labels are lists; without an id of its own it has ""."""
+    """Make a dialogue of lists of utterances, speakers and labels. Without an id, its id is ""."""
     texts = strings(entry, options.utterances_column, where)
     speakers = strings(entry, options.speakers_column, where, len(texts))
     labels = strings(entry, options.labels_column, where, len(texts), are_labels=True)
@@ -67,7 +67,7 @@ def dialogue_id(entry: dict[str, Any], options: ReadingOptions, where: str) -> s
 def strings(
     entry: dict[str, Any], name: str, where: str, length: int | None = None, are_labels: bool = False
 ) -> list[Any]:
-    """One list of an entry, with "" for null or, where an utterance each is expected, for the whole list.
+    """One list of an entry. Null becomes "", for one value or for the whole list.
 
     A label may be a number; a speaker that a program wrote for want of one may be NaN.
     """
@@ -99,7 +99,7 @@ def times(entry: dict[str, Any], name: str, length: int) -> list[float | str | N
 
 
 def check_characters(dialogue: Dialogue, where: str) -> None:
-    """JSON can escape half a character, which no file can hold."""
+    """Refuse half a surrogate pair, which JSON can escape but no file can contain."""
     try:
         "".join(text or "" for turn in dialogue.utterances for text in (*turn[:3], dialogue.dialogue_id)).encode()
         json.dumps(dialogue.extra, ensure_ascii=False).encode()

@@ -16,7 +16,7 @@ LABELS_OF_IEMOCAP = {"angry", "excited", "frustrated", "happy", "neutral", "sad"
 
 
 def check_owner(corpus: str, files: dict[str, Path]) -> None:
-    """ValueError where the files are another corpus's than the one they were given as.
+    """Raise a ValueError if the files belong to another corpus than the one that is loaded.
 
     Otherwise a corpus that may not be passed on could carry another's license. EmotionPush, IEMOCAP and OpSub are
     recognized by the content of train, so renaming their files does not hide them.
@@ -37,7 +37,7 @@ def check_owner(corpus: str, files: dict[str, Path]) -> None:
 
 
 def owner_by_content(dialogues: Any) -> str | None:
-    """The corpus that only such dialogues can be from, if there is one; what is wrong in a file is found later."""
+    """The only corpus that can have such dialogues, if there is one. Errors in a file are found later."""
     entries = dialogues if isinstance(dialogues, list) else []
     if entries and all(isinstance(entry, dict) and {"script", "neg"} <= entry.keys() for entry in entries):
         return "opsub"

@@ -24,7 +24,7 @@ IS_STRING = (types.is_string, types.is_large_string, types.is_string_view)
 
 @contextmanager
 def parquet_file(path: Path, as_dictionaries: list[str] | None = None) -> Iterator[ParquetFile]:
-    """ValueError where it is broken or no Parquet, at whichever point that shows.
+    """Open a Parquet file. A damaged one raises a ValueError wherever the damage shows.
 
     Args:
         as_dictionaries: the paths of columns whose repeated values are kept once.
@@ -46,7 +46,7 @@ def read_schema(path: Path) -> pa.Schema:
 
 
 def kind(type: pa.DataType) -> str:
-    """What a column holds, however Arrow stores it."""
+    """The kind of values in a column, however Arrow stores them."""
     if types.is_dictionary(type):
         return kind(type.value_type)
     if any(is_list(type) for is_list in IS_LIST):
@@ -61,7 +61,7 @@ def kind(type: pa.DataType) -> str:
 
 
 def check_kinds(path: Path, schema: pa.Schema, allowed: dict[str, set[str]]) -> None:
-    """ValueError where a column holds something else; one that is all null fits everywhere."""
+    """Raise a ValueError if a column has values of another kind. A column of nulls is always accepted."""
     for column, kinds in allowed.items():
         found = kind(schema.field(column).type)
         if found.removeprefix("lists of ") != "nulls" and found not in kinds:
@@ -69,7 +69,7 @@ def check_kinds(path: Path, schema: pa.Schema, allowed: dict[str, set[str]]) -> 
 
 
 def read_parquet(path: Path, columns: list[str], label_column: str, limits: Limits) -> Iterator[tuple[str, dict]]:
-    """Each row with its place. Labels that are stored as numbers become their names, or else the number's digits."""
+    """Yield each row with its place. Labels stored as numbers become their names, or else their digits."""
     number = 0
     for batch in limited_batches(path, columns, limits):
         if not number:
@@ -83,7 +83,7 @@ def read_parquet(path: Path, columns: list[str], label_column: str, limits: Limi
 
 
 def limited_batches(path: Path, columns: list[str], limits: Limits) -> Iterator[pa.RecordBatch]:
-    """The rows of some columns. A value that a file stores once and repeats is unfolded only within the limits.
+    """Yield the rows of some columns. Values that are stored once and repeated unfold only within the limits.
 
     Raises:
         TooLargeError: the rows unfold to more than `limits` allow, all of them or a batch.
@@ -114,7 +114,7 @@ def limited_batches(path: Path, columns: list[str], limits: Limits) -> Iterator[
 
 
 def unfolded_bytes(column: pa.Array) -> int:
-    """Bytes of a column's values, each text counted as often as it occurs."""
+    """The number of bytes of a column's values. Repeated texts count each time."""
     while any(is_list(column.type) for is_list in IS_LIST):
         column = column.flatten()
     if types.is_dictionary(column.type) and kind(column.type) == "strings":
@@ -123,18 +123,18 @@ def unfolded_bytes(column: pa.Array) -> int:
 
 
 def class_names(path: Path, schema: pa.Schema, column: str) -> list[str] | None:
-    """The names that `datasets` wrote into the file, if it did."""
+    """The label names that `datasets` wrote into the file, if it did."""
     try:
         part = pa.schema([schema.field(column)], metadata=schema.metadata)
         feature = datasets.Features.from_arrow_schema(part)[column]
-    except Exception as error:  # what stands there is JSON of any shape, and is built on unchecked
+    except Exception as error:  # the metadata is JSON of any shape, which `datasets` does not check
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: metadata of `datasets` is broken; {reason}; write the file again") from None
     return getattr(getattr(feature, "feature", feature), "names", None)
 
 
 def label_name(value: Any, names: list[str] | None, where: str) -> Any:
-    """Of one label or a list of them. `datasets` writes -1 for no label."""
+    """The name of a label or of a list of labels. `datasets` writes -1 for no label."""
     if isinstance(value, list):
         return [label_name(entry, names, where) for entry in value]
     if not isinstance(value, int) or isinstance(value, bool):

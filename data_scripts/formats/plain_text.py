@@ -19,7 +19,7 @@ FEW = 0.5
 
 
 def read_plain_text(file: InputFile, known: frozenset[str] | None = None) -> Iterator[Dialogue]:
-    """A dialogue a paragraph, as plain text is read where a person says that it is that.
+    """Read plain text, one dialogue per paragraph, if the user named this format.
 
     `known` are the long names of the file, where they were found already.
     """
@@ -35,7 +35,7 @@ def read_plain_text(file: InputFile, known: frozenset[str] | None = None) -> Ite
 
 
 def read_detected_text(file: InputFile) -> Iterator[Dialogue]:
-    """Plain text that nobody said is that.
+    """Read text that was detected as plain text.
 
     Raises:
         ValueError: it looks like a transcript in a form that is not known.
@@ -50,7 +50,7 @@ def read_detected_text(file: InputFile) -> Iterator[Dialogue]:
 
 
 def file_names(file: InputFile) -> frozenset[str]:
-    """Names of more than three words that a file's lines begin with.
+    """Find the names of more than three words that begin lines of a file.
 
     One counts where it comes back, has a title, or where every line has a name.
     """
@@ -66,7 +66,7 @@ def file_names(file: InputFile) -> frozenset[str]:
 
 
 def is_one_dialogue(file: InputFile, known: frozenset[str]) -> bool:
-    """Whether there is a blank line after every turn: none has a second line, and two people speak."""
+    """Whether a blank line follows every turn, no turn has a second line, and two people speak."""
     speakers, previous = set(), ""
     for line in map(str.strip, file.lines()):
         speaker = speaker_and_text(line, known)[0] if line else ""

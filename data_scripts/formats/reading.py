@@ -16,7 +16,7 @@ AnyPath = TypeVar("AnyPath", bound=Path | zipfile.Path)
 
 
 def existing(path: AnyPath) -> AnyPath:
-    """The path; FileNotFoundError, with what is there instead, where nothing is."""
+    """Return the path. If nothing is there, a FileNotFoundError lists what is next to it."""
     if path.is_file() or path.is_dir():
         return path
     if path.exists():
@@ -27,12 +27,12 @@ def existing(path: AnyPath) -> AnyPath:
 
 
 def irregular(path: object) -> str:
-    """What is wrong with the path of a FIFO or a device: reading it may never end."""
+    """The error message for a FIFO or a device, which may never end."""
     return f"{path}: not a regular file; got a device, a FIFO or a socket; copy its content to a file and give that"
 
 
 def file_states_digest(paths: Iterable[Path]) -> str:
-    """Changes with the path, size or date of any of the files; a folder stands for every file below it."""
+    """A digest of the paths, sizes and dates of files. A folder includes every file below it."""
     files = {file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])}
     # A link to nothing has a state as well, and a name need not be UTF-8.
     found = [(file, file.stat() if file.exists() else file.lstat()) for file in sorted(files)]
@@ -41,7 +41,7 @@ def file_states_digest(paths: Iterable[Path]) -> str:
 
 
 def folder_or_zip(path: Path) -> Path | zipfile.Path:
-    """What is read in the same way from a folder and from a zip."""
+    """Open a folder or a zip, which are read in the same way."""
     if path.is_dir():
         return path
     if not zipfile.is_zipfile(path):
@@ -50,7 +50,7 @@ def folder_or_zip(path: Path) -> Path | zipfile.Path:
 
 
 def decode(data: bytes, name: object, line: int = 1, offset: int = 0) -> str:
-    """UTF-8, with or without a byte-order mark; `line` and `offset` say where in the file the data begins."""
+    """Decode UTF-8, with or without a byte-order mark. `line` and `offset` say where the data begins."""
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -64,7 +64,7 @@ def read_text(path: Path | zipfile.Path) -> str:
 
 
 def read_lines(path: Path, encoding: str = "utf-8", name: object = None, limits: Limits | None = None) -> Iterator[str]:
-    """The lines of a file, plain or .gz, each with its end, and no more than one in memory.
+    """Yield the lines of a file, plain or .gz, with their line ends, one at a time.
 
     Args:
         name: what messages call the file; its path by default.
@@ -120,7 +120,7 @@ def parse_json(text: str, where: object) -> Any:
 
 
 def check_columns(where: object, found: Sequence[str], needed: Sequence[str]) -> None:
-    """ValueError where a needed column is not there, or is there twice."""
+    """Raise a ValueError if a required column is missing or duplicated."""
     names = " ".join(", ".join(found).split())[:300]
     if missing := [column for column in needed if column not in found]:
         raise ValueError(f"{where}: missing column {', '.join(missing)}; got {names}; rename or map it")
@@ -141,7 +141,7 @@ def read_csv(
     fieldnames: Sequence[str] | None = None,
     **dialect: Any,
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each row with its `path:line`; ValueError for a missing column or a row that does not fit the header.
+    """Yield each row with its `path:line`. A missing column or a row that does not fit raises a ValueError.
 
     Args:
         lines: of the file, from the header on; read as UTF-8 by default.

@@ -29,7 +29,7 @@ LEFT_OUT = ".left_out.json"
 
 
 class Source:
-    """Where files are: a folder, one file, a zip, or an address that `fsspec` knows, such as `s3://bucket/folder`."""
+    """The location of files: a folder, a file, a zip, or an address for `fsspec`, such as `s3://bucket/folder`."""
 
     def __init__(self, where: str):
         self.where = where
@@ -86,7 +86,7 @@ class Source:
 
 
 def source(where: str) -> Source:
-    """One a process and state of the file, which reads the list of a zip once.
+    """The source of a location, one per process and state of the file, so that a zip is listed once.
 
     A forked process must not have the open zip of the one that it comes from: they would move each other's place.
     """
@@ -100,7 +100,7 @@ def _source(where: str, *key: object) -> Source:
 
 
 def source_states_digest(where: str) -> str:
-    """Changes with a name, size or date of any file there."""
+    """A digest of the names, sizes and dates of all files at a location."""
     if "://" not in where:
         return file_states_digest([Path(where)])
     fs, root = fsspec.url_to_fs(where)
@@ -115,7 +115,7 @@ def is_tar(path: Path) -> bool:
 
 
 class TarMembers:
-    """Chooses the members of a tar to unpack: regular files of wanted names and accepted sizes, and links.
+    """Selects the members of a tar to unpack: regular files, and links to them, by name and size.
 
     What is left out is counted in `left_out`.
     """
@@ -143,7 +143,7 @@ class TarMembers:
 
 
 def unpacked(path: Path, folder: Path, wanted: re.Pattern, limits: Limits) -> tuple[Path, Counter[str]]:
-    """The folder with a tar's files of such names, which is there whole or not at all, and counts of those left out."""
+    """Unpack the selected files of a tar, all or none. Returns the folder and the counts of the others."""
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as beside, tarfile.open(path) as archive:

@@ -15,7 +15,7 @@ SPEAKER_IN_TEXT = re.compile(r"\s*\(speaker ([\d?]+)\)\s*")
 
 
 def segments_of(entry: Any) -> list[Any] | None:
-    """The list of what is said in a recording; None for what is no such JSON."""
+    """The list of segments of a recording, or None if the JSON has another form."""
     if not isinstance(entry, dict):
         return None
     results = entry.get("results")
@@ -40,7 +40,7 @@ def is_speech_segment(segment: Any) -> bool:
 
 
 def read_speech(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
-    """A dialogue a recording."""
+    """Yield one dialogue per recording."""
     for where, entry in entries:
         segments = segments_of(entry)
         if segments is None:
@@ -52,7 +52,7 @@ def read_speech(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator
 
 
 def read_segments(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
-    """One dialogue, of segments that are an array or a line each."""
+    """Read one dialogue from segments in an array or one per line."""
     yield from dialogue_of(file, entries, 1)
 
 
@@ -76,7 +76,7 @@ def dialogue_of(file: InputFile, segments: Iterable[tuple[str, Any]], unit: int)
 
 
 def is_sound(text: str) -> bool:
-    """Whether it is heard but not said: `[Music]`, `(laughter)`, `♪`."""
+    """Whether a segment is a sound and not speech: `[Music]`, `(laughter)`, `♪`."""
     return bool(SOUND.search(text)) and not WORD.search(SOUND.sub("", text))
 
 

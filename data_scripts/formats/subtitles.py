@@ -43,7 +43,7 @@ LIKE_A_TIME = re.compile(r"[-+\d.eE]+:[\d:.,]+")  # 1e308:00:00,000
 
 @dataclass(slots=True)
 class Line:
-    """What one person says in a cue; times in seconds."""
+    """What one person says in a cue, with times in seconds."""
 
     start: float
     end: float
@@ -53,7 +53,7 @@ class Line:
 
 
 def decode_subtitles(data: bytes, encoding: str | None = None) -> str:
-    """Text of any file: UTF-16 and UTF-32 by their marks or NULs, else UTF-8, `encoding`, or what it seems to be in.
+    """Decode a file: UTF-16 and UTF-32 by marks or NULs, else UTF-8, `encoding`, or what is detected.
 
     A file of Latin letters is taken for cp1252: its few odd bytes are too few for a detector, which guesses cp1250,
     cp1251 or big5 for many of the files found in the wild. Lines of another encoding within it are repaired.
@@ -87,7 +87,7 @@ def decode_by_guess(data: bytes, encoding: str | None) -> str:
 
 
 def film_lines(text: str, left_out: Counter[str] | None = None) -> list[Line]:
-    """Every turn of every cue that is speech; cues without times are counted in `left_out`."""
+    """Yield every spoken turn. Cues without times are counted in `left_out`."""
     lower = text.lower()
     marks = [mark for mark in IN_ADVERTS if mark in lower]
     found = cues(text, Counter() if left_out is None else left_out)
@@ -95,7 +95,7 @@ def film_lines(text: str, left_out: Counter[str] | None = None) -> list[Line]:
 
 
 def cues(text: str, left_out: Counter[str]) -> Iterator[tuple[float, float, str]]:
-    """The cues of a SubRip file: start, end and content. A cue whose times are none is left out, and counted."""
+    """Yield the cues of a SubRip file: start, end and content. A cue with impossible times is counted."""
     start = end = None
     content_at = 0
     for line_at, line_end in arrow_lines(text):
@@ -115,7 +115,7 @@ def cues(text: str, left_out: Counter[str]) -> Iterator[tuple[float, float, str]
 
 
 def arrow_lines(text: str) -> Iterator[tuple[int, int]]:
-    """Where each line with an arrow begins and ends."""
+    """The start and the end of each line with an arrow."""
     place = text.find("-->")
     while place >= 0:
         end = text.find("\n", place)
@@ -125,13 +125,13 @@ def arrow_lines(text: str) -> Iterator[tuple[int, int]]:
 
 
 def without_number(content: str) -> str:
-    """Content without the number of the next cue, which need not be there."""
+    """Remove the number of the next cue, if there is one, from the end of a content."""
     body, line_break, number = content.rstrip().rpartition("\n")
     return body if line_break and number.strip().isdigit() else content
 
 
 def clock(text: str) -> float | None:
-    """Seconds of `00:01:02,345`; None for what is no time."""
+    """The seconds of `00:01:02,345`, or None if it is not a time."""
     text = text.strip()
     try:
         if len(text) == 12 and text[2] == text[5] == ":":
@@ -146,7 +146,7 @@ def clock(text: str) -> float | None:
 
 
 def turns(content: str, start: float, end: float, marks: Iterable[str] = IN_ADVERTS) -> list[Line]:
-    """What is said in a cue; `marks` are those of `IN_ADVERTS` that the film has."""
+    """The turns in a cue. `marks` are the words of `IN_ADVERTS` that the film has."""
     lower = content.lower()
     for mark in marks:
         if mark in lower and ADVERT.search(SOUND_NOTE.sub(" ", MARKUP.sub("", content))):
@@ -174,7 +174,7 @@ def turns(content: str, start: float, end: float, marks: Iterable[str] = IN_ADVE
 
 
 def join_sentences(lines: list[Line], max_pause: float) -> list[Line]:
-    """A line that ends inside a sentence takes the next one that goes on with it after at most `max_pause` seconds."""
+    """Join a line that ends inside a sentence with its continuation, if it follows within `max_pause` seconds."""
     joined: list[list[Line]] = []
     for line in lines:
         last = joined[-1][-1] if joined else None
@@ -197,7 +197,7 @@ def one_line(parts: list[Line]) -> Line:
 
 
 def cut_at_silences(lines: list[Line], max_silence: float) -> Iterator[list[Line]]:
-    """Runs of lines with no longer silence between them; a time that jumps back as far is a cut as well."""
+    """Split lines at long silences, and where the time jumps back as far."""
     run: list[Line] = []
     for line in lines:
         if run and abs(line.start - run[-1].end) > max_silence:

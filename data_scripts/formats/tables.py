@@ -39,7 +39,7 @@ WITHOUT_DIALOGUES = (
 
 
 class Table(NamedTuple):
-    """The names of its columns, where they are, and a function that reads its rows, all columns or some, anew."""
+    """The names of a table's columns, its place, and a function that reads all rows, or some columns, again."""
 
     where: str
     columns: list[str]
@@ -47,7 +47,7 @@ class Table(NamedTuple):
 
 
 def check_table(table: Table, options: ReadingOptions, name: str) -> None:
-    """ValueError where a needed column is missing, with what to say where no dialogue is named."""
+    """Raise a ValueError if a required column is missing, with advice if no column names the dialogue."""
     options.of_utterances(name, table.columns)  # refuses what is for another form
     fitted = options.fitted(table.columns)
     needed = [*fitted.dialogue_columns(table.columns), fitted.text_column]
@@ -61,7 +61,7 @@ def check_table(table: Table, options: ReadingOptions, name: str) -> None:
 
 
 def read_table(file: InputFile, table: Table) -> Iterator[Dialogue]:
-    """The dialogues of a table. Rows of one dialogue that are apart are gathered, on the disk where they are many."""
+    """Read the dialogues of a table. Scattered rows of a dialogue are gathered, on disk if there are many."""
     check_table(table, file.options, file.name)
     file.options = file.options.fitted(table.columns)
     id_columns = file.options.dialogue_columns(table.columns)
@@ -137,7 +137,7 @@ class RowReader:
 
 
 def is_blank(row: dict[str, Any]) -> bool:
-    """Whether nothing is in a row of more than one column, as spreadsheets leave below their last."""
+    """Whether a row of several columns is empty, as spreadsheets leave below their last row."""
     return len(row) > 1 and all(
         value is None or (isinstance(value, str) and not value.strip()) for value in row.values()
     )
@@ -148,7 +148,7 @@ def is_filled(row: dict[str, Any]) -> bool:
 
 
 def count_rows(ids: Iterable[str]) -> tuple[int, bool]:
-    """How many rows there are, by the ids of their dialogues, and whether rows of a dialogue are apart."""
+    """Count the rows by dialogue, and whether rows of a dialogue are scattered."""
     count, is_apart = 0, False
     seen: set[str] = set()
     for name, rows in groupby(ids):
@@ -159,7 +159,7 @@ def count_rows(ids: Iterable[str]) -> tuple[int, bool]:
 
 
 def gathered(turns: Iterable[tuple[str, Utterance]]) -> Iterator[tuple[str, list[Utterance]]]:
-    """The utterances of each dialogue, in the order in which dialogues begin; a file takes what memory should not."""
+    """Yield the utterances of each dialogue, in the order of their first rows. A file saves memory."""
     ids: dict[str, int] = {}
     # A database without a name is in memory while it is small, and else in a temporary file.
     with closing(sqlite3.connect("")) as database:
@@ -173,7 +173,7 @@ def gathered(turns: Iterable[tuple[str, Utterance]]) -> Iterator[tuple[str, list
 
 
 def read_separated(file: InputFile) -> Iterator[Dialogue]:
-    """CSV with any separator, which the header or a line `sep=;` above it tells."""
+    """Read CSV with any separator, detected from the header or from a line `sep=;` above it."""
     yield from read_table(file, separated_table(file))
 
 
@@ -207,7 +207,7 @@ def header(lines: Sequence[str], skipped: int, separator: str) -> list[str]:
 
 
 def separator_of(file: InputFile) -> tuple[str, int]:
-    """The separator, and how many lines are above the header."""
+    """The separator, and the number of lines above the header."""
     found = SEPARATOR_LINE.fullmatch(file.sample[0]) if file.sample else None
     if found:
         return found[1], 1
@@ -223,7 +223,7 @@ def separator_of(file: InputFile) -> tuple[str, int]:
 
 
 def is_separated(file: InputFile) -> bool:
-    """Whether the first line of text holds the names of columns, and the others as many fields."""
+    """Whether the first line has the names of columns, and the others have as many fields."""
     separator, skipped = separator_of(file)
     columns = header(file.sample, skipped, separator)
     options = file.options
@@ -236,17 +236,17 @@ def is_separated(file: InputFile) -> bool:
 
 
 def is_row(entry: Any, options: ReadingOptions) -> bool:
-    """Whether an object of JSON is an utterance."""
+    """Whether a JSON object is an utterance."""
     return isinstance(entry, dict) and isinstance(entry.get(options.text_column), str)
 
 
 def is_row_of_dialogue(entry: Any, options: ReadingOptions) -> bool:
-    """Whether it names its dialogue, or options say which that is."""
+    """Whether a row names its dialogue, or the options say which one it is."""
     return is_row(entry, options) and set(options.dialogue_columns(list(entry))) <= entry.keys()
 
 
 def read_json_rows(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
-    """An utterance an object, as pandas writes a table."""
+    """Read one utterance per object, as pandas writes a table."""
     from .json_files import entries as read_entries
 
     first = next(iter(entries))

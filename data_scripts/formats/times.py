@@ -21,7 +21,7 @@ MORNING = re.compile(
 
 
 def clock_seconds(text: str) -> float | None:
-    """Seconds of `1:02:03.5`, `02:03`, or since midnight of `10:15 AM`; None for what is no time."""
+    """The seconds of `1:02:03.5` or `02:03`, or since midnight of `10:15 AM`. None if it is not a time."""
     time = SECONDS.fullmatch(text)
     if not time:
         return None
@@ -34,14 +34,14 @@ def clock_seconds(text: str) -> float | None:
 
 
 def half_day_hour(hour: int, half: str) -> int:
-    """The hour of the day for one of a clock of twelve hours, by what is written beside it."""
+    """Convert an hour of the 12-hour clock to the 24-hour clock, by the text next to it."""
     if AFTERNOON.search(half):
         return hour if hour >= 12 else hour + 12
     return 0 if hour == 12 and MORNING.search(half) else hour
 
 
 def date_order(dates: Iterable[Sequence[int]], twelve_hours: bool) -> str:
-    """How dates of three numbers are written: "ymd", "dmy" or "mdy", the one that all of them can be.
+    """The order of the numbers in dates, "ymd", "dmy" or "mdy": the one that fits all dates.
 
     Where two can be, it is the one in which time goes back less often, and then that of a clock of twelve hours, which
     is American, or of 24.
@@ -56,7 +56,7 @@ def date_order(dates: Iterable[Sequence[int]], twelve_hours: bool) -> str:
 
 
 def in_order(date: Sequence[int], order: str) -> tuple[int, int, int]:
-    """Year, month and day. Years of two digits are of this century, those of the Thai calendar are 543 ahead."""
+    """Year, month and day. Two-digit years are of this century. Thai years are 543 ahead."""
     year, month, day = (date[order.index(part)] for part in "ymd")
     year += 2000 if year < 100 else 0
     return year - 543 if 2500 <= year < 2700 else year, month, day
@@ -75,7 +75,7 @@ def steps_back(dates: list[tuple[int, int, int]]) -> int:
 
 
 def iso_date(moment: object) -> str | None:
-    """A date in ISO 8601 of such a date, or of seconds since 1970; None for what is none."""
+    """Convert a date, or seconds since 1970, to ISO 8601. None if it is not a date."""
     try:
         if isinstance(moment, int | float) and not isinstance(moment, bool):
             return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="seconds")
@@ -85,7 +85,7 @@ def iso_date(moment: object) -> str | None:
 
 
 def seconds_of(time: float | str | None) -> float | None:
-    """A time of an utterance as seconds, for what is between two of them; None where there is none."""
+    """The time of an utterance in seconds, to compute the silence before the next. None without a time."""
     if isinstance(time, str):
         try:
             date = datetime.fromisoformat(time.replace("Z", "+00:00"))
@@ -97,7 +97,7 @@ def seconds_of(time: float | str | None) -> float | None:
 
 
 def shown_time(time: float | str | None) -> str:
-    """`0:05`, `1:02:03` or `2023-04-30 17:33`, for people."""
+    """Format a time for display: `0:05`, `1:02:03` or `2023-04-30 17:33`."""
     if isinstance(time, str):
         return time[:16].replace("T", " ")
     if time is None:

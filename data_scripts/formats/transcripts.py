@@ -71,7 +71,7 @@ def is_timed_transcript(file: InputFile) -> bool:
 
 
 def form_of(file: InputFile) -> str | None:
-    """The form that most turns of the file's first part have.
+    """The form of most turns in the first part of a file.
 
     Where the text is in the same line, half of the lines begin a turn; where it is below, the first line does, and most
     of these have a text below them.
@@ -99,7 +99,7 @@ def form_of(file: InputFile) -> str | None:
 
 
 def head_of(form: str, line: str) -> re.Match | None:
-    """What a line without white space around it begins with, if that is a turn of a form."""
+    """The beginning of a stripped line, if the line is a turn of a form."""
     if form in ABOVE and len(line) > LONGEST_HEAD or FILLED.search(line, 0, LONGEST_HEAD):
         return None
     found = FORMS[form].fullmatch(line, 0, LONGEST_HEAD)
@@ -135,7 +135,7 @@ def has_text_below(begins: list[bool]) -> bool:
 
 
 def has_lone_times(file: InputFile) -> bool:
-    """Whether lines with nothing but a time stand between lines with a speaker, or between all lines."""
+    """Whether lines with only a time are between lines with a speaker, or between all lines."""
     lines = [line.strip() for line in file.sample if line.strip()]
     times = [bool(time_alone(line)) for line in lines]
     speakers = [not time and bool(speaker_and_text(line)[0]) for time, line in zip(times, lines, strict=True)]
@@ -143,7 +143,7 @@ def has_lone_times(file: InputFile) -> bool:
 
 
 def read_timed_transcript(file: InputFile) -> Iterator[Dialogue]:
-    """One dialogue. What comes before the first turn, and who made the transcript, is left out."""
+    """Read one dialogue. Text before the first turn, and the name of the transcriber, are left out."""
     file.options.refuse_columns(file.name)
     form = form_of(file)
     found = list(turns(file, form) if form else turns_below_times(file))
@@ -204,7 +204,7 @@ def turn_of(number: int, line: str, head: re.Match) -> Turn:
 
 
 def turns_below_times(file: InputFile) -> Iterator[Turn]:
-    """`Name: text`, and a time on a line of its own above some of them."""
+    """Yield turns `Name: text`. A time may be on a line of its own above a turn."""
     time, turn = None, None
     for number, line in enumerate(map(str.strip, file.lines()), start=1):
         mark = time_alone(line)
@@ -237,7 +237,7 @@ def times_of(turn: Turn, order: str) -> tuple[float | str | None, float | None]:
 
 
 def is_named_blocks(file: InputFile) -> bool:
-    """Whether names stand on lines of their own, each above what that person says, and come back."""
+    """Whether names are on lines of their own above what is said, and recur."""
     names: Counter[str] = Counter()
     n_blocks = 0
     for block in blocks(file.sample):
@@ -259,7 +259,7 @@ def blocks(lines: list[str]) -> Iterator[list[str]]:
 
 
 def read_named_blocks(file: InputFile) -> Iterator[Dialogue]:
-    """One dialogue: a name, and below it what is said up to the next blank line."""
+    """Read one dialogue: a name, and below it what is said up to the next blank line."""
     file.options.refuse_columns(file.name)
     utterances: list[Utterance] = []
     block: list[str] = []

@@ -13,7 +13,7 @@ MOST_SECONDS = 1e20
 
 
 def text_of(value: Any) -> str:
-    """A cell as text, a number without a fraction as a whole one; "" for None and NaN."""
+    """A cell as text. A number without a fraction is written as an integer. "" for None and NaN."""
     if type(value) is str:  # most are
         return value
     if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -24,18 +24,18 @@ def text_of(value: Any) -> str:
 
 
 def speaker_of(value: Any) -> str:
-    """A speaker's name in a table; "" where it is missing, also as pandas writes that."""
+    """The name of a speaker in a table; "" if it is missing or written as a missing value by pandas."""
     name = name_of(value)
     return "" if name in NOBODY else name
 
 
 def name_of(value: Any) -> str:
-    """A name that a person has in an app, where somebody may be called Nan, Null or NA; "" where it is missing."""
+    """A user name in an app, where a person may be called Nan, Null or NA; "" if it is missing."""
     return text_of(value).strip()
 
 
 def label_of(value: Any) -> str | None:
-    """A label's name, or the digits of its number; None where it is missing or -1, which `datasets` writes for none."""
+    """The name of a label, or the digits of its number; None for a missing one or -1, as in `datasets`."""
     if value == -1 and not isinstance(value, str):
         return None
     label = " ".join(text_of(value).split())
@@ -43,7 +43,7 @@ def label_of(value: Any) -> str | None:
 
 
 def time_of(value: Any) -> float | str | None:
-    """A time in seconds, or a date in ISO 8601, as a cell has it; None where it is missing."""
+    """A time in seconds, or a date in ISO 8601; None if it is missing."""
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
@@ -57,7 +57,7 @@ def time_of(value: Any) -> float | str | None:
 
 
 def plain_value(value: Any) -> Any:
-    """What JSON can hold: dates in ISO 8601, None for NaN."""
+    """Convert a value to JSON: dates to ISO 8601, NaN to None."""
     if type(value) is str:  # most are
         return value
     if isinstance(value, float):

@@ -37,7 +37,7 @@ class Message(NamedTuple):
 
 
 def is_whatsapp(file: InputFile) -> bool:
-    """Whether most lines, or the first and several more, begin with a date and a time as WhatsApp writes them."""
+    """Whether most lines, or the first and several others, begin with a date and a time of WhatsApp."""
     lines = [plain(line) for line in file.sample if line.strip()]
     heads = sum(bool(HEAD.match(line)) for line in lines)
     if not heads or not any(HEAD.match(line) for line in lines[:3]):
@@ -51,7 +51,7 @@ def plain(line: str) -> str:
 
 
 def read_whatsapp(file: InputFile) -> Iterator[Dialogue]:
-    """One dialogue, without what the application itself says and without messages that hold nothing but media."""
+    """Read one dialogue, without system messages and messages that contain only media."""
     file.options.refuse_columns(file.name)
     file.default_silence = CHAT_SILENCE
     found = list(messages(file))
@@ -68,7 +68,7 @@ def read_whatsapp(file: InputFile) -> Iterator[Dialogue]:
 
 
 def messages(file: InputFile) -> Iterator[Message]:
-    """Each with the lines that follow it; what comes before the first is left out."""
+    """Yield each message with its further lines. Text before the first message is left out."""
     head, content, first_line = None, [], 0
     for number, line in enumerate(file.lines(), start=1):
         line = SPACES.sub(" ", line.rstrip("\r\n"))
@@ -86,7 +86,7 @@ def messages(file: InputFile) -> Iterator[Message]:
 
 
 def after_head(line: str, head: re.Match) -> str:
-    """The rest of a line, of which the head was read without invisible marks."""
+    """The rest of a line after its head, which was matched without invisible marks."""
     left = head.end()
     for place, character in enumerate(line):
         if not left:
@@ -112,7 +112,7 @@ def moment(message: Message, order: str) -> str | None:
 
 
 def speaker_and_text(file: InputFile, content: str) -> tuple[str, str] | None:
-    """Who says what in a message; None, and counted, where nobody says anything."""
+    """The speaker and the text of a message. None, and counted, if it is a notice."""
     name = NAME.match(INVISIBLE.sub("", content))
     if not name or len(name[1].split()) > MOST_NAME_WORDS or ENCRYPTED.search(content):
         file.leave_out("system lines")
