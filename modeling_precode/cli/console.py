@@ -10,7 +10,7 @@ from data_scripts.tools.console import log_handler
 
 
 def start_output(main_process: bool) -> None:
-    """Log lines on standard output, from one process; progress bars only on a terminal."""
+    """Write log lines to standard output, from one process, and show progress bars only on a terminal."""
     level = logging.INFO if main_process else logging.WARNING
     logging.basicConfig(level=level, handlers=[log_handler(sys.stdout)])
     for client in ("httpx", "httpx2"):

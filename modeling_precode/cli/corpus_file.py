@@ -14,7 +14,7 @@ from data_scripts.tools.whole_files import whole_file
 def write_corpus(
     path: str | Path, labeled: Iterable[tuple[Dialogue, list[dict]]], labels: Sequence[str], is_alone: bool = False
 ) -> None:
-    """Write dialogues with what the pipeline says of them, whole or not at all.
+    """Write dialogues with the results of the pipeline as a corpus, completely or not at all.
 
     `run_finetune.py --corpus FOLDER --soft_labels` learns from a folder with `train.parquet`, `validation.parquet` and
     `test.parquet`.

@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode evaluate")
 
 
 def read_corpora(args: argparse.Namespace) -> Iterator[tuple[str, dict]]:
-    """The name and the splits of every corpus."""
+    """Yield the name and the splits of each corpus."""
     options = parse_options(args.corpus_options, "--corpus_options")
     for shown, given in zip(corpus_names(args.corpus), args.corpus, strict=True):
         name, data_dir = parse_corpus(given)

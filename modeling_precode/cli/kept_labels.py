@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def kept_labels(output: Path, depends_on: dict[str, Any]) -> Iterator["KeptLabels"]:
-    """The labels that are kept beside an output. They are deleted after the block, and stay where it raises.
+    """Keep labels next to an output. They are deleted after the block, but stay if it raises.
 
     Raises:
         ValueError: another process keeps labels for this output, or those that are there are of no use.
@@ -54,7 +54,7 @@ def kept_labels(output: Path, depends_on: dict[str, Any]) -> Iterator["KeptLabel
 
 
 class KeptLabels:
-    """The labels of the first dialogues of a file, and those that are added to them.
+    """The labels of the first dialogues of a file, to which new ones are added.
 
     Args:
         path: of the file that keeps them.
@@ -95,12 +95,12 @@ class KeptLabels:
         os.fsync(self.file.fileno())
 
     def add(self, dialogues: Sequence[list[dict]]) -> None:
-        """Bring the turns of dialogues that went through the model together to the disk."""
+        """Save the turns of dialogues that went through the model together."""
         self.write_line([[label_in(turn) for turn in turns] for turns in dialogues])
         self.utterances += sum(map(len, dialogues))
 
     def labeled(self, dialogues: Iterator[Dialogue]) -> Iterator[tuple[Dialogue, list[dict]]]:
-        """The first of these dialogues, each with its turns as the pipeline gave them."""
+        """Yield the first dialogues, each with its turns as the pipeline returned them."""
         with open(self.path, "rb") as file:
             for line in islice(file, 1, None):
                 for labels in json.loads(line):
@@ -110,15 +110,15 @@ class KeptLabels:
 
 
 def as_turn(utterance: Utterance) -> dict[str, Any]:
-    """An utterance in the form that the pipeline takes, and returns with its label."""
+    """Convert an utterance to the form that the pipeline takes and returns with its label."""
     return {"speaker": utterance.speaker, "text": utterance.text} if utterance.speaker else {"text": utterance.text}
 
 
 def label_in(turn: dict[str, Any]) -> dict[str, Any]:
-    """What the pipeline says of an utterance."""
+    """The part of a result that the pipeline added to an utterance."""
     return {name: value for name, value in turn.items() if name not in ("speaker", "text")}
 
 
 def folder_digest(folder: Path) -> str:
-    """Of the files of a checkpoint: its name says nothing about its weights."""
+    """A digest of the files of a checkpoint, because its name says nothing about its weights."""
     return text_digest(f"{path.name} {digest(path)}" for path in sorted(folder.iterdir()) if path.is_file())

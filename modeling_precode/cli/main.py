@@ -12,7 +12,7 @@ from ..version import __version__
 
 
 class Command(NamedTuple):
-    """A sub-command: what it does, and the function `main(arguments, prog)` of a module that does it."""
+    """A sub-command: its description, and the module whose function `main(arguments, prog)` runs it."""
 
     help: str
     module: str

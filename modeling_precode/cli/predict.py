@@ -106,7 +106,7 @@ def label(
     kept: KeptLabels | None,
     counterparts: dict[str, str | None] | None,
 ) -> Iterator[tuple[Dialogue, list[dict]]]:
-    """Every dialogue with its turns from the pipeline, those that are kept first; new ones are added to these."""
+    """Yield every dialogue with its turns from the pipeline. Kept labels come first, and new ones are added."""
     done = kept.utterances if kept else 0
     # A bar would be in the way of what is printed.
     silent = not args.output and sys.stdout.isatty()
@@ -134,7 +134,7 @@ def label(
 
 
 def pipeline_of(args: argparse.Namespace) -> tuple[Any, str]:
-    """The pipeline of the checkpoint that was asked for, and its name."""
+    """The pipeline of the requested checkpoint, and its name."""
     checkpoint = model_to_use(args)
     return load_pipeline(checkpoint, args), checkpoint
 
@@ -237,7 +237,7 @@ def check_device(device: str | None) -> None:
 
 
 def label_live(new_stream: Callable[[], Any], path: Path, labels: list[str]) -> Iterator[str]:
-    """A line `Speaker: utterance` or `utterance` in, a line of the table out; a blank one begins a new dialogue."""
+    """Label lines `Speaker: utterance` or `utterance` as they come. A blank line begins a new dialogue."""
     stream = new_stream()
     for line in map(str.strip, read_lines(path)):
         if line:
@@ -249,7 +249,7 @@ def label_live(new_stream: Callable[[], Any], path: Path, labels: list[str]) -> 
 
 @contextmanager
 def input_file(args: argparse.Namespace, path: Path) -> Iterator[InputFile]:
-    """The file; standard input is copied to one first, as its format is detected before it is read."""
+    """Open the file. Standard input is copied to a file first, because its format must be detected."""
     options = reading_options(args)
     if args.file != "-":
         yield InputFile(path, options, keeps_columns=True)
@@ -275,13 +275,13 @@ def reading_options(args: argparse.Namespace) -> ReadingOptions:
 
 
 def read(file: InputFile) -> Iterator[Dialogue]:
-    """The dialogues of the file, the first of them read, so that what is wrong with the file is known at once."""
+    """Yield the dialogues of the file. The first one is read at once, so that errors appear early."""
     dialogues = read_file(file)
     return chain([next(dialogues)], dialogues)
 
 
 def log_to_the_terminal() -> AbstractContextManager[None]:
-    """What is read and left out, and how far the labeling is, on standard error, above the progress bar."""
+    """Log what is read and left out, and the progress, to standard error, above the progress bar."""
     for name in ("data_scripts", "modeling_precode.cli", "modeling_precode.training.progress"):
         log = logging.getLogger(name)
         log.setLevel(log.level or logging.INFO)
@@ -299,7 +299,7 @@ def turns_of(dialogues: Iterator[Dialogue], waiting: deque[Dialogue]) -> Iterato
 
 
 def model_to_use(args: argparse.Namespace) -> str:
-    """The checkpoint that was asked for, or the default model, if it can label."""
+    """The requested checkpoint, or the default model. Raises a ValueError if it cannot label."""
     checkpoint = args.model or DEFAULT
     if is_exported(checkpoint):
         if args.device not in (None, "cpu"):
@@ -344,7 +344,7 @@ def output_format(args: argparse.Namespace) -> str:
 
 
 def check_explainable(args: argparse.Namespace) -> None:
-    """ValueError where the output has no place for explanations."""
+    """Raise a ValueError if the output format has no place for explanations."""
     kind = args.format or Path(args.output or "").suffix.lower().removeprefix(".") or "table"
     if kind not in EXPLAINED:
         raise ValueError(
@@ -354,7 +354,7 @@ def check_explainable(args: argparse.Namespace) -> None:
 
 @contextmanager
 def opened(args: argparse.Namespace) -> Iterator[TextIO]:
-    """Standard output, or a file that appears under its name when all of it is written."""
+    """Open standard output, or a file that appears under its name when it is complete."""
     if not args.output:
         yield sys.stdout
         return

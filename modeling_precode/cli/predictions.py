@@ -21,7 +21,7 @@ WIDEST_SPEAKER = 20
 def as_table(
     labeled: Labeled, labels: Sequence[str], name: str, model: str, is_terminal: bool = False
 ) -> Iterator[str]:
-    """Label, probability, speaker and text of an utterance a line, text folded to the width of a terminal."""
+    """Write one utterance per line: label, probability, speaker and text, folded to the terminal's width."""
     for number, (dialogue, turns) in enumerate(labeled):
         yield "\n" * bool(number) + f"Dialogue {printable(dialogue.dialogue_id)}\n"
         speaker_width = max((len(shown_speaker(turn)) for turn in turns), default=0)
@@ -34,7 +34,7 @@ def as_table(
 def as_line(
     turn: dict, labels: Sequence[str], speaker_width: int = 0, is_terminal: bool = False, time: str = ""
 ) -> str:
-    """An utterance of the table."""
+    """Format an utterance as a line of the table."""
     label, label_width = printable(turn["label"]), max((len(printable(name)) for name in labels), default=0)
     head = f"  {label:<{label_width}} {turn['score']:4.0%}  "
     head += f"{time}  " if time else ""
@@ -59,7 +59,7 @@ def bold(head: str, label: str) -> str:
 
 
 def as_json_lines(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
-    """A dialogue a line, in the form of the corpus `custom` with `predictions` and `scores` beside it.
+    """Write one dialogue per line, in the form of the corpus `custom`, with `predictions` and `scores`.
 
     Times and other columns of the input are there too, a column of rows as a list.
     """
@@ -90,7 +90,7 @@ def as_json_lines(labeled: Labeled, labels: Sequence[str], name: str, model: str
 
 
 def as_page(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
-    """A web page, as [`page_parts.as_page`] writes it."""
+    """Write a web page with [`page_parts.as_page`]."""
     # Only a page needs jinja2, and `--help` reads the formats below.
     from . import page_parts
 

@@ -22,7 +22,7 @@ BYTES_AT_ONCE = 1 << 14
 
 
 def as_csv(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
-    """An utterance a row under a header; with distributions, a column for each label."""
+    """Write one utterance per row under a header. With distributions, each label has a column."""
     rows = in_order(rows_of(labeled))
     first = list(islice(rows, ROWS_AT_ONCE))
     columns = columns_of(first)
@@ -50,7 +50,7 @@ def cell(value: Any) -> Any:
 
 
 def write_parquet(path: Path, labeled: Labeled, labels: Sequence[str]) -> None:
-    """The same rows as Parquet. The first ten thousand say which columns there are, and of which types.
+    """Write the same rows as Parquet. The first ten thousand determine the columns and their types.
 
     Raises:
         ValueError: a column has values of several types.
@@ -82,7 +82,7 @@ def write_parquet(path: Path, labeled: Labeled, labels: Sequence[str]) -> None:
 
 
 def type_of(values: list[Any]) -> "pa.DataType":
-    """That of Arrow where all values have one, else text."""
+    """The Arrow type that all values share, or else text."""
     import pyarrow as pa
 
     kinds = {type(value) for value in values if value is not None}
@@ -92,7 +92,7 @@ def type_of(values: list[Any]) -> "pa.DataType":
 
 
 def rows_of(labeled: Labeled) -> Iterator[tuple[int | None, dict[str, Any]]]:
-    """Each utterance's number in a table, if it is from one, and its row."""
+    """Yield the row of each utterance, with its number in the table if it is from one."""
     for dialogue, turns in labeled:
         for utterance, turn in zip(dialogue.utterances, turns, strict=True):
             yield utterance.row, row_of(dialogue, utterance, turn)
@@ -113,7 +113,7 @@ def row_of(dialogue: Dialogue, utterance: Utterance, turn: dict) -> dict[str, An
 
 
 def in_order(rows: Iterable[tuple[int | None, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """The rows in the order of the file that they are from; a file takes those whose turn has not come."""
+    """Yield the rows in the order of their file. Rows that come too early wait in a file."""
     following = waiting = 0
     # A database without a name is in memory while it is small, and else in a temporary file.
     with closing(sqlite3.connect("")) as database:
@@ -138,7 +138,7 @@ def in_order(rows: Iterable[tuple[int | None, dict[str, Any]]]) -> Iterator[dict
 
 
 def columns_of(rows: Iterable[dict[str, Any]]) -> list[str]:
-    """All columns, those that were predicted last."""
+    """All columns. The predicted ones come last."""
     found = dict.fromkeys(name for row in rows for name in row)
     predicted = [name for name in found if name in ("prediction", "score") or name.startswith("probability of ")]
     head = ["dialogue_id", "speaker", "text", "label", "start", "end"]

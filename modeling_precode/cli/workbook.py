@@ -20,7 +20,7 @@ NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def check_workbook(output: str) -> None:
-    """ImportError where openpyxl is not installed."""
+    """Raise an ImportError if openpyxl is not installed."""
     try:
         import openpyxl  # noqa: F401
     except ImportError:
@@ -30,7 +30,7 @@ def check_workbook(output: str) -> None:
 
 
 def check_number_of_rows(rows: int) -> None:
-    """ValueError where a sheet cannot hold so many rows and a header."""
+    """Raise a ValueError if a sheet cannot hold a header and that many rows."""
     if rows >= MOST_ROWS:
         raise ValueError(
             f"an Excel sheet holds {MOST_ROWS - 1:,} rows below its header; got {rows:,} or more; write .csv or "
@@ -39,7 +39,7 @@ def check_number_of_rows(rows: int) -> None:
 
 
 def write_workbook(path: Path, labeled: Labeled, labels: Sequence[str]) -> None:
-    """Write a sheet with an utterance a row, as it comes. Text that begins with = stays text.
+    """Write a sheet with one utterance per row, as they come. Text that begins with = stays text.
 
     Raises:
         ValueError: there are more rows, or characters in a cell, than Excel has room for.
@@ -68,7 +68,7 @@ def write_workbook(path: Path, labeled: Labeled, labels: Sequence[str]) -> None:
 
 
 def check_texts(row: dict[str, Any]) -> None:
-    """ValueError where a text is longer than a cell can be."""
+    """Raise a ValueError if a text is too long for a cell."""
     for column, value in row.items():
         if isinstance(value, str) and len(value) > MOST_CHARACTERS:
             raise ValueError(
@@ -78,7 +78,7 @@ def check_texts(row: dict[str, Any]) -> None:
 
 
 def excel_cell(sheet: Any, value: Any) -> Any:
-    """A value that openpyxl writes as what it is."""
+    """Convert a value so that openpyxl writes it unchanged."""
     from openpyxl.cell import WriteOnlyCell
 
     if not isinstance(value, bool):
