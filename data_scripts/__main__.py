@@ -20,6 +20,15 @@ PUSHING = {"export", "push_to_hub", "private", "allow_restricted"}  # the argume
 
 
 def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    """Parse the arguments of the command line.
+
+    Args:
+        arguments: The arguments without the name of the program; None for those of the process.
+        prog: The name of the program in help and errors.
+
+    Raises:
+        ValueError: An argument is unknown or invalid, or an argument that it needs is missing.
+    """
     parser = Parser(prog, description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add("name", nargs="?", help="name of a corpus, folder of a dataset, or name of a dataset on the Hub")
@@ -68,6 +77,15 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m data_scripts") -> None:
+    """Run the command line: list the corpora, or build, describe, compare, export and push one.
+
+    Args:
+        arguments: The arguments without the name of the program; None for those of the process.
+        prog: The name of the program in help and errors.
+
+    Raises:
+        SystemExit: The push to the Hub failed (status 1), or `--help` was requested (status 0).
+    """
     args = parse_arguments(arguments, prog)
     logging.basicConfig(handlers=[log_handler()])
     logging.getLogger(__package__).setLevel(logging.INFO)
@@ -85,6 +103,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m data_scr
 
 
 def list_corpora() -> None:
+    """Print the description, license and `--data_dir` of every corpus."""
     for name, builder in CORPORA.items():
         about = (sys.modules[builder.__module__].__doc__ or "").partition("\n")[0]
         data_dir = "not needed, the corpus comes in a package" if builder.DATA_DIR is None else builder.DATA_DIR
@@ -94,6 +113,7 @@ def list_corpora() -> None:
 
 
 def build(args: argparse.Namespace) -> None:
+    """Build a corpus, describe it, compare it with others, and export it, as the arguments say."""
     # Check the last steps before the long build.
     if args.plot:
         check_picture(args.plot)

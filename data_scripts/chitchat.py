@@ -29,6 +29,8 @@ class ChitChatConfig(datasets.BuilderConfig):
 
 
 class ChitChat(DialogueBuilder):
+    """The corpus Chit-Chat."""
+
     BUILDER_CONFIG_CLASS = ChitChatConfig
     DATA_DIR = None
     HOMEPAGE = "https://github.com/BYU-PCCL/chitchat-dataset"

@@ -60,6 +60,8 @@ class CustomConfig(ReadingOptions, datasets.BuilderConfig):
 
 
 class Custom(DialogueBuilder):
+    """A corpus of your own files."""
+
     BUILDER_CONFIG_CLASS = CustomConfig
     DATA_DIR = "a file, a pattern of files, or a folder with train, validation and test"
 
@@ -193,6 +195,7 @@ def numbered(folder: Path, stem: str) -> list[Path]:
 
 
 def below(folder: Path) -> list[Path]:
+    """The files in a folder and its sub-folders, sorted by path, without hidden files and folders."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 

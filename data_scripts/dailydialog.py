@@ -37,6 +37,8 @@ class DailyDialogConfig(datasets.BuilderConfig):
 
 
 class DailyDialog(OriginalCorpus):
+    """The corpus DailyDialog."""
+
     BUILDER_CONFIG_CLASS = DailyDialogConfig
     FILES = {"train": "train.zip", "validation": "validation.zip", "test": "test.zip"}
     LABELS = list(NUMBERS.values())
@@ -82,6 +84,7 @@ class DailyDialog(OriginalCorpus):
 
 
 def verbatim(dialogue: Dialogue) -> tuple[str, ...]:
+    """The texts of a dialogue, to compare dialogues by."""
     return tuple(utterance.text for utterance in dialogue.utterances)
 
 

@@ -17,6 +17,8 @@ from .formats.reading import parse_json, read_text
 
 
 class EmoryNLP(OriginalCorpus):
+    """The corpus EmoryNLP."""
+
     FILES = {
         "train": "emotion-detection-trn.json",
         "validation": "emotion-detection-dev.json",

@@ -10,5 +10,7 @@ from .friends import Friends
 
 
 class EmotionPush(Friends):
+    """The corpus EmotionPush of EmotionLines, with the labels of Friends."""
+
     REDISTRIBUTABLE = False
     LICENSE = "on request from the authors; no redistribution"

@@ -13,6 +13,8 @@ from .formats.original import OriginalCorpus, read_original
 
 
 class Friends(OriginalCorpus):
+    """The corpus Friends of EmotionLines."""
+
     LABELS = ["anger", "disgust", "fear", "joy", "neutral", "non-neutral", "sadness", "surprise"]
     HOMEPAGE = "http://doraemon.iis.sinica.edu.tw/emotionlines"
     LICENSE = "CC-BY-NC-ND-4.0"

@@ -95,6 +95,8 @@ class IemocapConfig(datasets.BuilderConfig):
 
 
 class Iemocap(OriginalCorpus):
+    """The corpus IEMOCAP."""
+
     BUILDER_CONFIG_CLASS = IemocapConfig
     DATA_DIR = f"the folder {RELEASE}, or one with <Name>_train.json, <Name>_dev.json and <Name>_test.json"
     HOMEPAGE = "https://sail.usc.edu/iemocap"

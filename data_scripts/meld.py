@@ -37,6 +37,8 @@ class MeldConfig(datasets.BuilderConfig):
 
 
 class Meld(OriginalCorpus):
+    """The corpus MELD."""
+
     BUILDER_CONFIG_CLASS = MeldConfig
     FILES = {"train": "train_sent_emo.csv", "validation": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
     LABELS = TASKS["emotion"]

@@ -42,6 +42,8 @@ FORM = {"video": "Input.VIDEO_ID", "segment": "Input.CLIP"} | {emotion: f"Answer
 
 
 class Mosei(OriginalCorpus):
+    """The corpus CMU-MOSEI."""
+
     TAKES_FILE = True
     DATA_DIR = "the folder of the raw release, a CSV file of segments, or the folder of the original's files"
     HOMEPAGE = "http://multicomp.cs.cmu.edu/resources/cmu-mosei-dataset"

@@ -29,6 +29,8 @@ PUBLISHED = ["start", "end", "video", "segment", "score"]
 
 
 class Mosi(Mosei):
+    """The corpus CMU-MOSI."""
+
     LABELS = ["negative", "positive"]
     HOMEPAGE = "http://multicomp.cs.cmu.edu/resources/cmu-mosi-dataset"
     CITATION = """@article{zadeh2016mosi,

@@ -21,6 +21,8 @@ from .formats.reading import read_lines
 
 
 class OpenERC(DialogueBuilder):
+    """The corpus OpenERC, which is part of this package."""
+
     DATA_DIR = None
     FILES = {"train": "train.jsonl", "validation": "validation.jsonl", "test": "test.jsonl"}
     LABELS = ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]

@@ -83,6 +83,8 @@ class OpSubConfig(Limits, datasets.BuilderConfig):
 
 
 class OpSub(DialogueBuilder):
+    """A corpus of film subtitles."""
+
     BUILDER_CONFIG_CLASS = OpSubConfig
     DATA_DIR = "a folder, zip or tar of .srt, .vtt, OPUS .xml or .txt files, or one of them"
     HOMEPAGE = "https://opus.nlpl.eu/OpenSubtitles"

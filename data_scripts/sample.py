@@ -12,5 +12,7 @@ from .openerc import OpenERC
 
 
 class Sample(OpenERC):
+    """The part of OpenERC whose ids begin with `sample`."""
+
     def read(self, split: str, path: Path) -> Iterator[Dialogue]:
         return (dialogue for dialogue in super().read(split, path) if dialogue.dialogue_id.startswith("sample"))

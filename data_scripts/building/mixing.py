@@ -67,6 +67,14 @@ def having(split: str, corpora: Mapping[str, datasets.DatasetDict]) -> list[tupl
 
 
 def check_labels(corpora: Mapping[str, datasets.DatasetDict]) -> None:
+    """Check that corpora can be mixed.
+
+    Args:
+        corpora: The splits of each corpus, by its name.
+
+    Raises:
+        ValueError: A corpus has no labels or other labels than the first, a split is missing, or a split has no label.
+    """
     names: dict[str, list[str]] = {}
     first = next(iter(corpora))
     for name, splits in corpora.items():

@@ -35,6 +35,7 @@ def write_part(path: Path, rows: Iterable[dict], schema: pa.Schema, report: Call
 
 
 def batches_of(rows: Iterable[dict], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Convert rows to record batches of at most `ROWS_PER_BATCH` rows."""
     rows = iter(rows)
     while batch := list(islice(rows, ROWS_PER_BATCH)):
         yield pa.RecordBatch.from_pylist(batch, schema)
@@ -50,10 +51,12 @@ def finished(path: Path) -> dict[str, Any] | None:
 
 
 def report_path(path: Path) -> Path:
+    """The path of the report of a part, beside its file."""
     return path.with_suffix(".json")
 
 
 def read_part(path: Path) -> pa.Table:
+    """Read the table of a part. It is mapped from disk, not copied to memory."""
     return pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
 
 

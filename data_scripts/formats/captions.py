@@ -34,6 +34,7 @@ class Cue(NamedTuple):
 
 
 def is_webvtt(file: InputFile) -> bool:
+    """Whether the text is WebVTT: its first line begins with the word WEBVTT."""
     return bool(file.sample) and bool(re.match(r"WEBVTT(?:\s|$)", file.sample[0]))
 
 
@@ -119,7 +120,7 @@ def cues_of(paragraph: list[tuple[int, str]], is_vtt: bool, left_out: Counter[st
 
 
 def film_lines_of_webvtt(text: str, left_out: Counter[str] | None = None) -> list[Line]:
-    """Yield the spoken turns of all cues, as `film_lines` does for SubRip, with the speakers that the cues name."""
+    """Return the spoken turns of all cues, as `film_lines` does for SubRip, with the speakers that the cues name."""
     lines: list[Line] = []
     found: Counter[str] = Counter()
     for cue in cues(text.splitlines(), True, found):
@@ -162,6 +163,7 @@ def turns(lines: list[str], is_vtt: bool, known: frozenset[str]) -> Iterator[tup
 
 
 def plain(text: str, is_vtt: bool) -> str:
+    """The text of captions without tags, invisible characters and repeated spaces."""
     text = TAG.sub("", text)
     text = re.sub("[\u200b\u200e\u200f\ufeff]", "", unescape(text) if is_vtt or "&" in text else text)
     return " ".join(text.split())

@@ -28,6 +28,12 @@ class Message(NamedTuple):
 
 
 class Export(NamedTuple):
+    """The export of an application: its title for messages, and the functions that read it.
+
+    `recognizes` tells whether an entry of the JSON is of this export. `chats` groups the entries of a file into chats.
+    `message` reads one message, with the names of the users by their ids.
+    """
+
     title: str
     recognizes: Callable[[Any], bool]
     chats: Callable[[InputFile, list[tuple[str, Any]]], Iterator[tuple[str, list[tuple[str, Any]]]]]
@@ -59,7 +65,7 @@ def is_messenger(entry: Any) -> bool:
 
 
 def entries_are_messages(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tuple[str, list]]:
-    """Whether entries are messages. Slack's replies have the date of writing and may come late."""
+    """Yield all messages of the file as one chat, by date, because Slack may write replies late in the file."""
     known = [(where, one) for where, one in entries if is_slack(one)]
     if len(known) < len(entries):
         file.leave_out("entries that are no message", len(entries) - len(known))
@@ -67,7 +73,7 @@ def entries_are_messages(file: InputFile, entries: list[tuple[str, Any]]) -> Ite
 
 
 def entries_are_chats(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tuple[str, list]]:
-    """Whether each entry is a chat, or Telegram's list of all chats of an account."""
+    """Yield each chat with its messages. An entry is a chat, or Telegram's list of all chats of an account."""
     for where, entry in entries:
         chats = entry.get("chats", {}).get("list") if isinstance(entry, dict) and "chats" in entry else [entry]
         for number, chat in enumerate(chats, start=1):

@@ -16,6 +16,8 @@ from .whatsapp import is_whatsapp, read_whatsapp
 
 
 class Format(NamedTuple):
+    """A format of files: its title for messages, whether a file has it, and how to read its dialogues."""
+
     title: str
     recognizes: Callable[[InputFile], bool]
     read: Callable[[InputFile], Iterator[Dialogue]]
@@ -37,6 +39,7 @@ def is_parquet(file: InputFile) -> bool:
 
 
 def read_parquet(file: InputFile) -> Iterator[Dialogue]:
+    """Yield the dialogues of a Parquet file."""
     # Only Parquet needs pyarrow and datasets, which take a second to import.
     from .parquet_dialogues import read_parquet_dialogues
 

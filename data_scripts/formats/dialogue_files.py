@@ -84,6 +84,7 @@ def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
 
 
 def remarks(file: InputFile) -> list[str]:
+    """What the user should know about how a file was read, each remark once, such as an encoding other than UTF-8."""
     is_text = "encoding" in vars(file) and not file.encoding.startswith("utf-8")
     return [*dict.fromkeys(file.remarks), *([f"read as {file.encoding}"] if is_text else [])]
 
@@ -93,6 +94,7 @@ def shown_counts(file: InputFile) -> str:
 
 
 def counted(count: int, what: str) -> str:
+    """A count with its noun, in the singular for 1: `1 empty message`, `2,000 empty messages`."""
     what = what.replace("entries that are", "entry that is") if count == 1 else what
     return f"{count:,} {PLURALS.sub(lambda word: word[1], what, count=1) if count == 1 else what}"
 
@@ -117,8 +119,12 @@ def numbered(file: InputFile, dialogues: Iterator[Dialogue]) -> Iterator[Dialogu
 
 
 def max_silence(file: InputFile) -> float | None:
-    given = file.options.max_silence
-    return file.default_silence if given is None else float(given)
+    """The silence that ends a dialogue, in seconds: the option, or else the default of the format.
+
+    None means that silence ends no dialogue.
+    """
+    silence = file.options.max_silence
+    return file.default_silence if silence is None else float(silence)
 
 
 def shown_duration(seconds: float | None) -> str:

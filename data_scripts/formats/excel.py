@@ -19,6 +19,7 @@ EMPTY_ROW = 64
 
 
 def is_excel(file: InputFile) -> bool:
+    """Whether a file is an Excel workbook (.xlsx), by its content."""
     if not file.start.startswith(b"PK\x03\x04") or not zipfile.is_zipfile(file.path):
         return False
     with zipfile.ZipFile(file.path) as archive:

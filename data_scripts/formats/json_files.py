@@ -85,10 +85,12 @@ def has_a_value_a_line(first_line: str) -> bool:
 
 
 def form_of(file: InputFile, first: Any) -> JsonForm | None:
+    """The form of a JSON file by its first entry, or None if no form matches."""
     return next((form for form in FORMS if form.recognizes(first, file)), None)
 
 
 def title_of(file: InputFile) -> str:
+    """The title of the form of a JSON file, for messages; `JSON` if no form matches."""
     _, first = next(entries(file), ("", None))
     form = form_of(file, first)
     return form.title if form else "JSON"

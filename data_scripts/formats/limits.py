@@ -86,6 +86,12 @@ def most_unfolded(packed: int, limits: Limits) -> int:
 
 
 def too_large(most: int, option: str) -> str:
+    """The message about a file that unpacks to more than the limit.
+
+    Args:
+        most: The limit, in bytes.
+        option: The name of the option that sets it.
+    """
     return f"unfolds to more than {most:,} bytes, the limit of {option}; if it is a good file, raise {option}"
 
 

@@ -17,6 +17,7 @@ IDS = ("dialogue_id", "conversation_id", "id")
 
 
 def is_model_turn(entry: Any) -> bool:
+    """Whether an entry is a turn of a chat with a model: `role` and `content`, or `from` and `value`."""
     return isinstance(entry, dict) and (
         (isinstance(entry.get("role"), str) and "content" in entry)
         or (isinstance(entry.get("from"), str) and "value" in entry)
@@ -34,6 +35,7 @@ def list_of(entry: Any) -> str | None:
 
 
 def is_model_chat(entry: Any) -> bool:
+    """Whether an entry is a chat with a model: a list of turns, or an object with such a list."""
     return list_of(entry) is not None or (isinstance(entry, list) and any(map(is_model_turn, entry)))
 
 
@@ -54,6 +56,14 @@ def read_model_turns(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Ite
 
 
 def chat(file: InputFile, turns: Iterable[tuple[str, Any]], entry: Any, name: str | None) -> Iterator[Dialogue]:
+    """Yield the dialogue of one chat, or nothing if it has no message.
+
+    Args:
+        file: The file, which counts what is left out.
+        turns: The turns, each with its place for messages.
+        entry: The whole entry, for the id and the other information.
+        name: The key of the list of turns in the entry, or None if the entry is the list.
+    """
     file.options.refuse_columns(file.name)
     utterances = [turn for where, one in turns if (turn := utterance(file, where, one))]
     if not utterances:

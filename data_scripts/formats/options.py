@@ -101,7 +101,15 @@ class ReadingOptions(Limits):
         return [self.utterances_column, *self.named("dialogue_column", "speakers_column", "labels_column")]
 
     def refuse(self, name: object, others: Mapping[str, str | None]) -> None:
-        """Refuse options for other forms of files, each with that for this form, where only the other one is given."""
+        """Refuse options for other forms of files, unless the option for this form is also set.
+
+        Args:
+            name: The name of the file, for the message.
+            others: The option for this form by each option for another form; None if this form has no such option.
+
+        Raises:
+            ValueError: An option for another form is set without that for this form.
+        """
         for other, own in others.items():
             if self.named(other) and not (own and self.named(own)):
                 advice = f"give {own}" if own else "leave it out"

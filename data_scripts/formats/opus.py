@@ -38,6 +38,11 @@ def xml_lines(data: bytes, left_out: Counter[str] | None = None) -> Iterator[Lin
 
 
 def sentences(data: bytes) -> Iterator[ElementTree.Element]:
+    """Yield the sentences (`<s>`) of a film in OPUS XML. Memory does not grow with the file.
+
+    Raises:
+        xml.etree.ElementTree.ParseError: The XML is invalid, nested too deep, or in an unknown encoding.
+    """
     path: list[ElementTree.Element] = []
     try:
         for event, element in ElementTree.iterparse(BytesIO(data), ("start", "end")):

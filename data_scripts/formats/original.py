@@ -105,6 +105,13 @@ def original_files(folder: Path) -> dict[str, Path]:
 
 
 def read_original(split: str, path: Path) -> Iterator[Dialogue]:
+    """Yield the dialogues of a JSON file in the form of the original code.
+
+    The ids are the name of the split and the number of the dialogue, from 0.
+
+    Raises:
+        ValueError: The file or a dialogue has another form, or a dialogue has no utterances.
+    """
     dialogues = parse_json(read_text(path), path)
     if not isinstance(dialogues, list):
         raise ValueError(f"{path}: not a list of dialogues; got {str(dialogues)[:60]!r}; get the file again")

@@ -23,10 +23,20 @@ def read_json_lines(path: Path) -> Iterator[Dialogue]:
 
 
 def is_own_form(entry: Any, options: ReadingOptions) -> bool:
+    """Whether a JSON entry is a dialogue of this library: an object with the column of utterances."""
     return isinstance(entry, dict) and options.utterances_column in entry
 
 
 def read_own_form(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
+    """Yield the dialogue of each JSON entry.
+
+    Args:
+        file: The file, with the options for the names of the columns.
+        entries: The entries, each with its place for messages.
+
+    Raises:
+        ValueError: An entry is not a dialogue or has an invalid value.
+    """
     needed = file.options.of_dialogues(file.name)
     for where, entry in entries:
         if not isinstance(entry, dict) or any(name not in entry for name in needed):
@@ -57,6 +67,7 @@ def from_lists(where: str, entry: dict[str, Any], options: ReadingOptions, keeps
 
 
 def dialogue_id(entry: dict[str, Any], options: ReadingOptions, where: str) -> str:
+    """The id of a dialogue, from one column or several joined by `-`; empty if one is missing."""
     found = [entry.get(name) for name in options.dialogue_columns(list(entry)) or [options.dialogue_column]]
     for value in found:
         if not isinstance(value, str | int | float | None):
@@ -92,6 +103,10 @@ def is_number(value: Any) -> bool:
 
 
 def times(entry: dict[str, Any], name: str, length: int) -> list[float | str | None]:
+    """The times of the utterances in one column of an entry, in seconds or as dates in ISO 8601.
+
+    They are all None if the column is missing or has another number of values than `length`.
+    """
     values = entry.get(name)
     if not isinstance(values, list) or len(values) != length:
         return [None] * length

@@ -41,6 +41,7 @@ def parquet_file(path: Path, as_dictionaries: list[str] | None = None) -> Iterat
 
 
 def read_schema(path: Path) -> pa.Schema:
+    """Read the schema of a Parquet file, without its rows."""
     with parquet_file(path) as file:
         return file.schema_arrow
 

@@ -12,36 +12,41 @@ from .tables import Table, check_table, read_table
 
 
 def read_parquet_dialogues(file: InputFile) -> Iterator[Dialogue]:
+    """Yield the dialogues of a Parquet file, with one dialogue or one utterance per row.
+
+    Raises:
+        ValueError: A column is missing or has the wrong type, or a value is invalid.
+    """
     path = file.path
     schema = read_schema(path)
-    given, options = file.options, file.options.fitted(schema.names)
+    requested, options = file.options, file.options.fitted(schema.names)
     has_lists = any(
         field.name == options.utterances_column and kind(field.type).startswith("lists") for field in schema
     )
     id_columns = options.dialogue_columns(schema.names)
     allowed = {column: {"strings", "integers"} for column in id_columns}
     if has_lists:
-        needed, labels = given.of_dialogues(path), options.labels_column
-        needed = [column for column in needed if column != given.dialogue_column] + [
-            column for column in id_columns if column in schema.names or given.named("dialogue_column")
+        needed, labels = requested.of_dialogues(path), options.labels_column
+        needed = [column for column in needed if column != requested.dialogue_column] + [
+            column for column in id_columns if column in schema.names or requested.named("dialogue_column")
         ]
         allowed |= dict.fromkeys([options.utterances_column, options.speakers_column], {"lists of strings"})
         allowed[labels] = {"lists of strings", "lists of integers"}
     else:
-        needed, labels = given.of_utterances(path, schema.names), options.label_column
+        needed, labels = requested.of_utterances(path, schema.names), options.label_column
         allowed[options.text_column] = {"strings"}
         # pandas stores numbers as floats where one is missing, and so a column where all are.
         allowed |= dict.fromkeys([options.speaker_column, labels], {"strings", "integers", "floats"})
     allowed = {column: kinds for column, kinds in allowed.items() if column in [*schema.names, *needed]}
 
     def rows(chosen: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
-        return read_parquet(path, schema.names if chosen is None else list(chosen), labels, given)
+        return read_parquet(path, schema.names if chosen is None else list(chosen), labels, requested)
 
     table = Table(file.name, schema.names, rows)
     if has_lists:
         check_columns(path, schema.names, list(allowed))
     else:
-        check_table(table, given, file.name)
+        check_table(table, requested, file.name)
     check_kinds(path, schema, allowed)
     if not has_lists:
         yield from read_table(file, table)

@@ -60,6 +60,7 @@ def decode(data: bytes, name: object, line: int = 1, offset: int = 0) -> str:
 
 
 def read_text(path: Path | zipfile.Path) -> str:
+    """Read a whole text file, and decode it."""
     return decode(path.read_bytes(), path)
 
 
@@ -108,6 +109,15 @@ def encoded_lines(path: Path, encoding: str, name: object, limits: Limits) -> It
 
 
 def parse_json(text: str, where: object) -> Any:
+    """Parse JSON.
+
+    Args:
+        text: The JSON.
+        where: The file, or the file and line, for the message.
+
+    Raises:
+        ValueError: The text is not JSON, is nested too deep, or has a number that Python refuses to read.
+    """
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

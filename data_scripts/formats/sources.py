@@ -111,6 +111,7 @@ def source_states_digest(where: str) -> str:
 
 
 def is_tar(path: Path) -> bool:
+    """Whether a file is a tar archive, by its suffixes (.tar, .tgz, .tar.gz, ...)."""
     return path.is_file() and any(suffix in (".tar", ".tgz") for suffix in path.suffixes)
 
 

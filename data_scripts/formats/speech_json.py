@@ -28,10 +28,12 @@ def segments_of(entry: Any) -> list[Any] | None:
 
 
 def is_speech(entry: Any) -> bool:
+    """Whether an entry is the output of a speech recognizer: it has a list of segments."""
     return segments_of(entry) is not None
 
 
 def is_speech_segment(segment: Any) -> bool:
+    """Whether an entry is a segment of recognized speech: text with at least one time."""
     return (
         isinstance(segment, dict)
         and isinstance(segment.get("text", segment.get("transcript")), str)
@@ -81,6 +83,12 @@ def is_sound(text: str) -> bool:
 
 
 def times(segment: dict[str, Any], unit: int) -> tuple[float | None, float | None]:
+    """The start and end of a segment, in seconds; None where missing.
+
+    Args:
+        segment: The segment, with `offsets` in milliseconds, `timestamps` of a clock, or `start` and `end`.
+        unit: The number of units of `start` and `end` in a second, such as 1000 for milliseconds.
+    """
     offsets, stamps = segment.get("offsets"), segment.get("timestamps")
     if isinstance(offsets, dict):
         return seconds(offsets.get("from"), 1000), seconds(offsets.get("to"), 1000)
@@ -90,6 +98,7 @@ def times(segment: dict[str, Any], unit: int) -> tuple[float | None, float | Non
 
 
 def seconds(value: Any, unit: int) -> float | None:
+    """Convert a time to seconds: a clock as text, or a number with `unit` units in a second. None if it is no time."""
     if isinstance(value, str):
         return clock_seconds(value)
     is_time = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12

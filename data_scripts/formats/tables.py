@@ -199,6 +199,13 @@ def separated_table(file: InputFile) -> Table:
 
 
 def header(lines: Sequence[str], skipped: int, separator: str) -> list[str]:
+    """The names of the columns in the first row that is not empty; an empty list if there is none.
+
+    Args:
+        lines: The first lines of the file.
+        skipped: The number of lines above the table.
+        separator: The character between two columns.
+    """
     text = [f"{line}\n" for line in lines[skipped:]]
     try:
         return next((fields for fields in csv.reader(text, delimiter=separator) if fields), [])

@@ -67,6 +67,7 @@ class Turn(NamedTuple):
 
 
 def is_timed_transcript(file: InputFile) -> bool:
+    """Whether the text is a transcript in one of `FORMS`, or one with times on lines of their own."""
     return form_of(file) is not None or has_lone_times(file)
 
 
@@ -164,6 +165,12 @@ def read_timed_transcript(file: InputFile) -> Iterator[Dialogue]:
 
 
 def turns(file: InputFile, form: str) -> Iterator[Turn]:
+    """Yield the turns of a transcript. Dates, notes and lines above the first turn are counted as left out.
+
+    Args:
+        file: The file.
+        form: The name of the form of its lines that begin a turn.
+    """
     turn = None
     for number, line in enumerate(map(str.strip, file.lines()), start=1):
         if not line:
@@ -249,6 +256,7 @@ def is_named_blocks(file: InputFile) -> bool:
 
 
 def blocks(lines: list[str]) -> Iterator[list[str]]:
+    """Group lines into blocks that blank lines separate. The lines are stripped."""
     block: list[str] = []
     for line in [*map(str.strip, lines), ""]:
         if line:

@@ -29,6 +29,12 @@ MOST_NAME_WORDS, LONGEST_NOTICE = 8, 160
 
 
 class Message(NamedTuple):
+    """A message before its date is interpreted, because the order of day, month and year depends on all messages.
+
+    `number` is the number of its line, from 1. `date` has its three numbers in the order of the file. `time` is hour,
+    from 0 to 23, minute and second. `twelve_hours` tells whether the file writes the time with a.m. or p.m.
+    """
+
     number: int  # of its line
     date: tuple[int, int, int]
     time: tuple[int, int, int]
@@ -47,6 +53,7 @@ def is_whatsapp(file: InputFile) -> bool:
 
 
 def plain(line: str) -> str:
+    """A line without invisible characters, and with ordinary spaces."""
     return SPACES.sub(" ", INVISIBLE.sub("", line))
 
 
@@ -105,6 +112,7 @@ def message_of(number: int, head: re.Match, content: list[str]) -> Message:
 
 
 def moment(message: Message, order: str) -> str | None:
+    """The date and time of a message in ISO 8601, or None if there is no such date."""
     try:
         return datetime(*in_order(message.date, order), *message.time).isoformat()
     except ValueError:

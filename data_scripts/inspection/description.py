@@ -163,6 +163,13 @@ def describe(corpus: datasets.DatasetDict) -> Description:
 
 
 def check_picture(path: str | Path) -> None:
+    """Check that a plot can be saved to a path, before a long build.
+
+    Raises:
+        ValueError: The suffix is not that of a known image format.
+        FileNotFoundError: The folder does not exist.
+        ImportError: matplotlib is not installed.
+    """
     if Path(path).suffix.lower() not in PICTURES:
         raise ValueError(f"{path}: unknown image format; got {Path(path).suffix!r}; known: {', '.join(PICTURES)}")
     if not Path(path).absolute().parent.is_dir():
@@ -172,10 +179,12 @@ def check_picture(path: str | Path) -> None:
 
 
 def total(lengths: Counter[int]) -> int:
+    """The sum of lengths, each counted as often as it occurs."""
     return sum(length * count for length, count in lengths.items())
 
 
 def mean(lengths: Counter[int]) -> float:
+    """The mean of lengths; 0 if there are none."""
     return total(lengths) / max(lengths.total(), 1)
 
 
@@ -190,6 +199,7 @@ def quantile(lengths: Counter[int], share: float) -> int:
 
 
 def spread(lengths: Counter[int]) -> str:
+    """The mean, median and maximum of lengths, as text."""
     return f"{mean(lengths):.1f}, {quantile(lengths, 0.5)}, {max(lengths, default=0)}"
 
 

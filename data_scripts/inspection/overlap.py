@@ -111,10 +111,12 @@ def without(dataset: Dataset, overlap: Overlap, level: str) -> Dataset:
 
 
 def normalize(text: str) -> str:
+    """The text in lower case and Unicode form NFKC, with a space for everything that is not a letter or digit."""
     return NOT_LETTERS.sub(" ", unicodedata.normalize("NFKC", text).lower()).strip()
 
 
 def batches(dialogues: Dataset) -> Iterator[list[list[str]]]:
+    """Yield the utterances of the dialogues, in batches of at most `BATCH_SIZE` dialogues."""
     return (batch["utterances"] for batch in dialogues.select_columns(["utterances"]).iter(BATCH_SIZE))
 
 
@@ -146,4 +148,5 @@ def common_hashes(smaller: Dataset, larger: Dataset, min_words: int) -> set[int]
 
 
 def share_of(part: int, whole: int, what: str) -> str:
+    """A part of a whole as text, with its percentage: `3 of 12 dialogues (25.0%)`."""
     return f"{part:,} of {whole:,} {what} ({part / max(whole, 1):.1%})"

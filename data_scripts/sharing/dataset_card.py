@@ -77,6 +77,14 @@ def fill_template(kind: type[Card], template: Path, data: CardData, **facts: Any
 
 
 def header(corpus: datasets.DatasetDict, title: str, language: str | None, restricted: bool) -> DatasetCardData:
+    """The YAML header of a dataset card.
+
+    Args:
+        corpus: The splits of the corpus.
+        title: The name to show.
+        language: The code of the language, such as `en`; None if unknown.
+        restricted: Whether the license forbids redistribution. The card is then tagged.
+    """
     rows = next(iter(corpus.values()))
     labeled = "labels" in rows.column_names
     size = sum(map(len, corpus.values()))
@@ -164,4 +172,5 @@ def built_with(name: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def bullets(lines: Iterable[str]) -> str:
+    """A Markdown list with one item per line."""
     return "\n".join(f"* {line}" for line in lines)

@@ -87,6 +87,12 @@ def push_corpus(
 
 
 def check_new_folder(folder: str | Path) -> None:
+    """Check that a folder can be created for an export.
+
+    Raises:
+        ValueError: Its path is the name of a corpus.
+        FileExistsError: It is a file, or a folder that is not empty.
+    """
     if str(folder) in CORPORA:
         raise ValueError(f"{folder}: the name of a corpus, which --corpus would build instead; use another folder")
     folder = Path(folder)
@@ -97,6 +103,15 @@ def check_new_folder(folder: str | Path) -> None:
 
 
 def check_may_push(corpus: str | Path, allow_restricted: bool) -> None:
+    """Check that a corpus may be pushed.
+
+    Args:
+        corpus: The name of a corpus, or a folder with its dataset card.
+        allow_restricted: Whether the user asks for a push although the license forbids redistribution.
+
+    Raises:
+        ValueError: The license forbids redistribution, and `allow_restricted` is False.
+    """
     if is_restricted(corpus) and not allow_restricted:
         raise ValueError(
             f"{corpus}: its license forbids redistribution; for your own private repository, use --allow_restricted"

@@ -81,6 +81,7 @@ def partial_path(path: Path) -> Path:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON in UTF-8. The file is complete or unchanged."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     with whole_file(path) as partial:
         # A file name may contain bytes that are not UTF-8. They are escaped in JSON.
@@ -88,6 +89,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
+    """Read a JSON file in UTF-8.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not JSON or not UTF-8.
+    """
     return json.loads(path.read_text(encoding="utf-8"))
 
 
