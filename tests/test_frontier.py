@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import LABELS, WORDS
 from sklearn.metrics import f1_score
+from tiny import LABELS, WORDS
 
 from benchmarks.evidence.results import Results
 from benchmarks.frontier.report import frontier, frontier_tables, groups_of

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 import torch
 import uvicorn
-from conftest import LABELS, WORDS
+from tiny import LABELS, WORDS
 from transformers import pipeline
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect

@@ -54,5 +54,5 @@ class Checkpoint:
         Raises:
             ValueError: The checkpoint has no head that labels.
         """
-        model_to_use(Namespace(model=self.model, revision=None))
+        model_to_use(Namespace(model=self.model, revision=None, device=None))
         return pipeline("conversation-emotion", model=self.source)
