@@ -107,6 +107,14 @@ def _write_summary(path: Path, summary: RunSummary) -> None:
         write_json(path, {**config, "training_summary": {**saved, **summary.to_dict()}})
 
 
+def _add_missing_endpoint_files(folder: Path, api: HfApi, repository: str, revision: str | None) -> None:
+    """Add the files of an Inference Endpoint that the repository does not have."""
+    add_endpoint_files(folder)
+    for name in FILES:
+        if api.file_exists(repository, name, revision=revision):
+            (folder / name).unlink()
+
+
 def push_to_hub(
     self: PreTrainedModel | Pipeline,
     repo_id: str,
@@ -159,10 +167,7 @@ def push_to_hub(
             _card(model, repository, summary, is_own, tags or []).save(folder / "README.md")
         _write_summary(folder / "config.json", summary)
         if isinstance(model, PreCodeForUtteranceClassification):
-            add_endpoint_files(folder)
-            for name in FILES:
-                if api.file_exists(repository, name, revision=revision):
-                    (folder / name).unlink()
+            _add_missing_endpoint_files(folder, api, repository, revision)
         commit = api.upload_folder(
             folder_path=folder,
             repo_id=repository,
