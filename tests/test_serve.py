@@ -255,7 +255,7 @@ def test_concurrent_requests_get_the_labels_of_the_pipeline(service, emotions):
         ),
         (
             "chat.json.gz",
-            gzip.compress(b'[{"utterances": ["i am so happy!", "what?"], "speakers": ["Ana", "Ben"]}]'),
+            gzip.compress(b'[{"utterances": ["i am so happy!", "what?"], "speakers": ["Ana", "Ben"]}]', mtime=0),
         ),
     ],
 )
