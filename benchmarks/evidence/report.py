@@ -1,8 +1,9 @@
 """Prints the tables and plots of all results, or inserts them into a document."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from benchmarks.documents import replace_between
 
 from .experiments import Experiments, Study
 from .plots import plot_completion, plot_study
@@ -49,8 +50,7 @@ def write_report(experiments: Experiments, results: Results, documents: Sequence
     for document in documents:
         text = document.read_text(encoding="utf-8")
         for name, tables in found.items():
-            between = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
-            text = between.sub(lambda match, tables=tables: f"{match[1]}{tables}\n{match[2]}", text)
+            text = replace_between(text, name, tables)
         document.write_text(text, encoding="utf-8")
         write_plots(experiments, results, text)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.documents import insert
 from benchmarks.evidence.plots import COLORS, plt, save_plot
 from benchmarks.evidence.results import Results
 from benchmarks.evidence.tables import table
@@ -100,11 +101,5 @@ def write_report(groups: dict[str, Lines], document: Path | None, plot: Path) ->
     if document is None:
         print(f"\n{tables}")
         return
-    text = document.read_text(encoding="utf-8")
-    between = re.compile(rf"(<!-- {MARKER} -->\n).*?(<!-- /{MARKER} -->)", re.DOTALL)
-    if not between.search(text):
-        raise ValueError(
-            f"{document}: no lines <!-- {MARKER} --> and <!-- /{MARKER} -->; add them where the table goes"
-        )
-    document.write_text(between.sub(lambda match: f"{match[1]}{tables}\n{match[2]}", text), encoding="utf-8")
+    insert(document, MARKER, tables)
     plot_frontier(groups, plot)

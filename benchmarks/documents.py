@@ -1,0 +1,24 @@
+"""Inserts generated tables into documents."""
+
+import re
+from pathlib import Path
+
+
+def replace_between(text: str, marker: str, inserted: str) -> str:
+    """Replace what is between the lines `<!-- MARKER -->` and `<!-- /MARKER -->` of a text that has them."""
+    between = re.compile(rf"(<!-- {re.escape(marker)} -->\n).*?(<!-- /{re.escape(marker)} -->)", re.DOTALL)
+    return between.sub(lambda match: f"{match[1]}{inserted}\n{match[2]}", text)
+
+
+def insert(document: Path, marker: str, inserted: str) -> None:
+    """Replace what is between the lines `<!-- MARKER -->` and `<!-- /MARKER -->` of a document.
+
+    Raises:
+        ValueError: The document does not have these lines.
+    """
+    text = document.read_text(encoding="utf-8")
+    if not all(f"<!-- {name} -->" in text for name in (marker, f"/{marker}")):
+        raise ValueError(
+            f"{document}: no lines <!-- {marker} --> and <!-- /{marker} -->; add them where the table goes"
+        )
+    document.write_text(replace_between(text, marker, inserted), encoding="utf-8")
