@@ -124,15 +124,10 @@ class EmotionLabelingMixin:
                 encoded = self.preprocess(window)
                 cut += self.count_cut(window, encoded)
                 read += sum(map(len, window))
-                results: list[list] = [[] for _ in window]
-                for batch in batches(encoded, max_batch_tokens, batch_size):
-                    rows = [encoded[i] for i in batch]
-                    for i, probabilities in zip(batch, self.compute_probabilities(rows), strict=True):
-                        counts = count_known_words(encoded[i]["input_ids"], self.tokenizer)
-                        self._warn_of_unknown_words(window[i], counts)
-                        results[i] = self.postprocess((window[i], probabilities, counts), **params)
-                        if explains:
-                            self._add_explanations(window[i], encoded[i], results[i], max_batch_tokens, params)
+                results = self.label_encoded(window, encoded, max_batch_tokens, batch_size, **params)
+                if explains:
+                    for dialogue, row, turns in zip(window, encoded, results, strict=True):
+                        self._add_explanations(dialogue, row, turns, max_batch_tokens, params)
                 yield from results
         finally:  # also where the results of a stream are not read to the end
             if cut:
@@ -141,6 +136,30 @@ class EmotionLabelingMixin:
                     "they say after that has no part in the labels",
                     *(cut, read, self.max_utterance_tokens),
                 )
+
+    def label_encoded(
+        self,
+        dialogues: list[list[dict]],
+        encoded: list[dict],
+        max_batch_tokens: int,
+        batch_size: int | None = None,
+        **params: Any,
+    ) -> list[list]:
+        """Label dialogues of which there are the rows that `preprocess` returns.
+
+        Args:
+            dialogues: Turns with a `text` and perhaps a `speaker`.
+            encoded: The row of each dialogue.
+            max_batch_tokens, batch_size: As in a call.
+            params: The arguments of `postprocess`.
+        """
+        results: list[list] = [[] for _ in dialogues]
+        for batch in batches(encoded, max_batch_tokens, batch_size):
+            for i, probabilities in zip(batch, self.compute_probabilities([encoded[i] for i in batch]), strict=True):
+                counts = count_known_words(encoded[i]["input_ids"], self.tokenizer)
+                self._warn_of_unknown_words(dialogues[i], counts)
+                results[i] = self.postprocess((dialogues[i], probabilities, counts), **params)
+        return results
 
     def _add_explanations(
         self, dialogue: list[dict], row: dict, results: list[dict], max_batch_tokens: int, params: dict

@@ -4,6 +4,7 @@ import gzip
 import http.client
 import io
 import json
+import logging
 import os
 import re
 import signal
@@ -175,12 +176,32 @@ def strict(model) -> Iterator[Service]:
 KEY = {"Authorization": "Bearer sesame"}
 
 
-class SlowPipeline(ConversationEmotionPipeline):
-    """Takes two thirds of a second for any dialogue that begins with `so`."""
+@pytest.fixture(autouse=True, scope="module")
+def logs() -> Iterator[None]:
+    """The command silences loggers, and the tests after these need them."""
+    names = ("modeling_precode", "data_scripts", "transformers", "websockets", "python_multipart", "asyncio")
+    kept = {name: (logging.getLogger(name).level, logging.getLogger(name).propagate) for name in names}
+    yield
+    for name, (level, propagate) in kept.items():
+        logging.getLogger(name).setLevel(level)
+        logging.getLogger(name).propagate = propagate
 
-    def __call__(self, inputs, *args, **kwargs):
-        time.sleep(0.67 if any(dialogue[0]["text"] == "so" for dialogue in inputs) else 0)
-        return super().__call__(inputs, *args, **kwargs)
+
+class SlowPipeline(ConversationEmotionPipeline):
+    """Waits before dialogues that begin with some words, and fails for others."""
+
+    seconds = {"so": 0.67, "i": 0.2}
+
+    def preprocess(self, dialogues):
+        if any(dialogue[0]["text"] == "what?" for dialogue in dialogues):
+            raise RuntimeError
+        return super().preprocess(dialogues)
+
+    def label_encoded(self, dialogues, *args, **kwargs):
+        time.sleep(max(self.seconds.get(dialogue[0]["text"], 0) for dialogue in dialogues))
+        if any(dialogue[0]["text"] == "what!" for dialogue in dialogues):
+            raise RuntimeError
+        return super().label_encoded(dialogues, *args, **kwargs)
 
 
 @pytest.fixture
@@ -374,6 +395,15 @@ def test_a_model_that_takes_too_long_ends_in_504_and_the_service_goes_on(slow):
     assert answer.status == 504 and "0.5 seconds" in answer.json["error"]
     slow.wait_for("precode_utterances_total", 1)
     assert slow.label(["happy"]).status == 200
+
+
+def test_a_dialogue_on_which_the_model_fails_costs_no_other_request_its_answer(slow):
+    with ThreadPoolExecutor() as pool:
+        pool.submit(slow.label, ["i"])
+        slow.wait_for("precode_batch_dialogues_count", 1)
+        # These wait together.
+        answers = list(pool.map(slow.label, [["what?"], ["happy"], ["what!"], ["happy", "so"]]))
+    assert [answer.status for answer in answers] == [500, 200, 500, 200]
 
 
 def test_the_work_of_a_client_that_went_away_is_dropped(slow):

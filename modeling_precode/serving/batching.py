@@ -4,9 +4,11 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..batching import WINDOW_UTTERANCES
 from .errors import INTERNAL, ServiceError, log_failure
 from .metrics import Metrics
 from .settings import ServiceSettings
@@ -22,9 +24,13 @@ class Job:
     distribution: bool
     answer: asyncio.Future
     results: list[list[dict]] = field(default_factory=list)
-    # How many are in a batch or labeled, and the number of tokens of the next one, once it is counted.
+    # The rows of `preprocess`, once they are computed, and how many dialogues are in a batch or labeled.
+    rows: list[dict] | None = None
     taken: int = 0
-    next_tokens: int | None = None
+
+
+# A dialogue of a request, with its row.
+Part = tuple[Job, list[dict], dict]
 
 
 @dataclass(eq=False)
@@ -43,7 +49,7 @@ class ModelWorker:
     with many dialogues gets a batch at a time. A request whose answer is cancelled is dropped before its next batch.
 
     Args:
-        emotions: The pipeline. Its call, `preprocess` and its streams are used, all in the thread of the worker.
+        emotions: The pipeline. Its `preprocess`, `label_encoded` and streams are used, all in the thread of the worker.
         settings: The limits.
     """
 
@@ -110,74 +116,94 @@ class ModelWorker:
             outcome = failure(error)
         deliver([(step.answer, outcome)])
 
-    def _gather(self) -> list[tuple[Job, list[dict]]]:
-        """The dialogues of the next batch, each with its request."""
-        batch: list[tuple[Job, list[dict]]] = []
+    def _gather(self) -> list[Part]:
+        """The dialogues of the next batch."""
+        self._encode_waiting()
+        batch: list[Part] = []
         tokens = 0
-        while self.jobs:
+        while self.jobs and (rows := self.jobs[0].rows) is not None:
             job = self.jobs.popleft()
             first = job.taken
-            try:
-                while job.taken < len(job.dialogues) and not job.answer.done():
-                    dialogue = job.dialogues[job.taken]
-                    if job.next_tokens is None:
-                        job.next_tokens = self._count_tokens(dialogue)
-                    if batch and tokens + job.next_tokens > self.settings.max_batch_tokens:
-                        # A request that got nothing of this batch is the first of the next one.
-                        (self.jobs.append if job.taken > first else self.jobs.appendleft)(job)
-                        self._observe(batch, tokens)
-                        return batch
-                    tokens += job.next_tokens
-                    batch.append((job, dialogue))
-                    job.taken, job.next_tokens = job.taken + 1, None
-            except Exception as error:
-                deliver([(job.answer, failure(error))])
+            while job.taken < len(job.dialogues) and not job.answer.done():
+                row = rows[job.taken]
+                size = count_tokens(row)
+                if batch and tokens + size > self.settings.max_batch_tokens:
+                    # A request that got nothing of this batch is the first of the next one.
+                    (self.jobs.append if job.taken > first else self.jobs.appendleft)(job)
+                    self._observe(batch, tokens)
+                    return batch
+                tokens += size
+                batch.append((job, job.dialogues[job.taken], row))
+                job.taken += 1
         self._observe(batch, tokens)
         return batch
+
+    def _encode_waiting(self) -> None:
+        """Encode the dialogues of the requests that wait, about `WINDOW_UTTERANCES` at once."""
+        jobs, utterances = [], 0
+        with self.changed:
+            for job in self.jobs:
+                if job.rows is None and utterances < WINDOW_UTTERANCES:
+                    jobs.append(job)
+                    utterances += sum(map(len, job.dialogues))
+        if jobs:
+            self._encode(jobs)
+
+    def _encode(self, jobs: list[Job]) -> None:
+        try:
+            rows = iter(self.emotions.preprocess([dialogue for job in jobs for dialogue in job.dialogues]))
+        except Exception as error:
+            self._divide(jobs, error, self._encode)
+            return
+        for job in jobs:
+            job.rows = [next(rows) for _ in job.dialogues]
+            most, longest = self.settings.max_dialogue_tokens, max(map(count_tokens, job.rows))
+            if longest > most:
+                message = f"a dialogue has {longest:,} tokens, and the limit is {most:,}; send it in several parts"
+                self._fail(job, ServiceError(422, message))
+
+    def _divide(self, jobs: list[Job], error: Exception, run: Callable[[list[Job]], None]) -> None:
+        """Run what failed for several requests again for each: one must not fail the others."""
+        if len(jobs) == 1:
+            self._fail(jobs[0], failure(error))
+            return
+        for job in jobs:
+            run([job])
+
+    def _fail(self, job: Job, error: ServiceError) -> None:
+        with self.changed, suppress(ValueError):
+            self.jobs.remove(job)
+        deliver([(job.answer, error)])
 
     def _observe(self, batch: list, tokens: int) -> None:
         if batch:
             self.metrics.batch_tokens.observe(tokens)
             self.metrics.batch_dialogues.observe(len(batch))
 
-    def _count_tokens(self, dialogue: list[dict]) -> int:
-        [row] = self.emotions.preprocess([dialogue])
-        tokens = sum(map(len, row["input_ids"]))
-        most = self.settings.max_dialogue_tokens
-        if tokens > most:
-            raise ServiceError(
-                422, f"a dialogue has {tokens:,} tokens, and the limit is {most:,}; send it in several parts"
-            )
-        return tokens
-
-    def _label(self, batch: list[tuple[Job, list[dict]]]) -> None:
+    def _label(self, batch: list[Part]) -> None:
+        jobs = list(dict.fromkeys(job for job, _, _ in batch))
         try:
-            labeled = self._call(batch)
+            labeled = self.emotions.label_encoded(
+                [dialogue for _, dialogue, _ in batch],
+                [row for _, _, row in batch],
+                distribution=any(job.distribution for job in jobs),
+                # A batch may be one dialogue that is longer.
+                max_batch_tokens=max(self.settings.max_batch_tokens, self.settings.max_dialogue_tokens),
+            )
         except Exception as error:
-            jobs = list(dict.fromkeys(job for job, _ in batch))
-            if len(jobs) > 1:
-                # One request must not fail the others.
-                for job in jobs:
-                    self._label([pair for pair in batch if pair[0] is job])
-            else:
-                deliver([(jobs[0].answer, failure(error))])
+            self._divide(jobs, error, lambda one: self._label([part for part in batch if part[0] is one[0]]))
             return
         self.metrics.utterances.inc(sum(map(len, labeled)))
-        for (job, _), turns in zip(batch, labeled, strict=True):
+        for (job, _, _), turns in zip(batch, labeled, strict=True):
             if not job.distribution:
                 for turn in turns:
                     turn.pop("distribution", None)
             job.results.append(turns)
-        jobs = list(dict.fromkeys(job for job, _ in batch))
         deliver([(job.answer, job.results) for job in jobs if len(job.results) == len(job.dialogues)])
 
-    def _call(self, batch: list[tuple[Job, list[dict]]]) -> list[list[dict]]:
-        return self.emotions(
-            [dialogue for _, dialogue in batch],
-            distribution=any(job.distribution for job, _ in batch),
-            # A batch may be one dialogue that is longer.
-            max_batch_tokens=max(self.settings.max_batch_tokens, self.settings.max_dialogue_tokens),
-        )
+
+def count_tokens(row: dict) -> int:
+    return sum(map(len, row["input_ids"]))
 
 
 def failure(error: Exception) -> ServiceError:
