@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_scripts import read, run
+from test_scripts import read, run_here
 from transformers import pipeline
 
 from modeling_precode import (
@@ -146,11 +146,12 @@ def test_the_pipeline_divides_by_it_the_model_does_not_and_an_old_checkpoint_has
     assert pipeline("conversation-emotion", model=str(tmp_path / "warm"))(texts) == emotions(texts)
 
 
+@pytest.mark.usefixtures("no_state_of_another_test")
 def test_fine_tuning_fits_it_for_every_seed_and_card_configuration_and_pipeline_agree(tmp_path):
     common = ["--corpus", "sample", "--hidden_size", "16", "--word_vector_size", "16", "--num_train_epochs", "6"]
     folders = {option: tmp_path / option for option in ("--calibrate", "--no_calibrate")}
     for option, folder in folders.items():
-        run("run_finetune.py", *common, option, "--output_dir", str(folder), "--learning_rate", "0.02")
+        run_here("run_finetune.py", *common, option, "--output_dir", str(folder), "--learning_rate", "0.02")
     with_it, without = folders.values()
     found = read(with_it / "seed_1" / "results.json")["calibration"]
     config = read(with_it / "config.json")

@@ -55,6 +55,7 @@ def evidence(*arguments: str) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_experiments_are_run_once_and_told_in_tables_and_plots(tmp_path):
     (tmp_path / "data").mkdir()
     write_corpus(tmp_path / "data" / "topics")

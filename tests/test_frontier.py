@@ -46,6 +46,7 @@ def run_frontier(*arguments: str, expected: int = 0) -> str:
     return result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_every_entry_is_measured_once_and_told_in_a_table_and_a_plot(checkpoint, tmp_path):
     results, document, plot = tmp_path / "results.jsonl", tmp_path / "doc.md", tmp_path / "frontier.svg"
     document.write_text("before\n<!-- frontier -->\nold\n<!-- /frontier -->\nafter\n")

@@ -29,8 +29,10 @@ assert type(emotions).push_to_hub.__module__ == "modeling_precode.sharing.push"
 ORDERS = {
     "this library first": "import modeling_precode; from transformers import pipeline",
     "transformers first": "from transformers import pipeline; import modeling_precode",
-    "a class": "from modeling_precode import PreCodeModel",
     "a module": "import modeling_precode.configuration_precode",
+}
+MORE_ORDERS = {
+    "a class": "from modeling_precode import PreCodeModel",
     "a part of transformers": "import modeling_precode, transformers.pipelines",
     "another library that uses transformers": "import modeling_precode, accelerate.utils",
 }
@@ -54,7 +56,13 @@ def test_help_imports_no_library_that_takes_long(arguments):
     assert run(code).splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.keys())
+@pytest.mark.parametrize(
+    "order",
+    [
+        *(pytest.param(order, id=name) for name, order in ORDERS.items()),
+        *(pytest.param(order, id=name, marks=pytest.mark.slow) for name, order in MORE_ORDERS.items()),
+    ],
+)
 def test_transformers_knows_the_library_in_any_order_of_imports(order):
     run(f"{order}\n{CHECK}")
 

@@ -231,14 +231,11 @@ def test_standard_input_is_read_in_a_real_process(checkpoint, tmp_path):
     def run(arguments: list[str], text: str) -> subprocess.CompletedProcess:
         return subprocess.run([*command, *arguments], input=text, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
-    result = run([], TEXT)
-    assert result.returncode == 0, result.stderr
-    assert [line.split()[0] for line in result.stdout.splitlines() if line][0] == "Dialogue"
-    assert result.stdout.count("%") == 3
-    line = json.dumps({"utterances": ["so happy"]})
     result = run([], CHAT)
+    assert result.returncode == 0, result.stderr
     assert "Ben Lee  About what?" in result.stdout and "17:33 -" not in result.stdout
     assert "/dev/stdin: WhatsApp export, 1 dialogue, 2 utterances" in result.stderr
+    line = json.dumps({"utterances": ["so happy"]})
     result = run(["--input_format", "jsonl", "--output", str(tmp_path / "out.csv")], line + "\nno json\n")
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith("error: /dev/stdin:2: not JSON; got 'no json'")
@@ -325,11 +322,9 @@ def test_a_model_on_the_hub_labels_by_its_name_and_revision_and_its_token_stays_
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "by <b>someone/emotions</b>" in page and "hf_secret" not in page
     assert on_the_hub("someone/emotions", "--revision", "v1", HF_HUB_OFFLINE="1").stdout == predict(dialogue)
-    for arguments in (["someone/emotions", "--revision", "v2"], ["someone/nothing"]):
-        result = on_the_hub(*arguments)
-        assert result.returncode == 1
-        assert arguments[-1] in result.stderr.splitlines()[-1]
-        assert result.stderr.splitlines()[-1].startswith("error: ")
+    result = on_the_hub("someone/emotions", "--revision", "v2")
+    assert result.returncode == 1
+    assert "v2" in result.stderr.splitlines()[-1] and result.stderr.splitlines()[-1].startswith("error: ")
 
 
 class Elements(HTMLParser):

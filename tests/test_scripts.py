@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from corpus_of_topics import TOPICS, write_corpus
 from datasets import DatasetDict
 from safetensors.torch import load_file
 from transformers import BertConfig, pipeline
 
+import run_finetune
+import run_pretrain
 from data_scripts import load_corpus
 from modeling_precode import ERCScores, PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 
@@ -24,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 SMALL = ["--hidden_size", "16", "--word_vector_size", "16", "--dropout", "0.1", "--learning_rate", "0.01"]
 PRETRAIN = [*SMALL, "--max_steps", "60", "--eval_steps", "30", "--batch_size", "16"]
+
+pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
 
 
 def run(*command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
@@ -34,6 +39,12 @@ def run(*command: str, check: bool = True, **environment: str) -> subprocess.Com
     )
     assert result.returncode == 0 or not check, result.stdout + result.stderr
     return result
+
+
+def run_here(script: str, *arguments: str) -> None:
+    """`run_here("run_pretrain.py", ...)`: a script in this process, which saves the seconds of the imports."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    {"run_pretrain.py": run_pretrain, "run_finetune.py": run_finetune}[script].main(list(arguments))
 
 
 @pytest.fixture(scope="module")
@@ -75,18 +86,19 @@ def test_pretraining_learns_and_leaves_a_checkpoint_with_every_figure(pretrained
     assert "Conversation Completion" in (pretrained / "README.md").read_text(encoding="utf-8").replace("\n", " ")
 
 
-def test_pretraining_says_what_stands_in_a_test_split(corpus, tmp_path):
+def test_pretraining_says_what_stands_in_a_test_split(corpus, tmp_path, caplog):
+    caplog.set_level("INFO")
     said_twice = {"utterances": ["We have said all of this before, my friend."] * 3}
     for folder, leaking in (("trained", "train"), ("tested", "test")):
         shutil.copytree(corpus, tmp_path / folder)
         with open(tmp_path / folder / f"{leaking}.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(said_twice) + "\n")
-    printed = run(
+    run_here(
         *("run_pretrain.py", "--corpus", "custom", "--data_dir", str(tmp_path / "trained"), *SMALL, "--max_steps", "1"),
         *("--check_overlap", f"custom={tmp_path / 'tested'}", "--output_dir", str(tmp_path / "output")),
-    ).stdout
-    assert "train against test of custom:\n1 of 201 dialogues (0.5%) appear there verbatim" in printed
-    assert "We have said all of this before, my friend." in printed
+    )
+    assert "train against test of custom:\n1 of 201 dialogues (0.5%) appear there verbatim" in caplog.text
+    assert "We have said all of this before, my friend." in caplog.text
 
 
 def test_the_same_seed_gives_the_same_weights_under_accelerate_launch_too(pretrained, corpus, tmp_path):
@@ -104,7 +116,7 @@ def test_the_same_seed_gives_the_same_weights_under_accelerate_launch_too(pretra
 
 def test_a_second_stage_goes_on_from_a_checkpoint_with_the_originals_objective(pretrained, corpus, tmp_path):
     second = tmp_path / "second"
-    run(
+    run_here(
         *("run_pretrain.py", "--model", str(pretrained), "--freeze_word_vectors", "true", "--objective", "sampled_bce"),
         *("--corpus", "custom", "--data_dir", str(corpus), "--output_dir", str(second), "--max_steps", "21"),
         *("--eval_steps", "7", "--learning_rate", "0.01"),
@@ -172,7 +184,7 @@ def test_another_checkpoints_vocabulary_and_a_dataset_folder(pretrained, tmp_pat
     for split, rows in load_corpus("sample").items():
         rows.to_parquet(tmp_path / "dataset" / "data" / f"{split}-00000-of-00001.parquet")
     folder = tmp_path / "finetuned"
-    run(
+    run_here(
         *("run_finetune.py", "--corpus", str(tmp_path / "dataset"), "--tokenizer", str(pretrained)),
         *("--output_dir", str(folder), *SMALL, "--num_train_epochs", "1", "--report_to", "tensorboard"),
     )
@@ -187,7 +199,7 @@ def test_from_scratch_with_word_vectors_and_class_weights(corpus, tmp_path):
     lines = [" ".join([word, *(f"{(i * 7 + j) % 5 - 2}.5" for j in range(8))]) for i, word in enumerate(words)]
     vectors.write_text("\n".join(lines) + "\n", encoding="utf-8")
     folder = tmp_path / "scratch"
-    run(
+    run_here(
         *("run_finetune.py", "--corpus", "custom", "--data_dir", str(corpus), "--output_dir", str(folder)),
         *("--hidden_size", "16", "--word_vectors", str(vectors), "--num_train_epochs", "2", "--learning_rate", "0.01"),
         *("--class_weight_rate", "0.5", "--focused_labels", "anger", "joy", "--excluded_label", "neutral"),
@@ -201,15 +213,18 @@ def test_from_scratch_with_word_vectors_and_class_weights(corpus, tmp_path):
     assert "micro_f1_without_neutral" in read(folder / "results.json")["scores"]["test"]
 
 
-def test_a_trial_leaves_the_test_split_alone_and_may_train_on_a_part_from_parts(pretrained, corpus, tmp_path):
+def test_a_trial_leaves_the_test_split_alone_and_may_train_on_a_part_from_parts(pretrained, corpus, tmp_path, caplog):
+    caplog.set_level("INFO")
     folder = tmp_path / "trial"
-    result = run(
+    run_here(
         *("run_finetune.py", "--model", str(pretrained), "--corpus", "custom", "--data_dir", str(corpus)),
         *("--output_dir", str(folder), "--num_train_epochs", "1", "--score_test", "false", "--learning_rate", "1e-9"),
         *("--train_fraction", "0.25", "--transferred_parts", "word_vectors", "conversation_encoder"),
     )
     results = read(folder / "finetune_results.json")
-    assert set(results["runs"][0]["scores"]) == {"validation"} and "validation over 1 seed(s)" in result.stdout
+    assert (
+        set(results["runs"][0]["scores"]) == {"validation"} and "validation over 1 seed(s)" in caplog.text
+    )
     assert "test not scored" in results["runs"][0]["selection"] and not (folder / "test_predictions.jsonl").exists()
     assert "Validation split over 1 seed(s)" in (folder / "README.md").read_text()
     dialogues = results["runs"][0]["facts"]["splits"]["train"]["dialogues"]
@@ -225,9 +240,9 @@ def test_a_trial_leaves_the_test_split_alone_and_may_train_on_a_part_from_parts(
 def test_a_causal_encoder_is_pretrained_and_fine_tuned(corpus, tmp_path):
     """The checkpoint says its direction to the second script."""
     data, first, second = ["--corpus", "custom", "--data_dir", str(corpus)], tmp_path / "first", tmp_path / "second"
-    run("run_pretrain.py", *data, "--output_dir", str(first), *PRETRAIN, "--causal")
+    run_here("run_pretrain.py", *data, "--output_dir", str(first), *PRETRAIN, "--causal")
     assert read(first / "pretrain_results.json")["scores"]["test"]["R_11@1"] > 0.15
-    run("run_finetune.py", *data, "--model", str(first), "--num_train_epochs", "3", "--output_dir", str(second))
+    run_here("run_finetune.py", *data, "--model", str(first), "--num_train_epochs", "3", "--output_dir", str(second))
     assert "never changes when the dialogue goes on" in (second / "README.md").read_text(encoding="utf-8")
     live = pipeline("conversation-emotion", model=str(second)).stream()
     assert [live(text)["label"] for text in ("cake and dance and song", "a gift, a party!")] == ["joy"] * 2
@@ -249,7 +264,7 @@ def test_tensorboard_gets_every_figure(corpus, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     folder = tmp_path / "logged"
-    run(
+    run_here(
         *("run_pretrain.py", "--corpus", "custom", "--data_dir", str(corpus), "--output_dir", str(folder)),
         *(*SMALL, "--max_steps", "4", "--eval_steps", "2", "--logging_steps", "2", "--report_to", "tensorboard"),
     )
@@ -489,7 +504,7 @@ def test_a_missing_tracker_stops_the_run_at_the_start(tmp_path):
 
 def test_the_negatives_of_an_evaluation_are_the_same_every_time(pretrained, corpus, tmp_path):
     folder = tmp_path / "still"
-    run(
+    run_here(
         *("run_pretrain.py", "--model", str(pretrained), "--corpus", "custom", "--data_dir", str(corpus)),
         *("--max_steps", "3", "--eval_steps", "1", "--learning_rate", "1e-12", "--output_dir", str(folder)),
     )

@@ -13,7 +13,7 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_modeling import batch, dialogues, negatives
-from test_scripts import PRETRAIN, read, run
+from test_scripts import PRETRAIN, read, run_here
 from test_stranger import run_python
 from transformers import pipeline
 
@@ -215,6 +215,7 @@ def test_a_checkpoint_keeps_them_with_and_without_the_package(emotions, tmp_path
         assert found == [{**turn, "score": pytest.approx(turn["score"], abs=1e-6)} for turn in expected]
 
 
+@pytest.mark.usefixtures("no_state_of_another_test")
 def test_both_scripts_train_them_and_a_checkpoint_without_can_learn_them(tmp_path):
     """Who speaks is all that tells the labels: whoever spoke first is happy, and the words are the same."""
     draw = random.Random(0)
@@ -228,14 +229,14 @@ def test_both_scripts_train_them_and_a_checkpoint_without_can_learn_them(tmp_pat
         (tmp_path / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     data = ["--corpus", "custom", "--data_dir", str(tmp_path)]
     folders = {name: tmp_path / name for name in ("without", "with", "fine")}
-    run("run_pretrain.py", *data, *PRETRAIN, "--max_steps", "5", "--output_dir", str(folders["without"]))
-    run(
+    run_here("run_pretrain.py", *data, *PRETRAIN, "--max_steps", "5", "--output_dir", str(folders["without"]))
+    run_here(
         *("run_pretrain.py", *data, *PRETRAIN, "--max_steps", "5", "--objective", "sampled_bce", "--max_speakers", "2"),
         *("--output_dir", str(folders["with"])),
     )
     weights = PreCodeForConversationCompletion.from_pretrained(folders["with"]).precode.conversation_encoder
     assert (weights.speaker_embedding.weight[1:] != 0).all()
-    run(
+    run_here(
         *("run_finetune.py", *data, "--model", str(folders["without"]), "--max_speakers", "3"),
         *("--num_train_epochs", "6", "--learning_rate", "0.02", "--output_dir", str(folders["fine"])),
     )
