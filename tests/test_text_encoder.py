@@ -32,10 +32,12 @@ SMALL = {"utterance_hidden_size": 8, "conversation_hidden_size": 6, "classifier_
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """By its kind, the folder of a tiny encoder; the padding of a RoBERTa is 1, as always."""
+    """By its kind, the folder of a tiny encoder; the padding of a RoBERTa and of an MPNet is 1, as always."""
     folder = tmp_path_factory.mktemp("encoders")
     return {
-        kind: write_text_encoder(folder / kind, TEXTS, kind, pad_token_id=1 if kind == "roberta" else 0)
+        kind: write_text_encoder(
+            folder / kind, TEXTS, kind, pad_token_id=int(kind in ("roberta", "xlm-roberta", "mpnet"))
+        )
         for kind in KINDS
     }
 
@@ -160,6 +162,19 @@ def test_a_checkpoint_is_whole_and_comes_back_as_it_was(folder, tmp_path):
     weights = head.base_model.utterance_encoder.encoder.state_dict()
     assert all(torch.equal(weights[name], value) for name, value in encoder.state_dict().items())
     assert all(parameter.requires_grad for parameter in head.parameters())
+
+
+@torch.no_grad()
+def test_the_kind_of_attention_is_given_as_to_any_model_of_transformers(make, folders, tmp_path):
+    make().save_pretrained(tmp_path)
+    models = [
+        PreCodeForUtteranceClassification.from_pretrained(tmp_path, attn_implementation=kind)
+        for kind in ("eager", "sdpa")
+    ]
+    kinds = [model.base_model.utterance_encoder.encoder.config._attn_implementation for model in models]
+    assert kinds == ["eager", "sdpa"]
+    logits = [model(**batch_of(folders["bert"])).logits for model in models]
+    torch.testing.assert_close(*logits, atol=1e-5, rtol=0)
 
 
 def test_a_model_over_words_says_nothing_of_text_encoders(tiny_config, tmp_path):

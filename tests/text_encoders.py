@@ -9,8 +9,10 @@ from tokenizers.trainers import UnigramTrainer, WordPieceTrainer
 from transformers import (
     AutoModel,
     BertConfig,
+    DebertaV2Config,
     DistilBertConfig,
     ModernBertConfig,
+    MPNetConfig,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
     RobertaConfig,
@@ -23,6 +25,9 @@ KINDS: dict[str, Callable[..., PreTrainedConfig]] = {
     "bert": lambda **more: BertConfig(**SIZES, **more),
     "roberta": lambda **more: RobertaConfig(**SIZES, max_position_embeddings=512, **more),
     "distilbert": lambda **more: DistilBertConfig(dim=16, n_layers=2, n_heads=2, hidden_dim=24, **more),
+    "deberta-v2": lambda **more: DebertaV2Config(**SIZES, **more),
+    "mpnet": lambda **more: MPNetConfig(**SIZES, max_position_embeddings=512, **more),
+    "xlm-roberta": lambda **more: XLMRobertaConfig(**SIZES, max_position_embeddings=512, **more),
     "modernbert": lambda **more: ModernBertConfig(
         **SIZES, bos_token_id=None, eos_token_id=None, cls_token_id=None, sep_token_id=None, **more
     ),
