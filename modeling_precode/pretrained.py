@@ -29,6 +29,8 @@ class PreCodePreTrainedModel(PreTrainedModel):
 
     config: PreCodeConfig
     config_class = PreCodeConfig
+    # The text encoder has the attention, and refuses what it does not support.
+    _supports_sdpa = _supports_flash_attn = _supports_flex_attn = True
     base_model_prefix = "precode"
     main_input_name = "input_ids"
     supports_gradient_checkpointing = True
