@@ -108,7 +108,7 @@ SETTINGS = [
     ({"architectures": 5}, "`architectures` must be a list of names; got 5"),
     ({"architectures": [5]}, r"`architectures` must be a list of names; got \[5\]"),
     ({"custom_pipelines": 5}, "`custom_pipelines` must be a dictionary; got 5"),
-    ({"to_dict": 5}, "'to_dict' is the name of no setting"),
+    ({"to_dict": 5}, "'to_dict' is not the name of a setting"),
     ({"transformers_weights": "adapter_model.bin"}, "`transformers_weights` must not name another file; got 'adapter"),
     ({"text_config": 5}, "`text_config` must be a dictionary; got 5"),
 ]
@@ -175,9 +175,9 @@ def test_a_setting_that_makes_no_tokenizer_is_named_with_its_file_and_value(chec
     [
         ({"joy": 99}, "the id of 'joy' must be less than the model's `vocab_size`, 7; got 99"),
         ({"joy": 6}, "`vocab` must give every word an id of its own; got 6 for '!' and 'joy'|has 8 words"),
-        ({"joy": 10**30}, "no tokenizer: "),
-        ({"joy": -1}, "no tokenizer: "),
-        ({"joy": "x"}, "no tokenizer: "),
+        ({"joy": 10**30}, "not a tokenizer: "),
+        ({"joy": -1}, "not a tokenizer: "),
+        ({"joy": "x"}, "not a tokenizer: "),
     ],
 )
 def test_token_ids_that_the_model_does_not_have_are_refused(checkpoint, vocabulary, message):
@@ -237,7 +237,7 @@ def header_of(content: dict) -> bytes:
 )
 def test_weights_whose_header_lies_are_refused(checkpoint, content):
     (checkpoint / "model.safetensors").write_bytes(content)
-    assert_refused(checkpoint, "model.safetensors: no safetensors file: ")
+    assert_refused(checkpoint, "model.safetensors: not a safetensors file: ")
 
 
 def test_weights_of_another_size_than_the_settings_are_refused_and_not_begun_anew(checkpoint):
@@ -309,7 +309,7 @@ def spoil_length(checkpoint: Path) -> None:
     [
         (spoil_labels, "config.json: `id2label` must give a name to every number"),
         (spoil_length, "tokenizer_config.json: `model_max_length` must be a whole number of tokens"),
-        (spoil_weights, "model.safetensors: no safetensors file"),
+        (spoil_weights, "model.safetensors: not a safetensors file"),
     ],
 )
 @pytest.mark.parametrize("command", ["predict", "evaluate", "finetune"])

@@ -98,7 +98,7 @@ def test_what_a_workbook_has_no_room_for_is_said_and_nothing_is_left(predict, tm
 def test_without_openpyxl_the_error_says_what_to_install(predict, tmp_path, monkeypatch):  # noqa: F811
     (tmp_path / "in.csv").write_text(TABLE)
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with pytest.raises(SystemExit, match="out.xlsx: an Excel workbook needs openpyxl; pip install openpyxl"):
+    with pytest.raises(SystemExit, match="out.xlsx: writing an Excel workbook needs openpyxl; pip install openpyxl"):
         predict(tmp_path / "in.csv", "--output", tmp_path / "out.xlsx")
 
 

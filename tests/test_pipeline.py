@@ -144,7 +144,7 @@ def test_utterances_that_are_cut_are_counted_in_one_warning(emotions, caplog):
     assert len(caplog.messages) == 1
     for inputs in ([cut, TEXTS], iter([cut] + [TEXTS] * 1200)):
         count = sum(map(len, emotions(inputs)))
-        start = f"2 of {count} utterances are longer than 60 tokens, which is all that the model reads of one"
+        start = f"2 of {count} utterances are longer than 60 tokens, the maximum for this model"
         assert caplog.messages[-1].startswith(start)
     assert len(caplog.messages) == 3
     # Whoever does not read on is told too.

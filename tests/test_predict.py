@@ -262,7 +262,7 @@ def test_an_output_is_whole_or_as_it_was(predict, dialogue, tmp_path, name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere.txt"], "nowhere.txt: no such file; give one"),
+        (["nowhere.txt"], "nowhere.txt: no such file; check the path"),
         (["dialogue.txt", "--output", "out.doc"], "--output out.doc: its name says no format; known are .jsonl, .csv"),
         (["dialogue.txt", "--output", "no/out.csv"], "--output no/out.csv: no folder for such a file"),
         (
@@ -271,10 +271,10 @@ def test_an_output_is_whole_or_as_it_was(predict, dialogue, tmp_path, name):
         ),
         (["dialogue.txt", "--corpus_options", "text_column"], "--corpus_options takes name=value; got 'text_column'"),
         (["x.csv", "--corpus_options", "text_column=1"], "x.csv:1: missing column 1; got dialogue_id, text; rename"),
-        (["x.csv", "--corpus_options", "rows=all"], "unknown option rows; got 'all'; give dialogue or one"),
-        (["x.csv", "--max_silence", "0"], "max_silence must be seconds, more than 0; got 0.0; give inf for never"),
+        (["x.csv", "--corpus_options", "rows=all"], "option rows must be dialogue or one; got 'all'"),
+        (["x.csv", "--max_silence", "0"], "max_silence must be a number of seconds above 0; got 0.0; or use inf"),
         (["x.csv", "--format", "parquet"], "--format parquet: it cannot be printed; give --output, a file's name"),
-        (["model"], "model: a folder; give a file"),
+        (["model"], "model: is a folder; give a file"),
         (["model/config.json", "--output", "model/config.json", "--format", "csv"], "the file that is read"),
         (["model/README"], "no such file"),
         (["dialogue.txt", "--input_format", "csv"], "dialogue.txt:1: missing column dialogue_id, text"),
@@ -283,7 +283,7 @@ def test_an_output_is_whole_or_as_it_was(predict, dialogue, tmp_path, name):
         (["dialogue.txt", "--live", "--output", "o.csv"], "--output with --live: it reads text and prints a line at"),
         (
             ["dialogue.txt", "--corpus_options", "text_column=a"],
-            "dialogue.txt: text_column is for another form of file; got 'a'",
+            "dialogue.txt: text_column is for another kind of file; got 'a'",
         ),
         (["dialogue.txt", "--device", "gpu"], "--device gpu: "),
         (["dialogue.txt", "--frmat", "csv"], "unrecognized arguments: --frmat csv; see precode"),

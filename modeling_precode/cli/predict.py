@@ -208,9 +208,9 @@ def write_output(args: argparse.Namespace, kind: str, labeled: Labeled, labels: 
 def file_to_read(args: argparse.Namespace) -> Path:
     path = Path(STANDARD_INPUT if args.file == "-" else args.file)
     if not path.exists():
-        raise FileNotFoundError(f"{args.file}: no such file; give one with dialogues, or - for standard input")
+        raise FileNotFoundError(f"{args.file}: no such file; check the path, or use - for standard input")
     if path.is_dir():
-        raise IsADirectoryError(f"{args.file}: a folder; give a file")
+        raise IsADirectoryError(f"{args.file}: is a folder; give a file in it")
     for option in (
         "output",
         "format",

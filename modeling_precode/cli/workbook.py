@@ -25,7 +25,7 @@ def check_workbook(output: str) -> None:
         import openpyxl  # noqa: F401
     except ImportError:
         raise ImportError(
-            f"--output {output}: an Excel workbook needs openpyxl; pip install openpyxl, or write .csv"
+            f"--output {output}: writing an Excel workbook needs openpyxl; pip install openpyxl, or write .csv"
         ) from None
 
 

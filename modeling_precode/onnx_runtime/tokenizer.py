@@ -71,6 +71,7 @@ class ExportedWordTokenizer(WordEncodingMixin, ExportedTokenizer):
         return super().__call__([text or " " for text in texts], *args, **kwargs)
 
     def get_vocab(self) -> dict[str, int]:
+        """The id of each word."""
         return self._vocabulary
 
 

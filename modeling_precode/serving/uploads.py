@@ -38,12 +38,14 @@ def read_upload(content: BinaryIO, filename: str, options: dict[str, str], setti
         settings: The limits.
 
     Raises:
-        ServiceError: The file is unreadable (422), unfolds to too many bytes (413) or has too many utterances (422).
+        ServiceError: The file is unreadable (422), expands to too many bytes (413) or has too many utterances (422).
     """
     name = shown_name(filename)
     suffix = known_suffix(Path(name))
     if not SUFFIX.fullmatch(suffix):
-        raise ServiceError(422, f"{name}: unknown kind of file; give it a name that ends in .txt, .json, .csv or .srt")
+        raise ServiceError(
+            422, f"{name}: unknown file format; give the file a name that ends in .txt, .json, .csv or .srt"
+        )
     with _readers, tempfile.TemporaryDirectory(prefix="precode-") as folder:
         path = Path(folder, f"upload{suffix}")
         with open(path, "wb") as target:
