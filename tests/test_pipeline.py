@@ -94,7 +94,7 @@ def test_arguments_of_other_pipelines_do_what_they_do_there(emotions, monkeypatc
     settings = {"batch_size": 3, "num_workers": 0, "top_k": 1}
     made = pipeline("conversation-emotion", model=str(tmp_path), **settings)
     assert made(TEXTS) == emotions(TEXTS, top_k=1)
-    with pytest.raises(ValueError, match="give one of them"):
+    with pytest.raises(ValueError, match="use one of them"):
         made(TEXTS, distribution=True)
     for name in ("batch_size", "top_k", "max_batch_tokens"):
         with pytest.raises(ValueError, match=f"{name} must be at least 1; got 0"):
@@ -129,7 +129,7 @@ def test_the_share_of_known_words_comes_with_every_utterance_where_it_is_asked_f
     shared = emotions(texts, known_words=True)
     assert [turn["known_words"] for turn in shared] == [0.8, 0.4, 0, 0]
     assert [{**turn, "known_words": share["known_words"]} for turn, share in zip(plain, shared, strict=True)] == shared
-    with pytest.raises(ValueError, match="`known_words` and `top_k` both say"):
+    with pytest.raises(ValueError, match="`known_words` and `top_k` both define"):
         emotions(texts, known_words=True, top_k=1)
 
 

@@ -263,8 +263,8 @@ def test_an_output_is_whole_or_as_it_was(predict, dialogue, tmp_path, name):
     ("arguments", "message"),
     [
         (["nowhere.txt"], "nowhere.txt: no such file; check the path"),
-        (["dialogue.txt", "--output", "out.doc"], "--output out.doc: its name says no format; known are .jsonl, .csv"),
-        (["dialogue.txt", "--output", "no/out.csv"], "--output no/out.csv: no folder for such a file"),
+        (["dialogue.txt", "--output", "out.doc"], "--output out.doc: unknown suffix; known are .jsonl, .csv"),
+        (["dialogue.txt", "--output", "no/out.csv"], "--output no/out.csv: is a folder, or its folder does not"),
         (
             ["dialogue.txt", "--corpus_options", "txt_column=a"],
             "--corpus_options txt_column: unknown; known are max_unfolded, ",
@@ -273,14 +273,14 @@ def test_an_output_is_whole_or_as_it_was(predict, dialogue, tmp_path, name):
         (["x.csv", "--corpus_options", "text_column=1"], "x.csv:1: missing column 1; got dialogue_id, text; rename"),
         (["x.csv", "--corpus_options", "rows=all"], "option rows must be dialogue or one; got 'all'"),
         (["x.csv", "--max_silence", "0"], "max_silence must be a number of seconds above 0; got 0.0; or use inf"),
-        (["x.csv", "--format", "parquet"], "--format parquet: it cannot be printed; give --output, a file's name"),
+        (["x.csv", "--format", "parquet"], "--format parquet: cannot be printed; give the name of a file with"),
         (["model"], "model: is a folder; give a file"),
-        (["model/config.json", "--output", "model/config.json", "--format", "csv"], "the file that is read"),
+        (["model/config.json", "--output", "model/config.json", "--format", "csv"], "is also the input file"),
         (["model/README"], "no such file"),
         (["dialogue.txt", "--input_format", "csv"], "dialogue.txt:1: missing column dialogue_id, text"),
         (["dialogue.txt", "--max_batch_tokens", "0"], "max_batch_tokens must be at least 1; got 0"),
         (["dialogue.txt", "--live"], "after the one that it labels. Pass the whole dialogue to the model"),
-        (["dialogue.txt", "--live", "--output", "o.csv"], "--output with --live: it reads text and prints a line at"),
+        (["dialogue.txt", "--live", "--output", "o.csv"], "--output cannot be used with --live, which prints a"),
         (
             ["dialogue.txt", "--corpus_options", "text_column=a"],
             "dialogue.txt: text_column is for another kind of file; got 'a'",
