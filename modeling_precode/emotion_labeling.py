@@ -94,6 +94,7 @@ class EmotionLabelingMixin:
     def __call__(
         self, inputs: Any, batch_size: int | None = None, num_workers: int | None = None, **kwargs: Any
     ) -> list | Iterator[list]:
+        """Label dialogues. [`ConversationEmotionPipeline`] describes the arguments and the result."""
         _, forward_params, postprocess_params = self._sanitize_parameters(**kwargs)
         postprocess_params = {**self._postprocess_params, **postprocess_params}
         for name in ("distribution", "known_words", "explain"):

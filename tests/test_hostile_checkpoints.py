@@ -136,7 +136,10 @@ TEXT_SETTINGS = [
     ({"num_attention_heads": 0}, "model: no model can be built from its config.json: "),
     ({"hidden_size": 32}, r"has the shape \(\d+, 32\), but its weights have \(\d+, 16\)"),
     ({"intermediate_size": 10**12}, "model: (no model can be built from its config.json|by its config.json, .* shape)"),
-    ({"max_position_embeddings": 10**9}, r"position_embeddings.weight has the shape \(1000000000, 16\), but its weights"),
+    (
+        {"max_position_embeddings": 10**9},
+        r"position_embeddings.weight has the shape \(1000000000, 16\), but its weights",
+    ),
 ]
 
 

@@ -128,6 +128,7 @@ class TarMembers:
         self.bytes_left = max(limits.max_ratio * path.stat().st_size, FREE_BYTES)
 
     def __call__(self, member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+        """Return the member if it is unpacked, else None. This is the interface of a filter of `tarfile`."""
         if not self.wanted.search(member.name):
             return None
         if not (member.isfile() or member.islnk() or member.issym()):

@@ -46,6 +46,7 @@ class Guard:
         self.in_progress: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a connection, as an ASGI application."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
