@@ -113,7 +113,7 @@ def test_labels_that_differ_are_told_and_never_scored(train, tmp_path, caplog):
     rows = [{"utterances": ["so", "very"], "labels": ["glee", "gloom"]}] * 40
     (tmp_path / "other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     other = f"--corpus custom --data_dir {tmp_path / 'other.jsonl'} --model {trained}"
-    with pytest.raises(ValueError, match="labels anger, joy, neutral, and the corpus has glee, gloom"):
+    with pytest.raises(ValueError, match="labels anger, joy, neutral; the corpus has glee, gloom"):
         run_finetune.main([*other.split(), "--do_predict", "--output_dir", str(tmp_path / "scored")])
     run_finetune.main([*other.split(), "--num_train_epochs", "1", "--output_dir", str(tmp_path / "new_head")])
     assert "has the labels anger, joy, neutral; the head for glee, gloom is new" in caplog.text

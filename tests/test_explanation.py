@@ -61,7 +61,7 @@ def test_probabilities_of_labels_with_the_same_counterpart_are_added(emotions):
     [
         ({"joy": "positive"}, "lacks anger"),
         (dict.fromkeys(SENTIMENT, "any"), "fewer than two labels; got any"),
-        ("sentiment", "is a mapping"),
+        ("sentiment", "must be a mapping"),
     ],
 )
 def test_a_label_map_that_does_not_fit_is_refused(emotions, label_map, message):
