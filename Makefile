@@ -4,14 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 SOURCES := modeling_precode data_scripts tests examples benchmarks docs/site_hooks.py run_pretrain.py run_finetune.py
-# The versions that pip installs; constraints-lowest.txt has the lowest.
+# The versions that pip installs. constraints-lowest.txt has the lowest ones.
 CONSTRAINTS ?= constraints.txt
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --constraint $(CONSTRAINTS) --editable
 
-# An installation is made anew when one of these changes.
+# The package is installed again when one of these files changes.
 INSTALLED = setup.cfg setup.py $(CONSTRAINTS) modeling_precode/kernels.c
 
-# Where the corpora of the experiments are, as benchmarks/evidence/experiments.yaml names them.
+# The folder with the corpora of the experiments, under the names in benchmarks/evidence/experiments.yaml.
 DATA ?= data
 
 .PHONY: quickstart test test-slow test-lowest faults fuzz evidence evidence-quick default-model style quality types docs clean
@@ -25,12 +25,12 @@ test: $(VENV)/test quality
 test-slow: $(VENV)/test
 	$(PYTEST) -m slow
 
-# The tests with the lowest versions that setup.cfg allows, in an environment of their own; with Python 3.11.
+# Run the tests with the lowest versions that setup.cfg allows, in a separate environment. They need Python 3.11.
 test-lowest:
 	$(MAKE) VENV=$(VENV)-lowest CONSTRAINTS=constraints-lowest.txt $(VENV)-lowest/test
 	$(VENV)-lowest/bin/python -m pytest -n 2 --dist worksteal
 
-# Kill training again and again at random moments, and compare what comes out with runs that were left alone.
+# Kill training runs repeatedly at random moments, and compare their results with those of uninterrupted runs.
 faults: $(VENV)/test
 	rm -rf build/faults
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults.py --output_dir build/faults
@@ -40,11 +40,12 @@ MINUTES ?= 30
 fuzz: $(VENV)/test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py --minutes $(MINUTES) --report docs/reliability.md
 
-# Every experiment of RESULTS.md that has no result in build/evidence yet, and its tables; interrupted, it goes on.
+# Run every experiment of RESULTS.md that has no result in build/evidence yet, and write the tables. An interrupted run
+# is resumed.
 evidence: $(VENV)/test
 	$(BIN)/python -m benchmarks.evidence --data_dir $(DATA)
 
-# A part of them, in 8 minutes on two cores.
+# Run a part of the experiments, in 8 minutes on two cores.
 evidence-quick: $(VENV)/test
 	$(BIN)/python -m benchmarks.evidence --data_dir $(DATA) --experiments benchmarks/evidence/quick.yaml \
 		--results build/evidence-quick/results.jsonl --output_dir build/evidence-quick
@@ -55,7 +56,7 @@ STUDENT ?= sentence-transformers/all-MiniLM-L6-v2
 default-model: $(VENV)/test
 	$(BIN)/python -m benchmarks.default_model --teacher_encoder $(TEACHER) --student_encoder $(STUDENT)
 
-# Format the code, and mend what ruff can mend.
+# Format the code, and fix what ruff can fix.
 style: $(VENV)/test
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -64,11 +65,11 @@ quality: $(VENV)/test types
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 
-# Check the types. The files and settings are in pyproject.toml.
+# Check the types. pyproject.toml has the files and settings.
 types: $(VENV)/test
 	$(BIN)/mypy
 
-# The documentation, in build/site. A link that leads nowhere is an error.
+# Build the documentation in build/site. A broken link is an error.
 docs: $(VENV)/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
@@ -78,7 +79,7 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# One file a set of packages.
+# Each of these files marks an installed set of packages.
 $(VENV)/quickstart: $(INSTALLED) | $(BIN)/python
 	$(INSTALL) ".[chitchat]"
 	touch $@

@@ -65,6 +65,12 @@ GROUPS = {
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") -> None:
+    """Run fine-tuning.
+
+    Args:
+        arguments: The arguments; by default those of the command line.
+        prog: The name of the program in help and errors.
+    """
     # ---- Arguments and processes
     join_cpu_processes()
     classes = (CorpusArguments, EncoderArguments, UtteranceClassificationArguments)
@@ -121,7 +127,7 @@ def check_arguments(encoder_args: EncoderArguments, args: UtteranceClassificatio
     if resume and resume != "latest" and Path(resume).resolve().parent not in folders:
         raise ValueError(
             f"--resume_from_checkpoint {resume}: not in {output_dir}/seed_N of a seed of --seeds; give latest, or a "
-            "checkpoint-STEP there"
+            "folder checkpoint-STEP there"
         )
     if args.only_scores and encoder_args.model is None:
         raise ValueError("--do_eval and --do_predict without --do_train score a checkpoint: give one with --model")
@@ -144,7 +150,7 @@ def trainer_builder(
     origin: RunOrigin,
     args: UtteranceClassificationArguments,
 ) -> Callable[[UtteranceClassificationArguments], UtteranceClassificationTrainer]:
-    """A function that builds the trainer of a seed from its settings, and first writes the run's fingerprint."""
+    """A function that builds the trainer of a seed from its settings. Its first call writes the run's fingerprint."""
     interruption = Interruption()
     fingerprint = origin.run_fingerprint(args, corpus)
     if args.resume_from_checkpoint:

@@ -47,6 +47,12 @@ GROUPS = {
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "run_pretrain.py") -> None:
+    """Run pre-training.
+
+    Args:
+        arguments: The arguments; by default those of the command line.
+        prog: The name of the program in help and errors.
+    """
     # ---- Arguments
     classes = (CorpusArguments, EncoderArguments, ConversationCompletionArguments)
     parser = ScriptParser(classes, GROUPS, prog, __doc__)
@@ -102,13 +108,13 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_pretrain.py") 
 def check_arguments(encoder_args: EncoderArguments, args: ConversationCompletionArguments) -> None:
     """Check the arguments together, before anything is read or written."""
     if encoder_args.speaker_prefix:
-        raise ValueError("--speaker_prefix: names would reveal the hidden utterance; give this in fine-tuning")
+        raise ValueError("--speaker_prefix: names would reveal the hidden utterance; use this in fine-tuning")
     check_output_dir(args.output_dir, args.overwrite_output_dir, resume=args.resume_from_checkpoint)
     check_tracker(args.report_to)
 
 
 def leakage_into_test(corpus: DatasetDict, others: list[str], args: CorpusArguments) -> dict[str, list[str]]:
-    """Find what of the training split appears in the test splits of other corpora.
+    """Find the training dialogues that appear in the test splits of other corpora.
 
     Args:
         corpus: The corpus of the run.
@@ -116,7 +122,7 @@ def leakage_into_test(corpus: DatasetDict, others: list[str], args: CorpusArgume
         args: The arguments of the corpus.
 
     Returns:
-        What was compared -> sentences with figures.
+        Sentences with figures, by a description of the comparison.
     """
     leakage = {}
     for other in others:

@@ -1,4 +1,4 @@
-"""Builds the optional compiled kernels; everything else about the package is in setup.cfg."""
+"""Builds the optional compiled kernels. The other settings of the package are in setup.cfg."""
 
 import copy
 import os
@@ -8,17 +8,17 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
-# Vectors of `rintf` and `copysignf` need the second and the third.
+# The compiler vectorizes `rintf` and `copysignf` only with the second and the third option.
 OPTIONS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 TYPES = {"float32": [], "bfloat16": ["-DBFLOAT16"]}
-# What PyTorch tells of a processor, and the instructions that it has then. Any processor runs the first.
+# The instruction sets that PyTorch reports, and their compiler options. Every processor supports the first.
 INSTRUCTION_SETS = {
     "DEFAULT": [],
     "AVX2": ["-mavx2", "-mfma"],
     "AVX512": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma"],
 }
-# The first that the compiler has. Threads are those of the OpenMP that PyTorch has loaded, and so nothing is linked; a
-# second OpenMP's threads would wait for PyTorch's. It is GNU's interface that PyTorch's has on every Linux.
+# The first option that the compiler supports is used. The kernels use the OpenMP library that PyTorch has loaded, which
+# has GNU's interface on every Linux. No second one is linked, because its threads would wait for those of PyTorch.
 OPENMP = {
     "-fopenmp": "#if defined(__clang__) || !defined(_OPENMP)\n#error\n#endif\nint x;\n",
     "-fopenmp-simd": "int x;\n",
@@ -29,6 +29,7 @@ class BuildKernels(build_ext):
     """Compiles the sources of an extension for each type and each instruction set, into one library."""
 
     def build_extension(self, extension: Extension) -> None:
+        """Compile all versions of the kernels, and link them into one library."""
         openmp = self.openmp()
         objects = []
         for instruction_set, flags in INSTRUCTION_SETS.items():
@@ -39,7 +40,7 @@ class BuildKernels(build_ext):
                     folder = os.path.join(self.build_temp, suffix)
                     objects += self.compiler.compile(extension.sources, folder, extra_postargs=options)
             except CompileError:
-                # Instructions of another kind of processor.
+                # The instruction set belongs to another kind of processor.
                 if not objects:
                     raise
         linked = copy.copy(extension)
@@ -47,7 +48,7 @@ class BuildKernels(build_ext):
         super().build_extension(linked)
 
     def openmp(self) -> list[str]:
-        """The option for OpenMP that the compiler has, if any."""
+        """The option for OpenMP that the compiler supports, if any."""
         with tempfile.TemporaryDirectory() as folder:
             source = os.path.join(folder, "openmp.c")
             for option, code in OPENMP.items():
@@ -62,7 +63,7 @@ class BuildKernels(build_ext):
 
 
 setup(
-    # Without a compiler it is left out, and PyTorch does the same work.
+    # Without a compiler, the extension is left out, and PyTorch does the same work.
     ext_modules=[
         Extension("modeling_precode._kernels", ["modeling_precode/kernels.c"], libraries=["m"], optional=True)
     ],

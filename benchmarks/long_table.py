@@ -1,16 +1,16 @@
 #!/usr/bin/env python
-"""What labeling a long table costs: the peak memory of `precode predict`, and its speed beside the pipeline's own.
+"""Measures the peak memory of `precode predict` on a long table, and its speed compared with the pipeline alone.
 
     python benchmarks/long_table.py --rows 1000000
     python benchmarks/long_table.py --rows 1000000 --order time --output_format xlsx
 
-The table is made here: a message a row, of made-up words, in dialogues of ten messages, with columns that the command
-passes on. In the order `time`, the rows of a hundred dialogues alternate; in the order `mixed`, all rows are anywhere.
-Without `--model`, the checkpoint has random weights, which cost as much as trained ones.
+The script generates the table: one message of invented words per row, in dialogues of ten messages, with further
+columns that the command copies. In the order `time`, the rows of a hundred dialogues alternate. In the order `mixed`,
+all rows are shuffled. Without `--model`, the checkpoint has random weights, which take as much time as trained ones.
 
-Each measurement is a process of its own. The pipeline alone labels dialogues that are in memory already. What the
-command takes on a table of one row is its start, and not counted. The ratio by the clock needs a quiet machine; that by
-processor time is about the same on a busy one.
+Each measurement runs in a separate process. The pipeline alone labels dialogues that are already in memory. The time of
+the command for a table of one row is its start, and is subtracted. The ratio of wall-clock times needs a quiet machine.
+The ratio of processor times is about the same on a busy one.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def word(number: int) -> str:
 
 
 def texts(count: int) -> Iterator[str]:
-    """Messages whose words are as unequally frequent as those of a language."""
+    """Yield messages. The frequencies of the words are distributed as in a language."""
     random = np.random.default_rng(0)
     words = [word(number) for number in range(WORDS)]
     for _ in range(count):
@@ -49,7 +49,7 @@ def texts(count: int) -> Iterator[str]:
 
 
 def dialogue_numbers(rows: int, order: str) -> np.ndarray:
-    """The number of each row's dialogue."""
+    """(rows,) the number of the dialogue of each row."""
     random = np.random.default_rng(1)
     numbers = np.arange(rows) // 10
     if order == "time":
@@ -85,7 +85,7 @@ def write_checkpoint(folder: Path, size: str) -> None:
 
 
 class Cost(NamedTuple):
-    """Seconds by the clock, seconds of processors, and the most megabytes that were resident."""
+    """The wall-clock time and the processor time in seconds, and the peak resident memory in megabytes."""
 
     seconds: float
     processor_seconds: float
@@ -93,7 +93,7 @@ class Cost(NamedTuple):
 
 
 def pipeline_alone(model: str, rows: int) -> Cost:
-    """Of dialogues in memory, without the start."""
+    """Measure the pipeline on dialogues in memory, without its start."""
     from transformers import pipeline
 
     import modeling_precode  # noqa: F401
@@ -109,7 +109,7 @@ def pipeline_alone(model: str, rows: int) -> Cost:
 
 
 def command(model: str, table: Path, output: Path, *options: str) -> Cost:
-    """Of `precode predict` from its start to its end."""
+    """Measure `precode predict`, from its start to its end."""
     arguments = ["predict", str(table), "--model", model, "--output", str(output), *options]
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "modeling_precode.cli.main", *arguments], cwd=ROOT)
@@ -140,8 +140,10 @@ def main() -> None:
     parser.add_argument("--model", help="folder of a checkpoint (default: random weights of the size --size)")
     parser.add_argument("--size", choices=["small", "mid", "large"], default="small")
     parser.add_argument("--output_format", choices=["csv", "jsonl", "parquet", "xlsx"], default="csv")
-    parser.add_argument("--resume", action="store_true", help="keep the labels beside the output, too")
-    parser.add_argument("--alone", action="store_true", help="the pipeline alone, in this process, as JSON")
+    parser.add_argument("--resume", action="store_true", help="also keep the labels beside the output")
+    parser.add_argument(
+        "--alone", action="store_true", help="measure the pipeline alone in this process, and print JSON"
+    )
     args = parser.parse_args()
     if args.alone:
         print(json.dumps(pipeline_alone(args.model, args.rows)))

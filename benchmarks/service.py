@@ -157,13 +157,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--model", default=DEFAULT, help="folder of a checkpoint (default: the model that comes with the package)")
-    add("--file", default=ROOT / "data_scripts/openerc_data/test.jsonl", help="dialogues to label")
+    add("--file", default=ROOT / "data_scripts/openerc_data/test.jsonl", help="file with the dialogues to label")
     add("--dialogues", type=int, default=300, help="how many of them (default: %(default)s)")
     add("--clients", type=int, default=64)
     add("--minutes", type=float, default=0.5)
     add("--warm_up", type=float, default=5, metavar="SECONDS")
     add("--seconds_per_reading", type=float, default=30, help="of the memory")
-    add("--output", type=Path, help="write the figures to this JSON file too")
+    add("--output", type=Path, help="also write the figures to this JSON file")
     args = parser.parse_args()
     result = measure(args)
     for name, value in result.items():

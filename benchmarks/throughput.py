@@ -14,7 +14,6 @@ and the best round of each counts, because other processes can only slow a round
 """
 
 import argparse
-import ctypes
 import json
 import platform
 import sys
@@ -31,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import plain  # noqa: E402
+from benchmarks.device import peak_megabytes, peak_product, reset_peak, synchronize  # noqa: E402
 from data_scripts import load_corpus  # noqa: E402
 from modeling_precode import (  # noqa: E402
     SIZES,
@@ -56,9 +56,9 @@ class Row:
 
     task: str
     schedule: str
-    # Runs for the given number of seconds; returns utterances, tokens, steps and seconds.
+    # A function that runs for a number of seconds, and returns utterances, tokens, steps and seconds.
     work: Callable[[float], tuple[int, int, int, float]]
-    # Floating-point operations for a number of utterances and tokens of dialogues.
+    # A function that returns the floating-point operations for a number of utterances and tokens of dialogues.
     arithmetic: Callable[[int, int], float]
     utterances_per_second: float = 0.0
     tokens_per_second: float = 0.0
@@ -91,42 +91,6 @@ def arithmetic(config: PreCodeConfig, training: bool, negatives: float = 0.0, he
         return 2.0 * (encoded * tokens * a_token + utterances * an_utterance)
 
     return count
-
-
-def peak_product(device: torch.device, dtype: torch.dtype) -> float:
-    """The GFLOP/s of the product of two large matrices."""
-    size = 2048 if device.type == "cpu" else 8192
-    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    a @ b
-    synchronize(device)
-    start = time.perf_counter()
-    for _ in range(3):
-        a @ b
-    synchronize(device)
-    return 3 * 2 * size**3 / (time.perf_counter() - start) / 1e9
-
-
-def synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
-def reset_peak(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    elif Path("/proc/self/clear_refs").exists():
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_megabytes(device: torch.device) -> float:
-    """The peak memory of the GPU, or the peak resident memory of this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return float("nan")
-    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024
 
 
 class Bench:
@@ -344,9 +308,9 @@ def encoded_corpus(name: str, data_dir: str | None, limit: int) -> list[list[str
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", default="chitchat", help="for pre-training and prediction")
+    parser.add_argument("--corpus", default="chitchat", help="the corpus for pre-training and prediction")
     parser.add_argument("--data_dir")
-    parser.add_argument("--labeled_corpus", default="sample", help="for fine-tuning")
+    parser.add_argument("--labeled_corpus", default="sample", help="the corpus for fine-tuning")
     parser.add_argument("--labeled_data_dir")
     parser.add_argument("--tasks", nargs="+", default=["pretrain", "finetune", "predict"])
     parser.add_argument("--hidden_size", type=int, default=SIZES["mid"])
@@ -356,9 +320,9 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--threads", type=int, help="threads of PyTorch (default: the number of cores)")
-    parser.add_argument("--seconds", type=float, default=5, help="the length of a turn")
+    parser.add_argument("--seconds", type=float, default=5, help="the duration of a turn in seconds")
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--json", type=Path, help="also write the figures to this JSON file")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)

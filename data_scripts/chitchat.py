@@ -42,6 +42,7 @@ class ChitChat(DialogueBuilder):
 }"""
 
     def files(self, config: ChitChatConfig) -> dict[str, Path]:
+        """The file in the package `chitchat-dataset`. Raises a FileNotFoundError if it is not installed."""
         try:
             package = distribution("chitchat-dataset")
         except PackageNotFoundError:
@@ -50,6 +51,7 @@ class ChitChat(DialogueBuilder):
         return dict.fromkeys(["train", "validation", "test"], path)
 
     def read(self, split: str, path: Path) -> Iterator[Dialogue]:
+        """Yield the dialogues of a split. The ids of the chats decide the split."""
         chats = parse_json(read_text(path), path)
         for chat in split_by_hash(chats, validation=0.05, test=0.05)[split]:
             turns = self.turns(chats[chat]["messages"], where=f"{path}:{chat}")
@@ -60,6 +62,12 @@ class ChitChat(DialogueBuilder):
                 yield Dialogue(f"{chat}-{part}", utterances)
 
     def turns(self, messages: list[list[dict]], where: str) -> list[Utterance]:
+        """The utterances of a chat.
+
+        Args:
+            messages: The consecutive messages of one person, in the order of the chat.
+            where: The place of the chat, for messages.
+        """
         turns: list[Utterance] = []
         letters: dict[str, str] = {}
         for sent_in_a_row in messages:

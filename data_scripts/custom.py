@@ -66,6 +66,7 @@ class Custom(DialogueBuilder):
     DATA_DIR = "a file, a pattern of files, or a folder with train, validation and test"
 
     def files(self, config: CustomConfig) -> dict[str, Path]:
+        """All files of the corpus, by their paths."""
         return {str(path): path for files in self.sources(config).values() for _, path in files}
 
     def sources(self, config: CustomConfig) -> dict[str, list[tuple[str, Path]]]:
@@ -96,6 +97,7 @@ class Custom(DialogueBuilder):
         return super()._info()
 
     def splits(self) -> dict[str, dict[str, Any]]:
+        """The keyword arguments of `read` for each split. Without splits, the dialogues are divided by their ids."""
         sources = self.sources(self.config)
         if "all" not in sources:
             return {split: {"files": files} for split, files in sources.items()}
@@ -107,6 +109,7 @@ class Custom(DialogueBuilder):
         return {split: {"files": sources["all"], "chosen": frozenset(part)} for split, part in parts.items()}
 
     def label_id(self, utterance: Utterance) -> int:
+        """The id of the label of an utterance. A number is an index into the option `labels`; case does not matter."""
         label = utterance.label or ""
         if self.config.labels and label not in self.config.labels and label.isdecimal():
             if int(label) < len(self.config.labels):
@@ -124,6 +127,12 @@ class Custom(DialogueBuilder):
         return [{**source, "files": [file]} for file in source["files"]]
 
     def read(self, files: list[tuple[str, Path]], chosen: frozenset[str] | None = None) -> Iterator[Dialogue]:
+        """Yield the dialogues of files.
+
+        Args:
+            files: The files, each with the prefix of its dialogue ids.
+            chosen: The ids of the dialogues to keep; by default all.
+        """
         for prefix, path in files:
             # A build reads a file more than once, but logs its content once.
             is_silent = chosen is not None or path in self.logged
@@ -136,6 +145,7 @@ class Custom(DialogueBuilder):
 
     @property
     def logged(self) -> set[Path]:
+        """The files whose content was already logged."""
         attributes: dict[str, Any] = self.__dict__
         return attributes.setdefault("_logged", set())
 
@@ -206,5 +216,6 @@ def named(paths: list[Path], folder: Path) -> list[tuple[str, Path]]:
 
 
 def without_suffix(path: Path) -> str:
+    """A path without the suffix that determines the format."""
     name = path.as_posix()
     return name[: len(name) - len(known_suffix(path))]

@@ -33,7 +33,9 @@ NUMBERS = {
 
 @dataclass
 class DailyDialogConfig(datasets.BuilderConfig):
-    drop_duplicates: bool = False  # dialogues of train that appear verbatim in validation or test
+    """`drop_duplicates` drops dialogues of train that appear verbatim in validation or test; False by default."""
+
+    drop_duplicates: bool = False
 
 
 class DailyDialog(OriginalCorpus):
@@ -52,6 +54,7 @@ class DailyDialog(OriginalCorpus):
 }"""
 
     def release_files(self, config: DailyDialogConfig) -> dict[str, Path]:
+        """The folder or zip of each split of the release."""
         source = self.source(config)
         return {
             split: folder if (folder := source / split).is_dir() else existing(source / name)
@@ -59,6 +62,7 @@ class DailyDialog(OriginalCorpus):
         }
 
     def read(self, split: str, path: Path) -> Iterator[Dialogue]:  # type: ignore[override]
+        """Yield the dialogues of a split. Those of train that appear in other splits are counted or dropped."""
         dialogues, held_out = list(super().read(split=split, path=path)), set()
         for other in ("validation", "test") if split == "train" else ():
             held_out |= set(map(verbatim, super().read(split=other, path=self.files(self.config)[other])))
@@ -73,6 +77,7 @@ class DailyDialog(OriginalCorpus):
             yield dialogue
 
     def read_release(self, split: str, path: Path) -> Iterator[Dialogue]:
+        """Yield the dialogues of a split of the release."""
         for number, (where, texts, labels) in enumerate(released(split, path)):
             if len(labels) == len(texts) - 1:
                 labels.append(None)

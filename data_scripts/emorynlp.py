@@ -35,6 +35,7 @@ class EmoryNLP(OriginalCorpus):
 }"""
 
     def read_release(self, split: str, path: Path) -> Iterator[Dialogue]:
+        """Yield the scenes of a split of the release."""
         season = parse_json(read_text(path), path)
         try:
             for episode in season["episodes"]:
@@ -47,6 +48,7 @@ class EmoryNLP(OriginalCorpus):
             ) from None
 
     def utterance(self, entry: dict, path: Path) -> Utterance:
+        """The utterance of an entry of the release."""
         if not isinstance(entry["transcript"], str):
             raise TypeError(f"transcript of {entry['utterance_id']} is {entry['transcript']!r}")
         speakers = [speaker for speaker in entry["speakers"] if isinstance(speaker, str)]  # NaN for an unnamed speaker

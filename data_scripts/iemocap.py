@@ -74,6 +74,7 @@ class Evaluation(NamedTuple):
     choices: dict[str, list[str]]
 
     def votes(self, task: dict[str, str]) -> dict[str, float]:
+        """The votes for each label of a task. An annotator with several choices has an equal share for each."""
         votes: defaultdict[str, float] = defaultdict(float)
         for codes in self.choices.values():
             for code in codes:
@@ -119,6 +120,7 @@ class Iemocap(OriginalCorpus):
         }
 
     def sessions(self, config: IemocapConfig) -> dict[int, Path]:
+        """The folder `dialog` of each session in the release. Raises a FileNotFoundError if there is none."""
         source = self.source(config)
         release = source / RELEASE if (source / RELEASE).is_dir() else source
         sessions = {int(folder.name[-1]): folder / "dialog" for folder in sorted(release.glob("Session[1-5]"))}
@@ -135,6 +137,7 @@ class Iemocap(OriginalCorpus):
         return super()._info()
 
     def splits(self) -> dict[str, dict[str, Any]]:
+        """The keyword arguments of `read` for each split. Raises a ValueError for an invalid option."""
         if self.original_files(self.config):
             return super().splits()
         sessions, test = self.sessions(self.config), self.config.test_session
@@ -158,6 +161,7 @@ class Iemocap(OriginalCorpus):
         return {split: {"transcripts": paths} for split, paths in splits.items()}
 
     def read_release(self, transcripts: list[Path]) -> Iterator[Dialogue]:
+        """Yield the dialogues of transcripts."""
         for path in transcripts:
             yield Dialogue(path.stem, self.turns(path, evaluations(path.parents[1] / EVALUATIONS / path.name)))
 

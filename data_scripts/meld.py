@@ -59,6 +59,7 @@ class Meld(OriginalCorpus):
         return super()._info()
 
     def splits(self) -> dict[str, dict[str, Any]]:
+        """The keyword arguments of `read` for each split. Raises a ValueError if the files have no sentiments."""
         if self.config.task == "sentiment" and (files := self.original_files(self.config)):
             raise ValueError(
                 f"{files['train']}: has emotions but no sentiments; got task 'sentiment'; "
@@ -67,6 +68,7 @@ class Meld(OriginalCorpus):
         return super().splits()
 
     def read_release(self, split: str, path: Path) -> Iterator[Dialogue]:
+        """Yield the dialogues of a split of the release, with their utterances sorted by their ids."""
         dialogues: defaultdict[str, dict[int, Utterance]] = defaultdict(dict)
         label = self.config.task.capitalize()
         for where, row in read_csv(path, [*COLUMNS, label]):

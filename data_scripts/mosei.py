@@ -87,6 +87,7 @@ class Mosei(OriginalCorpus):
         return super()._info()
 
     def splits(self) -> dict[str, dict[str, Any]]:
+        """The keyword arguments of `read` for each split: from the lists of videos, or else by the names."""
         if self.original_files(self.config):
             return super().splits()
         files, videos = self.files(self.config), self.videos
@@ -100,7 +101,7 @@ class Mosei(OriginalCorpus):
         return {split: {"videos": names} for split, names in splits.items()}
 
     def listed(self, lists: dict[str, Path]) -> dict[str, list[str]]:
-        """The available videos of each list of a split."""
+        """The available videos of each split, from its list."""
         splits: dict[str, list[str]] = {}
         places: dict[str, str] = {}
         for split, path in lists.items():
@@ -115,6 +116,7 @@ class Mosei(OriginalCorpus):
         return splits
 
     def read_release(self, videos: list[str]) -> Iterator[Dialogue]:
+        """Yield the dialogues of videos."""
         for video in videos:
             yield Dialogue(video, self.videos[video])
 
@@ -180,6 +182,7 @@ class Mosei(OriginalCorpus):
             yield where, found
 
     def score(self, value: str, where: str) -> float:
+        """The number of a score. Raises a ValueError if it is outside `RANGE`."""
         lowest, highest = self.RANGE
         try:
             if lowest <= float(value) <= highest:

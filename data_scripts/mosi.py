@@ -51,5 +51,6 @@ class Mosi(Mosei):
         return read_csv(table, columns, fieldnames=PUBLISHED)
 
     def strongest(self, scores: list[float]) -> list[str]:
+        """The label of a score: none for 0."""
         [score] = scores
         return [] if score == 0 else ["positive" if score > 0 else "negative"]

@@ -30,9 +30,11 @@ class OpenERC(DialogueBuilder):
     LICENSE = "CC0-1.0"
 
     def source(self, config: datasets.BuilderConfig) -> Path:
+        """The folder in this package."""
         return Path(__file__).parent / "openerc_data"
 
     def read(self, split: str, path: Path) -> Iterator[Dialogue]:
+        """Yield the dialogues of a split."""
         for number, line in enumerate(read_lines(path), start=1):
             entry = json.loads(line)
             turns = zip(

@@ -1,20 +1,20 @@
 """OpSub: the dialogues of film subtitles, cut at silences, without labels.
 
-Source: subtitles that you have; the films keep their own licenses, and none ships with this library. Paper to cite for
-the corpus and its use in pre-training: Jiao et al., Findings of EMNLP 2020; for OpenSubtitles: Lison and Tiedemann,
-LREC 2016. `data_dir` is one of, or a folder, a zip, a tar or a bucket with:
+Source: your own subtitles. License: that of each film's subtitles; this library contains none. Papers to cite: for the
+corpus and its use in pre-training, Jiao et al., Findings of EMNLP 2020; for OpenSubtitles, Lison and Tiedemann, LREC
+2016. `data_dir` is a folder, a zip, a tar or a bucket with the following files, or one of these files:
 
-* `.srt` or `.vtt` files, one a film;
-* `.xml` or `.xml.gz` files of OPUS OpenSubtitles, one a film, in its tree of year, film and version;
-* `.txt` or `.txt.gz` files of OPUS, one line a sentence; where a film ends in them is unknown, so a dialogue is
-  `max_utterances` lines in a row, and about a megabyte of them counts as a film (a `.gz` is read by one process);
-* the original implementation's `OpSub_{train,dev,test}.json`, which come with negatives and are taken as they are.
+* `.srt` or `.vtt`: one film per file;
+* `.xml` or `.xml.gz` of OPUS OpenSubtitles: one film per file, in folders by year and film, with one file per version;
+* `.txt` or `.txt.gz` of OPUS: one sentence per line. These files do not mark where a film ends. So a dialogue consists
+  of `max_utterances` consecutive lines, and about a megabyte of lines counts as a film. One process reads a `.gz` file;
+* `OpSub_{train,dev,test}.json` of the original implementation, which contain negatives and are used unchanged.
 
-A film is in one split as a whole (fewer than three are split by dialogue), and once: of several versions in one folder
-of OPUS the largest is read, and a film whose lines an earlier one has is dropped. Films in another language than
-`language`, those of fewer than `min_cues` cues, those larger than the limits (`max_unfolded`, `max_ratio`) and those
-that cannot be read are dropped too; all is counted. A speaker is known only where a line is led by a NAME:. Needs the
-packages `charset-normalizer`, `ftfy` and `py3langid`.
+All dialogues of a film are in the same split. With fewer than three films, dialogues are split instead. If OPUS has
+several versions of a film, the largest is read. A film is dropped if an earlier one has the same lines, if it is not in
+`language`, if it has fewer than `min_cues` cues, if it exceeds a limit (`max_unfolded`, `max_ratio`), or if it cannot
+be read. The report of the build counts the dropped films. A speaker is known only if a line begins with `NAME:`. The
+corpus needs the packages `charset-normalizer`, `ftfy` and `py3langid`.
 """
 
 import codecs
@@ -59,7 +59,7 @@ SKETCH_SIZE, SKETCHED_LENGTH = 8, 40
 
 
 class Piece(NamedTuple):
-    """What is read at once: a film, or some bytes of a text."""
+    """The unit of reading: a film, or `size` bytes of a text file from the byte `start` on."""
 
     name: str
     size: int
@@ -68,25 +68,39 @@ class Piece(NamedTuple):
 
 @dataclass
 class OpSubConfig(Limits, datasets.BuilderConfig):
-    """How a film becomes dialogues. Times are in seconds."""
+    """How films become dialogues.
 
-    max_silence: float = 5.0  # from the end of a line to the start of the next in the same dialogue
-    join_sentences: bool = True  # a sentence that runs over several cues is one utterance
-    max_pause: float = 1.0  # between two cues of one sentence
-    min_utterances: int = 5  # shorter dialogues are dropped
-    max_utterances: int = 50  # longer ones are cut in parts
-    min_cues: int = 100  # a film of fewer is dropped
-    language: str = "en"  # a film in another is dropped
-    encoding: str = ""  # of files that are not Unicode; detected by default
-    max_unfolded: int = 1 << 24  # bytes of a film, unfolded where it is compressed; a larger one is dropped
-    max_line: int = 1 << 20  # bytes of a line of plain text; a longer one is dropped
+    Args:
+        max_silence: A longer silence between two lines, in seconds, starts a new dialogue.
+        join_sentences: Whether a sentence over several cues is one utterance.
+        max_pause: The longest pause between two cues of a sentence, in seconds.
+        min_utterances: Shorter dialogues are dropped.
+        max_utterances: Longer dialogues are cut into parts.
+        min_cues: Films with fewer cues are dropped.
+        language: The code of the language. Films in other languages are dropped.
+        encoding: The encoding of files that are not in Unicode; by default it is detected.
+        max_unfolded: The maximum size of a film after decompression, in bytes. Larger films are dropped.
+        max_ratio: See `Limits`.
+        max_line: The maximum length of a line of plain text, in bytes. Longer lines are dropped.
+    """
+
+    max_silence: float = 5.0
+    join_sentences: bool = True
+    max_pause: float = 1.0
+    min_utterances: int = 5
+    max_utterances: int = 50
+    min_cues: int = 100
+    language: str = "en"
+    encoding: str = ""
+    max_unfolded: int = 1 << 24
+    max_line: int = 1 << 20
 
 
 class OpSub(DialogueBuilder):
     """A corpus of film subtitles."""
 
     BUILDER_CONFIG_CLASS = OpSubConfig
-    DATA_DIR = "a folder, zip or tar of .srt, .vtt, OPUS .xml or .txt files, or one of them"
+    DATA_DIR = "a folder, zip or tar with .srt, .vtt, OPUS .xml or .txt files, or one such file"
     HOMEPAGE = "https://opus.nlpl.eu/OpenSubtitles"
     REDISTRIBUTABLE = False
     LICENSE = "that of each film's subtitles"
@@ -104,14 +118,15 @@ class OpSub(DialogueBuilder):
 }"""
 
     def files(self, config: OpSubConfig) -> dict[str, Path]:
-        """The original's files, if they are that."""
+        """The files of the original implementation; empty for other files."""
         if config.data_dir is None or "://" in config.data_dir:
             return {}
         return original_files(Path(config.data_dir)) if Path(config.data_dir).is_dir() else {}
 
     def files_digest(self, config: OpSubConfig) -> str:
+        """A value that changes with any file. Raises an ImportError if a needed package is not installed."""
         if missing := [package for name, package in PACKAGES.items() if find_spec(name) is None]:
-            # Loaded only where they are used: the other corpora do without.
+            # They are imported where they are used, because the other corpora do not need them.
             raise ImportError(f"opsub: needs {' and '.join(missing)}; pip install {' '.join(missing)}")
         if config.data_dir is None or "://" not in config.data_dir:
             self.source(config)
@@ -122,7 +137,7 @@ class OpSub(DialogueBuilder):
         return super()._info()
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
-        """Reads all films, as those that are dropped must be known before the others are split."""
+        """Read all films. The dropped ones must be known before the others are divided into splits."""
         if self.NEGATIVES:
             check_owner(self.corpus, self.files(self.config))
             return super()._split_generators(dl_manager)
@@ -137,8 +152,8 @@ class OpSub(DialogueBuilder):
             sources = [{"where": where, "pieces": part} for part in groups(pieces)]
             films = self.kept_films(report for _, report in self.write_parts("films", sources))
         except (*DAMAGED, OSError) as error:
-            # Not an OSError, which `datasets` would cover by a message of its own.
-            raise ValueError(f"{where}: cannot be read; got {error}; get it again") from error
+            # Not an OSError, because `datasets` would replace its message.
+            raise ValueError(f"{where}: cannot be read; got {error}; download it again") from error
         self._by_film = len(films) >= 3
         try:
             names = films if self._by_film else self.dialogue_ids(films)
@@ -150,25 +165,26 @@ class OpSub(DialogueBuilder):
         return [datasets.SplitGenerator(name=split, gen_kwargs={"split": split}) for split in by_split]
 
     def check_options(self) -> None:
+        """Raise a ValueError for an invalid option."""
         self.config.check_limits()
         if self.config.max_utterances < 1:
             raise ValueError(f"opsub: max_utterances must be 1 or more; got {self.config.max_utterances}")
         try:
             codecs.lookup(self.config.encoding or "utf-8")
         except LookupError:
-            raise ValueError(f"opsub: unknown encoding; got {self.config.encoding!r}; give one like cp1252") from None
+            raise ValueError(f"opsub: unknown encoding; got {self.config.encoding!r}; use one such as cp1252") from None
 
     def pieces(self, where: str) -> list[Piece]:
-        """What there is to read, in the order of the names; of a film's versions the largest."""
+        """The pieces to read, in the order of their names. Of several versions of a film, only the largest is read."""
         pieces: dict[str, Piece] = {}
         for name, size in source(where).sizes().items():
             kind = KIND.search(name)
             if ARCHIVE.search(name):
-                self.note("archives in it that are not read")
+                self.note("archives not read")
             if not kind or name.rpartition("/")[2].startswith("."):
                 continue
             if not source(where).is_regular(name):
-                logger.info("opsub: %s dropped, as it is not a regular file", name)
+                logger.info("opsub: %s dropped because it is not a regular file", name)
                 self.note(IRREGULAR)
                 continue
             if name.lower().endswith(".txt"):
@@ -178,12 +194,12 @@ class OpSub(DialogueBuilder):
             version = VERSION_OF_FILM.search(name) if kind[1].lower() == "xml" else None
             film = version[1] if version else name
             if film in pieces:
-                self.note("films dropped as another version of one")
+                self.note("films dropped as another version of a film")
             pieces[film] = max(pieces.get(film, Piece("", -1)), Piece(name, size), key=lambda piece: piece.size)
         return list(pieces.values())
 
     def kept_films(self, reports: Iterator[dict[str, Any]]) -> list[str]:
-        """All films but those whose lines an earlier film has."""
+        """The names of all films except those with the same lines as an earlier film."""
         film_of_line: dict[int, str] = {}
         kept = []
         for name, rows, utterances, lines in (film for report in reports for film in report["films"]):
@@ -205,6 +221,13 @@ class OpSub(DialogueBuilder):
         return kept
 
     def read(self, where: str = "", pieces: Sequence[Piece] = (), **original) -> Iterator[Dialogue]:
+        """Yield the dialogues of films. What cannot be read is counted and dropped.
+
+        Args:
+            where: The location of the files.
+            pieces: The films, and blocks of text, to read.
+            original: The arguments of `read_original`, for files of the original implementation.
+        """
         if original:
             yield from read_original(**original)
         self._films = []
@@ -217,11 +240,11 @@ class OpSub(DialogueBuilder):
                     for rows, dialogue in enumerate(dialogues, start=1):
                         yield Dialogue(f"{name}-{rows - 1:04d}", dialogue)
                         utterances += len(dialogue)
-                        # Short lines are in many films.
+                        # Short lines occur in many films.
                         lines.update(line_hash(text) for text, *_ in dialogue if len(text) >= SKETCHED_LENGTH)
                     self._films.append((film, rows, utterances, sorted(lines)[:SKETCH_SIZE]))
             except (*DAMAGED, ParseError) as error:
-                logger.info("opsub: %s dropped, as it cannot be read: %s", piece.name, error)
+                logger.info("opsub: %s dropped because it cannot be read: %s", piece.name, error)
                 self.note("files damaged")
             except TooLargeError as error:
                 if source(where).file:
@@ -230,7 +253,7 @@ class OpSub(DialogueBuilder):
                 self.note(TOO_LARGE)
 
     def films(self, where: str, piece: Piece) -> Iterator[tuple[str, Iterator[list[Utterance]]]]:
-        """The dialogues of each film of a piece, with its name."""
+        """Yield the name and the dialogues of each film in a piece."""
         kind = piece.name.lower().removesuffix(".gz").rpartition(".")[2]
         if kind == "txt":
             for start, texts in blocks_of_text(where, piece, self.config, self._notes):
@@ -254,6 +277,7 @@ class OpSub(DialogueBuilder):
         yield piece.name, self.cut(cut_at_silences(lines, self.config.max_silence))
 
     def is_wanted(self, film: str, lines: list[Line]) -> bool:
+        """Whether to keep a film. The decision is logged and counted."""
         reason = self.reason_to_drop(lines)
         if reason:
             logger.info("opsub: %s dropped for %s", film, reason)
@@ -261,15 +285,18 @@ class OpSub(DialogueBuilder):
         return not reason
 
     def reason_to_drop(self, lines: list[Line]) -> str | None:
+        """The reason to drop a film, or None: too few lines, or another language."""
         if len(lines) < self.config.min_cues:
             return f"fewer than {self.config.min_cues} cues"
         import py3langid
 
-        middle = " ".join(line.text for line in lines[len(lines) // 3 :][:40])  # the credits at both ends mislead
+        # The credits at both ends would mislead the detector.
+        middle = " ".join(line.text for line in lines[len(lines) // 3 :][:40])
         language, _ = py3langid.classify(middle.lower())
         return None if language == self.config.language else f"language {language}"
 
     def cut(self, runs: Iterable[list[Line]]) -> Iterator[list[Utterance]]:
+        """Cut runs of lines into dialogues of at most `max_utterances`. Short runs are dropped."""
         for run in runs:
             if len(run) < self.config.min_utterances:
                 self.note(f"utterances dropped in dialogues of fewer than {self.config.min_utterances}", len(run))
@@ -278,10 +305,11 @@ class OpSub(DialogueBuilder):
             yield from in_parts(utterances, self.config.max_utterances)
 
     def part_report(self) -> dict[str, Any]:
+        """The films of a part: name, dialogues, utterances and hashes of some long lines."""
         return {"films": self._films}
 
     def finished_parts(self) -> Iterator[tuple[pa.Table, list[tuple[str, range]]]]:
-        """The rows of each part, and which of them are which film's."""
+        """Yield the table of each part, with the rows of each film."""
         for path in sorted(self.parts_folder.glob("films-*.arrow")):
             films, start = [], 0
             for name, count, *_ in read_json(report_path(path))["films"]:
@@ -290,13 +318,14 @@ class OpSub(DialogueBuilder):
             yield read_part(path), films
 
     def dialogue_ids(self, kept: list[str]) -> Iterator[str]:
+        """Yield the ids of the dialogues of the kept films."""
         for table, films in self.finished_parts():
             for name, rows in films:
                 if name in kept:
                     yield from table["dialogue_id"].slice(rows.start, len(rows)).to_pylist()
 
     def tables(self, split: str) -> Iterator[pa.Table]:
-        """The rows of a split, from one part after the other."""
+        """Yield the rows of a split, part by part."""
         for table, films in self.finished_parts():
             if self._by_film:
                 rows = [row for name, of_film in films if self._split_of.get(name) == split for row in of_film]
@@ -314,7 +343,7 @@ class OpSub(DialogueBuilder):
 
 
 def groups(pieces: list[Piece]) -> Iterator[list[Piece]]:
-    """Pieces of together a thirty-second of all, but no less than 256 kB and no more than 4 MB."""
+    """Group pieces so that a group has about 1/32 of all bytes, at least 256 kB and at most 4 MB."""
     limit = min(max(sum(piece.size for piece in pieces) // 32, 1 << 18), 1 << 22)
     group: list[Piece] = []
     size = 0
@@ -329,7 +358,7 @@ def groups(pieces: list[Piece]) -> Iterator[list[Piece]]:
 
 
 def blocks_of_text(where: str, piece: Piece, limits: Limits, notes: Counter[str]) -> Iterator[tuple[int, list[str]]]:
-    """Lines of about a megabyte, and the byte that they start at."""
+    """Yield blocks of about a megabyte of lines, each with the position of its first byte."""
     is_packed = piece.name.lower().endswith(".gz")
     with source(where).open(piece.name, limits, is_streamed=True) as file:
         end = piece.start + BLOCK_BYTES
@@ -355,12 +384,12 @@ def blocks_of_text(where: str, piece: Piece, limits: Limits, notes: Counter[str]
 
 
 def skip_line(file: BinaryIO, end: int | None) -> None:
-    """Goes to the next line, or to the byte `end`, which the next block begins with."""
+    """Move to the next line, or to the byte `end`, where the next block begins."""
     while (end is None or file.tell() < end) and (part := file.readline(io.DEFAULT_BUFFER_SIZE)):
         if part.endswith(b"\n"):
             return
 
 
 def line_hash(text: str) -> int:
-    """The same for a line in any version of a film."""
+    """A hash of the words of a line, which is the same in all versions of a film."""
     return zlib.crc32(" ".join(WORD.findall(text.lower())).encode())

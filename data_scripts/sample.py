@@ -15,4 +15,5 @@ class Sample(OpenERC):
     """The part of OpenERC whose ids begin with `sample`."""
 
     def read(self, split: str, path: Path) -> Iterator[Dialogue]:
+        """Yield the dialogues of a split whose ids begin with `sample`."""
         return (dialogue for dialogue in super().read(split, path) if dialogue.dialogue_id.startswith("sample"))

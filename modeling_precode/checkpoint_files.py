@@ -1,5 +1,4 @@
-"""The files of a checkpoint: finds them, and reads its settings and the headers of its weights, before memory is taken
-for either."""
+"""Finds the files of a checkpoint, and reads its settings and the headers of its weights before loading it."""
 
 import json
 from pathlib import Path
@@ -10,18 +9,21 @@ from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHT
 
 from .configuration_precode import PreCodeConfig, quoted
 
-# Bytes of a file of settings, and levels of nesting.
+# The maximum size of a file of settings in bytes, and the maximum number of nested levels.
 LARGEST_SETTINGS, DEEPEST = 2**24, 100
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 
 
 def find_file(checkpoint: str, name: str, **where: Any) -> Path | None:
-    """A file of a checkpoint in a folder or on the Hub, from where it is downloaded; `None` where there is none.
+    """Find a file of a checkpoint in a folder or on the Hub. A file on the Hub is downloaded.
 
     Args:
-        checkpoint: the folder, or the name on the Hub.
-        name: of the file.
-        where: the arguments of `from_pretrained` in `HUB_ARGUMENTS`.
+        checkpoint: The folder, or the name on the Hub.
+        name: The name of the file.
+        where: Arguments of `from_pretrained` that are in `HUB_ARGUMENTS`.
+
+    Returns:
+        The path of the file, or `None` if it does not exist.
     """
     if Path(checkpoint).is_dir():
         path = Path(checkpoint, where.get("subfolder") or "", name)
@@ -32,10 +34,10 @@ def find_file(checkpoint: str, name: str, **where: Any) -> Path | None:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object.
+    """Read a file with one JSON object.
 
     Raises:
-        ValueError: another content, one that is too large, or one that is nested too deeply.
+        ValueError: The file is too large, is not a JSON object, or is nested too deeply.
     """
     check_size(path, LARGEST_SETTINGS)
     try:
@@ -43,7 +45,7 @@ def read_object(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise ValueError(f"{path}: nested more than {DEEPEST} levels deep; save the checkpoint again") from None
     except ValueError as error:
-        raise ValueError(f"{path}: no valid JSON: {error}; save the checkpoint again") from None
+        raise ValueError(f"{path}: not valid JSON: {error}; save the checkpoint again") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path}: must be a JSON object; got {quoted(content)}")
     level: list[Any] = [content]
@@ -56,10 +58,17 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_config(checkpoint: str, **where: Any) -> PreCodeConfig | None:
-    """The configuration that a Pre-CODE checkpoint was saved with; `None` where there is no `config.json`.
+    """Read the configuration that a Pre-CODE checkpoint was saved with.
+
+    Args:
+        checkpoint: The folder, or the name on the Hub.
+        where: Arguments of `from_pretrained` that are in `HUB_ARGUMENTS`.
+
+    Returns:
+        The configuration, or `None` if there is no `config.json`.
 
     Raises:
-        ValueError: a checkpoint of another kind, or settings that make no model.
+        ValueError: The checkpoint is of another kind, or a setting is invalid.
     """
     path = find_file(checkpoint, CONFIG_NAME, **where)
     if path is None:
@@ -67,18 +76,26 @@ def read_config(checkpoint: str, **where: Any) -> PreCodeConfig | None:
     settings = read_object(path)
     if settings.get("model_type") != PreCodeConfig.model_type:
         raise ValueError(
-            f"{checkpoint}: a checkpoint of the kind {quoted(settings.get('model_type'))}; this needs one of the kind "
-            f"{PreCodeConfig.model_type!r}, made by precode pretrain or precode finetune"
+            f"{checkpoint}: has the model type {quoted(settings.get('model_type'))}; use a checkpoint of the type "
+            f"{PreCodeConfig.model_type!r}, from precode pretrain or precode finetune"
         )
     return PreCodeConfig.from_dict(settings, name_or_path=checkpoint)
 
 
 def read_shapes(checkpoint: str, variant: str | None = None, **where: Any) -> dict[str, tuple[int, ...]]:
-    """The shapes of a checkpoint's weights, from the headers of its safetensors files; empty where there are none.
+    """Read the shapes of a checkpoint's weights from the headers of its safetensors files.
+
+    Args:
+        checkpoint: The folder, or the name on the Hub.
+        variant: The variant in the names of the files, such as `"fp16"`, or `None`.
+        where: Arguments of `from_pretrained` that are in `HUB_ARGUMENTS`.
+
+    Returns:
+        The shape of each tensor by its name; empty without weights.
 
     Raises:
-        ValueError: a header that does not fit its file, or an index of shards that names another file than a
-            safetensors file of the checkpoint.
+        ValueError: A header does not match its file, or an index of shards names a file that is not a safetensors file
+            of the checkpoint.
     """
     shapes: dict[str, tuple[int, ...]] = {}
     for path in _weights_files(checkpoint, variant, where):
@@ -86,7 +103,7 @@ def read_shapes(checkpoint: str, variant: str | None = None, **where: Any) -> di
             with safe_open(path, "pt") as weights:
                 shapes |= {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
         except SafetensorError as error:
-            raise ValueError(f"{path}: no safetensors file: {error}; download or save the weights again") from None
+            raise ValueError(f"{path}: not a safetensors file: {error}; download or save the weights again") from None
     return shapes
 
 
@@ -128,6 +145,7 @@ def _with_variant(name: str, variant: str | None) -> str:
 
 
 def check_size(path: Path, largest: int) -> None:
+    """Raise a ValueError if a path is not a regular file, or the file has more than `largest` bytes."""
     if not path.is_file():
         raise ValueError(f"{path}: must be a file; got a folder or a device")
     if path.stat().st_size > largest:

@@ -1,4 +1,4 @@
-"""The configuration of a Pre-CODE model: every number that shapes it."""
+"""The configuration of a Pre-CODE model: every setting that defines it."""
 
 import math
 import os
@@ -19,11 +19,11 @@ SIZES = {"small": 150, "mid": 300, "large": 450}
 GRU_UTTERANCE_ENCODERS = ("gru", "gru2", "stacked_gru")
 UTTERANCE_ENCODERS = (*GRU_UTTERANCE_ENCODERS, "text_encoder")
 TEXT_POOLINGS = ("mean", "cls", "max_mean")
-# What only a model over words has, and what only one of a text encoder.
+# The settings of models over words only, and those of models with a text encoder only.
 WORD_SETTINGS = ("vocab_size", "word_vector_size", "word_vector_max_norm", "freeze_word_vectors", "pooling_length")
 TEXT_SETTINGS = ("text_config", "text_pooling", "freeze_text_encoder", "speaker_prefix")
 CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
-# At most: a size of vectors and states, and the words of a vocabulary. What asks for more asks for a machine's memory.
+# The maximum sizes of vectors and states, and of a vocabulary. A checkpoint with larger ones could exhaust the memory.
 LARGEST_SIZE, LARGEST_VOCABULARY = 2**16, 2**24
 
 # The modules that every checkpoint carries, so that it loads without this package.
@@ -35,7 +35,7 @@ CODE = (
     *("batching", "dialogue_encoding", "emotion_labeling", "word_encoding"),
     *("checkpoint_files", "setting_checks", "tokenizer_files"),
 )
-# Where in the code that a checkpoint carries transformers finds what, for one who loads it without this package.
+# The classes in the code of a checkpoint, by which transformers loads it without this package.
 AUTO_MAP = {
     "AutoConfig": "configuration_precode.PreCodeConfig",
     "AutoModel": "modeling_precode.PreCodeModel",
@@ -43,10 +43,10 @@ AUTO_MAP = {
     "AutoModelForSequenceClassification": "modeling_precode.PreCodeForUtteranceClassification",
 }
 _PIPELINE = {"impl": "pipeline_precode.ConversationEmotionPipeline", "pt": ["AutoModelForSequenceClassification"]}
-# The second is what the Hub's page shows for a classifier of text.
+# The Hub's page of a text classifier shows the second name.
 CUSTOM_PIPELINES = {"conversation-emotion": _PIPELINE, "text-classification": _PIPELINE}
 IS_INSTALLED = not __name__.startswith("transformers_modules.")
-# Goes up when a checkpoint would mean something else to the versions before.
+# Increases when earlier versions would misread new checkpoints.
 FORMAT_VERSION = 2
 
 
@@ -55,38 +55,43 @@ class PreCodeConfig(PreTrainedConfig):
     """Configuration of [`PreCodeModel`] and its heads.
 
     Args:
-        vocab_size: words in the vocabulary, `<pad>` and `<unk>` included.
-        word_vector_size: size of a word vector (d_w in the paper).
-        word_vector_max_norm: a word vector longer than this is scaled down to it on look-up; `None` for no limit.
-        freeze_word_vectors: whether the word vectors stay as they are in training.
-        utterance_encoder: what turns the tokens of an utterance into its vector. `"gru2"`: a biGRU, pooling, then
-            Linear and tanh; `"gru"`: Linear and tanh at every token, then pooling; `"stacked_gru"`: as `"gru"` with
-            two biGRUs. Pooling is the maximum over the tokens plus their mean. `"text_encoder"`: a model of
-            transformers, pooling, then Linear and tanh; what is said of words above is not for it.
-        text_config: of the text encoder: a configuration, or a dictionary with its `model_type`.
-        text_pooling: of the text encoder's states over the tokens: `"mean"`, `"cls"` (the first) or `"max_mean"`
-            (maximum plus mean).
-        freeze_text_encoder: whether the text encoder stays as it is in training.
-        speaker_prefix: whether the text encoder reads an utterance's speaker before its text, `Ross: Hi.`
-        utterance_hidden_size: size of an utterance's vector, and of a state of its GRU in one direction (d_u).
-        conversation_hidden_size: size of a state of the conversation encoder in one direction (d_c).
-        causal: whether the conversation encoder reads forward only, so that nothing said later changes a label, and
-            [`~PreCodeForUtteranceClassification.stream`] labels a dialogue while it goes on.
-        max_speakers: how many speakers of a dialogue are told apart, by the order in which they first speak; all who
-            come later count as the last. 0 for a model that does not know who speaks.
-        pooling_length: `None` pools over an utterance's own tokens. A number pools as if every utterance were padded
-            to that many tokens, as the original implementation does (60).
-        dropout: probability of zeroing a number of an utterance's vector, of a conversation state, and between
-            stacked GRUs, in training.
-        classifier_hidden_size: size of the hidden layer of the classification head.
-        convcom_objective: the loss of Conversation Completion. `"in_batch_softmax"`: cross-entropy over the true
-            utterance and every utterance of the batch's other dialogues; `"sampled_bce"`: the original's binary
-            cross-entropy over the true utterance and sampled negatives.
-        class_weights: weight of every class in the classification loss; `None` weighs all the same.
-        temperature: what the pipeline divides the logits by before they become probabilities, from
-            [`fit_temperature`]; the model's own logits stay as they are.
-        training_summary: what the checkpoint was trained on and how it scored: corpus, seed, arguments, metrics.
-        format_version: of the checkpoint; one that is newer than the code is refused.
+        vocab_size: The number of words in the vocabulary, including `<pad>` and `<unk>`. With a text encoder, it is the
+            vocabulary size of `text_config`.
+        word_vector_size: The size of a word vector (d_w in the paper).
+        word_vector_max_norm: The maximum norm of a word vector. Longer vectors are scaled down to it on look-up. `None`
+            means no limit.
+        freeze_word_vectors: Do not train the word vectors.
+        utterance_encoder: The encoder that computes the vector of an utterance from its tokens. `"gru2"`: a biGRU,
+            pooling, then Linear and tanh. `"gru"`: a biGRU, Linear and tanh at every token, then pooling.
+            `"stacked_gru"`: as `"gru"`, with two biGRUs. Pooling is the maximum over the tokens plus their mean.
+            `"text_encoder"`: a model of transformers, pooling, then Linear and tanh. The settings of words above do not
+            apply to it.
+        text_config: The configuration of the text encoder, or a dictionary with its `model_type`.
+        text_pooling: The pooling of the text encoder's states over the tokens: `"mean"`, `"cls"` (the first state) or
+            `"max_mean"` (maximum plus mean).
+        freeze_text_encoder: Do not train the text encoder.
+        speaker_prefix: Put the name of the speaker before the text of an utterance, as in `Ross: Hi.`. This is only for
+            a text encoder.
+        utterance_hidden_size: The size of the vector of an utterance, and of a state of its GRU in one direction (d_u).
+        conversation_hidden_size: The size of a state of the conversation encoder in one direction (d_c).
+        causal: Read the dialogue forward only. Later utterances then do not change a label, and
+            [`~PreCodeForUtteranceClassification.stream`] can label a dialogue in progress.
+        max_speakers: The number of speakers that the model distinguishes, in the order in which they first speak. Later
+            speakers count as the last one. 0 for a model that does not know who speaks.
+        pooling_length: With a number, pooling treats every utterance as if it were padded to that many tokens. The
+            original implementation does this with 60. With `None`, pooling covers only the tokens of the utterance.
+        dropout: The probability, in training, with which an element of the vector of an utterance, of a conversation
+            state, or between stacked GRUs is set to 0.
+        classifier_hidden_size: The size of the hidden layer of the classification head.
+        convcom_objective: The loss of Conversation Completion. `"in_batch_softmax"`: cross-entropy over the true
+            utterance and all utterances of the other dialogues in the batch. `"sampled_bce"`: the binary cross-entropy
+            of the original, over the true utterance and sampled negatives.
+        class_weights: The weight of each class in the classification loss. `None` gives all classes the same weight.
+        temperature: The pipeline divides the logits by this number before it computes probabilities. It comes from
+            [`fit_temperature`]. The logits of the model itself are not divided.
+        training_summary: A record of the training: corpus, seed, arguments and metrics.
+        format_version: The version of the checkpoint's format. A checkpoint with a newer version than the code is
+            refused.
     """
 
     model_type = "precode"
@@ -119,8 +124,9 @@ class PreCodeConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs: Any):
         if IS_INSTALLED:
-            # The package has registered the same pipeline; transformers would ask to trust the checkpoint's. It cannot
-            # register `text-classification`, which is another pipeline for other models.
+            # The package has registered the same pipeline. For a custom one, transformers would ask for trust in the
+            # checkpoint's code. The package cannot register `text-classification`, which is another pipeline for other
+            # models.
             others = kwargs.get("custom_pipelines") or {}
             kwargs["custom_pipelines"] = {
                 task: value for task, value in others.items() if task != "conversation-emotion"
@@ -136,16 +142,16 @@ class PreCodeConfig(PreTrainedConfig):
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any):
-        """As in transformers, but an error names the file and the setting.
+        """Create a configuration from a dictionary, as in transformers. Errors name the file and the setting.
 
         Raises:
-            ValueError: settings that make no model.
+            ValueError: A setting is invalid.
         """
         try:
             check_saved_settings(cls, config_dict)
             cls(**config_dict)
-        except Exception as error:  # out of transformers, any
-            # Of a `StrictDataclassError`, the cause says what is wrong.
+        except Exception as error:  # transformers raises many classes
+            # The cause of a `StrictDataclassError` says what is wrong.
             reason = " ".join(str(error.__cause__ or error).split())
             name = kwargs.get("name_or_path")
             raise ValueError(f"{Path(name, CONFIG_NAME)}: {reason}" if name else reason) from error
@@ -153,7 +159,7 @@ class PreCodeConfig(PreTrainedConfig):
 
     @property
     def conversation_state_size(self) -> int:
-        """Size of an utterance's state in context: d_c, or 2 d_c where the conversation encoder reads both ways."""
+        """The size of the state of an utterance in context: d_c for a causal model, else 2 d_c."""
         return self.conversation_hidden_size * (1 if self.causal else 2)
 
     @property
@@ -163,20 +169,20 @@ class PreCodeConfig(PreTrainedConfig):
         return [names[number] for number in range(len(names))]
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings, and where in a checkpoint's code every class is, whichever of them is saved."""
+        """The settings, with the places of all classes in the code of a checkpoint, whichever of them is saved."""
         others = WORD_SETTINGS if self.utterance_encoder == "text_encoder" else TEXT_SETTINGS
         settings = {name: value for name, value in super().to_dict().items() if name not in others}
-        # Copies, as transformers writes into both. What began with an older format may have settings of this one.
+        # Copies, because transformers modifies both. A configuration of an older format is saved in the current one.
         code = {"auto_map": dict(AUTO_MAP), "custom_pipelines": deepcopy(CUSTOM_PIPELINES)}
         return {**settings, **code, "format_version": FORMAT_VERSION}
 
     def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any) -> None:
-        """Save `config.json` as transformers does, and beside it the code that a checkpoint carries."""
+        """Save `config.json` as transformers does, and the code that a checkpoint carries next to it."""
         super().save_pretrained(save_directory, **kwargs)
         for name in CODE:
             source = Path(__file__).with_name(f"{name}.py")
             if not source.is_file():
-                # This is a checkpoint's code, of which transformers has copied only the modules in use.
+                # This is the code of a checkpoint. Transformers has copied only the modules in use.
                 assert self.name_or_path is not None
                 cached = cached_file(self.name_or_path, source.name, revision=self._commit_hash)
                 assert cached is not None
@@ -188,14 +194,16 @@ class PreCodeConfig(PreTrainedConfig):
             self.push_to_hub(kwargs.pop("repo_id", Path(save_directory).name), **kwargs)
 
     def validate_format(self):
+        """Raise a ValueError if the checkpoint has a newer format than this code."""
         if self.format_version > FORMAT_VERSION:
             raise ValueError(
-                f"`format_version` {self.format_version}: the checkpoint is of a newer version of precode; this is "
+                f"`format_version` {self.format_version}: the checkpoint is from a newer version of precode; this is "
                 f"{__version__}, which reads {FORMAT_VERSION}; pip install --upgrade precode, or, if you trust the "
-                "code that the checkpoint carries, load it with trust_remote_code=True and without this package"
+                "code in the checkpoint, load it with trust_remote_code=True and without this package"
             )
 
     def validate_sizes(self):
+        """Raise a ValueError if a size, a probability or a weight is out of range."""
         names = ("vocab_size", "word_vector_size", "utterance_hidden_size", "conversation_hidden_size")
         for name in (*names, "classifier_hidden_size", "pooling_length"):
             value = getattr(self, name)
@@ -216,10 +224,12 @@ class PreCodeConfig(PreTrainedConfig):
             raise ValueError(f"`class_weights` must be at least 0; got {wrong[0]}")
 
     def validate_labels(self):
+        """Raise a ValueError if `id2label` is not a list of distinct names."""
         check_label_names(self.id2label)
 
     def validate_padding(self):
-        # A text encoder looks after its own.
+        """Raise a ValueError if `pad_token_id` is not in the vocabulary."""
+        # A text encoder checks its own padding token.
         if self.text_config is None and not 0 <= (self.pad_token_id or 0) < self.vocab_size:
             raise ValueError(
                 f"`pad_token_id` must be at least 0 and less than `vocab_size`, {self.vocab_size}; got "
@@ -227,6 +237,7 @@ class PreCodeConfig(PreTrainedConfig):
             )
 
     def validate_choices(self):
+        """Raise a ValueError if a setting with fixed choices has another value."""
         choices = {"utterance_encoder": UTTERANCE_ENCODERS, "convcom_objective": CONVCOM_OBJECTIVES}
         choices["text_pooling"] = TEXT_POOLINGS
         for name, known in choices.items():
@@ -234,15 +245,16 @@ class PreCodeConfig(PreTrainedConfig):
                 raise ValueError(f"`{name}` must be one of {', '.join(known)}; got {getattr(self, name)!r}")
 
     def validate_text_encoder(self):
+        """Raise a ValueError if a setting of text encoders does not match `utterance_encoder`."""
         if self.utterance_encoder == "text_encoder":
             if self.text_config is None:
                 raise ValueError(
                     "`utterance_encoder` 'text_encoder' needs a `text_config`; got None; "
-                    "PreCodeModel.from_utterance_encoder(name_or_folder) makes a model with one"
+                    "PreCodeModel.from_utterance_encoder(name_or_folder) creates a model with one"
                 )
             if self.text_config.is_encoder_decoder:
                 raise ValueError(
-                    f"`text_config`: a {self.text_config.model_type!r} is an encoder with a decoder; give one without"
+                    f"`text_config`: a {self.text_config.model_type!r} is an encoder with a decoder; use an encoder"
                 )
         elif others := [
             name for name in ("text_config", "freeze_text_encoder", "speaker_prefix") if getattr(self, name)
@@ -251,15 +263,16 @@ class PreCodeConfig(PreTrainedConfig):
 
 
 def check_text_config(text_config: PreTrainedConfig) -> None:
-    """Check that a configuration is one of an encoder of text alone.
+    """Check that a configuration belongs to a text encoder.
 
     Raises:
-        ValueError: it states no size of its states or no vocabulary, as that of a model of text and images.
+        ValueError: It has no size of states or no vocabulary, like that of a model of text and images, or one is out of
+            range.
     """
     if missing := [name for name in ("hidden_size", "vocab_size") if getattr(text_config, name, None) is None]:
         raise ValueError(
-            f"`text_config`: the configuration of a {text_config.model_type!r} has no `{missing[0]}`; give one of an "
-            "encoder of text, such as BERT"
+            f"`text_config`: the configuration of a {text_config.model_type!r} has no `{missing[0]}`; use that of a "
+            "text encoder, such as BERT"
         )
     for name, largest in {"hidden_size": LARGEST_SIZE, "vocab_size": LARGEST_VOCABULARY}.items():
         value = getattr(text_config, name)

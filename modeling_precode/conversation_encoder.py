@@ -25,9 +25,20 @@ class ConversationEncoder(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, vectors: Tensor, steps: Steps, speaker_ids: Tensor | None = None) -> Tensor:
+        """Compute the states of utterances in context.
+
+        Args:
+            vectors: (N, d_u), the vectors of all utterances, dialogue after dialogue.
+            steps: The steps of the dialogues.
+            speaker_ids: (N,), the speaker of each utterance; by default all are unknown.
+
+        Returns:
+            (N, d_s), the states, forward then backward.
+        """
         return self.dropout(join(self.gru(self.with_speakers(vectors, speaker_ids), steps.items, steps), steps))
 
     def with_speakers(self, vectors: Tensor, speaker_ids: Tensor | None) -> Tensor:
+        """Add the speaker embeddings to vectors (N, d_u), if the model has them."""
         if self.speaker_embedding is None:
             return vectors
         if speaker_ids is None:

@@ -53,6 +53,7 @@ class PreCodeDataCollator:
     vectors: Any = None
 
     def __call__(self, dialogues: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Pad dialogues into a batch. The class describes the rows and the batch."""
         batch: dict[str, Any] = {}
         batch["input_ids"], batch["attention_mask"] = self._pad([row["input_ids"] for row in dialogues])
         if "negative_input_ids" in dialogues[0]:

@@ -88,6 +88,7 @@ def _texts(examples: dict[str, list], speaker_prefix: bool) -> list[str]:
 
 
 def said_by(name: Any, text: str) -> str:
+    """A text with the name of its speaker before it, as in `Ross: Hi.`, if the name is not empty."""
     name = speaker_name(name)
     return f"{name}: {text}" if name else text
 

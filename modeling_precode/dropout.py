@@ -12,6 +12,7 @@ class Dropout(nn.Dropout):
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Apply dropout in training. In evaluation, the inputs are returned unchanged."""
         if not self.training or self.p in (0, 1) or inputs.device.type != "cpu":
             return super().forward(inputs)
         dropped = min(round(self.p * 2**16), 2**16 - 1)

@@ -1,5 +1,8 @@
-"""Labels dialogues with emotions, whatever computes the probabilities: what the pipeline of transformers and the one of
-`modeling_precode.onnx_runtime` share."""
+"""Labels dialogues with emotions.
+
+This is the code that the pipeline of transformers and the one of `modeling_precode.onnx_runtime` share. It does not
+depend on how the probabilities are computed.
+"""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +21,11 @@ DEFAULT_BATCH_TOKENS = 2**14
 
 
 class EmotionLabelingMixin:
-    """The calls of a pipeline that labels dialogues; [`ConversationEmotionPipeline`] describes them.
+    """The calls of a pipeline that labels dialogues. [`ConversationEmotionPipeline`] describes them.
 
-    A pipeline defines `tokenizer`, `model` with its `config` and `stream`, `max_utterance_tokens`,
-    `compute_probabilities` and `probabilities`. The parameters that were given to its constructor are in
-    `_forward_params`, `_postprocess_params` and `_batch_size`.
+    A pipeline defines `tokenizer`, `model` with `config` and `stream`, `max_utterance_tokens`, `compute_probabilities`
+    and `probabilities`. The parameters of its constructor are in `_forward_params`, `_postprocess_params` and
+    `_batch_size`.
     """
 
     tokenizer: Any
@@ -38,20 +41,31 @@ class EmotionLabelingMixin:
         raise NotImplementedError
 
     def compute_probabilities(self, rows: list[dict]) -> Sequence[Any]:
-        """Rows of `input_ids` and `speaker_ids` -> for each, the probabilities (U, C); rows of padding may follow."""
+        """Compute the probabilities (U, C) of each row of `input_ids` and `speaker_ids`. Rows of padding may follow."""
         raise NotImplementedError
 
     def probabilities(self, logits: Any) -> Any:
-        """Logits (..., C) -> probabilities (..., C)."""
+        """Convert logits (..., C) to probabilities (..., C)."""
         raise NotImplementedError
 
     def explain(
         self, dialogue: list[dict], row: dict, results: list[dict], max_batch_tokens: int, folding: LabelFolding | None
     ) -> list[dict[str, Any]]:
-        """A dialogue's turns, its row of `input_ids` and its results -> the `explanation` of each result."""
+        """Compute the `explanation` of each result.
+
+        Args:
+            dialogue: The turns of the dialogue.
+            row: Its row of `input_ids`.
+            results: Its results.
+            max_batch_tokens: The maximum number of tokens that go through the model at once.
+            folding: The folding of the labels, or `None`.
+
+        Raises:
+            ValueError: The model is an exported one.
+        """
         raise ValueError("`explain` needs a checkpoint that torch runs; an exported model cannot explain its labels")
 
-    # As in other pipelines an empty string stands for no `top_k`, since `None` has a meaning.
+    # As in other pipelines, an empty string means that `top_k` is not set, because `None` has another meaning.
     def _sanitize_parameters(
         self,
         distribution: bool | None = None,
@@ -80,11 +94,12 @@ class EmotionLabelingMixin:
     def __call__(
         self, inputs: Any, batch_size: int | None = None, num_workers: int | None = None, **kwargs: Any
     ) -> list | Iterator[list]:
+        """Label dialogues. [`ConversationEmotionPipeline`] describes the arguments and the result."""
         _, forward_params, postprocess_params = self._sanitize_parameters(**kwargs)
         postprocess_params = {**self._postprocess_params, **postprocess_params}
         for name in ("distribution", "known_words", "explain"):
             if postprocess_params.get(name) and "top_k" in postprocess_params:
-                raise ValueError(f"`{name}` and `top_k` both say what is given of an utterance; give one of them")
+                raise ValueError(f"`{name}` and `top_k` both define the result for an utterance; use one of them")
         batch_size = self._batch_size if batch_size is None else batch_size
         if batch_size is not None:
             _check_at_least_one("batch_size", batch_size)
@@ -97,7 +112,7 @@ class EmotionLabelingMixin:
         return list(results) if hasattr(inputs, "__len__") else results
 
     def stream(self, distribution: bool = False, label_map: Mapping[str, str | None] | None = None) -> "EmotionStream":
-        """A new dialogue, to be given utterance by utterance; for a model with `causal=True`.
+        """Start a dialogue that is labeled utterance by utterance. The model must have `causal=True`.
 
         ```python
         live = emotions.stream()
@@ -105,11 +120,11 @@ class EmotionLabelingMixin:
         ```
 
         Args:
-            distribution: also give the probability of every label.
-            label_map: as in a call.
+            distribution: Also return the probability of every label.
+            label_map: As in a call.
 
         Raises:
-            ValueError: the model reads in both directions, or the map lacks a label.
+            ValueError: The model reads in both directions, or the map lacks a label.
         """
         return EmotionStream(self, distribution, label_map)
 
@@ -129,11 +144,11 @@ class EmotionLabelingMixin:
                     for dialogue, row, turns in zip(window, encoded, results, strict=True):
                         self._add_explanations(dialogue, row, turns, max_batch_tokens, params)
                 yield from results
-        finally:  # also where the results of a stream are not read to the end
+        finally:  # also if the results of a stream are not read to the end
             if cut:
                 logger.warning(
-                    "%d of %d utterances are longer than %d tokens, which is all that the model reads of one: what "
-                    "they say after that has no part in the labels",
+                    "%d of %d utterances are longer than %d tokens, the maximum for this model: the text after that "
+                    "does not influence the labels",
                     *(cut, read, self.max_utterance_tokens),
                 )
 
@@ -174,24 +189,30 @@ class EmotionLabelingMixin:
             return
         self._has_warned_of_unknown_words = True
         logger.warning(
-            "only %.0f %% of a dialogue's words are known to the model (it begins %r): the labels mean little where a "
-            "model was trained on another language or script; later dialogues get no such warning, and "
-            "known_words=True gives the share of every utterance",
+            "only %.0f %% of a dialogue's words are known to the model (it begins %r): if the model was trained on "
+            "another language or script, the labels are not reliable; this warning appears only once, and "
+            "known_words=True returns the share for every utterance",
             *(100 * share, dialogue[0]["text"][:40]),
         )
 
     def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:
-        """Turns with a `text` and perhaps a `speaker` -> rows of `input_ids` and `speaker_ids`."""
+        """Encode the turns of dialogues, each with `text` and optionally `speaker`, as rows of `input_ids` and
+        `speaker_ids`."""
         encoded = encode_dialogues(_columns(dialogues), self.tokenizer, **self._reading())
         return [dict(zip(encoded, row, strict=True)) for row in zip(*encoded.values(), strict=True)]
 
     def count_cut(self, dialogues: list[list[dict]], encoded: list[dict]) -> int:
-        """How many utterances of these turns `preprocess`, which returned these rows, has cut."""
+        """Count the utterances that `preprocess` has cut.
+
+        Args:
+            dialogues: The turns.
+            encoded: The rows that `preprocess` returned for them.
+        """
         input_ids = [row["input_ids"] for row in encoded]
         return count_cut(_columns(dialogues), input_ids, self.tokenizer, **self._reading())
 
     def _reading(self) -> dict[str, Any]:
-        """How `encode_dialogues` reads an utterance for this model."""
+        """The arguments of `encode_dialogues` for this model."""
         return {
             "max_utterance_tokens": self.max_utterance_tokens,
             "speaker_prefix": self.model.config.speaker_prefix,
@@ -205,13 +226,21 @@ class EmotionLabelingMixin:
         known_words: bool = False,
         folding: LabelFolding | None = None,
     ) -> list:
-        """A dialogue's turns, their probabilities (U, C), and how many of their words are known and how many there are
-        -> the turns with their emotions."""
+        """Add the emotions to the turns of a dialogue.
+
+        Args:
+            outputs: The turns, their probabilities (U, C), and for each the numbers of known words and of all words.
+            distribution, top_k, known_words: As in a call.
+            folding: The folding of the labels, or `None`.
+
+        Returns:
+            The result of a call for the dialogue.
+        """
         dialogue, probabilities, counts = outputs
         names = self.model.config.label_names
         if folding:
             names, probabilities = folding.names, folding(probabilities)
-        # A batch's dialogues are padded to its longest.
+        # The dialogues of a batch are padded to the longest one.
         rows = probabilities[: len(dialogue)].tolist()
         if not isinstance(top_k, str):
             ranked = [sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top_k] for row in rows]
@@ -231,7 +260,13 @@ class EmotionLabelingMixin:
 
 
 class EmotionStream:
-    """One dialogue, labeled while it goes on: takes its utterances one at a time, in the pipeline's forms."""
+    """A dialogue in progress. A call takes the next utterance, in any form that the pipeline takes, and labels it.
+
+    Args:
+        emotions: The pipeline.
+        distribution: Also return the probability of every label.
+        label_map: As in a call of the pipeline.
+    """
 
     def __init__(
         self,
@@ -247,18 +282,21 @@ class EmotionStream:
         self.has_cut = False
 
     def __call__(self, utterance: str | tuple[str, str] | Mapping[str, str]) -> dict:
-        """The next utterance -> the dictionary that the pipeline gives for it, from all that was said before.
+        """Label the next utterance, with all earlier utterances as its context.
+
+        Returns:
+            The dictionary that the pipeline returns for an utterance.
 
         Raises:
-            ValueError: it has none of the forms of an utterance.
+            ValueError: The utterance has none of the known forms.
         """
         turns = [read_utterance(utterance)]
         [row] = self.emotions.preprocess([turns])
         if not self.has_cut and self.emotions.count_cut([turns], [row]):
             self.has_cut = True
             logger.warning(
-                "an utterance is longer than %d tokens, which is all that the model reads of one: what it says after "
-                "that has no part in the labels; later ones are cut without a warning",
+                "an utterance is longer than %d tokens, the maximum for this model: the text after that does not "
+                "influence the labels; this warning appears only once",
                 self.emotions.max_utterance_tokens,
             )
         logits = self.logits(row["input_ids"][0], self.speakers(turns[0].get("speaker")))
@@ -269,18 +307,21 @@ class EmotionStream:
         return result
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the stream remembers of its dialogue, a few kilobytes that `torch.save` can keep: `state`, as in
-        [`DialogueStream`], and the names of the `speakers`, in their order. The model is no part of it."""
+        """The state of the stream, without the model: a few kilobytes that `torch.save` can save.
+
+        Returns:
+            `state`, as in [`DialogueStream`], and `speakers`, the names in the order in which they first spoke.
+        """
         return {**self.logits.state_dict(), "speakers": list(self.speakers.ids)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what another stream of the same model remembered.
+        """Continue from the state of another stream of the same model.
 
         Raises:
-            ValueError: it is the state of a stream of another model, or no such state.
+            ValueError: The state comes from another model, or is not the state of a stream.
         """
         if "speakers" not in state:
-            raise ValueError(f"the state of a stream has `state` and `speakers`; got {', '.join(state) or 'nothing'}")
+            raise ValueError(f"the state of a stream needs `state` and `speakers`; got {', '.join(state) or 'nothing'}")
         self.logits.load_state_dict({"state": state.get("state")})
         self.speakers = SpeakerOrder(state["speakers"])
 
@@ -291,7 +332,7 @@ def _check_at_least_one(name: str, value: Any) -> None:
 
 
 def _columns(dialogues: Sequence[list[dict]]) -> dict[str, list]:
-    """Turns as the columns that `encode_dialogues` reads."""
+    """Convert turns to the columns that `encode_dialogues` reads."""
     return {
         "utterances": [[turn["text"] for turn in dialogue] for dialogue in dialogues],
         "speakers": [[turn.get("speaker") for turn in dialogue] for dialogue in dialogues],

@@ -1,4 +1,4 @@
-"""Why an utterance has its label: how the probability changes when another utterance or a word is left out."""
+"""Explains the labels of a dialogue by how a probability changes without another utterance or a word."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -40,10 +40,10 @@ def explain(
 
     Args:
         model: The model.
-        dialogue: The turns, each with a `text` and perhaps a `speaker`.
+        dialogue: The turns, each with `text` and optionally `speaker`.
         input_ids: The token ids of each turn.
-        encode: Turns -> their token ids, as those of the dialogue were computed.
-        probabilities_of: Logits (N, classes) -> probabilities (N, labels).
+        encode: A function from turns to their token ids, which computed those of the dialogue.
+        probabilities_of: A function from logits (N, classes) to probabilities (N, labels).
         results: The label id and its probability for each turn.
         max_batch_tokens: The maximum number of tokens, and of utterance vectors, that are computed at once.
 
@@ -83,7 +83,7 @@ def explain(
 
 
 def without(word: re.Match[str]) -> str:
-    """The text without a word, and without the space that set it apart."""
+    """The text without a word and without the space next to it."""
     before, after = word.string[: word.start()].rstrip(), word.string[word.end() :].lstrip()
     return f"{before} {after}".strip()
 
@@ -120,7 +120,7 @@ def probabilities_of_runs(
 
 
 def batches(items: Any, size_of: Callable[[Any], int], most: int) -> Iterator[list]:
-    """Successive items whose sizes add up to at most `most`; a larger item is alone."""
+    """Group consecutive items so that their sizes add up to at most `most`. A larger item is a group of its own."""
     batch: list = []
     total = 0
     for item in items:

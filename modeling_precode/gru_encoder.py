@@ -29,12 +29,15 @@ class GRUUtteranceEncoder(nn.Module):
         self.freeze()
 
     def freeze(self) -> None:
+        """Mark the word vectors as trainable or not, as the configuration says."""
         self.word_embedding.weight.requires_grad_(not self.frozen)
 
     def get_input_embeddings(self) -> nn.Embedding:
+        """The word vectors."""
         return self.word_embedding
 
     def set_input_embeddings(self, embedding: nn.Embedding) -> None:
+        """Replace the word vectors."""
         self.word_embedding = embedding
 
     def forward(self, tokens: Tensor, steps: Steps) -> Tensor:
@@ -68,4 +71,5 @@ class GRUUtteranceEncoder(nn.Module):
         return vectors * scale
 
     def project(self, states: Tensor) -> Tensor:
+        """Apply Linear and tanh: states (..., 2 d_u) to vectors (..., d_u)."""
         return torch.tanh(self.projection(states))

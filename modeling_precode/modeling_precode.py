@@ -36,6 +36,7 @@ class ClassificationHead(nn.Module):
         self.output = nn.Linear(config.classifier_hidden_size, config.num_labels)
 
     def forward(self, states: Tensor) -> Tensor:
+        """Compute the logits (..., C) from the vector and the state of each utterance (..., d_u + d_s)."""
         return self.output(torch.tanh(self.dense(states)))
 
 
@@ -53,9 +54,11 @@ class PreCodeModel(PreCodePreTrainedModel):
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
+        """The embeddings of the tokens, from the utterance encoder."""
         return self.utterance_encoder.get_input_embeddings()
 
     def set_input_embeddings(self, embedding: nn.Module):
+        """Replace the embeddings of the tokens."""
         self.utterance_encoder.set_input_embeddings(embedding)  # type: ignore[arg-type]
 
     def encode_utterances(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:

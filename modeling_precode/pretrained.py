@@ -1,4 +1,4 @@
-"""What all Pre-CODE models share: configuration, initialization, loading and saving."""
+"""The base class of all Pre-CODE models: configuration, initialization, loading and saving."""
 
 import os
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ from .tokenizer_files import check_tokenizer_files
 if TYPE_CHECKING:
     from .modeling_precode import PreCodeModel
 
-_SAFETENSORS_ONLY = "weights are read from safetensors only; save those of a pickle that you trust with save_pretrained"
+_SAFETENSORS_ONLY = "weights are read from safetensors only; convert a pickle that you trust with save_pretrained"
 
 
 class PreCodePreTrainedModel(PreTrainedModel):
-    """What all Pre-CODE models share: configuration, initialization, loading and saving."""
+    """The base class of all Pre-CODE models: configuration, initialization, loading and saving."""
 
     config: PreCodeConfig
     config_class = PreCodeConfig
@@ -37,18 +37,29 @@ class PreCodePreTrainedModel(PreTrainedModel):
     _auto_class: str | None = None  # type: ignore[assignment]
 
     def __init__(self, config: PreCodeConfig, *args: Any, **kwargs: Any):
-        # What is given to `from_pretrained` is set one by one, and may not go together.
+        # The arguments of `from_pretrained` are set one by one, so their combination may be invalid.
         config.validate()
         super().__init__(config, *args, **kwargs)
 
     @property
     def base_model(self) -> "PreCodeModel":
+        """The model without its head."""
         return super().base_model  # type: ignore[return-value]
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *args, use_safetensors: bool | None = None, **kwargs):
-        """As in transformers, but weights come from safetensors only: a pickle could run code. Settings, tokenizer and
-        weights that do not go together are a ValueError, before any weights are read."""
+        """Load a checkpoint, as in transformers, but with weights from safetensors only, because a pickle can run code.
+
+        Args:
+            pretrained_model_name_or_path: The folder, or the name on the Hub.
+            args, kwargs: Further arguments of transformers' `from_pretrained`.
+            use_safetensors: True or `None`.
+
+        Raises:
+            ValueError: `use_safetensors` is False, or settings, tokenizer and weights do not match. This is checked
+                before any weights are read.
+            OSError: There is no checkpoint, or it has no weights in safetensors.
+        """
         if use_safetensors is False:
             raise ValueError(f"use_safetensors=False: {_SAFETENSORS_ONLY}")
         if pretrained_model_name_or_path is not None and not os.path.isfile(pretrained_model_name_or_path):
@@ -64,22 +75,23 @@ class PreCodePreTrainedModel(PreTrainedModel):
     def from_utterance_encoder(
         cls, name_or_folder: str, text_pooling: str = "mean", revision: str | None = None, **config: Any
     ):
-        """A new model over a text encoder of transformers, such as BERT, with the encoder's weights. Its tokenizer is
-        `AutoTokenizer.from_pretrained(name_or_folder)`.
+        """Create a model with a pre-trained text encoder of transformers, such as BERT.
+
+        Its tokenizer is `AutoTokenizer.from_pretrained(name_or_folder)`.
 
         Args:
-            name_or_folder: of the encoder, with weights in safetensors.
-            text_pooling: of its states over the tokens: `"mean"`, `"cls"` or `"max_mean"`.
-            revision: a branch, tag or commit of an encoder on the Hub.
-            config: further settings of [`PreCodeConfig`].
+            name_or_folder: The text encoder, with weights in safetensors: a name on the Hub or a folder.
+            text_pooling: The pooling of its states over the tokens: `"mean"`, `"cls"` or `"max_mean"`.
+            revision: A branch, tag or commit of an encoder on the Hub.
+            config: Further settings of [`PreCodeConfig`].
 
         Raises:
-            OSError: no encoder there, or none in safetensors.
-            ValueError: an encoder that does not fit, such as CLIP, or a setting out of range.
+            OSError: There is no encoder, or it has no weights in safetensors.
+            ValueError: The model is not a text encoder, such as CLIP, or a setting is out of range.
         """
         text_config = AutoConfig.from_pretrained(name_or_folder, revision=revision)
         if isinstance(text_config, PreCodeConfig):
-            raise ValueError(f"{name_or_folder}: a Pre-CODE checkpoint; load it with {cls.__name__}.from_pretrained")
+            raise ValueError(f"{name_or_folder}: is a Pre-CODE checkpoint; load it with {cls.__name__}.from_pretrained")
         check_text_config(text_config)
         # Do not publish local paths.
         text_config.name_or_path = "" if os.path.isdir(name_or_folder) else name_or_folder
@@ -100,7 +112,8 @@ class PreCodePreTrainedModel(PreTrainedModel):
 
     @property
     def max_utterance_tokens(self) -> int | None:
-        """The most tokens of an utterance that the model reads, special ones included; `None` for no limit."""
+        """The maximum number of tokens of an utterance that the model reads, special tokens included; `None` without a
+        limit."""
         return getattr(self.base_model.utterance_encoder, "max_tokens", None)
 
     def _set_gradient_checkpointing(  # type: ignore[override]
@@ -113,21 +126,21 @@ class PreCodePreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
         if isinstance(module, (nn.Linear, nn.GRU)):
-            # PyTorch's own defaults, which the original implementation trains from.
+            # PyTorch's defaults, from which the original implementation trains.
             size = module.in_features if isinstance(module, nn.Linear) else module.hidden_size
             for parameter in module.parameters(recurse=False):
                 init.uniform_(parameter, -(size**-0.5), size**-0.5)
         elif isinstance(module, SpeakerEmbedding):
             init.zeros_(module.weight)
         elif isinstance(module, nn.Embedding):
-            # Vectors of about unit length, like the pre-trained word vectors that usually take their place.
+            # Vectors of about unit length, like the pre-trained word vectors that usually replace them.
             init.normal_(module.weight, std=module.embedding_dim**-0.5)
             if module.padding_idx is not None and not getattr(module.weight, "_is_hf_initialized", False):
                 init.zeros_(module.weight[module.padding_idx])
 
 
 def _check_checkpoint(model_class: type[PreCodePreTrainedModel], checkpoint: str, options: dict[str, Any]) -> None:
-    """Check what a checkpoint was saved with, whatever settings it is loaded with."""
+    """Check the saved files of a checkpoint, independent of the settings that it is loaded with."""
     where = {name: options[name] for name in HUB_ARGUMENTS if options.get(name) is not None}
     config = read_config(checkpoint, **where)
     if config is None:
@@ -138,7 +151,7 @@ def _check_checkpoint(model_class: type[PreCodePreTrainedModel], checkpoint: str
         _own_name(name): shape for name, shape in read_shapes(checkpoint, options.get("variant"), **where).items()
     }
     try:
-        # Takes no memory for weights.
+        # Without memory for the weights.
         with torch.device("meta"):
             model = model_class(config)
     except Exception as error:
@@ -148,22 +161,22 @@ def _check_checkpoint(model_class: type[PreCodePreTrainedModel], checkpoint: str
         saved = shapes.get(_own_name(name), weight.shape)
         if saved != weight.shape:
             raise ValueError(
-                f"{checkpoint}: by its config.json, {name} has the shape {tuple(weight.shape)}, and by its weights "
+                f"{checkpoint}: by its config.json, {name} has the shape {tuple(weight.shape)}, but its weights have "
                 f"{saved}; they come from different runs"
             )
 
 
 def _own_name(name: str) -> str:
-    """That of a tensor, whichever head it was saved with."""
+    """The name of a tensor without the prefix that depends on the head."""
     return name.removeprefix(f"{PreCodePreTrainedModel.base_model_prefix}.")
 
 
 @contextmanager
 def _safetensors_only(name: str) -> Iterator[None]:
-    """Says what to do where there are no weights in safetensors."""
+    """Add advice to the error for missing weights in safetensors."""
     try:
         yield
     except OSError as error:
         if SAFE_WEIGHTS_NAME not in str(error):
             raise
-        raise OSError(f"{name}: no {SAFE_WEIGHTS_NAME} there; {_SAFETENSORS_ONLY}") from error
+        raise OSError(f"{name}: no {SAFE_WEIGHTS_NAME}; {_SAFETENSORS_ONLY}") from error

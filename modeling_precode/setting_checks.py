@@ -1,4 +1,4 @@
-"""Checks of the settings in a `config.json` that transformers reads before it checks them."""
+"""Checks of those settings in a `config.json` that transformers uses before it validates them."""
 
 import re
 from collections.abc import Mapping
@@ -9,29 +9,33 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 MOST_LABELS = 2**16
-# Of a text encoder: layers, heads, experts.
+# The maximum number of layers, heads or experts of a text encoder.
 MOST_PARTS = 2**12
 _PARTS = re.compile("layers?$|heads?$|experts?$|blocks?$|depths?$")
 _MARKUP = re.compile("<[a-zA-Z/!?]")
-# What is quoted of a value in an error.
+# The maximum number of characters of a value in an error.
 _LONGEST_QUOTE = 80
 
 
 def quoted(value: Any) -> str:
-    """A value as Python writes it, which escapes control characters; the beginning of a long one."""
+    """The beginning of the `repr` of a value, in which control characters are escaped."""
     text = repr(value)
     return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
 
 
 def check_saved_settings(config_class: type[PreTrainedConfig], settings: Mapping[str, Any]) -> None:
-    """Check the settings that every configuration has, as they are in a file.
+    """Check the settings of a file that every configuration has.
+
+    Args:
+        config_class: The class of the configuration.
+        settings: The content of the file.
 
     Raises:
-        ValueError: a setting of another type or out of range.
+        ValueError: A setting has another type or is out of range.
     """
     for name in settings:
         if callable(getattr(config_class, name, None)) or name.startswith("__"):
-            raise ValueError(f"{quoted(name)} is the name of no setting; remove it")
+            raise ValueError(f"{quoted(name)} is not the name of a setting; remove it")
     given = {name: value for name, value in settings.items() if value is not None}
     architectures = given.get("architectures", [])
     if not isinstance(architectures, list) or not all(isinstance(name, str) for name in architectures):
@@ -41,7 +45,7 @@ def check_saved_settings(config_class: type[PreTrainedConfig], settings: Mapping
             raise ValueError(f"`{name}` must be one of {', '.join(DTYPES)}; got {quoted(given[name])}")
     if given.get("return_dict", True) is not True:
         raise ValueError(
-            f"`return_dict` must be true; got {quoted(given['return_dict'])}; give return_dict=False to a call of the "
+            f"`return_dict` must be true; got {quoted(given['return_dict'])}; pass return_dict=False to a call of the "
             "model"
         )
     for name in ("auto_map", "custom_pipelines", "text_config", "label2id"):
@@ -60,10 +64,10 @@ def check_saved_settings(config_class: type[PreTrainedConfig], settings: Mapping
 
 
 def check_label_names(names: Any) -> None:
-    """Check `id2label`: a name for every number from 0, with no gap.
+    """Check `id2label`: it must have a name for every number from 0, without gaps.
 
     Raises:
-        ValueError: it is something else, or a name is empty, given twice, or contains markup.
+        ValueError: It has another form, or a name is empty, occurs twice, or contains markup.
     """
     if names is None:
         return
@@ -87,7 +91,7 @@ def check_label_names(names: Any) -> None:
 
 
 def _check_label_ids(settings: Mapping[str, Any]) -> None:
-    """Check that `label2id` and `class_weights` go with `id2label`."""
+    """Check that `label2id` and `class_weights` match `id2label`."""
     names = settings.get("id2label")
     if names is None:
         return
@@ -107,12 +111,12 @@ def check_text_settings(settings: Mapping[str, Any]) -> None:
     """Check the `text_config` of a file before transformers builds a configuration from it.
 
     Raises:
-        ValueError: it is of a kind that is not known, or has too many parts.
+        ValueError: The type of the model is unknown, or it has too many parts.
     """
     kind = settings.get("model_type")
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING or kind == "precode":
         raise ValueError(
-            f"`text_config`: `model_type` must be a kind of model that this version of transformers knows; got "
+            f"`text_config`: `model_type` must be a type of model that this version of transformers knows; got "
             f"{quoted(kind)}"
         )
     if settings.get("dtype") is not None and str(settings["dtype"]).removeprefix("torch.") not in DTYPES:

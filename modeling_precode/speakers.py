@@ -15,6 +15,7 @@ class SpeakerOrder:
         self.ids = {name: number for number, name in enumerate(names, start=1)}
 
     def __call__(self, name: Any) -> int:
+        """The number of a speaker: from 1 in the order in which they first speak, 0 for an unknown one."""
         name = speaker_name(name)
         return self.ids.setdefault(name, len(self.ids) + 1) if name else 0
 

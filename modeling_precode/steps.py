@@ -56,6 +56,7 @@ class Steps:
         return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "Steps":
+        """Copy the tensors to pinned memory. `DataLoader` calls this method."""
         return self._each(Tensor.pin_memory)
 
     def _each(self, move: Callable[[Tensor], Tensor]) -> "Steps":

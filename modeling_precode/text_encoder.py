@@ -48,19 +48,23 @@ class TextUtteranceEncoder(nn.Module):
         self.freeze()
 
     def freeze(self) -> None:
+        """Mark the text encoder as trainable or not, as the configuration says."""
         self.encoder.requires_grad_(not self.frozen)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "TextUtteranceEncoder":
+        """Set the training mode. A frozen text encoder stays in evaluation mode."""
         super().train(mode)
         if self.frozen:
             self.encoder.eval()
         return self
 
     def get_input_embeddings(self) -> nn.Module:
+        """The embeddings of the tokens."""
         return self.encoder.get_input_embeddings()
 
     def set_input_embeddings(self, embedding: nn.Module) -> None:
+        """Replace the embeddings of the tokens."""
         self.encoder.set_input_embeddings(embedding)
 
     def forward(self, tokens: Tensor, steps: Steps) -> Tensor:

@@ -140,6 +140,7 @@ class PreCodeTokenizer(WordEncodingMixin, PreTrainedTokenizerFast):
 
     @property
     def text_mode(self) -> str:
+        """The text mode: `"clean"`, `"original"` or `"unicode"`."""
         return self.init_kwargs["text_mode"]
 
     def _encode_plus(self, text: Any, *args: Any, **kwargs: Any):

@@ -1,4 +1,4 @@
-"""The tokenizer of a checkpoint: checks its files, and that the model can read all of its tokens."""
+"""Checks the tokenizer of a checkpoint: its files, and whether the model can read all of its tokens."""
 
 import json
 from collections.abc import Mapping
@@ -15,18 +15,23 @@ from .configuration_precode import PreCodeConfig, quoted
 from .tokenization_precode import TEXT_MODES
 
 TOKENIZER_FILE, TOKENIZER_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
-# Bytes of `tokenizer.json`.
+# The maximum size of `tokenizer.json` in bytes.
 LARGEST_TOKENIZER = 2**28
-# With one token, a label rests on the first word alone.
+# With one token, a label would depend on the first word only.
 SHORTEST_UTTERANCE = 2
 _SIDES = ("left", "right")
 
 
 def check_tokenizer_files(checkpoint: str, config: PreCodeConfig, **where: Any) -> None:
-    """Check a checkpoint's tokenizer, if it has one, and that its model can read all of its tokens.
+    """Check the tokenizer of a checkpoint, if it has one, and whether the model can read all of its tokens.
+
+    Args:
+        checkpoint: The folder, or the name on the Hub.
+        config: The configuration of the model.
+        where: Arguments of `from_pretrained` that are in `HUB_ARGUMENTS`.
 
     Raises:
-        ValueError: it cannot, or a file is not what a tokenizer is made of.
+        ValueError: The model cannot read a token, or a file of the tokenizer is invalid.
     """
     path = find_file(checkpoint, TOKENIZER_CONFIG_FILE, **where)
     settings = {} if path is None else read_object(path)
@@ -59,10 +64,15 @@ def check_tokenizer_files(checkpoint: str, config: PreCodeConfig, **where: Any) 
 
 
 def check_tokenizer(name: str, tokenizer: PreTrainedTokenizerBase, config: PreCodeConfig) -> None:
-    """Check that a model can read all tokens of a loaded tokenizer, as [`check_tokenizer_files`] does.
+    """Check that a model can read all tokens of a loaded tokenizer, as [`check_tokenizer_files`] does for files.
+
+    Args:
+        name: The name of the checkpoint, for messages.
+        tokenizer: The tokenizer.
+        config: The configuration of the model.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: The model cannot read a token.
     """
     _check_number_of_tokens(name, len(tokenizer), config)
     check_token_ids(f"{name}: the tokenizer", tokenizer.get_vocab(), config)
@@ -70,6 +80,7 @@ def check_tokenizer(name: str, tokenizer: PreTrainedTokenizerBase, config: PreCo
 
 
 def check_token_ids(what: str, ids: Mapping[str, int], config: PreCodeConfig) -> None:
+    """Raise a ValueError if a token id is not below the `vocab_size` of the model. `what` names the tokens."""
     highest = max(ids, key=ids.__getitem__, default=None)
     if highest is not None and ids[highest] >= config.vocab_size:
         raise ValueError(
@@ -81,12 +92,12 @@ def check_token_ids(what: str, ids: Mapping[str, int], config: PreCodeConfig) ->
 # Loading a checkpoint checks its tokenizer several times.
 @lru_cache(maxsize=1)
 def _read_token_ids(path: Path, changed: int, size: int) -> Mapping[str, int]:
-    """The tokens of a `tokenizer.json` and their ids. The time of change and the size tell one content from another."""
+    """The tokens of a `tokenizer.json` and their ids. The time of change and the size are keys of the cache."""
     try:
         ids = Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
     except Exception as error:  # the library raises no other class
-        raise ValueError(f"{path}: no tokenizer: {error}; save the tokenizer again") from None
-    # The library reads it without them, but transformers does not.
+        raise ValueError(f"{path}: not a tokenizer: {error}; save the tokenizer again") from None
+    # The library does not need `added_tokens`, but transformers does.
     added = json.loads(path.read_text(encoding="utf-8")).get("added_tokens")
     if not isinstance(added, list):
         raise ValueError(f"{path}: `added_tokens` must be a list of tokens; got {quoted(added)}; save it again")
@@ -94,7 +105,7 @@ def _read_token_ids(path: Path, changed: int, size: int) -> Mapping[str, int]:
 
 
 def _check_number_of_tokens(name: str, number: int, config: PreCodeConfig) -> None:
-    # A text encoder may have room for more.
+    # The vocabulary of a text encoder may be larger.
     if number > config.vocab_size or (config.text_config is None and number != config.vocab_size):
         raise ValueError(
             f"{name}: the tokenizer has {number} words and the model {config.vocab_size}; they come from different runs"
@@ -141,5 +152,5 @@ def _check_max_length(what: str, value: Any) -> None:
 
 
 def _content(token: Any) -> Any:
-    """That of a special token, which is a string or a dictionary."""
+    """The text of a special token, which is a string or a dictionary."""
     return token.get("content") if isinstance(token, dict) else token

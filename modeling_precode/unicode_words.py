@@ -220,4 +220,5 @@ def _one_of(words: Iterable[str]) -> str:
 
 
 def unicode_pre_tokenizer(empty_word: str) -> pre_tokenizers.PreTokenizer:
+    """The pre-tokenizer that splits a normalized text into words. See [`word_pattern`]."""
     return pre_tokenizers.Split(Regex(word_pattern(empty_word)), behavior="removed", invert=True)

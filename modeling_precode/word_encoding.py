@@ -89,6 +89,7 @@ class _Pieces(dict[str, tuple[int, ...]]):
 
 
 def pieces_of(text: str) -> list[str]:
+    """The pieces of a text between white space. A contraction that was split at its apostrophe is one piece."""
     if " ' " in text or " \u2019 " in text:
         text = SPACED_APOSTROPHE.sub("'", text)
     return text.split()

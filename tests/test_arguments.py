@@ -113,10 +113,10 @@ def test_labels_that_differ_are_told_and_never_scored(train, tmp_path, caplog):
     rows = [{"utterances": ["so", "very"], "labels": ["glee", "gloom"]}] * 40
     (tmp_path / "other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     other = f"--corpus custom --data_dir {tmp_path / 'other.jsonl'} --model {trained}"
-    with pytest.raises(ValueError, match="labels anger, joy, neutral, and the corpus has glee, gloom"):
+    with pytest.raises(ValueError, match="labels anger, joy, neutral; the corpus has glee, gloom"):
         run_finetune.main([*other.split(), "--do_predict", "--output_dir", str(tmp_path / "scored")])
     run_finetune.main([*other.split(), "--num_train_epochs", "1", "--output_dir", str(tmp_path / "new_head")])
-    assert "labels anger, joy, neutral; the head for glee, gloom is new" in caplog.text
+    assert "has the labels anger, joy, neutral; the head for glee, gloom is new" in caplog.text
 
 
 def test_scoring_needs_a_checkpoint(tmp_path):
@@ -199,7 +199,7 @@ def test_the_command_hands_over_and_says_what_it_knows(capsys, monkeypatch):
     assert printed.startswith("precode ") and all(
         f"\n  {name}" in printed for name in ("predict", "pretrain", "finetune", "evaluate", "corpus", "push")
     )
-    with pytest.raises(SystemExit, match="error: fly: no command of precode; known are predict"):
+    with pytest.raises(SystemExit, match="error: fly: not a command of precode; known are predict"):
         precode(["fly"])
     monkeypatch.setattr(sys, "argv", ["precode"])
     with pytest.raises(SystemExit, match="error: .*see precode finetune --help"):
@@ -224,7 +224,7 @@ def test_a_number_of_training_dialogues_is_drawn_and_a_larger_number_holds_the_s
     [
         ({"train_dialogues": 0}, "--train_dialogues must be at least 1; got 0"),
         ({"train_dialogues": 5, "train_fraction": 0.5}, "--train_dialogues 5 and --train_fraction 0.5: leave one out"),
-        ({"train_dialogues": 41}, "--train_dialogues 41: the training split has 40; give less"),
+        ({"train_dialogues": 41}, "--train_dialogues 41: the training split has 40; give a"),
     ],
 )
 def test_a_number_of_training_dialogues_that_cannot_be_drawn_is_refused(corpus, settings, message):

@@ -61,7 +61,7 @@ def test_probabilities_of_labels_with_the_same_counterpart_are_added(emotions):
     [
         ({"joy": "positive"}, "lacks anger"),
         (dict.fromkeys(SENTIMENT, "any"), "fewer than two labels; got any"),
-        ("sentiment", "is a mapping"),
+        ("sentiment", "must be a mapping"),
     ],
 )
 def test_a_label_map_that_does_not_fit_is_refused(emotions, label_map, message):
@@ -82,5 +82,5 @@ def test_the_command_writes_explanations_and_labels_of_a_map_as_json_lines(tmp_p
 def test_a_table_with_explanations_is_refused(arguments, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dialogue.txt").write_text("Ana: I got the job!\n")
-    with pytest.raises(SystemExit, match=r"--explain: .* has no place for explanations; write --output to .jsonl"):
+    with pytest.raises(SystemExit, match=r"--explain: .* cannot contain explanations; use --output with a .jsonl"):
         main(["predict", "dialogue.txt", "--explain", *arguments])

@@ -108,7 +108,7 @@ SETTINGS = [
     ({"architectures": 5}, "`architectures` must be a list of names; got 5"),
     ({"architectures": [5]}, r"`architectures` must be a list of names; got \[5\]"),
     ({"custom_pipelines": 5}, "`custom_pipelines` must be a dictionary; got 5"),
-    ({"to_dict": 5}, "'to_dict' is the name of no setting"),
+    ({"to_dict": 5}, "'to_dict' is not the name of a setting"),
     ({"transformers_weights": "adapter_model.bin"}, "`transformers_weights` must not name another file; got 'adapter"),
     ({"text_config": 5}, "`text_config` must be a dictionary; got 5"),
 ]
@@ -125,18 +125,21 @@ def test_a_setting_that_makes_no_model_is_named_with_its_file_and_value(checkpoi
 
 
 TEXT_SETTINGS = [
-    ({"model_type": "unheard of"}, "`model_type` must be a kind of model that .* knows; got 'unheard of'"),
-    ({"model_type": "precode"}, "`model_type` must be a kind of model that .* knows; got 'precode'"),
-    ({"model_type": 5}, "`model_type` must be a kind of model that .* knows; got 5"),
+    ({"model_type": "unheard of"}, "`model_type` must be a type of model that .* knows; got 'unheard of'"),
+    ({"model_type": "precode"}, "`model_type` must be a type of model that .* knows; got 'precode'"),
+    ({"model_type": 5}, "`model_type` must be a type of model that .* knows; got 5"),
     ({"num_hidden_layers": 10**9}, "`num_hidden_layers` must be at most 4,096; got 1000000000"),
     ({"hidden_size": 10**9}, "`hidden_size` must be a whole number from 1 to 65,536; got 1000000000"),
     ({"vocab_size": -1}, "`vocab_size` must be a whole number from 1 to 16,777,216; got -1"),
     ({"hidden_size": 1.5}, "'hidden_size' expected int, got float .value: 1.5."),
     ({"dtype": "evil"}, "`dtype` must be one of float16, bfloat16, float32, float64; got 'evil'"),
     ({"num_attention_heads": 0}, "model: no model can be built from its config.json: "),
-    ({"hidden_size": 32}, r"has the shape \(\d+, 32\), and by its weights \(\d+, 16\)"),
+    ({"hidden_size": 32}, r"has the shape \(\d+, 32\), but its weights have \(\d+, 16\)"),
     ({"intermediate_size": 10**12}, "model: (no model can be built from its config.json|by its config.json, .* shape)"),
-    ({"max_position_embeddings": 10**9}, r"position_embeddings.weight has the shape \(1000000000, 16\), and by its"),
+    (
+        {"max_position_embeddings": 10**9},
+        r"position_embeddings.weight has the shape \(1000000000, 16\), but its weights",
+    ),
 ]
 
 
@@ -175,9 +178,9 @@ def test_a_setting_that_makes_no_tokenizer_is_named_with_its_file_and_value(chec
     [
         ({"joy": 99}, "the id of 'joy' must be less than the model's `vocab_size`, 7; got 99"),
         ({"joy": 6}, "`vocab` must give every word an id of its own; got 6 for '!' and 'joy'|has 8 words"),
-        ({"joy": 10**30}, "no tokenizer: "),
-        ({"joy": -1}, "no tokenizer: "),
-        ({"joy": "x"}, "no tokenizer: "),
+        ({"joy": 10**30}, "not a tokenizer: "),
+        ({"joy": -1}, "not a tokenizer: "),
+        ({"joy": "x"}, "not a tokenizer: "),
     ],
 )
 def test_token_ids_that_the_model_does_not_have_are_refused(checkpoint, vocabulary, message):
@@ -237,12 +240,12 @@ def header_of(content: dict) -> bytes:
 )
 def test_weights_whose_header_lies_are_refused(checkpoint, content):
     (checkpoint / "model.safetensors").write_bytes(content)
-    assert_refused(checkpoint, "model.safetensors: no safetensors file: ")
+    assert_refused(checkpoint, "model.safetensors: not a safetensors file: ")
 
 
 def test_weights_of_another_size_than_the_settings_are_refused_and_not_begun_anew(checkpoint):
     change(checkpoint / CONFIG, utterance_hidden_size=2**16)
-    message = r"by its config.json, .* has the shape \(196608, 6\), and by its weights \(12, 6\)"
+    message = r"by its config.json, .* has the shape \(196608, 6\), but its weights have \(12, 6\)"
     assert_refused(checkpoint, message)
     with pytest.raises(ValueError, match=message):
         PreCodeForUtteranceClassification.from_pretrained(checkpoint, ignore_mismatched_sizes=True)
@@ -309,7 +312,7 @@ def spoil_length(checkpoint: Path) -> None:
     [
         (spoil_labels, "config.json: `id2label` must give a name to every number"),
         (spoil_length, "tokenizer_config.json: `model_max_length` must be a whole number of tokens"),
-        (spoil_weights, "model.safetensors: no safetensors file"),
+        (spoil_weights, "model.safetensors: not a safetensors file"),
     ],
 )
 @pytest.mark.parametrize("command", ["predict", "evaluate", "finetune"])

@@ -91,14 +91,14 @@ def test_what_a_workbook_has_no_room_for_is_said_and_nothing_is_left(predict, tm
     # Of a table that is known before the model is loaded.
     with pytest.raises(SystemExit, match="an Excel sheet holds 4 rows"):
         predict(tmp_path / "in.csv", "--output", tmp_path / "out.xlsx", "--device", "cpu", "--revision", "nowhere")
-    with pytest.raises(SystemExit, match="--format xlsx: it cannot be printed; give --output"):
+    with pytest.raises(SystemExit, match="--format xlsx: cannot be printed; give the name"):
         predict(tmp_path / "in.csv", "--format", "xlsx")
 
 
 def test_without_openpyxl_the_error_says_what_to_install(predict, tmp_path, monkeypatch):  # noqa: F811
     (tmp_path / "in.csv").write_text(TABLE)
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with pytest.raises(SystemExit, match="out.xlsx: an Excel workbook needs openpyxl; pip install openpyxl"):
+    with pytest.raises(SystemExit, match="out.xlsx: writing an Excel workbook needs openpyxl; pip install openpyxl"):
         predict(tmp_path / "in.csv", "--output", tmp_path / "out.xlsx")
 
 
@@ -210,7 +210,7 @@ def test_labels_of_another_input_model_or_option_are_refused(predict, checkpoint
         assert kept.read_bytes() == before and not output.exists()
         return str(stopped.value)
 
-    assert "--max_batch_tokens is 100 and was None. Give what it was, or delete" in refused("--max_batch_tokens", "100")
+    assert "--max_batch_tokens is 100 and was None. Use the earlier value, or delete" in refused("--max_batch_tokens", "100")
     assert "--distribution is True and was False" in refused("--distribution")
     assert "the option empty is 'skip' and was ''" in refused("--corpus_options", "empty=skip")
     content = path.read_bytes()
@@ -227,7 +227,7 @@ def test_labels_of_another_input_model_or_option_are_refused(predict, checkpoint
 def test_damaged_labels_are_named(predict, kept, tmp_path):  # noqa: F811
     first, *lines = kept.read_bytes().splitlines(keepends=True)
     kept.write_bytes(b"".join([first, b"no json\n", *lines]))
-    with pytest.raises(SystemExit, match="out.jsonl.part:2: damaged; got b'no json.*; delete the file to begin again"):
+    with pytest.raises(SystemExit, match="out.jsonl.part:2: damaged; got b'no json.*; delete the file to start again"):
         predict(tmp_path / "in.jsonl", "--output", tmp_path / "out.jsonl", "--resume")
 
 
@@ -243,5 +243,5 @@ def test_an_error_keeps_the_labels_and_another_process_is_refused(predict, check
         predict(path, "--output", output, "--resume")
     predict(path, "--output", output, "--resume")
     assert len(output.read_text().splitlines()) == 1
-    with pytest.raises(SystemExit, match="--resume: labels are kept beside the output; give --output"):
+    with pytest.raises(SystemExit, match="--resume keeps labels beside the output file; give its name"):
         predict(path, "--resume")

@@ -138,7 +138,7 @@ def test_an_export_is_exported_scored_and_used_by_the_commands(checkpoint, tmp_p
     assert scores[0] == scores[1]
     with pytest.raises(SystemExit, match="an exported model, which runs on the CPU only"):
         main(["predict", str(tmp_path / "chat.txt"), "--model", out, "--device", "cuda"])
-    with pytest.raises(SystemExit, match="already an exported model; give the checkpoint"):
+    with pytest.raises(SystemExit, match="is already an exported model; use the checkpoint"):
         main(["export", out, str(tmp_path / "again")])
 
 

@@ -94,7 +94,7 @@ def test_arguments_of_other_pipelines_do_what_they_do_there(emotions, monkeypatc
     settings = {"batch_size": 3, "num_workers": 0, "top_k": 1}
     made = pipeline("conversation-emotion", model=str(tmp_path), **settings)
     assert made(TEXTS) == emotions(TEXTS, top_k=1)
-    with pytest.raises(ValueError, match="give one of them"):
+    with pytest.raises(ValueError, match="use one of them"):
         made(TEXTS, distribution=True)
     for name in ("batch_size", "top_k", "max_batch_tokens"):
         with pytest.raises(ValueError, match=f"{name} must be at least 1; got 0"):
@@ -129,7 +129,7 @@ def test_the_share_of_known_words_comes_with_every_utterance_where_it_is_asked_f
     shared = emotions(texts, known_words=True)
     assert [turn["known_words"] for turn in shared] == [0.8, 0.4, 0, 0]
     assert [{**turn, "known_words": share["known_words"]} for turn, share in zip(plain, shared, strict=True)] == shared
-    with pytest.raises(ValueError, match="`known_words` and `top_k` both say"):
+    with pytest.raises(ValueError, match="`known_words` and `top_k` both define"):
         emotions(texts, known_words=True, top_k=1)
 
 
@@ -144,7 +144,7 @@ def test_utterances_that_are_cut_are_counted_in_one_warning(emotions, caplog):
     assert len(caplog.messages) == 1
     for inputs in ([cut, TEXTS], iter([cut] + [TEXTS] * 1200)):
         count = sum(map(len, emotions(inputs)))
-        start = f"2 of {count} utterances are longer than 60 tokens, which is all that the model reads of one"
+        start = f"2 of {count} utterances are longer than 60 tokens, the maximum for this model"
         assert caplog.messages[-1].startswith(start)
     assert len(caplog.messages) == 3
     # Whoever does not read on is told too.

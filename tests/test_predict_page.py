@@ -229,7 +229,7 @@ def test_a_page_in_several_files_is_whole_or_as_it_was(tmp_path, small_pages):
 def test_files_of_others_in_the_folder_of_the_pages_are_kept_and_named(tmp_path, small_pages):
     (tmp_path / "page-parts").mkdir()
     (tmp_path / "page-parts" / "thesis.doc").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"page-parts: holds thesis.doc, .*; move it, or give another name"):
+    with pytest.raises(FileExistsError, match=r"page-parts: contains thesis.doc, .*; move it, or use another name"):
         write(tmp_path / "page.html", 10)
     assert [file.name for file in tmp_path.rglob("*")] == ["page-parts", "thesis.doc"]
 
@@ -244,13 +244,13 @@ def test_files_that_appear_in_the_folder_during_a_run_are_kept(tmp_path, small_p
                 (folder / "thesis.doc").write_text("mine")
             yield dialogue(5), turns_of(dialogue(5))
 
-    with pytest.raises(FileExistsError, match=r"holds thesis.doc"):
+    with pytest.raises(FileExistsError, match=r"contains thesis.doc"):
         write_pages(tmp_path / "page.html", labeled(), LABELS, "calls", "model")
     assert [file.name for file in tmp_path.rglob("*")] == ["page-parts", "thesis.doc"]
 
 
 def test_what_needs_several_files_is_not_printed_in_part(small_pages):
-    with pytest.raises(ValueError, match="a page of more than .* give --output, the name of a .html file"):
+    with pytest.raises(ValueError, match="need several pages; use --output with the name of a .html file"):
         page_of(dialogue(4), dialogue(4))
 
 

@@ -362,7 +362,7 @@ BAD_INPUT = {
     ),
     "a checkpoint of another kind": (
         lambda tmp: ["run_finetune.py", "--model", str(bert_folder(tmp / "bert"))],
-        ["bert", "of the kind 'bert'", "'precode'"],
+        ["bert", "has the model type 'bert'", "'precode'"],
     ),
     "a checkpoint that is not there": (
         lambda tmp: ["run_finetune.py", "--model", str(tmp / "nothing")],

@@ -36,7 +36,7 @@ def test_weights_in_a_pickle_are_refused(checkpoint, tmp_path):
             return (Path.touch, (trap,))
 
     torch.save({**model.state_dict(), "trap": Trap()}, checkpoint / "pytorch_model.bin")
-    with pytest.raises(OSError, match="emotions: no model.safetensors there; weights are read from safetensors only"):
+    with pytest.raises(OSError, match="emotions: no model.safetensors; weights are read from safetensors only"):
         PreCodeForUtteranceClassification.from_pretrained(checkpoint)
     with pytest.raises(ValueError, match="use_safetensors=False: weights are read from safetensors only"):
         PreCodeForUtteranceClassification.from_pretrained(checkpoint, use_safetensors=False)

@@ -315,14 +315,14 @@ def archive() -> bytes:
 @pytest.mark.parametrize(
     "name, content, status, message",
     [
-        ("chat.txt.gz", bomb, 413, "unfolds to more than"),
-        ("chat.zip", archive, 422, "an archive of files"),
+        ("chat.txt.gz", bomb, 413, "expands to more than"),
+        ("chat.zip", archive, 422, "is an archive; got"),
         ("chat.xlsx", archive, 413, "chat.xlsx"),
-        ("chat.txt.gz", lambda: b"\x1f\x8b broken", 422, "broken gzip"),
+        ("chat.txt.gz", lambda: b"\x1f\x8b broken", 422, "damaged gzip"),
         ("chat.parquet", lambda: b"PAR1 broken", 422, "chat.parquet"),
-        ("chat.exe", lambda: b"MZ\0\0", 422, "unknown kind of file"),
+        ("chat.exe", lambda: b"MZ\0\0", 422, "unknown file format"),
         ("../../etc/passwd", lambda: b"", 422, "passwd"),
-        ("chat.txt", lambda: b"", 422, "no dialogue in it"),
+        ("chat.txt", lambda: b"", 422, "contains no dialogues"),
         ("chat.json", lambda: b"[" * 100_000, 422, "not JSON"),
     ],
 )

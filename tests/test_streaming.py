@@ -101,7 +101,7 @@ def test_streams_do_not_mix_and_a_new_one_remembers_nothing():
 def test_a_state_of_another_model_is_refused(emotions, wrong, message):
     with pytest.raises(ValueError, match=message):
         causal().stream().load_state_dict(wrong)
-    with pytest.raises(ValueError, match="has `state` and `speakers`; got "):
+    with pytest.raises(ValueError, match="needs `state` and `speakers`; got "):
         emotions.stream().load_state_dict(wrong)
 
 

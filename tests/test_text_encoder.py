@@ -316,17 +316,17 @@ def test_a_multilingual_text_encoder_labels_six_scripts_without_unknown_pieces(t
 
 def test_what_is_no_text_encoder_is_refused(folders, make, tmp_path):
     make().save_pretrained(tmp_path / "precode")
-    with pytest.raises(ValueError, match="a Pre-CODE checkpoint; load it with PreCodeModel.from_pretrained"):
+    with pytest.raises(ValueError, match="is a Pre-CODE checkpoint; load it with PreCodeModel.from_pretrained"):
         PreCodeModel.from_utterance_encoder(tmp_path / "precode")
     BertConfig(hidden_size=4, num_hidden_layers=1, num_attention_heads=1).save_pretrained(tmp_path / "empty")
     torch.save({}, tmp_path / "empty" / "pytorch_model.bin")
-    with pytest.raises(OSError, match="no model.safetensors there; weights are read from safetensors only"):
+    with pytest.raises(OSError, match="no model.safetensors; weights are read from safetensors only"):
         PreCodeModel.from_utterance_encoder(tmp_path / "empty")
     config = CLIPTextConfig(hidden_size=4, num_hidden_layers=1, num_attention_heads=1)
     with pytest.raises(ValueError, match="a 'clip_text_model' takes no `inputs_embeds`; use a text encoder"):
         PreCodeModel(PreCodeConfig(utterance_encoder="text_encoder", text_config=config))
     CLIPConfig().save_pretrained(tmp_path / "clip")
-    message = "`text_config`: the configuration of a 'clip' has no `hidden_size`; give one of an encoder of text"
+    message = "`text_config`: the configuration of a 'clip' has no `hidden_size`; use that of a text encoder"
     with pytest.raises(ValueError, match=message):
         PreCodeModel.from_utterance_encoder(tmp_path / "clip")
     with pytest.raises(ValueError, match=message):

@@ -198,7 +198,7 @@ def test_two_processes_learn_what_one_does(corpus, encoder, tmp_path, settings):
 
 BAD = {
     "--text_encoder {encoder} --min_count 3": "--min_count cannot be used with --text_encoder",
-    "--text_encoder {encoder} --max_utterance_tokens 300": "reads at most 128; give less",
+    "--text_encoder {encoder} --max_utterance_tokens 300": "reads at most 128; give a smaller",
     "--text_encoder {encoder} --layer_decay 2": "--layer_decay must be more than 0 and at most 1; got 2.0",
     "--text_encoder {encoder} --vector_type float16": "--vector_type float16: this is for a frozen text encoder",
     "--layer_decay 0.9": "--layer_decay 0.9: this is for a trained text encoder",

@@ -1,14 +1,14 @@
-"""Train the model that comes with the package, from free data alone.
+"""Train the model that comes with the package, on free data only.
 
 make default-model
 python -m benchmarks.default_model --teacher_encoder FOLDER --student_encoder FOLDER
 
-1. A large text encoder, the teacher, learns the corpus `openerc` from the votes of its annotators.
+1. A large text encoder, the teacher, is trained on the corpus `openerc` with the votes of its annotators.
 2. The teacher labels a part of the chats of `chitchat`.
-3. A student, some layers of a small text encoder, learns from both.
-4. The student is saved in modeling_precode/default_model, its weights in half precision.
+3. A student with some layers of a small text encoder is trained on both.
+4. The student is saved in modeling_precode/default_model, with weights in half precision.
 
-A step that has its result in the output folder is not run again. A training that was interrupted goes on.
+A step whose result is in the output folder is not run again. An interrupted training is resumed.
 """
 
 import argparse
@@ -55,9 +55,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "folder or a name on the Hub (default: %(default)s)")  # fmt: skip
     add("--student_encoder", default="sentence-transformers/all-MiniLM-L6-v2", help="text encoder of which the student "
         "takes layers: a folder or a name on the Hub (default: %(default)s)")  # fmt: skip
-    add("--output_dir", type=Path, default=Path("build/default-model"), help="folder for what the steps save (default: "
-        "%(default)s)")  # fmt: skip
-    add("--bf16", action="store_true", help="train in bfloat16, which is faster where the processor can do it")
+    add("--output_dir", type=Path, default=Path("build/default-model"), help="folder for the results of the "
+        "steps (default: %(default)s)")  # fmt: skip
+    add("--bf16", action="store_true", help="train in bfloat16, which is faster on processors with instructions for it")
     return parser.parse_args(arguments)
 
 
@@ -103,7 +103,7 @@ def label_chats(teacher: Path, folder: Path, bf16: bool) -> None:
 
 
 def cut_encoder(name: str, layers: Sequence[int], folder: Path) -> None:
-    """Save a text encoder of BERT's kind with some of its layers, and its tokenizer."""
+    """Save a text encoder like BERT with some of its layers, and its tokenizer."""
     encoder = AutoModel.from_pretrained(name)
     encoder.encoder.layer = torch.nn.ModuleList(encoder.encoder.layer[i] for i in layers)
     encoder.config.num_hidden_layers = len(layers)
@@ -113,13 +113,13 @@ def cut_encoder(name: str, layers: Sequence[int], folder: Path) -> None:
 
 
 def save_default_model(student: Path, folder: Path) -> None:
-    """Put the student into the package, with weights in half precision that load in single precision."""
+    """Save the student in the package. Its weights are in half precision, and are loaded in single precision."""
     model = PreCodeForUtteranceClassification.from_pretrained(student)
     model.half().save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["dtype"] = config["text_config"]["dtype"] = "float32"
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    # The package has the code already.
+    # The package already contains the code.
     for code in folder.glob("*.py"):
         if code.name != "__init__.py":
             code.unlink()

@@ -28,13 +28,13 @@ VIEWS = Lock()
 
 @dataclass
 class Runner:
-    """Runs experiments, and keeps their results.
+    """Runs experiments, and saves their results.
 
     Args:
-        data_dir: holds the corpora.
-        output_dir: holds checkpoints and logs, which an interrupted run goes on from.
-        results: where a line a run and seed goes.
-        jobs: fine-tuning runs at once, each with one thread.
+        data_dir: The folder with the corpora.
+        output_dir: The folder for checkpoints and logs, from which interrupted runs are resumed.
+        results: The results, with one line per run and seed.
+        jobs: The number of parallel fine-tuning runs, each with one thread.
     """
 
     data_dir: Path

@@ -91,8 +91,8 @@ def comparison_table(study: Study, results: Results) -> str:
 
 
 def zero_shot_table(study: ZeroShot, results: Results) -> str:
-    """A row a system, and a column a corpus with weighted F1, macro F1 over the labels of the split, and accuracy. The
-    last column is the mean macro F1, of systems with a result on every corpus shown."""
+    """A table with one row per system, and one column per corpus with weighted F1, macro F1 over the labels of the
+    split, and accuracy. The last column is the mean macro F1, for systems with a result on every corpus."""
     found = {
         system: {
             corpus: line["scores"][study.split]

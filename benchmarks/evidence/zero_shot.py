@@ -1,5 +1,6 @@
-"""Models that were trained on none of the corpora that they are scored on, beside the most frequent label and a linear
-model over the same training text."""
+"""Scores models on corpora that they were not trained on.
+
+For comparison, it scores the most frequent label, and a linear model over the same training text."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,13 +30,13 @@ class ZeroShot:
     """A study of finished models on a split of corpora that they were not trained on.
 
     Args:
-        name: of the study.
-        split: the split that is scored.
-        corpora: name -> the arguments that read it.
-        label_map: of all labels, those of the corpora and those of the models.
-        training: the arguments that read the corpus that the linear model learns from.
-        metric: the score on the validation split of that corpus that chooses the linear model's penalty.
-        checkpoints: the models.
+        name: The name of the study.
+        split: The split to score.
+        corpora: The arguments for reading each corpus, by name.
+        label_map: The label map for the labels of the corpora and of the models.
+        training: The arguments for reading the corpus that the linear model is trained on.
+        metric: The score on the validation split of that corpus, by which the penalty of the linear model is chosen.
+        checkpoints: The models.
     """
 
     name: str
@@ -48,7 +49,7 @@ class ZeroShot:
 
     @property
     def systems(self) -> dict[str, str]:
-        """Name of a system, as a row of the table -> what its results depend on besides the corpus."""
+        """The values that the results of each system depend on, besides the corpus, by its name in the table."""
         rows = {"majority": "majority", f"bag of words, {self.training['corpus']}": self.bag_of_words_key}
         return rows | {one.name: one.key for one in self.checkpoints}
 
@@ -79,7 +80,7 @@ class ZeroShot:
         )
 
     def run(self, data_dir: Path, results: Results) -> None:
-        """Add the lines that are not there yet, of every corpus whose files are there."""
+        """Add the missing lines of every corpus whose files exist."""
         for corpus, settings in self.corpora.items():
             missing = [system for system in self.systems if not results.get(self.key(system, corpus))]
             if not missing or not has_files(settings, data_dir):
@@ -92,7 +93,7 @@ class ZeroShot:
                 print(f"{self.name}: {system} on {corpus}", flush=True)
 
     def scores(self, splits: DatasetDict, corpus: str, systems: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The systems and what a line of the results says of each: its scores, and more."""
+        """The systems, each with the content of its line in the results."""
         mapped = map_labels(splits, self.label_map)
         names = label_names(mapped)
         texts, gold = labeled_texts(mapped[self.split])
@@ -119,5 +120,5 @@ class ZeroShot:
 
 
 def scores_of(predicted: np.ndarray, gold: np.ndarray, names: list[str]) -> dict[str, Any]:
-    """As `precode evaluate` scores: the macro F1 is over the labels that occur in `gold`."""
+    """Score as `precode evaluate` does: the macro F1 is over the labels that occur in `gold`."""
     return with_macro_f1_of_supported(ERCScores().compute(predictions=predicted, references=gold, label_names=names))

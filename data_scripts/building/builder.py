@@ -1,5 +1,7 @@
-"""The base of every corpus: the checks of its dialogues, and a builder with a cache that depends on the version and the
-files of the corpus."""
+"""The base class of every corpus.
+
+It checks the dialogues, and caches the built corpus until its version or its files change.
+"""
 
 import dataclasses
 import logging
@@ -74,6 +76,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
 
     @property
     def corpus(self) -> str:
+        """The name of the corpus in `CORPORA`."""
         return type(self).__name__.lower()
 
     def source(self, config: datasets.BuilderConfig) -> Path:
@@ -105,6 +108,17 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         return ", ".join(f"{what} {self._notes[what]}" for what in sorted(self._notes))
 
     def download_and_prepare(self, *args, num_proc: int | None = None, on_ray: bool = False, **kwargs) -> None:
+        """Build the corpus if it is not in the cache, and log the report of the build.
+
+        Args:
+            args: Positional arguments of `datasets.DatasetBuilder.download_and_prepare`.
+            num_proc: The number of worker processes; by default the parts are built in this process.
+            on_ray: Build the parts on a Ray cluster instead.
+            kwargs: Keyword arguments of `datasets.DatasetBuilder.download_and_prepare`.
+
+        Raises:
+            ValueError: A file has invalid content, or a split has no dialogues.
+        """
         self._notes, self._num_proc, self._on_ray = Counter(), num_proc, on_ray
         self._is_building = True
         try:
@@ -190,6 +204,14 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         return {}
 
     def write_part(self, task: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
+        """Write one part with its notes, unless it is already complete.
+
+        Args:
+            task: The file to write, and the arguments of `read` for its dialogues.
+
+        Returns:
+            The report of the part: its rows, its digest, its notes and the entries of `part_report`.
+        """
         path, source = task
         notes, self._notes = self._notes, Counter()
         try:
@@ -245,6 +267,7 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         return [count / sum(votes) for count in votes] if any(votes) else []
 
     def label_id(self, utterance: Utterance) -> int:
+        """The id of the label of an utterance, or -1 without a label. Raises a ValueError for an unknown label."""
         if utterance.label is None:
             return -1
         labels = self.LABELS or []

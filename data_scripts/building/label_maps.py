@@ -60,6 +60,15 @@ class LabelMap:
 
     @classmethod
     def of(cls, name: str, pairs: Iterable[tuple[str, str | None]]) -> "LabelMap":
+        """Create a map from pairs of a label and its counterpart.
+
+        Args:
+            name: The name of the map in messages.
+            pairs: The pairs. None means that a label has no counterpart.
+
+        Raises:
+            ValueError: A label has two counterparts, or fewer than two labels have one.
+        """
         targets: dict[str, str | None] = {}
         for label, target in pairs:
             if targets.setdefault(label.casefold(), target) != target:

@@ -1,5 +1,7 @@
-"""Builds a corpus in parts. One process writes each part, completely or not at all, and an interrupted build keeps the
-finished parts."""
+"""Builds a corpus in parts.
+
+A part is written by one process, completely or not at all. An interrupted build keeps the finished parts.
+"""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -73,7 +75,10 @@ def in_processes(function: Callable[[Any], Any], tasks: list, num_proc: int | No
 
 
 def on_ray(function: Callable[[Any], Any], tasks: list) -> Iterator[Any]:
-    """Do the same on Ray Data, with one block per task: on the cluster in `RAY_ADDRESS`, or on this machine."""
+    """Run a function on tasks with Ray Data, one block per task, and yield the results in the order of the tasks.
+
+    It uses the cluster in `RAY_ADDRESS`, or else this machine.
+    """
     import ray
 
     blocks = ray.data.from_items([{"task": number} for number in range(len(tasks))], override_num_blocks=len(tasks))

@@ -9,7 +9,16 @@ T = TypeVar("T")
 
 
 def split_by_hash(names: Iterable[str], validation: float, test: float) -> dict[str, list[str]]:
-    """Divide names into splits with these shares. Only the names decide, not their order or a seed."""
+    """Divide names into train, validation and test by their hashes. The order of the names and seeds have no effect.
+
+    Args:
+        names: The names, such as those of dialogues or films.
+        validation: The share of the validation split.
+        test: The share of the test split.
+
+    Raises:
+        ValueError: There are fewer than three names.
+    """
     ranked = sorted(names, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
     if len(ranked) < 3:
         raise ValueError(f"too few to split into train, validation and test; got {len(ranked)}; needs 3 or more")

@@ -1,1 +1,1 @@
-"""File formats: one module each, from a file to dialogues."""
+"""Readers of file formats, one module per format. Each turns a file into dialogues."""

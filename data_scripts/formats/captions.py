@@ -1,4 +1,7 @@
-"""Captions with times, WebVTT and SubRip, as transcripts: a cue an utterance, with its speaker where it names one."""
+"""Reads captions with times (WebVTT and SubRip) as transcripts.
+
+A cue becomes one utterance, with its speaker if the cue names one.
+"""
 
 import re
 from collections import Counter
@@ -22,31 +25,36 @@ VOICE = re.compile(r"<v(?:\.[^\s<>]*)?(?:\s([^<>]*))?>", re.IGNORECASE)
 TAG = re.compile(r"</?(?:c|[bius]|em|lang|ruby|rt|font|v)(?:[.\s][^<>]*)?>|<\d[\d:.]*>|\{\\[^{}]*\}", re.IGNORECASE)
 DASH = re.compile(r"(?:[-–—‐](?![-–—])|>>>?)\s*")
 SOUND = re.compile(r"[\s♪♫¶]*(?:[\[(][^\[\]()]*[\])][\s♪♫¶]*)+|[♪♫¶][^♪♫¶]*[♪♫¶]?\s*")
-# As for other text, and besides a name in brackets or capitals: `[Ana]`, `ANA:`.
+# In captions, a name may also be in brackets: `[Ana]`.
 BRACKETED = re.compile(r"\[([^\[\]:]{1,60})\]\s*:?\s*(?=\S)")
 
 
 class Cue(NamedTuple):
-    number: int  # of the line with its times
+    """One cue: `number` is the number of the line with its times, which are in seconds. `lines` is its text."""
+
+    number: int
     start: float
     end: float
     lines: list[str]
 
 
 def is_webvtt(file: InputFile) -> bool:
-    """Whether the text is WebVTT: its first line begins with the word WEBVTT."""
+    """Whether the text is WebVTT: the first line begins with the word WEBVTT."""
     return bool(file.sample) and bool(re.match(r"WEBVTT(?:\s|$)", file.sample[0]))
 
 
 def is_subrip(file: InputFile) -> bool:
-    """Whether the text is SubRip: one of its first lines has two times, after a number at most."""
+    """Whether the text is SubRip: one of its first lines has two times, with at most a number above it."""
     lines = [line for line in file.sample if line.strip()][:3]
     places = [place for place, line in enumerate(lines) if ARROW.match(line)]
     return bool(places) and all(line.strip().isdigit() for line in lines[: places[0]])
 
 
 def read_captions(file: InputFile) -> Iterator[Dialogue]:
-    """Read captions as one dialogue. A cue of two speakers is two utterances. Sounds and songs are left out."""
+    """Read captions as one dialogue.
+
+    A cue with two speakers becomes two utterances. Sounds and songs are left out.
+    """
     file.options.refuse_columns(file.name)
     is_vtt = is_webvtt(file)
     found = list(cues(file.lines(), is_vtt, file.left_out))
@@ -55,7 +63,7 @@ def read_captions(file: InputFile) -> Iterator[Dialogue]:
     utterances = []
     previous: list[str] = []
     for cue in found:
-        # Live captions repeat the line before in the cue that scrolls it up.
+        # Live captions repeat the previous line in the cue that scrolls it up.
         scrolled = [TAG.sub("", line).strip() for line in cue.lines]
         if previous and scrolled and scrolled == previous:
             file.leave_out("repeated captions")
@@ -86,7 +94,7 @@ def cues(lines: Iterable[str], is_vtt: bool, left_out: Counter[str]) -> Iterator
             paragraph.append((number, line.strip()))
             continue
         if paragraph and is_first:
-            # Metadata may be below the word WEBVTT, and in careless files the first cue.
+            # Metadata may follow the word WEBVTT. In malformed files, the first cue follows without a blank line.
             times = next((place for place, (_, line) in enumerate(paragraph) if ARROW.match(line)), len(paragraph))
             paragraph, is_first = paragraph[times:], False
         if paragraph:
@@ -95,7 +103,7 @@ def cues(lines: Iterable[str], is_vtt: bool, left_out: Counter[str]) -> Iterator
 
 
 def cues_of(paragraph: list[tuple[int, str]], is_vtt: bool, left_out: Counter[str]) -> Iterator[Cue]:
-    """Yield the cues in a block of lines. Usually there is one."""
+    """Yield the cues in a block of lines. Usually a block is one cue."""
     if is_vtt and BLOCK.match(paragraph[0][1]) and not ARROW.match(paragraph[min(1, len(paragraph) - 1)][1]):
         left_out["notes" if paragraph[0][1].startswith("NOTE") else "styles"] += 1
         return
@@ -136,7 +144,7 @@ def film_lines_of_webvtt(text: str, left_out: Counter[str] | None = None) -> lis
 
 
 def turns(lines: list[str], is_vtt: bool, known: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """Split a cue into turns: who says what."""
+    """Split a cue into turns, each with its speaker and text."""
     text = "\n".join(lines)
     if is_vtt and VOICE.search(text):
         before, *voices = VOICE.split(text)
@@ -163,14 +171,14 @@ def turns(lines: list[str], is_vtt: bool, known: frozenset[str]) -> Iterator[tup
 
 
 def plain(text: str, is_vtt: bool) -> str:
-    """The text of captions without tags, invisible characters and repeated spaces."""
+    """Remove tags, invisible characters and repeated spaces from the text of captions."""
     text = TAG.sub("", text)
     text = re.sub("[\u200b\u200e\u200f\ufeff]", "", unescape(text) if is_vtt or "&" in text else text)
     return " ".join(text.split())
 
 
 def long_names(found: list[Cue]) -> frozenset[str]:
-    """Find names of more than three words, or in brackets, that begin more than one cue."""
+    """Find the names that begin more than one cue and have more than three words or are in brackets."""
     counts: dict[str, int] = {}
     for cue in found:
         first = plain(DASH.sub("", cue.lines[0], count=1), True) if cue.lines else ""

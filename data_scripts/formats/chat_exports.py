@@ -1,4 +1,4 @@
-"""Exports of chats as JSON: Slack, Discord (DiscordChatExporter), Telegram and Messenger."""
+"""Reads chats that were exported as JSON from Slack, Discord (DiscordChatExporter), Telegram or Messenger."""
 
 import json
 import re
@@ -19,7 +19,7 @@ SLACK_MARK = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 
 
 class Message(NamedTuple):
-    """A message of an exported chat. `left_out` says why it is not an utterance, or is None."""
+    """A message of an exported chat. `left_out` is the reason why it is not an utterance; "" if it is one."""
 
     speaker: str
     text: str
@@ -30,8 +30,8 @@ class Message(NamedTuple):
 class Export(NamedTuple):
     """The export of an application: its title for messages, and the functions that read it.
 
-    `recognizes` tells whether an entry of the JSON is of this export. `chats` groups the entries of a file into chats.
-    `message` reads one message, with the names of the users by their ids.
+    `recognizes` returns whether an entry of the JSON is from this application. `chats` groups the entries of a file
+    into chats. `message` reads one message; its second argument has the names of the users by their ids.
     """
 
     title: str
@@ -41,19 +41,23 @@ class Export(NamedTuple):
 
 
 def is_message_list(entry: Any, is_message: Callable[[Any], bool]) -> bool:
+    """Whether an entry is an object with a list `messages` in which at least one message passes `is_message`."""
     messages = entry.get("messages") if isinstance(entry, dict) else None
     return isinstance(messages, list) and any(is_message(one) for one in messages if isinstance(one, dict))
 
 
 def is_slack(entry: Any) -> bool:
+    """Whether an entry is a message of Slack: an object with a type and a timestamp `ts`."""
     return isinstance(entry, dict) and isinstance(entry.get("ts"), str) and "type" in entry
 
 
 def is_discord(entry: Any) -> bool:
+    """Whether an entry is a chat of Discord: its messages have an author and content."""
     return is_message_list(entry, lambda one: isinstance(one.get("author"), dict) and "content" in one)
 
 
 def is_telegram(entry: Any) -> bool:
+    """Whether an entry is a chat of Telegram, or the export of an account with all of its chats."""
     chats = entry.get("chats") if isinstance(entry, dict) else None
     if isinstance(chats, dict) and isinstance(chats.get("list"), list):
         return any(map(is_telegram, chats["list"]))
@@ -61,6 +65,7 @@ def is_telegram(entry: Any) -> bool:
 
 
 def is_messenger(entry: Any) -> bool:
+    """Whether an entry is a chat of Messenger: its messages have `sender_name` and `timestamp_ms`."""
     return is_message_list(entry, lambda one: "sender_name" in one and "timestamp_ms" in one)
 
 
@@ -68,7 +73,7 @@ def entries_are_messages(file: InputFile, entries: list[tuple[str, Any]]) -> Ite
     """Yield all messages of the file as one chat, by date, because Slack may write replies late in the file."""
     known = [(where, one) for where, one in entries if is_slack(one)]
     if len(known) < len(entries):
-        file.leave_out("entries that are no message", len(entries) - len(known))
+        file.leave_out("entries that are not messages", len(entries) - len(known))
     yield "", sorted(known, key=lambda pair: slack_seconds(pair[1]))
 
 
@@ -78,7 +83,7 @@ def entries_are_chats(file: InputFile, entries: list[tuple[str, Any]]) -> Iterat
         chats = entry.get("chats", {}).get("list") if isinstance(entry, dict) and "chats" in entry else [entry]
         for number, chat in enumerate(chats, start=1):
             if not isinstance(chat, dict) or not isinstance(chat.get("messages"), list):
-                raise ValueError(f"{where}: a chat without messages; got {str(chat):.60}; export it again")
+                raise ValueError(f"{where}: a chat without messages; got {str(chat):.60}; export the chat again")
             place = where if len(chats) == 1 else f"{where}, chat {number}"
             messages = [(f"{place}, message {n}", one) for n, one in enumerate(chat["messages"], start=1)]
             name = (chat.get("name") or chat.get("id")) if len(chats) > 1 else ""
@@ -86,16 +91,19 @@ def entries_are_chats(file: InputFile, entries: list[tuple[str, Any]]) -> Iterat
 
 
 def newest_last(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tuple[str, list]]:
+    """Yield each chat with its messages sorted by time. Messenger exports the newest message first."""
     for name, messages in entries_are_chats(file, entries):
         yield name, sorted(messages, key=lambda pair: number_of(pair[1], "timestamp_ms"))
 
 
 def number_of(message: Any, key: str) -> float:
+    """The number in a field of a message; 0 if it is missing, not a number, or too large to be a time."""
     value = message.get(key) if isinstance(message, dict) else None
     return float(value) if isinstance(value, int | float) and abs(value) < MOST_SECONDS else 0.0
 
 
 def slack_seconds(message: dict[str, Any]) -> float:
+    """The time of a Slack message in seconds since 1970; 0 if it is invalid."""
     try:
         return float(message["ts"])
     except (ValueError, OverflowError):
@@ -103,6 +111,12 @@ def slack_seconds(message: dict[str, Any]) -> float:
 
 
 def slack_message(message: dict[str, Any], names: dict[str, str]) -> Message:
+    """Read a message of Slack. Mentions and links in its text become readable.
+
+    Args:
+        message: The message.
+        names: The names of the users by their ids.
+    """
     user = name_of(message.get("user")) or name_of(message.get("username")) or name_of(message.get("bot_id"))
     speaker = slack_name(message.get("user_profile")) or names.get(user) or user
     date = iso_date(slack_seconds(message)) if slack_seconds(message) else None
@@ -119,6 +133,7 @@ def slack_message(message: dict[str, Any], names: dict[str, str]) -> Message:
 
 
 def slack_name(profile: Any) -> str:
+    """The name in the profile of a Slack user: the display name, else the real name; "" if there is neither."""
     if not isinstance(profile, dict):
         return ""
     return next((name for key in ("display_name", "real_name", "name") if (name := name_of(profile.get(key)))), "")
@@ -143,6 +158,7 @@ def slack_names(file: InputFile, messages: list[tuple[str, Any]]) -> dict[str, s
 
 
 def discord_message(message: dict[str, Any], names: dict[str, str]) -> Message:
+    """Read a message of Discord. The nickname on the server takes precedence over the user name."""
     author = message.get("author")
     if not isinstance(author, dict):
         author = {}
@@ -155,6 +171,7 @@ def discord_message(message: dict[str, Any], names: dict[str, str]) -> Message:
 
 
 def telegram_message(message: dict[str, Any], names: dict[str, str]) -> Message:
+    """Read a message of Telegram, whose text may be a list of formatted parts."""
     speaker, date = name_of(message.get("from")), iso_date(message.get("date"))
     if message.get("type") != "message":
         return Message(speaker, "", date, "system lines")
@@ -167,7 +184,7 @@ def telegram_message(message: dict[str, Any], names: dict[str, str]) -> Message:
 
 def messenger_message(message: dict[str, Any], names: dict[str, str]) -> Message:
     """Read a message of Messenger or Instagram, which write each byte of UTF-8 as a character."""
-    speaker, text = (mended(str(message.get(key) or "")) for key in ("sender_name", "content"))
+    speaker, text = (repaired_encoding(str(message.get(key) or "")) for key in ("sender_name", "content"))
     milliseconds = number_of(message, "timestamp_ms")
     date = iso_date(milliseconds / 1000) if milliseconds else None
     if message.get("is_unsent"):
@@ -175,7 +192,8 @@ def messenger_message(message: dict[str, Any], names: dict[str, str]) -> Message
     return Message(speaker, text, date, "" if text.strip() else "omitted media")
 
 
-def mended(text: str) -> str:
+def repaired_encoding(text: str) -> str:
+    """Decode UTF-8 whose bytes were written as one character each. Other text is returned unchanged."""
     try:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -201,7 +219,7 @@ def read_export(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator
         utterances = []
         for where, one in messages:
             if not isinstance(one, dict):
-                raise ValueError(f"{where}: no message; got {one!r:.60}; export it again")
+                raise ValueError(f"{where}: not a message; got {one!r:.60}; export the chat again")
             message = export.message(one, names)
             if message.left_out:
                 file.leave_out(message.left_out)

@@ -1,4 +1,4 @@
-"""Detects the format of a file of dialogues by its content, and by its name if several formats remain."""
+"""Detects the format of a file of dialogues by its content, or by its name if several formats are possible."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -24,17 +24,19 @@ class Format(NamedTuple):
 
 
 def is_transcript(file: InputFile) -> bool:
+    """Whether the text is a transcript in a known form."""
     return is_timed_transcript(file) or is_named_blocks(file)
 
 
 def read_transcript(file: InputFile) -> Iterator[Dialogue]:
-    """Read a transcript. Raises a ValueError if it has none of the known forms."""
+    """Read a transcript. Raises a ValueError if its form is unknown."""
     if is_timed_transcript(file):
         return read_timed_transcript(file)
     return read_named_blocks(file) if is_named_blocks(file) else read_detected_text(file)
 
 
 def is_parquet(file: InputFile) -> bool:
+    """Whether a file is Parquet, by its first bytes."""
     return file.start.startswith(b"PAR1")
 
 
@@ -46,7 +48,7 @@ def read_parquet(file: InputFile) -> Iterator[Dialogue]:
     return read_parquet_dialogues(file)
 
 
-# In the order of the attempts. The first two are recognized by bytes, the others by text.
+# The formats in the order in which they are tried. The first two are recognized by bytes, the others by text.
 FORMATS = {
     "parquet": Format("Parquet", is_parquet, read_parquet),
     "xlsx": Format("Excel workbook", is_excel, read_excel),
@@ -62,9 +64,9 @@ FORMATS = {
 }
 PLAIN_TEXT = Format("plain text", lambda file: True, read_detected_text)
 BINARY = ("parquet", "xlsx")
-# Anything else might be a table or plain text by chance: a text file of another name is one of these.
+# A text file with an unknown suffix must have one of these formats. It could match the others by chance.
 CERTAIN = ["json", "vtt", "srt", "whatsapp", "transcript"]
-# A name says that it is one of these, whatever the content is.
+# A file with one of these suffixes has the format, whatever its content.
 BY_NAME = {".jsonl": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".vtt": "vtt", ".srt": "srt"}
 BY_NAME |= {".parquet": "parquet", ".xlsx": "xlsx"}
 TEXT_SUFFIXES = [".jsonl", ".json", ".csv", ".tsv", ".txt", ".vtt", ".srt"]
@@ -76,7 +78,7 @@ def detect(file: InputFile) -> Format:
     """Detect the format of a file.
 
     Raises:
-        ValueError: it is of no known kind, or an archive.
+        ValueError: The format is unknown, or the file is an archive.
     """
     kind = file.options.input_format or BY_NAME.get(file.suffix)
     if kind and kind not in FORMATS:
@@ -95,20 +97,21 @@ def detect(file: InputFile) -> Format:
     except TooLargeError:
         raise
     except ValueError:
-        found = None  # no text
+        found = None  # the file is not text
     if found is None:
         known = ", ".join([*TEXT_SUFFIXES, ".parquet", ".xlsx"])
         raise ValueError(
-            f"{file.name}: unknown kind of file; got {file.suffix!r}; known: {known}; text also as .gz; "
-            "or say what it is with input_format"
+            f"{file.name}: unknown file format; got {file.suffix!r}; known: {known}; text may be compressed (.gz); "
+            "use one of these, or name the format with input_format"
         )
     return titled(file, found)
 
 
 def by_text() -> list[Format]:
+    """The formats that are tried on a `.txt` file, in this order, before plain text."""
     return [FORMATS[name] for name in ("json", "vtt", "srt", "whatsapp", "csv", "transcript")]
 
 
 def titled(file: InputFile, found: Format) -> Format:
-    """Tell the forms of JSON apart by the first value."""
+    """Return the format with its title. Forms of JSON have different titles, which depend on the first value."""
     return found._replace(title=title_of(file)) if found.read is read_json else found

@@ -1,4 +1,7 @@
-"""Files that people bring, read to dialogues: `read_dialogues` detects the format, and says what it left out."""
+"""Reads the dialogues of a file in any supported format.
+
+`read_dialogues` detects the format, and logs what was left out.
+"""
 
 import logging
 import re
@@ -25,22 +28,23 @@ PLURALS = re.compile(
 def read_dialogues(path: str | Path, **options: Any) -> Iterator[Dialogue]:
     """Read the dialogues of a file: a chat, a transcript, captions, a table or JSON.
 
-    The format is detected from the content and named in the log, as is at the end what was left out, such as system
-    lines and omitted media. Docs: docs/inputs.md.
+    The format is detected from the content. The log names it first. At the end, the log says what was left out, such as
+    system lines and omitted media. docs/inputs.md describes the formats.
 
     Args:
-        path: of the file; text may be compressed (`.gz`).
-        options: fields of [`ReadingOptions`], such as `text_column="words"`, `rows="dialogue"`, `max_silence=3600`
+        path: The file. Text may be compressed (`.gz`).
+        options: Fields of [`ReadingOptions`], such as `text_column="words"`, `rows="dialogue"`, `max_silence=3600`
             or `input_format="txt"`.
 
     Returns:
-        The dialogues, one after another, each with its id and its utterances: `text`, `speaker`, `label`, `start`,
-        `end` and, in `extra`, what else the file says.
+        The dialogues, one after another, each with its id and its utterances. An utterance has `text`, `speaker`,
+        `label`, `start` and `end`. Other information in the file is in `extra`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: an option is unknown, or the file is none that can be read, or none that is certain.
-        ImportError: it is an Excel workbook, and openpyxl is not installed.
+        FileNotFoundError: The file does not exist.
+        IsADirectoryError: The path is a folder.
+        ValueError: An option is unknown, the format is unknown or uncertain, or the file has invalid content.
+        ImportError: The file is an Excel workbook, and openpyxl is not installed.
     """
     path = Path(path)
     if unknown := options.keys() - {*ReadingOptions.__dataclass_fields__}:
@@ -48,17 +52,21 @@ def read_dialogues(path: str | Path, **options: Any) -> Iterator[Dialogue]:
         known = ", ".join(sorted(ReadingOptions.__dataclass_fields__, key=Limits.__dataclass_fields__.__contains__))
         raise ValueError(f"unknown option; got {', '.join(sorted(unknown))}; known: {known}")
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file; give one with dialogues")
+        raise FileNotFoundError(f"{path}: no such file; check the path")
     if path.is_dir():
-        raise IsADirectoryError(f"{path}: a folder; give a file")
+        raise IsADirectoryError(f"{path}: is a folder; give a file in it")
     return read_file(InputFile(path, ReadingOptions(**options), keeps_columns=True))
 
 
 def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
-    """Read the dialogues of a file. The log names its format first, and last what was read and left out.
+    """Read the dialogues of a file. The log names the format first, and at the end what was read and left out.
+
+    Args:
+        file: The file with its options.
+        is_silent: Log these lines at the level DEBUG instead of INFO.
 
     Raises:
-        ValueError: nothing is in it, or nothing that can be read.
+        ValueError: The file contains no dialogues or cannot be read.
     """
     log = logger.debug if is_silent else logger.info
     name = file.path.name if file.name == str(file.path) else file.name
@@ -75,7 +83,9 @@ def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
     if not dialogues:
         left_out = f" left out: {shown_counts(file)};" if file.left_out else ""
         size = file.path.stat().st_size
-        raise ValueError(f"{file.name}: no dialogue in it; got a file of {size} bytes;{left_out} fill it or remove it")
+        raise ValueError(
+            f"{file.name}: contains no dialogues; got a file of {size} bytes;{left_out} add dialogues or remove it"
+        )
     counts = [counted(dialogues, "dialogues"), counted(utterances, "utterances"), counted(len(speakers), "speakers")]
     if speakers and unnamed:
         counts.append(f"{counted(unnamed, 'utterances')} without a speaker")
@@ -84,23 +94,24 @@ def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
 
 
 def remarks(file: InputFile) -> list[str]:
-    """What the user should know about how a file was read, each remark once, such as an encoding other than UTF-8."""
+    """Remarks for the user on how a file was read, such as an encoding other than UTF-8. Each appears once."""
     is_text = "encoding" in vars(file) and not file.encoding.startswith("utf-8")
     return [*dict.fromkeys(file.remarks), *([f"read as {file.encoding}"] if is_text else [])]
 
 
 def shown_counts(file: InputFile) -> str:
+    """The counts of what was left out, as text: `3 system lines, 1 empty message`."""
     return ", ".join(counted(count, what) for what, count in file.left_out.items())
 
 
 def counted(count: int, what: str) -> str:
     """A count with its noun, in the singular for 1: `1 empty message`, `2,000 empty messages`."""
-    what = what.replace("entries that are", "entry that is") if count == 1 else what
+    what = what.replace("entries that are not messages", "entry that is not a message") if count == 1 else what
     return f"{count:,} {PLURALS.sub(lambda word: word[1], what, count=1) if count == 1 else what}"
 
 
 def numbered(file: InputFile, dialogues: Iterator[Dialogue]) -> Iterator[Dialogue]:
-    """Cut dialogues at silences. Each has an id: its own, or 1, 2, 3."""
+    """Cut dialogues at silences. A dialogue without an id is numbered: 1, 2, 3."""
     number = 0
     for dialogue in dialogues:
         turns = dialogue.utterances
@@ -128,6 +139,7 @@ def max_silence(file: InputFile) -> float | None:
 
 
 def shown_duration(seconds: float | None) -> str:
+    """A duration as text, in hours from one hour on: `8 hours`, `90 seconds`."""
     return f"{(seconds or 0) / 3600:g} hours" if (seconds or 0) >= 3600 else f"{seconds:g} seconds"
 
 

@@ -1,4 +1,4 @@
-"""Detects the encoding of text by its first bytes, or by what its other bytes would mean."""
+"""Detects the encoding of text by its byte-order mark, or else by its content."""
 
 import codecs
 import gzip
@@ -29,14 +29,14 @@ SAMPLE_BYTES = 1 << 16
 
 
 def open_binary(path: Path, limits: Limits) -> BinaryIO:
-    """Open a file for reading bytes. A .gz file is unpacked, within the limits."""
+    """Open a file for reading bytes. A .gz file is decompressed, within the limits."""
     if path.suffix.lower() == ".gz":
         return limited(gzip.open(path, "rb"), path.stat().st_size, limits)
     return open(path, "rb")
 
 
 def unicode_encoding(data: bytes) -> str | None:
-    """Detect UTF-8, UTF-16 and UTF-32 by the byte-order mark, or by where NULs are. Otherwise return None."""
+    """Detect UTF-8, UTF-16 and UTF-32 by the byte-order mark or by the NUL bytes. Otherwise return None."""
     for mark, encoding in MARKS.items():
         if data.startswith(mark):
             return encoding
@@ -49,7 +49,7 @@ def unicode_encoding(data: bytes) -> str | None:
 def is_utf8_with_nuls(data: bytes) -> bool:
     """Whether bytes are UTF-8 with a few stray NULs.
 
-    The bytes of UTF-16 are either not UTF-8, or contain control characters, or nearly half of them are NULs.
+    Text in UTF-16 either is not valid UTF-8, or contains control characters, or consists of NULs to nearly half.
     """
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(data)
@@ -59,10 +59,10 @@ def is_utf8_with_nuls(data: bytes) -> bool:
 
 
 def is_wide(data: bytes, encoding: str) -> bool:
-    """Whether bytes with NULs are text in an encoding with several bytes a character.
+    """Whether bytes with NULs are text in an encoding with several bytes per character.
 
-    None of its characters is a NUL, and what is the byte of a line end or of a space is that character, as it never is
-    in other text into which a NUL came.
+    In such text no character is a NUL, and the byte of a line end or a space is part of that character. In other text
+    with stray NULs, it is not.
     """
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(data)
@@ -84,14 +84,14 @@ def named_damage(name: object) -> Iterator[None]:
     except TooLargeError as error:
         raise TooLargeError(f"{name}: {error}") from None
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{name}: broken gzip; {error}; compress it again") from None
+        raise ValueError(f"{name}: damaged gzip file; {error}; compress it again") from None
 
 
 def encoding_of(path: Path, limits: Limits) -> str:
     """Detect the encoding of a file. The whole file is read.
 
     Raises:
-        ValueError: it is compressed, and broken or too large.
+        ValueError: The compressed file is damaged or too large.
     """
     with named_damage(path), open_binary(path, limits) as file:
         chunk = file.read(SAMPLE_BYTES)
@@ -114,12 +114,12 @@ def encoding_of(path: Path, limits: Limits) -> str:
 def encoding_by_letters(data: bytes) -> str:
     """Detect the encoding of lines that are not valid UTF-8.
 
-    Most bytes of a word in Latin letters are ASCII, and the few others mislead a detector: they are taken for cp1252.
+    Text in Latin letters has too few other bytes for a detector, which they mislead. Such text is read as cp1252.
     """
     text = data.decode("utf-8", errors="replace")
     broken = text.count("\ufffd")
     if sum(character > "\x7f" for character in text) > 2 * broken:
-        return "utf-8"  # with a damaged place, which the reader names
+        return "utf-8"  # with a few invalid bytes, which the reader reports
     words = b"".join(word for word in WORD.findall(data) if not word.isascii())
     if len(words.translate(None, HIGH)) > len(words) * 0.4:
         return "cp1252" if can_decode(data, "cp1252") else "latin-1"
@@ -130,6 +130,7 @@ def encoding_by_letters(data: bytes) -> str:
 
 
 def can_decode(data: bytes, encoding: str) -> bool:
+    """Whether bytes are valid in an encoding."""
     try:
         data.decode(encoding)
     except UnicodeDecodeError:

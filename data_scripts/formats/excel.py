@@ -1,4 +1,4 @@
-"""Excel workbooks, `.xlsx`: the first sheet that has the needed columns, an utterance a row."""
+"""Reads Excel workbooks (`.xlsx`): the first sheet with the required columns, one utterance per row."""
 
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,9 @@ from .options import ReadingOptions
 from .tables import Table, read_table
 from .values import text_of
 
-# As many as Excel has itself.
+# The maximum in Excel.
 MOST_ROWS = 1 << 20
-# How many cells a row without any counts for.
+# An empty row counts as this many cells against the limit.
 EMPTY_ROW = 64
 
 
@@ -39,6 +39,7 @@ def read_excel(file: InputFile) -> Iterator[Dialogue]:
 
 
 def has_columns(table: Table, options: ReadingOptions) -> bool:
+    """Whether a table has the columns of the dialogue id and of the text."""
     return {*options.dialogue_columns(table.columns), options.text_column} <= {*table.columns}
 
 
@@ -48,7 +49,7 @@ def workbook(file: InputFile) -> Iterator[list[Any]]:
     try:
         import openpyxl
     except ImportError:
-        raise ImportError(f"{file.name}: an Excel workbook needs openpyxl; pip install openpyxl") from None
+        raise ImportError(f"{file.name}: reading an Excel workbook needs openpyxl; pip install openpyxl") from None
     with open(file.path, "rb") as binary:
         with named_damage(file):
             check_size(file)
@@ -58,9 +59,9 @@ def workbook(file: InputFile) -> Iterator[list[Any]]:
 
 
 def check_size(file: InputFile) -> None:
-    """Raise a TooLargeError if the compressed parts of a workbook unfold to more than its limits."""
+    """Raise a TooLargeError if the parts of a workbook decompress to more than its limits."""
     with zipfile.ZipFile(file.path) as archive:
-        # No more of a part can be read than it says here.
+        # Reading a part never returns more bytes than stated here.
         unfolded = sum(part.file_size for part in archive.infolist())
     most = most_unfolded(file.path.stat().st_size, file.options)
     limit, option = min((most, "max_ratio"), (file.options.max_unfolded, "max_unfolded"))
@@ -75,13 +76,13 @@ def named_damage(file: InputFile) -> Iterator[None]:
         yield
     except TooLargeError as error:
         raise TooLargeError(f"{file.name}: {error}") from None
-    except Exception as error:  # of zip, XML and openpyxl: what is broken can be anything
+    except Exception as error:  # zip, XML and openpyxl raise many kinds of errors for damaged files
         reason = " ".join(str(error).split())
-        raise ValueError(f"{file.name}: broken, or no Excel workbook; {reason}; save it again as .xlsx") from None
+        raise ValueError(f"{file.name}: damaged, or not an Excel workbook; {reason}; save it again as .xlsx") from None
 
 
 def table_of(file: InputFile, sheet: Any) -> Table | None:
-    """Make a table of a sheet. Its first row that is not empty names the columns. None for an empty sheet."""
+    """Convert a sheet to a table. The first row that is not empty has the column names. None for an empty sheet."""
     first = next(((number, row) for number, row in numbered(file, sheet) if any(map(text_of, row))), None)
     if first is None:
         return None
@@ -99,7 +100,7 @@ def table_of(file: InputFile, sheet: Any) -> Table | None:
 
 
 def numbered(file: InputFile, sheet: Any) -> Iterator[tuple[int, tuple]]:
-    """Yield the rows of a sheet with their numbers. A row may claim to follow very many empty ones."""
+    """Yield the rows of a sheet with their numbers, within the limits: it may claim very many empty ones."""
     most = most_unfolded(file.path.stat().st_size, file.options)
     cells = 0
     with named_damage(file):

@@ -1,4 +1,4 @@
-"""A file that a person brings: its options, its text in whichever encoding, and the count of what is left out of it."""
+"""An input file: its options, its decoded text, and the counts of what is left out."""
 
 import tarfile
 import zipfile
@@ -22,13 +22,13 @@ class InputFile:
     """A file of dialogues while it is read.
 
     Args:
-        path: of the file.
+        path: The path of the file.
         options: The options of its reader.
-        name: what messages call it; its path by default.
-        keeps_columns: whether columns that mean nothing here are read as well.
+        name: The name of the file in messages; by default its path.
+        keeps_columns: Whether to read all other columns as well, into `extra`.
 
     Raises:
-        ValueError: an option has an impossible value, or the path is that of a FIFO or a device.
+        ValueError: An option has an invalid value, or the path is a FIFO or a device.
     """
 
     def __init__(self, path: Path, options: ReadingOptions, name: str | None = None, keeps_columns: bool = False):
@@ -39,28 +39,32 @@ class InputFile:
         self.left_out: Counter[str] = Counter()
         self.remarks: list[str] = []
         self.default_silence: float | None = None
-        # How many a table has, which its reader knows before the first dialogue.
+        # The number of utterances in a table. Its reader sets it before the first dialogue.
         self.utterances: int | None = None
 
     @cached_property
     def suffix(self) -> str:
+        """The suffix that determines the format, in lower case and without `.gz`, such as `.csv`."""
         return known_suffix(self.path).removesuffix(".gz")
 
     @cached_property
     def encoding(self) -> str:
+        """The encoding of the text: the option, or else the detected one."""
         return self.options.encoding or encoding_of(self.path, self.options)
 
     @cached_property
     def start(self) -> bytes:
+        """The first 4,096 bytes, decompressed."""
         with named_damage(self.name), open_binary(self.path, self.options) as file:
             return file.read(1 << 12)
 
     def lines(self) -> Iterator[str]:
+        """Yield the lines of the text with their line ends."""
         return read_lines(self.path, self.encoding, self.name, self.options)
 
     @cached_property
     def sample(self) -> list[str]:
-        """The first lines, without their ends: enough to tell a format by."""
+        """The first lines, without line ends: about 256 kB, to detect the format."""
         lines, size = [], 0
         for line in self.lines():
             lines.append(line.rstrip("\r\n"))
@@ -71,25 +75,26 @@ class InputFile:
 
     @property
     def text(self) -> str:
-        """All of it, with one kind of line end."""
+        """The whole text, with `\n` for every line end."""
         return "".join(self.lines()).replace("\r\n", "\n").replace("\r", "\n")
 
     @cached_property
     def document(self) -> Any:
-        """All of it as one JSON value."""
+        """The whole file as one JSON value."""
         return parse_json("".join(self.json_text()), f"{self.name}:1")
 
     def json_text(self) -> Iterator[str]:
-        """Its lines. JSON is Unicode: what is not is damaged."""
+        """The lines of a JSON file. JSON is always Unicode, so the encoding is not guessed from the bytes."""
         encoding = self.encoding if self.options.encoding or self.encoding.startswith("utf") else "utf-8"
         return read_lines(self.path, encoding, self.name, self.options)
 
     def leave_out(self, what: str, count: int = 1) -> None:
+        """Add to the count of something that is left out, such as `system lines`."""
         self.left_out[what] += count
 
 
 def refuse_archive(file: InputFile) -> None:
-    """Raise a ValueError for an archive. It names the files inside."""
+    """Raise a ValueError if the file is an archive. The message names the files inside."""
     names: list[str] = []
     if file.start.startswith(b"PK\x03\x04") and zipfile.is_zipfile(file.path):
         with zipfile.ZipFile(file.path) as archive:
@@ -101,11 +106,11 @@ def refuse_archive(file: InputFile) -> None:
     shown = [f"{name} (an archive too)" if name.lower().endswith(ARCHIVES) else name for name in names[:10]]
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
     found = f"{', '.join(shown) or 'none'}{more}"
-    raise ValueError(f"{file.name}: an archive of files; got {found}; unpack it, and give one of its files")
+    raise ValueError(f"{file.name}: is an archive; got {found}; unpack it and use one of its files")
 
 
 def names_in_tar(file: InputFile) -> list[str]:
-    """List the files of a tar, as far as `max_unfolded` allows."""
+    """List the files of a tar, until `max_unfolded` bytes."""
     names = []
     try:
         with tarfile.open(file.path) as tar:

@@ -1,4 +1,4 @@
-"""JSON of any layout, one value or one a line: which of the known forms it has, and its dialogues."""
+"""Reads JSON with one value per file or per line: detects which known form it has, and yields its dialogues."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -18,8 +18,10 @@ Entries = Iterator[tuple[str, Any]]
 
 
 class JsonForm(NamedTuple):
+    """A form of JSON: its title for messages, whether the first entry has this form, and how to read the dialogues."""
+
     title: str
-    recognizes: Callable[[Any, InputFile], bool]  # by the first entry
+    recognizes: Callable[[Any, InputFile], bool]
     read: Callable[[InputFile, Iterable[tuple[str, Any]]], Iterator[Dialogue]]
 
 
@@ -52,18 +54,21 @@ def is_json(file: InputFile) -> bool:
     except RecursionError:
         return True
     except ValueError:
-        # The first line of a value on several lines has nothing but punctuation and perhaps a key.
+        # The first line of a multi-line value has only punctuation and possibly a key.
         return line in ("{", "[", "[{") or line.startswith(('{"', '[{"')) or (line[1:].strip()[:1] in ("{", '"'))
     return True
 
 
 def entries(file: InputFile) -> Entries:
-    """Yield the value of each line, or of the file's one array or object, each with its place."""
+    """Yield the entries of a file, each with its place for messages.
+
+    The entries are the values of the lines, the elements of the one array, or the one object.
+    """
     lines = enumerate(map(str.strip, file.json_text()), start=1)
     first = next(((number, line) for number, line in lines if line), None)
     if first is None:
         return
-    if has_a_value_a_line(first[1]):
+    if has_value_per_line(first[1]):
         for number, line in chain([first], lines):
             if line:
                 where = f"{file.name}:{number}"
@@ -76,8 +81,8 @@ def entries(file: InputFile) -> Entries:
         yield file.name, value
 
 
-def has_a_value_a_line(first_line: str) -> bool:
-    """Whether the first line is an object. An array is the whole file, on any number of lines."""
+def has_value_per_line(first_line: str) -> bool:
+    """Whether a file has one value per line: its first line is an object. An array is always the whole file."""
     try:
         return isinstance(json.loads(first_line), dict)
     except (ValueError, RecursionError):
@@ -100,7 +105,7 @@ def read_json(file: InputFile) -> Iterator[Dialogue]:
     """Read the dialogues of a JSON file in any of the known forms.
 
     Raises:
-        ValueError: it is no JSON, or JSON of another form.
+        ValueError: The file is not JSON, or its form is unknown.
     """
     found = entries(file)
     first = next(found, None)

@@ -1,4 +1,4 @@
-"""How much a reader accepts: the bytes that a compressed file unfolds to, and the length of a line."""
+"""Limits for input files: the size after decompression, and the length of a line."""
 
 import io
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, cast
 
-# Short files may repeat themselves as often as they like.
+# Up to this size, the ratio is not limited: short files may be very repetitive.
 FREE_BYTES = 1 << 20
 BUFFER_BYTES = 1 << 15
 
@@ -20,9 +20,10 @@ class Limits:
     """The limits for a file from an untrusted source.
 
     Args:
-        max_unfolded: bytes of a compressed file, after it is unfolded.
-        max_ratio: how many times its own size a compressed file may unfold to; always at least 1 MiB.
-        max_line: bytes of a line of text.
+        max_unfolded: The maximum size of a compressed file after decompression, in bytes; 1 GiB by default.
+        max_ratio: The maximum ratio of the decompressed size to the compressed size; 200 by default. Up to 1 MiB, any
+            ratio is accepted.
+        max_line: The maximum length of a line of text, in bytes; 64 MiB by default.
     """
 
     max_unfolded: int = 1 << 30
@@ -30,6 +31,11 @@ class Limits:
     max_line: int = 1 << 26
 
     def check_limits(self) -> None:
+        """Check the limits.
+
+        Raises:
+            ValueError: A limit is not a whole number of 1 or more.
+        """
         for name in ("max_unfolded", "max_ratio", "max_line"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -37,12 +43,13 @@ class Limits:
 
 
 def limited(file: Any, packed: int, limits: Limits, is_streamed: bool = False) -> BinaryIO:
-    """Wrap a file so that reading beyond `limits` raises a [`TooLargeError`].
+    """Wrap a file so that reading beyond the limits raises a [`TooLargeError`].
 
     Args:
-        file: the unfolded bytes.
-        packed: bytes of the compressed file.
-        is_streamed: whether little of the file is in memory at a time, so that its ratio alone is limited.
+        file: The decompressed file.
+        packed: The size of the compressed file in bytes.
+        limits: The limits.
+        is_streamed: Whether only a part of the file is in memory at a time. Then only the ratio is limited.
     """
     most, option = most_unfolded(packed, limits), "max_ratio"
     if limits.max_unfolded < most and not is_streamed:
@@ -51,18 +58,21 @@ def limited(file: Any, packed: int, limits: Limits, is_streamed: bool = False) -
 
 
 class LimitedFile(io.RawIOBase):
-    """The bytes of a file up to a limit, which an option sets."""
+    """A binary file that raises a [`TooLargeError`] after `most` bytes. `option` is the name of the limit."""
 
     def __init__(self, file: Any, most: int, option: str):
         self.file, self.most, self.option = file, most, option
 
     def readable(self) -> bool:
+        """Always True."""
         return True
 
     def seekable(self) -> bool:
+        """Whether the wrapped file is seekable."""
         return self.file.seekable()
 
     def readinto(self, buffer: Any) -> int:
+        """Read bytes into a buffer. Raises a [`TooLargeError`] beyond the limit."""
         data = self.file.read(min(len(buffer), BUFFER_BYTES))
         if self.file.tell() > self.most:
             raise TooLargeError(too_large(self.most, self.option))
@@ -70,41 +80,44 @@ class LimitedFile(io.RawIOBase):
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a position in the decompressed file."""
         return self.file.seek(offset, whence)
 
     def tell(self) -> int:
+        """The position in the decompressed file."""
         return self.file.tell()
 
     def close(self) -> None:
+        """Close the wrapped file as well."""
         self.file.close()
         super().close()
 
 
 def most_unfolded(packed: int, limits: Limits) -> int:
-    """The number of bytes that a compressed file may unfold to by its ratio."""
+    """The number of bytes that a compressed file of `packed` bytes may decompress to, by its ratio."""
     return max(limits.max_ratio * packed, FREE_BYTES)
 
 
 def too_large(most: int, option: str) -> str:
-    """The message about a file that unpacks to more than the limit.
+    """The error message for a file that decompresses to more than the limit.
 
     Args:
         most: The limit, in bytes.
         option: The name of the option that sets it.
     """
-    return f"unfolds to more than {most:,} bytes, the limit of {option}; if it is a good file, raise {option}"
+    return f"expands to more than {most:,} bytes, the limit set by {option}; if you trust the file, increase {option}"
 
 
 def limited_lines(file: Any, limits: Limits) -> Iterator[Any]:
     """Yield the lines of a file, bytes or text, within the limits.
 
     Raises:
-        TooLargeError: a line is longer than `max_line`.
+        TooLargeError: A line is longer than `max_line`.
     """
     for number, line in enumerate(iter(partial(file.readline, limits.max_line + 1), file.read(0)), start=1):
         if len(line) > limits.max_line:
             raise TooLargeError(
-                f"line {number:,} is longer than {limits.max_line:,}, the limit of max_line; "
-                "if it is a good file, raise max_line"
+                f"line {number:,} is longer than {limits.max_line:,}, the limit set by max_line; "
+                "if you trust the file, increase max_line"
             )
         yield line

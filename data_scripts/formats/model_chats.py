@@ -1,4 +1,4 @@
-"""Chats with a model: `messages` of role and content, and `conversations` of from and value."""
+"""Reads chats with a language model: `messages` with role and content, or `conversations` with from and value."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,10 +9,10 @@ from .values import plain_value, speaker_of
 
 LISTS = ("messages", "conversations", "conversation")
 ROLE, CONTENT = ("role", "from"), ("content", "value")
-# These say what the model is to be, or what a program gave it.
-NOT_PEOPLE = {"system": "system messages", "developer": "system messages", "tool": "tool messages"}
-NOT_PEOPLE |= {"function": "tool messages", "function_call": "tool messages", "observation": "tool messages"}
-NOT_PEOPLE |= {"tool_call": "tool messages", "tool_response": "tool messages", "ipython": "tool messages"}
+# Messages with these roles are instructions to the model or results of programs. They are left out by default.
+NOT_READ = {"system": "system messages", "developer": "system messages", "tool": "tool messages"}
+NOT_READ |= {"function": "tool messages", "function_call": "tool messages", "observation": "tool messages"}
+NOT_READ |= {"tool_call": "tool messages", "tool_response": "tool messages", "ipython": "tool messages"}
 IDS = ("dialogue_id", "conversation_id", "id")
 
 
@@ -25,7 +25,7 @@ def is_model_turn(entry: Any) -> bool:
 
 
 def list_of(entry: Any) -> str | None:
-    """The key of the turns in a chat."""
+    """The key of the list of turns in a chat, or None if there is none."""
     if isinstance(entry, dict):
         for name in LISTS:
             turns = entry.get(name)
@@ -45,7 +45,7 @@ def read_model_chats(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Ite
         name = list_of(entry)
         if name is None and not is_model_chat(entry):
             raise ValueError(
-                f'{where}: no chat; got {str(entry):.60}; write {{"messages": [{{"role": ..., "content": ...}}]}}'
+                f'{where}: not a chat; got {str(entry):.60}; write {{"messages": [{{"role": ..., "content": ...}}]}}'
             )
         yield from chat(file, ((where, turn) for turn in (entry[name] if name else entry)), entry, name)
 
@@ -86,8 +86,8 @@ def utterance(file: InputFile, where: str, turn: Any) -> Utterance | None:
     if roles and role not in roles:
         file.leave_out(f"messages of {speaker_of(role) or 'no role'}")
         return None
-    if not roles and isinstance(role, str) and role.lower() in NOT_PEOPLE:
-        file.leave_out(NOT_PEOPLE[role.lower()])
+    if not roles and isinstance(role, str) and role.lower() in NOT_READ:
+        file.leave_out(NOT_READ[role.lower()])
         return None
     text = content_text(file, where, content)
     if not text.strip():
@@ -101,7 +101,7 @@ def content_text(file: InputFile, where: str, content: Any) -> str:
     if isinstance(content, str) or content is None:
         return content or ""
     if not isinstance(content, list):
-        raise ValueError(f"{where}: content must be a string or a list of parts; got {content!r:.60}; write it so")
+        raise ValueError(f"{where}: content must be a string or a list of parts; got {content!r:.60}; correct it")
     texts = []
     for part in content:
         text = part if isinstance(part, str) else part.get("text") if isinstance(part, dict) else None

@@ -1,11 +1,11 @@
-"""Names of speakers in text: what may be one, and where it ends."""
+"""Recognizes the names of speakers in text."""
 
 import re
 
-# A name before the first colon. The wide colon of Chinese and Japanese has its space inside.
+# A name before the first colon. The wide colon of Chinese and Japanese needs no space after it.
 WORD = r"""[^\s:：,;!?"“”]+"""
 SPEAKER = re.compile(rf"(?=\w)(?=[^:：]{{1,30}}[:：])({WORD}(?:\s{WORD}){{0,2}})\s?(?::(?!\S)|：)\s*")
-# A longer one, with a title before it or a rank after it: `Dr. Ana Maria de la Cruz, MD`.
+# A longer name, which may have a title before or after it: `Dr. Ana Maria de la Cruz, MD`.
 LONG_SPEAKER = re.compile(r"""\[?(?=\w)([^:：;!?"“”<>\t\[\]]{1,70}?)\]?\s?(?::(?!\S)|：)\s*""")
 PARTICLES = {"al", "am", "and", "av", "ben", "bin", "bint", "da", "das", "de", "del", "della", "den", "der", "des"}
 PARTICLES |= {"di", "do", "dos", "du", "e", "el", "et", "für", "ibn", "la", "le", "los", "of", "op", "och", "the"}
@@ -18,7 +18,7 @@ MOST_WORDS, MOST_TITLED_WORDS = 6, 8
 
 
 def speaker_and_text(line: str, known: frozenset[str] = frozenset()) -> tuple[str, str]:
-    """Split a line into its speaker, if there is one, and the rest. `known` has the long names of the file."""
+    """Split a line into the speaker ("" if there is none) and the rest. `known` has the long names of the file."""
     if name := SPEAKER.match(line):
         return name[1], line[name.end() :]
     name = LONG_SPEAKER.match(line) if known else None
@@ -26,13 +26,13 @@ def speaker_and_text(line: str, known: frozenset[str] = frozenset()) -> tuple[st
 
 
 def long_name(line: str) -> str:
-    """A name of more words than [`speaker_and_text`] accepts, if the line may begin with one."""
+    """The name at the beginning of a line if it has more words than [`speaker_and_text`] accepts, else ""."""
     name = LONG_SPEAKER.match(line)
     return name[1] if name and not SPEAKER.match(line) and is_name(name[1]) else ""
 
 
 def is_name(text: str) -> bool:
-    """Whether words are a name: at most six (eight with a title), capitalized or in a script without capitals."""
+    """Whether a text may be a name: at most six words (eight with a title), capitalized or in a script without case."""
     words = re.split(r"[\s,]+", text.strip(" ,"))
     if len(words) > (MOST_TITLED_WORDS if TITLE.search(text) else MOST_WORDS) or len(text) > 70:
         return False
@@ -40,12 +40,13 @@ def is_name(text: str) -> bool:
 
 
 def is_name_word(word: str) -> bool:
+    """Whether a word may be part of a name: it is not in lower case, or is a particle such as "van"."""
     letter = next((character for character in word if character.isalnum()), "")
     return not letter.islower() or word in PARTICLES or any(map(str.isupper, word)) or any(map(str.isdigit, word))
 
 
 def may_name(text: str) -> bool:
-    """Whether text next to a time or a colon may be a name. User names may be in small letters."""
+    """Whether text next to a time or a colon may be a name. User names may be in lower case."""
     text = text.strip()
     if not text or not any(map(str.isalpha, text)) and not text.lstrip("+").replace(" ", "").isdigit():
         return False

@@ -1,4 +1,4 @@
-"""What a person may say about a file of dialogues: the names of its columns, its form, what to leave out."""
+"""Options for reading a file of dialogues: the names of its columns, its form, and what to leave out."""
 
 import codecs
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 from .limits import Limits
 
-# The option for a file with an utterance a row, and that for one with a dialogue a row.
+# Each option for files with one utterance per row, and its counterpart for files with one dialogue per row.
 PAIRS = {"text_column": "utterances_column", "speaker_column": "speakers_column", "label_column": "labels_column"}
 COLUMNS = ["dialogue_column", *PAIRS, *PAIRS.values()]
 ROWS, EMPTY = ("", "dialogue", "one"), ("", "skip")
@@ -16,22 +16,26 @@ ROWS, EMPTY = ("", "dialogue", "one"), ("", "skip")
 
 @dataclass
 class ReadingOptions(Limits):
-    """How a file of dialogues is read. A column left at its default need not be there; one that is named must.
+    """Options for reading a file of dialogues.
+
+    A column with its default name is optional. A column that is set to another name must exist.
 
     Args:
-        dialogue_column: the id of the dialogue; several columns with commas, `season,episode,scene`, make one id.
-        text_column, speaker_column, label_column: in a file with an utterance a row.
-        start_column, end_column: of the same, times in seconds or dates in ISO 8601.
-        utterances_column, speakers_column, labels_column: in a file with a dialogue a row.
-        rows: of a table without a column of dialogues: `dialogue` where every row is one, `one` where the file is.
-        roles: of a chat with a model, those to read, as in `user,assistant`; by default all but a system's and a
-            tool's.
-        empty: `skip` leaves out utterances without a character, and counts them.
-        max_silence: seconds without a word after which a new dialogue begins; 8 hours for messages with dates by
-            default, never for recordings; `inf` is never.
-        encoding: of text; detected by default.
-        input_format: one of `data_scripts.formats.detection.FORMATS`; detected by default.
-        max_unfolded, max_ratio, max_line: see [`Limits`].
+        dialogue_column: The column with the id of the dialogue. Several columns, separated by commas as in
+            `season,episode,scene`, form one id.
+        text_column, speaker_column, label_column: The columns of a file with one utterance per row.
+        start_column, end_column: The columns of such a file with the times, in seconds or as dates in ISO 8601.
+        utterances_column, speakers_column, labels_column: The columns of a file with one dialogue per row.
+        rows: For a table without a column for the dialogue: with `dialogue`, every row is a dialogue; with `one`, the
+            whole file is one dialogue.
+        roles: The roles to read in a chat with a model, such as `user,assistant`; by default all except those of the
+            system and of tools.
+        empty: `skip` leaves out empty utterances, and counts them.
+        max_silence: A longer silence than this, in seconds, starts a new dialogue. By default, this is 8 hours for
+            messages with dates. Recordings are not cut. `inf` never cuts.
+        encoding: The encoding of the text; by default it is detected.
+        input_format: One of `data_scripts.formats.detection.FORMATS`; by default the format is detected.
+        max_unfolded, max_ratio, max_line: See [`Limits`].
     """
 
     dialogue_column: str = "dialogue_id"
@@ -51,7 +55,11 @@ class ReadingOptions(Limits):
     input_format: str = ""
 
     def check(self) -> None:
-        """ValueError for a value that no file could be read with."""
+        """Check the options.
+
+        Raises:
+            ValueError: An option has an invalid value.
+        """
         for field in fields(ReadingOptions):
             value = getattr(self, field.name)
             if isinstance(field.default, str) and not isinstance(value, str):
@@ -60,20 +68,20 @@ class ReadingOptions(Limits):
         for name, known in (("rows", ROWS), ("empty", EMPTY)):
             if getattr(self, name) not in known:
                 choices = " or ".join(filter(None, known))
-                raise ValueError(f"unknown option {name}; got {getattr(self, name)!r}; give {choices}")
+                raise ValueError(f"option {name} must be {choices}; got {getattr(self, name)!r}")
         try:
             codecs.lookup(self.encoding or "utf-8")
         except LookupError:
-            raise ValueError(f"unknown encoding; got {self.encoding!r}; give one like cp1252") from None
+            raise ValueError(f"unknown encoding; got {self.encoding!r}; use one such as cp1252") from None
         try:
             is_time = self.max_silence is None or float(self.max_silence) > 0
         except (TypeError, ValueError):
             is_time = False
         if not is_time:
-            raise ValueError(f"max_silence must be seconds, more than 0; got {self.max_silence!r}; give inf for never")
+            raise ValueError(f"max_silence must be a number of seconds above 0; got {self.max_silence!r}; or use inf")
 
     def fitted(self, found: list[str]) -> "ReadingOptions":
-        """With the columns `found` for those at their defaults that differ from them in case or white space alone."""
+        """Adapt the default column names to a file: names in `found` may differ in case and white space."""
         options = {field.name: getattr(self, field.name) for field in fields(ReadingOptions)}
         for name in [*COLUMNS, "start_column", "end_column"]:
             alike = [column for column in found if column.strip().casefold() == options[name].casefold()]
@@ -82,7 +90,7 @@ class ReadingOptions(Limits):
         return ReadingOptions(**options)
 
     def dialogue_columns(self, found: list[str]) -> list[str]:
-        """The columns that name a dialogue; one whose own name has a comma is one."""
+        """The columns that form the id of a dialogue. A column in `found` whose name contains a comma is one column."""
         if self.rows:
             return []
         if self.dialogue_column in found:
@@ -90,13 +98,13 @@ class ReadingOptions(Limits):
         return [name.strip() for name in self.dialogue_column.split(",")]
 
     def of_utterances(self, name: object, found: list[str]) -> list[str]:
-        """What a table with an utterance a row and the columns `found` must have."""
+        """The required columns of a table with one utterance per row and the columns `found`."""
         self.refuse(name, {other: own for own, other in PAIRS.items()})
         optional = self.named("speaker_column", "label_column", "start_column", "end_column")
         return [*self.dialogue_columns(found), self.text_column, *optional]
 
     def of_dialogues(self, name: object) -> list[str]:
-        """What a table with a dialogue a row must have."""
+        """The required columns of a table with one dialogue per row."""
         self.refuse(name, PAIRS)
         return [self.utterances_column, *self.named("dialogue_column", "speakers_column", "labels_column")]
 
@@ -112,19 +120,20 @@ class ReadingOptions(Limits):
         """
         for other, own in others.items():
             if self.named(other) and not (own and self.named(own)):
-                advice = f"give {own}" if own else "leave it out"
-                raise ValueError(f"{name}: {other} is for another form of file; got {getattr(self, other)!r}; {advice}")
+                advice = f"use {own}" if own else "leave it out"
+                raise ValueError(f"{name}: {other} is for another kind of file; got {getattr(self, other)!r}; {advice}")
 
     def refuse_columns(self, name: object) -> None:
-        """Refuse all names of columns, for a file that has none."""
+        """Refuse all options for columns, because the file has none."""
         self.refuse(name, dict.fromkeys(COLUMNS))
 
     def named(self, *options: str) -> list[str]:
+        """The values of those of these options that differ from their defaults."""
         defaults: dict[str, Any] = {field.name: field.default for field in fields(ReadingOptions)}
         return [getattr(self, option) for option in options if getattr(self, option) != defaults[option]]
 
 
 def known_suffix(path: Path) -> str:
-    """The suffix that tells the format. For a .gz file, the suffix before it comes first."""
+    """The suffix that determines the format, in lower case, with that of compression: `.csv`, `.csv.gz`."""
     name = path.name.lower()
     return Path(name.removesuffix(".gz")).suffix + (".gz" if name.endswith(".gz") else "")

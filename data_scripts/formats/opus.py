@@ -1,4 +1,4 @@
-"""The XML of OPUS OpenSubtitles, tokenized or not, to the lines of a film."""
+"""Reads the lines of a film from the XML of OPUS OpenSubtitles, tokenized or not."""
 
 import re
 from collections import Counter
@@ -15,12 +15,12 @@ MOST_NESTED = 100
 
 
 def xml_lines(data: bytes, left_out: Counter[str] | None = None) -> Iterator[Line]:
-    """Yield every turn of every sentence. A sentence without times has those of the previous one.
+    """Yield every turn of every sentence. A sentence without times starts at the end of the previous one.
 
-    Sentences with a time that is none are counted in `left_out`.
+    Sentences with an invalid time are left out, and counted in `left_out`.
 
     Raises:
-        xml.etree.ElementTree.ParseError: the XML is broken, cut, or nested more than 100 deep.
+        xml.etree.ElementTree.ParseError: The XML is damaged, truncated, or nested more than 100 levels deep.
     """
     start = end = 0.0
     for sentence in sentences(data):
@@ -55,12 +55,13 @@ def sentences(data: bytes) -> Iterator[ElementTree.Element]:
             if element.tag == "s":
                 yield element
             if len(path) == 1:
-                path[0].clear()  # what was read need not stay in memory
-    except (LookupError, ValueError) as error:  # an encoding that is none, or that the parser does not know
+                path[0].clear()  # frees the memory of what was read
+    except (LookupError, ValueError) as error:  # an encoding that does not exist, or that the parser does not support
         raise ElementTree.ParseError(str(error)) from None
 
 
 def sentence_text(sentence: ElementTree.Element) -> str:
+    """The text of a sentence. Spaces that tokenization added around punctuation are removed."""
     words = [word.text or "" for word in sentence.iter("w")]
     if not words:
         return " ".join("".join(sentence.itertext()).split())

@@ -1,7 +1,7 @@
-"""The layout of EmotionLines and of the original implementation's own files: `<Name>_{train,dev,test}.json`.
+"""Reads files in the layout of EmotionLines and of the original implementation: `<Name>_{train,dev,test}.json`.
 
-A file is a list of dialogues. A labeled dialogue is a list of `{"utterance", "emotion"}`, in EmotionLines with a
-`speaker` and an `annotation` too: seven digits, how many annotators voted for each emotion. A dialogue of OpSub is
+A file is a list of dialogues. A labeled dialogue is a list of `{"utterance", "emotion"}`. In EmotionLines, an utterance
+also has a `speaker` and an `annotation`: seven digits, the number of votes for each emotion. A dialogue of OpSub is
 `{"script": [utterances], "neg": [negatives]}`.
 """
 
@@ -21,37 +21,41 @@ NAMES = {"train": "train", "validation": "dev", "test": "test"}
 OTHER_NAMES = {"train": ("trn",), "validation": ("val", "valid", "validation"), "test": ("tst",)}
 ARCHIVES = {".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"}
 VOTED = ("neutral", "joy", "sadness", "fear", "anger", "surprise", "disgust")  # in the order of the digits
-# Characters that no text holds: bytes of the encoding cp1252 that were taken for characters.
+# Control characters that do not occur in text. They are bytes of cp1252 that were read as Latin-1.
 CONTROL_CHARACTERS = re.compile("[\x80-\x9f]")
 
 
 class OriginalCorpus(DialogueBuilder):
     """A labeled corpus in the original's layout. Without `LABELS`, the label names are those of train, sorted.
 
-    A subclass of which another release is read too says where that is by `FILES`, or by `release_files`, and how to
-    read it by `read_release`. Where a folder holds files of both, those of this layout are read.
+    A subclass can also read the files that the authors of the corpus released. It names them with `FILES` or
+    `release_files`, and reads them with `read_release`. If a folder contains both, the files in this layout are read.
     """
 
     KEEPS_BLANK = True
-    TAKES_FILE = False  # whether `data_dir` may be a file, too
+    TAKES_FILE = False  # whether `data_dir` may be a file
     FILES = {split: f"<Name>_{name}.json" for split, name in NAMES.items()}
 
     def source(self, config: datasets.BuilderConfig) -> Path:
+        """The folder of the corpus, or its file if the corpus accepts one. Raises a ValueError for other files."""
         source = super().source(config)
         if source.is_file():
             if source.suffix.lower() in ARCHIVES:
-                raise ValueError(f"{source}: an archive; got it as data_dir; unpack it, and give the folder")
+                raise ValueError(f"{source}: data_dir is an archive; unpack it and use the folder")
             if not self.TAKES_FILE:
-                raise ValueError(f"{source}: a file; got it as data_dir; give the folder that it is in")
+                raise ValueError(f"{source}: data_dir is a file; use the folder that contains it")
         return source
 
     def original_files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
+        """The file of each split in this layout; empty if there is none."""
         return original_files(self.source(config))
 
     def files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
+        """The files in this layout, or else those of the release."""
         return self.original_files(config) or self.release_files(config)
 
     def release_files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
+        """The files of the release, by split."""
         return super().files(config)
 
     def _info(self) -> datasets.DatasetInfo:
@@ -62,18 +66,21 @@ class OriginalCorpus(DialogueBuilder):
         return super()._info()
 
     def splits(self) -> dict[str, dict[str, Any]]:
+        """The keyword arguments of `read` for each split. Checks that the files belong to this corpus."""
         if files := self.original_files(self.config):
             check_owner(self.corpus, files)
         return super().splits()
 
     def read(self, **source: Any) -> Iterator[Dialogue]:
+        """Yield the dialogues of a split, in this layout or in that of the release."""
         return read_original(**source) if self.original_files(self.config) else self.read_release(**source)
 
     def read_release(self, *args: Any, **kwargs: Any) -> Iterator[Dialogue]:
-        """The dialogues of what one split of the release is read from."""
+        """Yield the dialogues of a split of the release. The arguments come from `splits`."""
         raise NotImplementedError
 
     def label_id(self, utterance: Utterance) -> int:
+        """The id of a label. Its case does not matter, because releases differ in it."""
         label, known_labels = utterance.label, self.LABELS or []
         if label is not None and label not in known_labels:
             # The same label is "Neutral" in one release and "neutral" in the other.
@@ -82,13 +89,18 @@ class OriginalCorpus(DialogueBuilder):
 
 
 def original_files(folder: Path) -> dict[str, Path]:
-    """The file of each split; empty if the folder has none of them."""
+    """The file of each split in this layout; empty if the folder has none.
+
+    Raises:
+        ValueError: The folder has more than one file for a split.
+        FileNotFoundError: The folder has files for some splits only.
+    """
     files = {}
     for split, name in NAMES.items():
         found = sorted(path for path in folder.glob("[!.]*.json") if path.stem.lower().endswith(f"_{name}"))
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
-            raise ValueError(f"{folder}: more than one file of a split; got {names}; give each corpus its own folder")
+            raise ValueError(f"{folder}: more than one file for a split; got {names}; use one folder per corpus")
         if found:
             files[split] = found[0]
     if files and (missing := [split for split in NAMES if split not in files]):
@@ -97,10 +109,10 @@ def original_files(folder: Path) -> dict[str, Path]:
             start, _, other = path.stem.rpartition("_")
             if other.lower() in OTHER_NAMES[missing[0]]:
                 raise FileNotFoundError(
-                    f"{folder}: no file of a name that ends in _{ending}.json; got {path.name}; "
+                    f"{folder}: no file whose name ends in _{ending}.json; got {path.name}; "
                     f"rename it to {start}_{ending}.json"
                 )
-        raise FileNotFoundError(f"{folder}: no file of a name that ends in _{ending}.json; add it")
+        raise FileNotFoundError(f"{folder}: no file whose name ends in _{ending}.json; add it")
     return files
 
 
@@ -156,7 +168,9 @@ def votes_of(annotation: Any, where: str) -> dict[str, float] | None:
 
 
 def repaired(text: str) -> str:
-    """Text whose apostrophes and dashes became control characters on the way, as those of Friends did, and of which
-    half a character may be left, as of an emoji that was cut."""
+    """Repair text in which apostrophes and dashes became control characters, as in Friends.
+
+    Half of a surrogate pair, as of a truncated emoji, becomes a replacement character.
+    """
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return CONTROL_CHARACTERS.sub(lambda match: match[0].encode("latin-1").decode("cp1252", "replace"), text)

@@ -1,4 +1,7 @@
-"""This library's own form: a dialogue an object, `{"utterances": [...], "speakers": [...], "labels": [...]}`."""
+"""Reads the JSON form of this library: one object per dialogue.
+
+For example, `{"utterances": [...], "speakers": [...], "labels": [...]}`.
+"""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -42,14 +45,24 @@ def read_own_form(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterat
         if not isinstance(entry, dict) or any(name not in entry for name in needed):
             form = ", ".join(f'"{name}": [...]' for name in needed)
             shown = json.dumps(entry, ensure_ascii=False)[:60]
-            raise ValueError(f"{where}: no dialogue; got {shown!r}; write {{{form}}} on one line")
+            raise ValueError(f"{where}: not a dialogue; got {shown!r}; write {{{form}}} on one line")
         dialogue = from_lists(where, entry, file.options, file.keeps_columns)
         check_characters(dialogue, where)
         yield dialogue
 
 
 def from_lists(where: str, entry: dict[str, Any], options: ReadingOptions, keeps_columns: bool = False) -> Dialogue:
-    """Make a dialogue of lists of utterances, speakers and labels. Without an id, its id is ""."""
+    """Create a dialogue from lists of utterances, speakers and labels.
+
+    Args:
+        where: The place of the entry, for messages.
+        entry: The object.
+        options: The options, with the names of the columns.
+        keeps_columns: Whether `extra` has the other columns.
+
+    Returns:
+        The dialogue. Without an id in the entry, its id is "".
+    """
     texts = strings(entry, options.utterances_column, where)
     speakers = strings(entry, options.speakers_column, where, len(texts))
     labels = strings(entry, options.labels_column, where, len(texts), are_labels=True)
@@ -78,9 +91,9 @@ def dialogue_id(entry: dict[str, Any], options: ReadingOptions, where: str) -> s
 def strings(
     entry: dict[str, Any], name: str, where: str, length: int | None = None, are_labels: bool = False
 ) -> list[Any]:
-    """One list of an entry. Null becomes "", for one value or for the whole list.
+    """A list of strings in an entry. Null becomes "", for a value or for the whole list.
 
-    A label may be a number; a speaker that a program wrote for want of one may be NaN.
+    A label may be a number. A missing speaker may be NaN, as some programs write it.
     """
     values = entry.get(name) or [""] * (length or 0)
     is_fit = isinstance(values, list) and all(
@@ -88,7 +101,7 @@ def strings(
         for value in values
     )
     if not is_fit:
-        raise ValueError(f"{where}: {name} must be a list of strings; got {values!r:.200}; write each as a string")
+        raise ValueError(f"{where}: {name} must be a list of strings; got {values!r:.200}; write each item as a string")
     if not values:
         raise ValueError(f"{where}: dialogue without utterances; got {values!r}; remove it")
     if length and len(values) != length:
@@ -99,6 +112,7 @@ def strings(
 
 
 def is_number(value: Any) -> bool:
+    """Whether a JSON value is a number. Booleans are not numbers."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -120,4 +134,4 @@ def check_characters(dialogue: Dialogue, where: str) -> None:
         json.dumps(dialogue.extra, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         half = ascii(error.object[error.start])
-        raise ValueError(f"{where}: half a character; got {half}; write the characters themselves") from None
+        raise ValueError(f"{where}: half of a surrogate pair; got {half}; write the whole character") from None

@@ -1,5 +1,7 @@
-"""Which corpus files in the original's layout belong to, by their names, and by the content of those that may not be
-passed on."""
+"""Checks which corpus files in the original's layout belong to.
+
+This depends on their names, and for corpora that must not be redistributed also on their content.
+"""
 
 import re
 from pathlib import Path
@@ -7,9 +9,10 @@ from typing import Any
 
 from .reading import parse_json, read_text
 
-# What is in the names of files, as in `Friends_train.json` and `IEMOCAP4v2_dev.json`.
+# The names of corpora in the names of files, such as `Friends_train.json` and `IEMOCAP4v2_dev.json`.
 NAMES = ("dailydialog", "emorynlp", "emotionpush", "friends", "iemocap", "meld", "mosei", "mosi", "opsub")
-TOLD_BY_CONTENT = {"emotionpush": "masked names such as person_165", "iemocap": "labels angry and neutral"}
+# What identifies the files of a corpus by their content, for messages.
+CONTENT = {"emotionpush": "masked names such as person_165", "iemocap": "labels angry and neutral"}
 MASKED = re.compile(r"\b(?:person|location|organi[sz]ation|misc|date|time|money|number|email)_\d+\b", re.IGNORECASE)
 LETTER = re.compile(r"[^\W\d_]")
 LABELS_OF_IEMOCAP = {"angry", "excited", "frustrated", "happy", "neutral", "sad"}
@@ -18,8 +21,8 @@ LABELS_OF_IEMOCAP = {"angry", "excited", "frustrated", "happy", "neutral", "sad"
 def check_owner(corpus: str, files: dict[str, Path]) -> None:
     """Raise a ValueError if the files belong to another corpus than the one that is loaded.
 
-    Otherwise a corpus that may not be passed on could carry another's license. EmotionPush, IEMOCAP and OpSub are
-    recognized by the content of train, so renaming their files does not hide them.
+    Otherwise a corpus that must not be redistributed could get the license of another. EmotionPush, IEMOCAP and OpSub
+    are recognized by the content of train, so renaming their files does not hide them.
     """
     path = files["train"]
     letters = re.sub("[^a-z]", "", path.stem.lower())
@@ -28,16 +31,16 @@ def check_owner(corpus: str, files: dict[str, Path]) -> None:
     if named and corpus not in named:
         found = named[0]
     if found not in (corpus, None):
-        raise ValueError(f"{path}: a file of the corpus {found}; got it as {corpus}; load {found} instead")
-    if not named and not found and corpus in TOLD_BY_CONTENT:
+        raise ValueError(f"{path}: belongs to the corpus {found}; got it as {corpus}; load {found} instead")
+    if not named and not found and corpus in CONTENT:
         raise ValueError(
-            f"{path}: not known as a file of {corpus}; got another name, and no {TOLD_BY_CONTENT[corpus]}; "
+            f"{path}: not recognized as a file of {corpus}; got another name, and no {CONTENT[corpus]}; "
             f"if it is one, rename it to {corpus}_train.json"
         )
 
 
 def owner_by_content(dialogues: Any) -> str | None:
-    """The only corpus that can have such dialogues, if there is one. Errors in a file are found later."""
+    """The corpus that dialogues of this form must come from, or None. Errors in the file are reported later."""
     entries = dialogues if isinstance(dialogues, list) else []
     if entries and all(isinstance(entry, dict) and {"script", "neg"} <= entry.keys() for entry in entries):
         return "opsub"

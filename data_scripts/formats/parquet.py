@@ -1,4 +1,4 @@
-"""Reading Parquet: a batch of rows at a time, labels by their names, errors that name the file, row or column."""
+"""Reads Parquet in batches of rows. Labels are converted to their names; errors name the file, row or column."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +14,9 @@ from pyarrow.parquet import ParquetFile
 from .limits import Limits, TooLargeError, most_unfolded, too_large
 
 BATCH_SIZE = 250
-# What a value takes in memory at least, in bytes.
+# The minimum memory for a value, in bytes.
 VALUE_BYTES = 4
-# Mean bytes of a column's values from which on repeated values are kept once.
+# In columns with a longer mean value, in bytes, repeated values are kept once.
 LONG_VALUE = 1 << 14
 IS_LIST = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view, types.is_large_list_view)
 IS_STRING = (types.is_string, types.is_large_string, types.is_string_view)
@@ -24,20 +24,21 @@ IS_STRING = (types.is_string, types.is_large_string, types.is_string_view)
 
 @contextmanager
 def parquet_file(path: Path, as_dictionaries: list[str] | None = None) -> Iterator[ParquetFile]:
-    """Open a Parquet file. A damaged one raises a ValueError wherever the damage shows.
+    """Open a Parquet file. Damage raises a ValueError, at whatever point it is found.
 
     Args:
-        as_dictionaries: the paths of columns whose repeated values are kept once.
+        path: The file.
+        as_dictionaries: The columns in which repeated values are kept once in memory.
     """
     try:
-        # By default all that was read of a file stays in memory until its end.
+        # By default, everything that was read stays in memory until the end of the file.
         with ParquetFile(path, read_dictionary=as_dictionaries, pre_buffer=False, buffer_size=1 << 16) as file:
             yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        if getattr(error, "errno", None):  # no permission, say
+        if getattr(error, "errno", None):  # for example, no permission
             raise
         reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: broken, or no Parquet; {reason}; write the file again") from None
+        raise ValueError(f"{path}: damaged, or not Parquet; {reason}; write the file again") from None
 
 
 def read_schema(path: Path) -> pa.Schema:
@@ -47,7 +48,7 @@ def read_schema(path: Path) -> pa.Schema:
 
 
 def kind(type: pa.DataType) -> str:
-    """The kind of values in a column, however Arrow stores them."""
+    """The kind of the values in a column, independent of how Arrow stores them, such as `lists of strings`."""
     if types.is_dictionary(type):
         return kind(type.value_type)
     if any(is_list(type) for is_list in IS_LIST):
@@ -66,11 +67,12 @@ def check_kinds(path: Path, schema: pa.Schema, allowed: dict[str, set[str]]) -> 
     for column, kinds in allowed.items():
         found = kind(schema.field(column).type)
         if found.removeprefix("lists of ") != "nulls" and found not in kinds:
-            raise ValueError(f"{path}: {column} must hold {' or '.join(sorted(kinds))}; got {found}; cast the column")
+            needed = " or ".join(sorted(kinds))
+            raise ValueError(f"{path}: {column} must contain {needed}; got {found}; cast the column")
 
 
 def read_parquet(path: Path, columns: list[str], label_column: str, limits: Limits) -> Iterator[tuple[str, dict]]:
-    """Yield each row with its place. Labels stored as numbers become their names, or else their digits."""
+    """Yield each row with its place for messages. Label ids become names, or digits if the file has no names."""
     number = 0
     for batch in limited_batches(path, columns, limits):
         if not number:
@@ -84,10 +86,10 @@ def read_parquet(path: Path, columns: list[str], label_column: str, limits: Limi
 
 
 def limited_batches(path: Path, columns: list[str], limits: Limits) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of some columns. Values that are stored once and repeated unfold only within the limits.
+    """Yield batches of rows with some of the columns. Repeated values that are stored once expand within the limits.
 
     Raises:
-        TooLargeError: the rows unfold to more than `limits` allow, all of them or a batch.
+        TooLargeError: All rows together, or one batch, expand to more than the limits.
     """
     most = most_unfolded(path.stat().st_size, limits)
     with parquet_file(path) as file:
@@ -99,7 +101,7 @@ def limited_batches(path: Path, columns: list[str], limits: Limits) -> Iterator[
         raise TooLargeError(f"{path}: {too_large(most, 'max_ratio')}")
     texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"]
     long = {chunk.path_in_schema for chunk in texts if chunk.total_uncompressed_size > LONG_VALUE * chunk.num_values}
-    # Every value of a batch may be the longest one of its column, which is stored once.
+    # In the worst case, every value of a batch is the longest value of its column.
     largest = max((chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema not in long), default=0)
     batch_size = min(limits.max_unfolded // max(largest, 1) or 1, BATCH_SIZE)
     size = 0
@@ -115,7 +117,7 @@ def limited_batches(path: Path, columns: list[str], limits: Limits) -> Iterator[
 
 
 def unfolded_bytes(column: pa.Array) -> int:
-    """The number of bytes of a column's values. Repeated texts count each time."""
+    """The size of the values of a column in bytes. Repeated texts count each time."""
     while any(is_list(column.type) for is_list in IS_LIST):
         column = column.flatten()
     if types.is_dictionary(column.type) and kind(column.type) == "strings":
@@ -124,18 +126,22 @@ def unfolded_bytes(column: pa.Array) -> int:
 
 
 def class_names(path: Path, schema: pa.Schema, column: str) -> list[str] | None:
-    """The label names that `datasets` wrote into the file, if it did."""
+    """The label names that `datasets` wrote into the file, or None.
+
+    Raises:
+        ValueError: The metadata of `datasets` is damaged.
+    """
     try:
         part = pa.schema([schema.field(column)], metadata=schema.metadata)
         feature = datasets.Features.from_arrow_schema(part)[column]
     except Exception as error:  # the metadata is JSON of any shape, which `datasets` does not check
         reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: metadata of `datasets` is broken; {reason}; write the file again") from None
+        raise ValueError(f"{path}: metadata of `datasets` is damaged; {reason}; write the file again") from None
     return getattr(getattr(feature, "feature", feature), "names", None)
 
 
 def label_name(value: Any, names: list[str] | None, where: str) -> Any:
-    """The name of a label or of a list of labels. `datasets` writes -1 for no label."""
+    """The name of a label, or those of a list of labels. None for -1, which `datasets` writes for no label."""
     if isinstance(value, list):
         return [label_name(entry, names, where) for entry in value]
     if not isinstance(value, int) or isinstance(value, bool):
@@ -145,5 +151,5 @@ def label_name(value: Any, names: list[str] | None, where: str) -> Any:
     if names is None:
         return str(value)
     if not 0 <= value < len(names):
-        raise ValueError(f"{where}: label without a name; got {value}; the file names 0 to {len(names) - 1}")
+        raise ValueError(f"{where}: label id without a name; got {value}; the file has names for 0 to {len(names) - 1}")
     return names[value]

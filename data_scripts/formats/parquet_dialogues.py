@@ -1,4 +1,4 @@
-"""Parquet: a dialogue a row where the column of utterances holds lists, else an utterance a row."""
+"""Reads Parquet: one dialogue per row if the column of utterances has lists, else one utterance per row."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -35,7 +35,7 @@ def read_parquet_dialogues(file: InputFile) -> Iterator[Dialogue]:
     else:
         needed, labels = requested.of_utterances(path, schema.names), options.label_column
         allowed[options.text_column] = {"strings"}
-        # pandas stores numbers as floats where one is missing, and so a column where all are.
+        # pandas stores numbers as floats if some or all of them are missing.
         allowed |= dict.fromkeys([options.speaker_column, labels], {"strings", "integers", "floats"})
     allowed = {column: kinds for column, kinds in allowed.items() if column in [*schema.names, *needed]}
 

@@ -1,4 +1,4 @@
-"""Plain text: `Speaker: utterance` or an utterance a line, and a blank line between dialogues."""
+"""Reads plain text: one utterance per line, possibly as `Speaker: utterance`, with blank lines between dialogues."""
 
 import re
 from collections import Counter
@@ -10,8 +10,8 @@ from .input_file import InputFile
 from .names import TITLE, long_name, speaker_and_text
 
 ADVICE = (
-    "give input_format=txt to read every line as an utterance, with a speaker before a colon where there is one, "
-    "or write `Name: text`, an utterance a line (precode predict: --input_format txt)"
+    "use input_format=txt to read every line as an utterance, with the name before a colon as its speaker, "
+    "or write one utterance per line as `Name: text` (precode predict: --input_format txt)"
 )
 BEGINS_WITH_TIME = re.compile(r"\W{0,3}(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b|\d{1,3}:\d{2}(?::\d{2})?\b)")
 ENDS_WITH_TIME = re.compile(r".{0,60}\W\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp]\.?[Mm]\.?)?\W{0,2}$")
@@ -19,9 +19,11 @@ FEW = 0.5
 
 
 def read_plain_text(file: InputFile, known: frozenset[str] | None = None) -> Iterator[Dialogue]:
-    """Read plain text, one dialogue per paragraph, if the user named this format.
+    """Read plain text, one dialogue per paragraph, without a check of its form.
 
-    `known` are the long names of the file, where they were found already.
+    Args:
+        file: The file.
+        known: The long names of the file; by default they are searched.
     """
     file.options.refuse_columns(file.name)
     known = file_names(file) if known is None else known
@@ -38,7 +40,7 @@ def read_detected_text(file: InputFile) -> Iterator[Dialogue]:
     """Read text that was detected as plain text.
 
     Raises:
-        ValueError: it looks like a transcript in a form that is not known.
+        ValueError: The text looks like a transcript in an unknown form.
     """
     known = file_names(file)
     refuse_unknown_transcript(file, known)
@@ -52,7 +54,7 @@ def read_detected_text(file: InputFile) -> Iterator[Dialogue]:
 def file_names(file: InputFile) -> frozenset[str]:
     """Find the names of more than three words that begin lines of a file.
 
-    One counts where it comes back, has a title, or where every line has a name.
+    A name counts if it recurs, if it has a title, or if every line begins with a name.
     """
     counts: Counter[str] = Counter()
     has_other = False
@@ -66,7 +68,7 @@ def file_names(file: InputFile) -> frozenset[str]:
 
 
 def is_one_dialogue(file: InputFile, known: frozenset[str]) -> bool:
-    """Whether a blank line follows every turn, no turn has a second line, and two people speak."""
+    """Whether the file is one dialogue: each turn is a line followed by a blank line, and at least two people speak."""
     speakers, previous = set(), ""
     for line in map(str.strip, file.lines()):
         speaker = speaker_and_text(line, known)[0] if line else ""
@@ -78,6 +80,7 @@ def is_one_dialogue(file: InputFile, known: frozenset[str]) -> bool:
 
 
 def refuse_unknown_transcript(file: InputFile, known: frozenset[str]) -> None:
+    """Raise a ValueError if many lines have a time or some have a speaker, as in a transcript."""
     names: Counter[str] = Counter()
     shown: list[str] = []
     lines = with_time = with_end = 0
@@ -100,4 +103,4 @@ def refuse_unknown_transcript(file: InputFile, known: frozenset[str]) -> None:
     else:
         return
     sample = " and ".join(repr(line[:80]) for line in shown)
-    raise ValueError(f"{file.name}: looks like a transcript of an unknown form: {reason}; got {sample}; {ADVICE}")
+    raise ValueError(f"{file.name}: looks like a transcript in an unknown form: {reason}; got {sample}; {ADVICE}")

@@ -1,4 +1,4 @@
-"""Reading files: text, JSON and CSV whose errors name the file, the line and the fix; a key that notices changes."""
+"""Reads text, JSON and CSV with errors that name the file, the line and the fix. Also computes digests of files."""
 
 import csv
 import hashlib
@@ -16,36 +16,41 @@ AnyPath = TypeVar("AnyPath", bound=Path | zipfile.Path)
 
 
 def existing(path: AnyPath) -> AnyPath:
-    """Return the path. If nothing is there, a FileNotFoundError lists what is next to it."""
+    """Return the path of an existing file or folder.
+
+    Raises:
+        FileNotFoundError: It does not exist. The message lists the other files of the folder.
+        ValueError: It is a device, a FIFO or a socket.
+    """
     if path.is_file() or path.is_dir():
         return path
     if path.exists():
         raise ValueError(irregular(path))
     folder: Any = path.parent
-    found = sorted(entry.name for entry in folder.iterdir())[:10] if folder.is_dir() else ["no folder either"]
-    raise FileNotFoundError(f"{path}: no such file; beside it: {', '.join(found) or 'nothing'}; check data_dir")
+    found = sorted(entry.name for entry in folder.iterdir())[:10] if folder.is_dir() else ["no such folder"]
+    raise FileNotFoundError(f"{path}: no such file; found there: {', '.join(found) or 'nothing'}; check data_dir")
 
 
 def irregular(path: object) -> str:
     """The error message for a FIFO or a device, which may never end."""
-    return f"{path}: not a regular file; got a device, a FIFO or a socket; copy its content to a file and give that"
+    return f"{path}: not a regular file; got a device, a FIFO or a socket; copy its content to a file and use that"
 
 
 def file_states_digest(paths: Iterable[Path]) -> str:
     """A digest of the paths, sizes and dates of files. A folder includes every file below it."""
     files = {file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])}
-    # A link to nothing has a state as well, and a name need not be UTF-8.
+    # A broken link also has a state. A name may contain bytes that are not UTF-8.
     found = [(file, file.stat() if file.exists() else file.lstat()) for file in sorted(files)]
     states = [f"{file} {state.st_size} {state.st_mtime_ns}" for file, state in found]
     return hashlib.sha256("\n".join(states).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def folder_or_zip(path: Path) -> Path | zipfile.Path:
-    """Open a folder or a zip, which are read in the same way."""
+    """Open a folder or a zip. Both are read in the same way."""
     if path.is_dir():
         return path
     if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path}: neither a folder nor a zip; get it again, or unpack it and give the folder")
+        raise ValueError(f"{path}: neither a folder nor a zip; download it again, or unpack it and use the folder")
     return zipfile.Path(path)
 
 
@@ -68,11 +73,13 @@ def read_lines(path: Path, encoding: str = "utf-8", name: object = None, limits:
     """Yield the lines of a file, plain or .gz, with their line ends, one at a time.
 
     Args:
-        name: what messages call the file; its path by default.
-        limits: of the file; the defaults of [`Limits`] by default.
+        path: The file.
+        encoding: The encoding of the text.
+        name: The name of the file in messages; by default its path.
+        limits: The limits of the file; by default those of [`Limits`].
 
     Raises:
-        ValueError: the file is no text in this encoding, a broken gzip, or larger than its limits.
+        ValueError: The file is not text in this encoding, is damaged, or exceeds a limit.
     """
     name, limits = path if name is None else name, limits or Limits()
     is_utf8 = encoding in ("utf-8", "utf-8-sig")
@@ -82,12 +89,13 @@ def read_lines(path: Path, encoding: str = "utf-8", name: object = None, limits:
             if "\0" in text:
                 raise ValueError(f"{name}:{number}: not text; got a NUL character; save it as UTF-8")
             if "\r" in text:
-                yield from io.StringIO(text, newline="")  # a lone carriage return ends a line too
+                yield from io.StringIO(text, newline="")  # a single carriage return also ends a line
             else:
                 yield text
 
 
 def utf8_lines(path: Path, name: object, limits: Limits) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line of a file in UTF-8. Raises a ValueError for other bytes."""
     offset = 0
     with open_binary(path, limits) as file:
         for number, line in enumerate(limited_lines(file, limits), start=1):
@@ -96,6 +104,7 @@ def utf8_lines(path: Path, name: object, limits: Limits) -> Iterator[tuple[int, 
 
 
 def encoded_lines(path: Path, encoding: str, name: object, limits: Limits) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line of a file in any encoding. Raises a ValueError for invalid bytes."""
     number = 0
     with open_binary(path, limits) as file, io.TextIOWrapper(file, encoding=encoding, newline="") as text:
         try:
@@ -104,7 +113,7 @@ def encoded_lines(path: Path, encoding: str, name: object, limits: Limits) -> It
         except UnicodeError as error:
             reason = " ".join(str(error).split())
             raise ValueError(
-                f"{name}:{number + 1}: not {encoding}; {reason}; save it as UTF-8, or give the option encoding"
+                f"{name}:{number + 1}: not {encoding}; {reason}; save it as UTF-8, or set the option encoding"
             ) from None
 
 
@@ -124,7 +133,7 @@ def parse_json(text: str, where: object) -> Any:
         reason = str(error)
     except RecursionError:
         reason = "it is nested too deep"
-    except ValueError:  # Python refuses to read more digits
+    except ValueError:  # Python refuses to parse integers with more digits
         reason = "it has a number of more than 4,300 digits; write it shorter"
     raise ValueError(f"{where}: not JSON; got {text[:60]!r}; {reason}")
 
@@ -135,7 +144,7 @@ def check_columns(where: object, found: Sequence[str], needed: Sequence[str]) ->
     if missing := [column for column in needed if column not in found]:
         raise ValueError(f"{where}: missing column {', '.join(missing)}; got {names}; rename or map it")
     if double := [column for column in needed if found.count(column) > 1]:
-        raise ValueError(f"{where}: two columns {double[0]}; got {names}; rename one")
+        raise ValueError(f"{where}: more than one column {double[0]}; got {names}; rename one")
 
 
 SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
@@ -154,25 +163,26 @@ def read_csv(
     """Yield each row with its `path:line`. A missing column or a row that does not fit raises a ValueError.
 
     Args:
-        lines: of the file, from the header on; read as UTF-8 by default.
-        name: what messages call the file; its path by default.
-        first_line: the number of the header's line.
-        chosen: the columns that a row has; all by default.
-        fieldnames: the names of all columns, of a file without a header.
+        path: The file.
+        columns: The required columns.
+        lines: The lines of the file from the header on; by default they are read from the file as UTF-8.
+        name: The name of the file in messages; by default its path.
+        first_line: The line number of the header.
+        chosen: The columns to return; by default all.
+        fieldnames: The names of all columns, for a file without a header.
+        dialect: Further arguments of `csv.reader`.
     """
     name = path if name is None else name
     rows = csv.reader(read_lines(path) if lines is None else lines, **dialect)
-    line = 0  # where the last row ends
+    line = 0  # the line where the last row ended
     separators = SEPARATORS.get(rows.dialect.delimiter, "separators")
     try:
         names = next(rows, []) if fieldnames is None else [*fieldnames]
         if not names:
-            raise ValueError(
-                f"{name}:{first_line}: no header; got an empty line or file; write the names of the columns there"
-            )
+            raise ValueError(f"{name}:{first_line}: no header; got an empty line or file; write the column names there")
         line = rows.line_num
         check_columns(f"{name}:{first_line}", names, columns)
-        # Of two columns with a name, the last one is read.
+        # If two columns have the same name, the last one is read.
         kept = [(column, len(names) - 1 - names[::-1].index(column)) for column in chosen or []]
         for fields in rows:
             line = rows.line_num
@@ -191,7 +201,7 @@ def read_csv(
                 else {column: fields[place] for column, place in kept},
             )
     except csv.Error as error:
-        # Where the row begins, as an open quote ends at the end of the file.
+        # The line where the row begins: an unclosed quote reaches to the end of the file.
         where = f"{name}:{line + first_line}"
         raise ValueError(
             f"{where}: not CSV; {error}; save it as CSV again, with quotes inside a field doubled"

@@ -1,4 +1,4 @@
-"""The files of a folder, a zip, a tar or a bucket, by their names in it."""
+"""Reads files by name from a folder, a zip, a tar or a bucket."""
 
 import gzip
 import hashlib
@@ -21,7 +21,7 @@ from ..tools.whole_files import read_json, write_json
 from .limits import FREE_BYTES, Limits, limited
 from .reading import file_states_digest
 
-# What reading a damaged file raises.
+# The errors that reading a damaged file raises.
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
 
 IRREGULAR, TOO_LARGE = "files dropped for not being regular files", "files dropped for their size"
@@ -35,12 +35,12 @@ class Source:
         self.where = where
         try:
             if "://" not in where and where.lower().endswith(".zip"):
-                # `fsspec` would give the one that it opened before, though the file be another now.
+                # Otherwise `fsspec` returns a zip that it opened before, even if the file has changed.
                 self.fs, self.root = fsspec.filesystem("zip", fo=where, skip_instance_cache=True), ""
             else:
                 self.fs, self.root = fsspec.url_to_fs(where)
         except zipfile.BadZipFile as error:
-            raise ValueError(f"{where}: a truncated zip or none; got {error}; get it again") from None
+            raise ValueError(f"{where}: a truncated zip, or not a zip; got {error}; download it again") from None
         self.root, self.file = self.root.rstrip("/"), None
         if self.root and self.fs.isfile(self.root):
             self.root, _, self.file = self.root.rpartition("/")
@@ -50,13 +50,13 @@ class Source:
         if self.file:
             return {self.file: self.fs.size(f"{self.root}/{self.file}")}
         start = len(self.root) + 1 if self.root else 0
-        # Folder by folder, as what is known of each file is long.
+        # Folder by folder, because the information on all files would need much memory.
         folders = self.fs.walk(self.root, detail=True, on_error="raise")
         found = (info for _, _, files in folders for info in files.values())
         return dict(sorted((info["name"][start:], info["size"] or 0) for info in found))
 
     def is_regular(self, name: str) -> bool:
-        """Whether reading a file ends: not a FIFO or a device, nor a link to one."""
+        """Whether a file is regular: not a FIFO or a device, which may never end, and not a link to one."""
         if not isinstance(self.fs, LocalFileSystem):
             return True
         try:
@@ -65,12 +65,13 @@ class Source:
             return False
 
     def path(self, name: str) -> str:
+        """The full path of a file in the file system of `fsspec`."""
         return f"{self.root}/{name}" if self.root else name
 
     def open(self, name: str, limits: Limits, is_streamed: bool = False) -> BinaryIO:
-        """The content of a file, unpacked where the name ends in .gz.
+        """Open a file. It is decompressed if the name ends in .gz.
 
-        Reading more than the limits allow raises `TooLargeError`; where `is_streamed`, the ratio alone is limited.
+        Reading beyond the limits raises a `TooLargeError`. With `is_streamed`, only the ratio is limited.
         """
         info = self.fs.info(self.path(name))
         packed = self.fs.open(self.path(name), "rb")
@@ -78,17 +79,18 @@ class Source:
         return limited(file, info.get("compress_size") or info["size"] or 0, limits, is_streamed)
 
     def read(self, name: str, limits: Limits) -> bytes:
+        """Read a whole file within the limits. Raises an error of `DAMAGED` if it cannot be read."""
         try:
             with self.open(name, limits) as file:
                 return file.read()
-        except (RuntimeError, KeyError) as error:  # a zip's member that is encrypted, say
+        except (RuntimeError, KeyError) as error:  # for example, an encrypted file in a zip
             raise zipfile.BadZipFile(str(error)) from None
 
 
 def source(where: str) -> Source:
-    """The source of a location, one per process and state of the file, so that a zip is listed once.
+    """The source of a location. It is cached per process and state of the file, so that a zip is listed once.
 
-    A forked process must not have the open zip of the one that it comes from: they would move each other's place.
+    A forked process must not share the open zip of its parent, because both would share one position in the file.
     """
     state = os.stat(where) if os.path.isfile(where) else None
     return _source(where, os.getpid(), state and (state.st_ino, state.st_size, state.st_mtime_ns))
@@ -116,9 +118,9 @@ def is_tar(path: Path) -> bool:
 
 
 class TarMembers:
-    """Selects the members of a tar to unpack: regular files, and links to them, by name and size.
+    """Selects the members of a tar to unpack: regular files and links to them, by name and size.
 
-    What is left out is counted in `left_out`.
+    The other members with a wanted name are counted in `left_out`.
     """
 
     def __init__(self, path: Path, wanted: re.Pattern, limits: Limits):
@@ -126,15 +128,16 @@ class TarMembers:
         self.bytes_left = max(limits.max_ratio * path.stat().st_size, FREE_BYTES)
 
     def __call__(self, member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+        """Return the member if it is unpacked, else None. This is the interface of a filter of `tarfile`."""
         if not self.wanted.search(member.name):
             return None
         if not (member.isfile() or member.islnk() or member.issym()):
             self.left_out[IRREGULAR] += 1
             return None
-        # Of a sparse file the tar has some parts only.
+        # The tar contains only the non-empty regions of a sparse file.
         regions: Any = member.sparse
         stored = member.size if regions is None else sum(size for _, size in regions)
-        is_text = member.name.lower().endswith(".txt")  # read in blocks
+        is_text = member.name.lower().endswith(".txt")  # text is read in blocks
         most = max(self.limits.max_ratio * stored, FREE_BYTES)
         if member.size > min(most, self.bytes_left) or (member.size > self.limits.max_unfolded and not is_text):
             self.left_out[TOO_LARGE] += 1
@@ -144,7 +147,17 @@ class TarMembers:
 
 
 def unpacked(path: Path, folder: Path, wanted: re.Pattern, limits: Limits) -> tuple[Path, Counter[str]]:
-    """Unpack the selected files of a tar, all or none. Returns the folder and the counts of the others."""
+    """Unpack the selected files of a tar, all of them or none.
+
+    Args:
+        path: The tar.
+        folder: The folder to create. If it exists, the tar is already unpacked there.
+        wanted: The pattern of the names to unpack.
+        limits: The limits for the sizes of the files.
+
+    Returns:
+        The folder, and the counts of the files that were left out.
+    """
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as beside, tarfile.open(path) as archive:

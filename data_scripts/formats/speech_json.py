@@ -1,4 +1,4 @@
-"""What speech recognition writes as JSON: WhisperX, Whisper, whisper.cpp, OpenAI, AssemblyAI and Deepgram."""
+"""Reads the JSON of speech recognizers: WhisperX, Whisper, whisper.cpp, OpenAI, AssemblyAI and Deepgram."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -46,8 +46,8 @@ def read_speech(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator
     for where, entry in entries:
         segments = segments_of(entry)
         if segments is None:
-            raise ValueError(f"{where}: no recording; got {str(entry):.60}; give JSON with segments that have a text")
-        # AssemblyAI counts milliseconds, and says so by nothing but the list's name.
+            raise ValueError(f"{where}: not a recording; got {str(entry):.60}; use JSON with segments that have a text")
+        # AssemblyAI writes milliseconds. Only the name of the list indicates this.
         milliseconds = "utterances" in entry and "segments" not in entry and "transcription" not in entry
         numbered = ((f"{where}, segment {number}", one) for number, one in enumerate(segments, start=1))
         yield from dialogue_of(file, numbered, 1000 if milliseconds else 1)
@@ -59,12 +59,19 @@ def read_segments(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterat
 
 
 def dialogue_of(file: InputFile, segments: Iterable[tuple[str, Any]], unit: int) -> Iterator[Dialogue]:
+    """Yield the dialogue of the segments of one recording, or nothing if it has no speech.
+
+    Args:
+        file: The file, which counts what is left out.
+        segments: The segments, each with its place for messages.
+        unit: The number of units of time in a second, such as 1000 for milliseconds.
+    """
     file.options.refuse_columns(file.name)
     utterances = []
     for where, segment in segments:
         text = segment.get("text", segment.get("transcript")) if isinstance(segment, dict) else None
         if text is not None and not isinstance(text, str):
-            raise ValueError(f"{where}: no text; got {str(segment):.60}; write each segment's text as a string")
+            raise ValueError(f"{where}: a segment without text; got {str(segment):.60}; write its text as a string")
         named = SPEAKER_IN_TEXT.match(text or "")
         text = " ".join((text or "")[named.end() if named else 0 :].split())
         if not text or is_sound(text):

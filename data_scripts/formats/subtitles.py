@@ -1,4 +1,7 @@
-"""From a SubRip file as found in the wild to the lines of a film: decoding, cleaning, turns, sentences, silences."""
+"""Reads the lines of a film from SubRip files as they are found on the web.
+
+It decodes and cleans the text, splits it into turns, joins sentences, and cuts at silences.
+"""
 
 import re
 from collections import Counter
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 
 from .encodings import unicode_encoding
 
-# Files come from anywhere: each of these patterns reads a text once, or a bounded part of it again.
+# The files are untrusted. Each pattern takes linear time: it backtracks over a bounded part of the text only.
 MARKUP = re.compile(r"</?\s*\w[^<>]*>|<>|\{[^{}]*\}|[\x00-\x08\x0e-\x1f\u200b-\u200f\u202a-\u202e\ufeff]")
 LINE_BREAK = re.compile(r"<br\s*/?>|\\N|(?<=[.?!]) +(?=[-–] ?[A-Z])")  # the last: two turns on one line
 SOUND_NOTE = re.compile(r"\[[^\]]*(?:\]|$)|\([^)]*(?:\)|$)")
@@ -19,14 +22,14 @@ ADVERT = re.compile(
     r"|advertise your product|become (?:a )?vip|rate this subtitle|download movie",
     re.IGNORECASE,
 )
-# One of these is in every advert; to look for them is ten times as fast.
+# Every advert contains one of these. This check is ten times as fast as the pattern.
 IN_ADVERTS = (
     *("by", "www", "http", "@", ".com", ".org", ".net", ".info", "yify", "opensub", "subscene", "addic7ed"),
     *("advertise", "vip", "rate this", "download"),
 )
-DASH = re.compile(r"(?:-(?!-)|[–—‐]|--(?=\s))\s*")  # "--" without a space goes on with the sentence
+DASH = re.compile(r"(?:-(?!-)|[–—‐]|--(?=\s))\s*")  # "--" without a space continues a sentence
 NAME = re.compile(r"((?:Mc|Mac|[A-Z])[A-Z .'’#0-9&-]*[A-Z0-9.]) ?:(?!\d)\s*")
-# All that can make a cue more than one line of plain speech.
+# A cue without these characters is one turn of plain speech.
 SPECIAL = re.compile(r"[-<>{}\[\](:♪♫¶#*@\\–—‐\x00-\x08\x0e-\x1f\u200b-\u200f\u202a-\u202e\ufeff]")
 LETTER = re.compile(r"[^\W_]")
 ENDS_SENTENCE = re.compile(r"""(?<![.…])[.?!]\s*["'”’]*$""")
@@ -43,7 +46,7 @@ LIKE_A_TIME = re.compile(r"[-+\d.eE]+:[\d:.,]+")  # 1e308:00:00,000
 
 @dataclass(slots=True)
 class Line:
-    """What one person says in a cue, with times in seconds."""
+    """The words of one person in a cue, with times in seconds."""
 
     start: float
     end: float
@@ -53,10 +56,11 @@ class Line:
 
 
 def decode_subtitles(data: bytes, encoding: str | None = None) -> str:
-    """Decode a file: UTF-16 and UTF-32 by marks or NULs, else UTF-8, `encoding`, or what is detected.
+    """Decode a file of subtitles.
 
-    A file of Latin letters is taken for cp1252: its few odd bytes are too few for a detector, which guesses cp1250,
-    cp1251 or big5 for many of the files found in the wild. Lines of another encoding within it are repaired.
+    UTF-16 and UTF-32 are recognized by the byte-order mark or by NULs. Other files are UTF-8, or else `encoding`, or
+    else the detected encoding. A file in Latin letters is read as cp1252, because it has too few other bytes for a
+    detector, which returns cp1250, cp1251 or big5 for many of them. Lines in another encoding are repaired.
     """
     wide = unicode_encoding(data)
     if wide and wide != "utf-8-sig":
@@ -67,13 +71,14 @@ def decode_subtitles(data: bytes, encoding: str | None = None) -> str:
         except UnicodeDecodeError:
             text = decode_by_guess(data.removeprefix(b"\xef\xbb\xbf"), encoding)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    # A few Cyrillic or Greek letters among Latin ones stand there for their looks.
+    # A few Cyrillic or Greek letters in Latin text were used because they look like Latin letters.
     if not text.isascii() and 0 < len(NOT_LATIN.findall(text)) < len(text) / 10:
         return text.translate(LOOK_ALIKES)
     return text
 
 
 def decode_by_guess(data: bytes, encoding: str | None) -> str:
+    """Decode bytes that are not valid UTF-8, in `encoding` or in the detected one."""
     import charset_normalizer
     import ftfy
 
@@ -81,13 +86,13 @@ def decode_by_guess(data: bytes, encoding: str | None) -> str:
         start = data[:100_000]
         is_latin = len(start.translate(None, ASCII)) < len(start) / 4
         best = None if is_latin else charset_normalizer.from_bytes(start).best()
-        encoding = best.encoding if best else "sloppy-windows-1252"  # of ftfy; it has a character for every byte
+        encoding = best.encoding if best else "sloppy-windows-1252"  # from ftfy; it decodes every byte
     text = data.decode(encoding, errors="replace")
     return "".join(line if line.isascii() else ftfy.fix_encoding(line) for line in text.splitlines(keepends=True))
 
 
 def film_lines(text: str, left_out: Counter[str] | None = None) -> list[Line]:
-    """Yield every spoken turn. Cues without times are counted in `left_out`."""
+    """The spoken turns of a SubRip file. Cues without valid times are counted in `left_out`."""
     lower = text.lower()
     marks = [mark for mark in IN_ADVERTS if mark in lower]
     found = cues(text, Counter() if left_out is None else left_out)
@@ -95,7 +100,7 @@ def film_lines(text: str, left_out: Counter[str] | None = None) -> list[Line]:
 
 
 def cues(text: str, left_out: Counter[str]) -> Iterator[tuple[float, float, str]]:
-    """Yield the cues of a SubRip file: start, end and content. A cue with impossible times is counted."""
+    """Yield the cues of a SubRip file: start, end and content. Cues with invalid times are counted in `left_out`."""
     start = end = None
     content_at = 0
     for line_at, line_end in arrow_lines(text):
@@ -103,7 +108,7 @@ def cues(text: str, left_out: Counter[str]) -> Iterator[tuple[float, float, str]
         next_start = clock(before)
         is_said = any(map(str.isalpha, before)) and not LIKE_A_TIME.fullmatch(before.strip())
         if next_start is None and content_at and is_said:
-            continue  # an arrow in what is said
+            continue  # the arrow is part of the text
         if start is not None and end is not None:
             yield start, end, without_number(text[content_at : max(line_at - 1, content_at)])
         start, end, content_at = next_start, clock(after), line_end + 1
@@ -125,7 +130,7 @@ def arrow_lines(text: str) -> Iterator[tuple[int, int]]:
 
 
 def without_number(content: str) -> str:
-    """Remove the number of the next cue, if there is one, from the end of a content."""
+    """Remove the number of the next cue from the end of the content of a cue, if there is one."""
     body, line_break, number = content.rstrip().rpartition("\n")
     return body if line_break and number.strip().isdigit() else content
 
@@ -146,7 +151,14 @@ def clock(text: str) -> float | None:
 
 
 def turns(content: str, start: float, end: float, marks: Iterable[str] = IN_ADVERTS) -> list[Line]:
-    """The turns in a cue. `marks` are the words of `IN_ADVERTS` that the film has."""
+    """The turns in a cue; none for an advert, a sound or a song.
+
+    Args:
+        content: The text of the cue.
+        start: The start of the cue in seconds.
+        end: The end of the cue in seconds.
+        marks: The strings of `IN_ADVERTS` that occur in the film.
+    """
     lower = content.lower()
     for mark in marks:
         if mark in lower and ADVERT.search(SOUND_NOTE.sub(" ", MARKUP.sub("", content))):
@@ -192,12 +204,13 @@ def join_sentences(lines: list[Line], max_pause: float) -> list[Line]:
 
 
 def one_line(parts: list[Line]) -> Line:
+    """Join consecutive lines of one speaker into one line."""
     first = parts[0]
     return Line(first.start, parts[-1].end, " ".join(part.text for part in parts), first.speaker, first.opens)
 
 
 def cut_at_silences(lines: list[Line], max_silence: float) -> Iterator[list[Line]]:
-    """Split lines at long silences, and where the time jumps back as far."""
+    """Split lines at silences longer than `max_silence` seconds, and where the time jumps back by more than that."""
     run: list[Line] = []
     for line in lines:
         if run and abs(line.start - run[-1].end) > max_silence:

@@ -1,4 +1,4 @@
-"""Tables with an utterance a row, CSV and JSON rows among them: from rows in any order to dialogues."""
+"""Reads tables with one utterance per row, such as CSV and JSON rows. The rows may be in any order."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ from .reading import SEPARATORS, check_columns, read_csv
 from .values import label_of, plain_value, speaker_of, text_of, time_of
 
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-# What the columns of such a table are often called: enough to know a table by its first line.
+# Common column names. They identify a table by its first line.
 USUAL_COLUMNS = {"text", "utterance", "utterances", "message", "sentence", "transcript", "content", "label", "emotion"}
 USUAL_COLUMNS |= {
     "speaker",
@@ -33,13 +33,16 @@ USUAL_COLUMNS |= {
 }
 USUAL_COLUMNS |= {"dialogue_id", "dialog_id", "conversation_id", "id"}
 WITHOUT_DIALOGUES = (
-    "name it with dialogue_column; where there is none, rows=dialogue takes every row as a dialogue of its own, and "
-    "rows=one the whole file as one (precode predict: --corpus_options rows=dialogue)"
+    "name it with dialogue_column; if there is none, rows=dialogue reads every row as a dialogue, and rows=one reads "
+    "the whole file as one dialogue (precode predict: --corpus_options rows=dialogue)"
 )
 
 
 class Table(NamedTuple):
-    """The names of a table's columns, its place, and a function that reads all rows, or some columns, again."""
+    """A table: its place for messages, its column names, and a function that reads its rows from the start.
+
+    The argument of `rows` is the columns to read, or None for all. It yields each row with its place.
+    """
 
     where: str
     columns: list[str]
@@ -48,7 +51,7 @@ class Table(NamedTuple):
 
 def check_table(table: Table, options: ReadingOptions, name: str) -> None:
     """Raise a ValueError if a required column is missing, with advice if no column names the dialogue."""
-    options.of_utterances(name, table.columns)  # refuses what is for another form
+    options.of_utterances(name, table.columns)  # refuses options for other kinds of files
     fitted = options.fitted(table.columns)
     needed = [*fitted.dialogue_columns(table.columns), fitted.text_column]
     needed += options.named("speaker_column", "label_column", "start_column", "end_column")
@@ -61,7 +64,7 @@ def check_table(table: Table, options: ReadingOptions, name: str) -> None:
 
 
 def read_table(file: InputFile, table: Table) -> Iterator[Dialogue]:
-    """Read the dialogues of a table. Scattered rows of a dialogue are gathered, on disk if there are many."""
+    """Read the dialogues of a table. Scattered rows of a dialogue are collected, on disk if there are many."""
     check_table(table, file.options, file.name)
     file.options = file.options.fitted(table.columns)
     id_columns = file.options.dialogue_columns(table.columns)
@@ -79,7 +82,7 @@ def read_table(file: InputFile, table: Table) -> Iterator[Dialogue]:
     ids = (reader.dialogue_id(where, row) for where, row in table.rows(id_columns) if is_filled(row))
     file.utterances, is_apart = count_rows(ids)
     if is_apart:
-        file.remarks.append("the rows of each dialogue gathered")
+        file.remarks.append("rows sorted by dialogue")
         found = gathered(reader.turns(table.rows(columns)))
     else:
         by_id = groupby(reader.turns(table.rows(columns)), key=lambda pair: pair[0])
@@ -88,7 +91,13 @@ def read_table(file: InputFile, table: Table) -> Iterator[Dialogue]:
 
 
 class RowReader:
-    """Makes utterances of rows, and numbers those that it keeps."""
+    """Converts rows to utterances, and numbers those that it keeps.
+
+    Args:
+        file: The file, with its options. It counts what is left out.
+        columns: The columns of the table.
+        id_columns: The columns that form the id of a dialogue.
+    """
 
     def __init__(self, file: InputFile, columns: list[str], id_columns: list[str]):
         self.file, self.options, self.id_columns = file, file.options, id_columns
@@ -96,11 +105,12 @@ class RowReader:
         own = [options.text_column, options.speaker_column, options.label_column]
         own += [options.start_column, options.end_column]
         self.needed = [column for column in dict.fromkeys([*id_columns, *own]) if column in columns]
-        # A column that is but a part of an id is kept as it is.
+        # A column that is only a part of the id is kept in `extra`.
         read = {*own, *(id_columns if len(id_columns) == 1 else [])}
         self.others = [column for column in columns if column not in read] if file.keeps_columns else []
 
     def turns(self, rows: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, Utterance]]:
+        """Yield the dialogue id and the utterance of each row. Blank rows are left out."""
         number = 0
         for where, row in rows:
             text = text_of(row.get(self.options.text_column))
@@ -114,6 +124,7 @@ class RowReader:
                 number += 1
 
     def dialogue_id(self, where: str, row: dict[str, Any]) -> str:
+        """The id of the dialogue of a row. Raises a ValueError if a part of it is empty."""
         if len(self.id_columns) == 1 and isinstance(name := row[self.id_columns[0]], str) and name.strip():
             return name
         values = [text_of(row[column]) for column in self.id_columns]
@@ -123,6 +134,14 @@ class RowReader:
         return "-".join(values)
 
     def utterance(self, where: str, row: dict[str, Any], text: str, number: int) -> Utterance:
+        """The utterance of a row.
+
+        Args:
+            where: The place of the row, for messages.
+            row: The values of the row by column.
+            text: The text of the utterance.
+            number: The number of the row among those that are kept, from 0.
+        """
         options = self.options
         return Utterance(
             text,
@@ -144,11 +163,12 @@ def is_blank(row: dict[str, Any]) -> bool:
 
 
 def is_filled(row: dict[str, Any]) -> bool:
+    """Whether any cell of a row has text."""
     return any(text_of(value).strip() for value in row.values())
 
 
 def count_rows(ids: Iterable[str]) -> tuple[int, bool]:
-    """Count the rows by dialogue, and whether rows of a dialogue are scattered."""
+    """Return the number of rows, and whether the rows of any dialogue are scattered."""
     count, is_apart = 0, False
     seen: set[str] = set()
     for name, rows in groupby(ids):
@@ -159,9 +179,9 @@ def count_rows(ids: Iterable[str]) -> tuple[int, bool]:
 
 
 def gathered(turns: Iterable[tuple[str, Utterance]]) -> Iterator[tuple[str, list[Utterance]]]:
-    """Yield the utterances of each dialogue, in the order of their first rows. A file saves memory."""
+    """Yield the utterances of each dialogue, in the order of their first rows. Large tables are sorted on disk."""
     ids: dict[str, int] = {}
-    # A database without a name is in memory while it is small, and else in a temporary file.
+    # SQLite keeps a database without a name in memory while it is small, and otherwise in a temporary file.
     with closing(sqlite3.connect("")) as database:
         database.execute("CREATE TABLE turns (dialogue INTEGER, number INTEGER PRIMARY KEY, content TEXT)")
         rows = ((ids.setdefault(name, len(ids)), number, json.dumps(turn)) for number, (name, turn) in enumerate(turns))
@@ -173,16 +193,17 @@ def gathered(turns: Iterable[tuple[str, Utterance]]) -> Iterator[tuple[str, list
 
 
 def read_separated(file: InputFile) -> Iterator[Dialogue]:
-    """Read CSV with any separator, detected from the header or from a line `sep=;` above it."""
+    """Read CSV. The separator is detected from the header, or from a line `sep=;` above it."""
     yield from read_table(file, separated_table(file))
 
 
 def separated_table(file: InputFile) -> Table:
+    """The table of a CSV file."""
     separator, skipped = separator_of(file)
     if separator != "," and file.suffix != ".tsv":
         file.remarks.append(f"separated by {SEPARATORS.get(separator, separator)}")
     columns = header(file.sample, skipped, separator)
-    # A person who writes CSV by hand writes a space after each comma.
+    # CSV that is written by hand may have a space after each comma.
     has_spaces = len(columns) > 1 and all(column.startswith(" ") for column in columns[1:])
     columns = [column.lstrip(" ") for column in columns] if has_spaces else columns
     dialect: dict[str, Any] = {"strict": True, "delimiter": separator, "skipinitialspace": has_spaces}
@@ -194,7 +215,7 @@ def separated_table(file: InputFile) -> Table:
         return read_csv(file.path, [], lines, file.name, first_line=skipped + 1, chosen=chosen, **dialect)
 
     if not columns:
-        next(rows(None), None)  # which says that there is no header
+        next(rows(None), None)  # raises the error for a missing header
     return Table(f"{file.name}:{skipped + 1}", columns, rows)
 
 
@@ -230,7 +251,7 @@ def separator_of(file: InputFile) -> tuple[str, int]:
 
 
 def is_separated(file: InputFile) -> bool:
-    """Whether the first line has the names of columns, and the others have as many fields."""
+    """Whether text is a table: the first line has known column names, and most others have as many fields."""
     separator, skipped = separator_of(file)
     columns = header(file.sample, skipped, separator)
     options = file.options
@@ -243,17 +264,17 @@ def is_separated(file: InputFile) -> bool:
 
 
 def is_row(entry: Any, options: ReadingOptions) -> bool:
-    """Whether a JSON object is an utterance."""
+    """Whether a JSON entry is an utterance: an object with the text column."""
     return isinstance(entry, dict) and isinstance(entry.get(options.text_column), str)
 
 
 def is_row_of_dialogue(entry: Any, options: ReadingOptions) -> bool:
-    """Whether a row names its dialogue, or the options say which one it is."""
+    """Whether a JSON entry is an utterance with the id of its dialogue, or does not need one."""
     return is_row(entry, options) and set(options.dialogue_columns(list(entry))) <= entry.keys()
 
 
 def read_json_rows(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
-    """Read one utterance per object, as pandas writes a table."""
+    """Read JSON with one object per utterance, as pandas writes a table."""
     from .json_files import entries as read_entries
 
     first = next(iter(entries))
@@ -261,7 +282,7 @@ def read_json_rows(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Itera
     def rows(chosen: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
         for where, entry in read_entries(file):
             if not isinstance(entry, dict) or any(column not in entry for column in needed):
-                raise ValueError(f"{where}: no row with {', '.join(needed)}; got {str(entry):.60}; write all of them")
+                raise ValueError(f"{where}: not a row with {', '.join(needed)}; got {str(entry):.60}; add the others")
             yield (
                 where,
                 {name: entry.get(name) for name in columns}

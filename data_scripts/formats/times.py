@@ -1,13 +1,13 @@
-"""Times of utterances: seconds of a recording, and dates of messages as any locale writes them."""
+"""Reads the times of utterances: seconds in a recording, and dates of messages in the formats of any locale."""
 
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 
-# Between messages; after a night a chat begins anew.
+# The silence between messages that ends a dialogue, in seconds: about one night.
 CHAT_SILENCE = 8 * 3600.0
 SECONDS = re.compile(r"\s*(?:(\d{1,6}):)?(\d{1,6}):(\d{1,6})(?:[.,](\d{1,6}))?\s*(?:([AaPp])\.?\s?[Mm]\.?)?\s*")
-# The second half of a day, before or after its hour; what is not among these is the first.
+# The marks for p.m., before or after the hour. Other marks are taken for a.m.
 AFTERNOON = re.compile(
     r"p\.?\s?m|^p\.?$|tarde|noche|[μΜ]\.?\s?[μΜ]|م|下午|晚上|中午|傍晚|오후|午後|ÖS|PTG|\bCH\b|chiều|tối|\bodp|\bdu\b|\bip\b|e\.?\s?m\b"
     r"|หลังเที่ยง|अपराह्न|منتصف النهار|אחה",
@@ -27,7 +27,7 @@ def clock_seconds(text: str) -> float | None:
         return None
     first, second, third, fraction, half = time.groups()
     if half:
-        # Without seconds a time of the day has hours and minutes.
+        # A time of day with two numbers has hours and minutes.
         hours, minutes, seconds = (first, second, third) if first else (second, third, "0")
         return half_day_hour(int(hours), half) * 3600.0 + int(minutes) * 60 + int(seconds)
     return int(first or 0) * 3600 + int(second) * 60 + float(f"{int(third)}.{fraction or 0}")
@@ -43,8 +43,8 @@ def half_day_hour(hour: int, half: str) -> int:
 def date_order(dates: Iterable[Sequence[int]], twelve_hours: bool) -> str:
     """The order of the numbers in dates, "ymd", "dmy" or "mdy": the one that fits all dates.
 
-    Where two can be, it is the one in which time goes back less often, and then that of a clock of twelve hours, which
-    is American, or of 24.
+    If several orders fit, the one in which time goes back least often is chosen. If they are still equal,
+    `twelve_hours` decides: a clock with a.m. and p.m. means the American order "mdy", otherwise it is "dmy".
     """
     found = list(dates)
     orders = [order for order in ("ymd", "dmy", "mdy") if all(is_date(date, order) for date in found)]
@@ -56,13 +56,17 @@ def date_order(dates: Iterable[Sequence[int]], twelve_hours: bool) -> str:
 
 
 def in_order(date: Sequence[int], order: str) -> tuple[int, int, int]:
-    """Year, month and day. Two-digit years are of this century. Thai years are 543 ahead."""
+    """The year, month and day of a date in a given order. Two-digit years are in this century.
+
+    Years from 2500 on are those of the Thai calendar, which are 543 ahead.
+    """
     year, month, day = (date[order.index(part)] for part in "ymd")
     year += 2000 if year < 100 else 0
     return year - 543 if 2500 <= year < 2700 else year, month, day
 
 
 def is_date(date: Sequence[int], order: str) -> bool:
+    """Whether three numbers are a valid date in a given order."""
     try:
         datetime(*in_order(date, order))
     except ValueError:
@@ -71,6 +75,7 @@ def is_date(date: Sequence[int], order: str) -> bool:
 
 
 def steps_back(dates: list[tuple[int, int, int]]) -> int:
+    """The number of times that a date is earlier than the one before it."""
     return sum(later < earlier for earlier, later in zip(dates, dates[1:], strict=False))
 
 
@@ -91,7 +96,7 @@ def seconds_of(time: float | str | None) -> float | None:
             date = datetime.fromisoformat(time.replace("Z", "+00:00"))
         except ValueError:
             return None
-        # A file's dates have no zone, or all have one.
+        # Either all dates of a file have a time zone, or none has.
         return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
     return time
 

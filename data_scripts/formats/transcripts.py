@@ -1,4 +1,4 @@
-"""Transcripts and chats as text with a time a turn: `[00:05] Ana: Hi.`, or name and time on a line of their own."""
+"""Reads transcripts and chats as text, such as `[00:05] Ana: Hi.`, or with name and time on separate lines."""
 
 import re
 from collections import Counter
@@ -20,7 +20,7 @@ NAME = r"(?P<name>[^:：\t|<>\[\]]{1,70}?)"
 BETWEEN = r"[\s,|•·–—-]*"
 COLON = r"\s?[:：](?:\s+|$)"
 MARKED = r"(?:\d+[.)]|[-*•–—>]+)\s+"
-# A turn of a form begins in a line that it matches.
+# In each form, a turn begins with a line that matches the pattern.
 _PATTERNS = {
     "time, name and text": rf"{BOX}{BETWEEN}\[?{NAME}\]?{COLON}(?P<text>.*)",
     "name, time and text": rf"\[?{NAME}\]?{BETWEEN}{BOX}{COLON}(?P<text>.*)",
@@ -52,12 +52,14 @@ DATE_ALONE = re.compile(
 )
 TIME_AND_TEXT = re.compile(rf"{BOX}{BETWEEN}\s(?P<text>\S.*)", re.IGNORECASE)
 FEWEST_TURNS, SPACES = 2, ("", " ")
-# What is before a text is short; to look for it in more takes too long.
+# The part before the text is short. A search in longer lines would take too long.
 LONGEST_HEAD = 200
 FILLED = re.compile(r"\s{40}|[-–—]{8}|(?:[-–—] ){8}")
 
 
 class Turn(NamedTuple):
+    """A turn before its date is interpreted. `number` is the number of its first line, from 1."""
+
     number: int
     speaker: str
     day: str | None
@@ -67,15 +69,15 @@ class Turn(NamedTuple):
 
 
 def is_timed_transcript(file: InputFile) -> bool:
-    """Whether the text is a transcript in one of `FORMS`, or one with times on lines of their own."""
+    """Whether the text is a transcript in one of `FORMS`, or one with times on separate lines."""
     return form_of(file) is not None or has_lone_times(file)
 
 
 def form_of(file: InputFile) -> str | None:
-    """The form of most turns in the first part of a file.
+    """The form of most turns in the first part of a file, or None if no form matches.
 
-    Where the text is in the same line, half of the lines begin a turn; where it is below, the first line does, and most
-    of these have a text below them.
+    If the text of a turn is on the same line, half of the lines must begin a turn. If it is below, one of the first
+    lines must begin a turn, and most of these lines must have text below them.
     """
     lines = [line.strip() for line in file.sample if line.strip()]
     found: list[tuple[int, str]] = []
@@ -86,7 +88,7 @@ def form_of(file: InputFile) -> str | None:
         names = Counter(cleaned(head["name"]) for head in heads)
         if form in ABOVE:
             is_form = count >= FEWEST_TURNS and any(begins[:4]) and has_text_below(begins)
-            # A time after a few words may be part of a sentence, a name comes back or looks like one.
+            # A time after a few words may be part of a sentence. So a name must recur, or look like a name.
             is_form &= max(names.values(), default=0) > 1 or all(
                 is_name(cleaned(head["name"])) or head["between"] not in SPACES for head in heads
             )
@@ -95,12 +97,12 @@ def form_of(file: InputFile) -> str | None:
             is_form |= count >= 3 and begins[0] and max(names.values(), default=0) > 1 and count >= len(lines) / 5
         if is_form:
             found.append((count, form))
-    # Of two the earlier, which says more of a line.
+    # Of two forms with the same count, the first one wins, because it describes a line in more detail.
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def head_of(form: str, line: str) -> re.Match | None:
-    """The beginning of a stripped line, if the line is a turn of a form."""
+    """The match of a stripped line that begins a turn of a form, or None."""
     if form in ABOVE and len(line) > LONGEST_HEAD or FILLED.search(line, 0, LONGEST_HEAD):
         return None
     found = FORMS[form].fullmatch(line, 0, LONGEST_HEAD)
@@ -108,29 +110,34 @@ def head_of(form: str, line: str) -> re.Match | None:
         return found
     name = cleaned(found["name"])
     if form in ABOVE:
-        # A word in small letters is a user's name where more than a space is before or after it.
+        # A word in lower case is a user name if more than a space separates it from the time.
         is_user = " " not in name and found["between"] not in SPACES
         return found if (is_name(name) or is_user) and any(map(str.isalpha, name)) else None
     return found if may_name(name) else None
 
 
 def is_short(line: str) -> bool:
+    """Whether a line is short enough to be a note or a date."""
     return len(line) < 120
 
 
 def is_note(line: str) -> bool:
+    """Whether a line is a note of the program that made the transcript, such as "Transcribed by ..."."""
     return is_short(line) and bool(ADVERT.fullmatch(line))
 
 
 def time_alone(line: str) -> re.Match | None:
+    """The match of a line that contains only a time, or None."""
     return TIME_ALONE.fullmatch(line) if len(line) < 60 else None
 
 
 def cleaned(name: str) -> str:
+    """A name without punctuation around it and without its addressee: "Ana" for "From Ana to everyone"."""
     return TO_SOMEBODY.sub("", name.strip(" ,|-–—\t")).strip(" (,")
 
 
 def has_text_below(begins: list[bool]) -> bool:
+    """Whether most lines that begin a turn are followed by a line that does not. `begins` marks these lines."""
     below = [not following for is_head, following in zip(begins, begins[1:], strict=False) if is_head]
     return len(below) > 0 and sum(below) >= 0.7 * sum(begins)
 
@@ -189,7 +196,7 @@ def turns(file: InputFile, form: str) -> Iterator[Turn]:
             and "clock" in FORMS[form].groupindex
             and (timed := TIME_AND_TEXT.fullmatch(line, 0, LONGEST_HEAD))
         ):
-            # A time begins a turn, though nobody be named.
+            # A time begins a turn even without a name.
             if turn:
                 yield turn
             turn = Turn(number, "", timed["day"], timed["clock"], timed["end"], [line[timed.start("text") :]])
@@ -202,6 +209,13 @@ def turns(file: InputFile, form: str) -> Iterator[Turn]:
 
 
 def turn_of(number: int, line: str, head: re.Match) -> Turn:
+    """The turn that begins on a line.
+
+    Args:
+        number: The number of the line, from 1.
+        line: The line.
+        head: The match of its beginning.
+    """
     parts = head.groupdict()
     text = line[head.start("text") :].strip() if "text" in parts else ""
     speaker = cleaned(parts.get("name") or "")
@@ -211,7 +225,7 @@ def turn_of(number: int, line: str, head: re.Match) -> Turn:
 
 
 def turns_below_times(file: InputFile) -> Iterator[Turn]:
-    """Yield turns `Name: text`. A time may be on a line of its own above a turn."""
+    """Yield turns `Name: text`. A time may be on a separate line above a turn."""
     time, turn = None, None
     for number, line in enumerate(map(str.strip, file.lines()), start=1):
         mark = time_alone(line)
@@ -232,19 +246,20 @@ def turns_below_times(file: InputFile) -> Iterator[Turn]:
 
 
 def times_of(turn: Turn, order: str) -> tuple[float | str | None, float | None]:
+    """The start and end of a turn: in seconds, or with a date in ISO 8601 and without an end."""
     start = clock_seconds(turn.clock) if turn.clock else None
     end = clock_seconds(turn.end) if turn.end else None
     if turn.clock is None or start is None or not turn.day:
         return start, end
     year, month, day = in_order([int(part) for part in re.split("[-/.]", turn.day)], order)
     parts = turn.clock.split(":")
-    # Of a time of day, two numbers are hours and minutes.
+    # A time of day with two numbers has hours and minutes.
     seconds = int(start * 60 if len(parts) == 2 and "m" not in turn.clock.lower() else start)
     return f"{year:04}-{month:02}-{day:02}T{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}", None
 
 
 def is_named_blocks(file: InputFile) -> bool:
-    """Whether names are on lines of their own above what is said, and recur."""
+    """Whether names are on separate lines above the text, and recur."""
     names: Counter[str] = Counter()
     n_blocks = 0
     for block in blocks(file.sample):
@@ -267,7 +282,7 @@ def blocks(lines: list[str]) -> Iterator[list[str]]:
 
 
 def read_named_blocks(file: InputFile) -> Iterator[Dialogue]:
-    """Read one dialogue: a name, and below it what is said up to the next blank line."""
+    """Read one dialogue: a name on one line, and the text below it up to the next blank line."""
     file.options.refuse_columns(file.name)
     utterances: list[Utterance] = []
     block: list[str] = []
@@ -277,7 +292,7 @@ def read_named_blocks(file: InputFile) -> Iterator[Dialogue]:
             first = first if block else number
             block.append(line)
         elif block:
-            # A paragraph without a name goes on.
+            # A paragraph without a name continues the previous speaker.
             speaker, said = (block[0].rstrip(":"), block[1:]) if len(block) > 1 else (speaker, block)
             utterances.append(Utterance(" ".join(said), speaker, where=f"{file.name}:{first}"))
             block = []

@@ -1,20 +1,20 @@
-"""Values of a table or of JSON: what is missing, what is a label, and a form of each that any output can hold."""
+"""Converts values of tables and JSON: missing values, names, labels, times, and values for JSON output."""
 
 import math
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-# As pandas and spreadsheets write what is not there.
+# Missing values, as pandas and spreadsheets write them.
 MISSING = {"", "nan", "NaN", "NA", "N/A", "#N/A", "<NA>", "NaT", "null", "NULL"}
 NOBODY = MISSING | {"None"}
-# A larger number is no time, not even nanoseconds since 1970.
+# A larger number is not a time, not even in nanoseconds since 1970.
 MOST_SECONDS = 1e20
 
 
 def text_of(value: Any) -> str:
     """A cell as text. A number without a fraction is written as an integer. "" for None and NaN."""
-    if type(value) is str:  # most are
+    if type(value) is str:  # the most common case
         return value
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
@@ -58,7 +58,7 @@ def time_of(value: Any) -> float | str | None:
 
 def plain_value(value: Any) -> Any:
     """Convert a value to JSON: dates to ISO 8601, NaN to None."""
-    if type(value) is str:  # most are
+    if type(value) is str:  # the most common case
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Chats that WhatsApp exports as text, from either kind of telephone and with the dates of any locale."""
+"""Reads chats that WhatsApp exported as text on Android or iOS, with the dates of any locale."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from .input_file import InputFile
 from .times import CHAT_SILENCE, date_order, half_day_hour, in_order
 from .whatsapp_notices import ATTACHED, CHANGED, DELETED, ENCRYPTED, OMITTED
 
-# The application marks what it writes itself with the first of these.
+# WhatsApp begins its own messages with this character.
 MARK = "\u200e"
 INVISIBLE = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff]")
 SPACES = re.compile("[\u00a0\u202f\u2009]")
@@ -23,7 +23,7 @@ HEAD = re.compile(
     rf"(?:\[{DATE}{BETWEEN}{TIME}{AFTER}\s?\]\s?|".replace("?P<", "?P<ios_")
     + rf"{DATE}{BETWEEN}{TIME}{AFTER}(?:\s[-–—]\s|,\s(?=[^:]+\s:\s)))"
 )
-# A group's subject may hold a colon too, but stands in quotes.
+# The name of a group may contain a colon too, but is in quotes.
 NAME = re.compile(r"""(?:~\s?)?([^:"“”„«»\n]{1,80}?)\s?:(?:\s|$)""")
 MOST_NAME_WORDS, LONGEST_NOTICE = 8, 160
 
@@ -31,11 +31,11 @@ MOST_NAME_WORDS, LONGEST_NOTICE = 8, 160
 class Message(NamedTuple):
     """A message before its date is interpreted, because the order of day, month and year depends on all messages.
 
-    `number` is the number of its line, from 1. `date` has its three numbers in the order of the file. `time` is hour,
-    from 0 to 23, minute and second. `twelve_hours` tells whether the file writes the time with a.m. or p.m.
+    `number` is the number of its line, from 1. `date` has its three numbers in the order of the file. `time` is the
+    hour (0 to 23), minute and second. `twelve_hours` is whether the file writes the time with a.m. or p.m.
     """
 
-    number: int  # of its line
+    number: int
     date: tuple[int, int, int]
     time: tuple[int, int, int]
     twelve_hours: bool
@@ -43,7 +43,7 @@ class Message(NamedTuple):
 
 
 def is_whatsapp(file: InputFile) -> bool:
-    """Whether most lines, or the first and several others, begin with a date and a time of WhatsApp."""
+    """Whether one of the first lines and at least one other begin with a date and a time of WhatsApp."""
     lines = [plain(line) for line in file.sample if line.strip()]
     heads = sum(bool(HEAD.match(line)) for line in lines)
     if not heads or not any(HEAD.match(line) for line in lines[:3]):
@@ -53,7 +53,7 @@ def is_whatsapp(file: InputFile) -> bool:
 
 
 def plain(line: str) -> str:
-    """A line without invisible characters, and with ordinary spaces."""
+    """Remove invisible characters from a line, and replace special spaces by ordinary ones."""
     return SPACES.sub(" ", INVISIBLE.sub("", line))
 
 
@@ -75,7 +75,7 @@ def read_whatsapp(file: InputFile) -> Iterator[Dialogue]:
 
 
 def messages(file: InputFile) -> Iterator[Message]:
-    """Yield each message with its further lines. Text before the first message is left out."""
+    """Yield each message, which may have several lines. Text before the first message is left out."""
     head, content, first_line = None, [], 0
     for number, line in enumerate(file.lines(), start=1):
         line = SPACES.sub(" ", line.rstrip("\r\n"))
@@ -93,7 +93,7 @@ def messages(file: InputFile) -> Iterator[Message]:
 
 
 def after_head(line: str, head: re.Match) -> str:
-    """The rest of a line after its head, which was matched without invisible marks."""
+    """The rest of a line after its head. The head was matched without invisible characters."""
     left = head.end()
     for place, character in enumerate(line):
         if not left:
@@ -103,6 +103,13 @@ def after_head(line: str, head: re.Match) -> str:
 
 
 def message_of(number: int, head: re.Match, content: list[str]) -> Message:
+    """The message that begins on a line.
+
+    Args:
+        number: The number of the line, from 1.
+        head: The match of its date and time.
+        content: The rest of the line, and the further lines of the message.
+    """
     found = {name.removeprefix("ios_"): value for name, value in head.groupdict().items() if value is not None}
     date = (int(found["first"]), int(found["second"]), int(found["third"]))
     half = f"{found.get('before', '')} {found.get('after', '')}".strip()
@@ -120,7 +127,7 @@ def moment(message: Message, order: str) -> str | None:
 
 
 def speaker_and_text(file: InputFile, content: str) -> tuple[str, str] | None:
-    """The speaker and the text of a message. None, and counted, if it is a notice."""
+    """The speaker and the text of a message. None for a notice of WhatsApp, which is counted as left out."""
     name = NAME.match(INVISIBLE.sub("", content))
     if not name or len(name[1].split()) > MOST_NAME_WORDS or ENCRYPTED.search(content):
         file.leave_out("system lines")

@@ -1,9 +1,10 @@
-"""What WhatsApp writes in place of a message, in the languages that its users have it in most."""
+"""Patterns of the notices that WhatsApp writes in place of messages, in its most common languages."""
 
 import re
 
 
 def any_of(*parts: str) -> str:
+    """A pattern that matches any of the patterns."""
     return "|".join(parts)
 
 
@@ -27,7 +28,7 @@ LEFT_OUT = any_of(
     "pominięt[oey]", "utelämnad", "utelämnat", "udeladt", "utelatt", "jätetty pois",
     "tidak disertakan", "vynechán[oa]?",
 )  # fmt: skip
-# In angle brackets on one system; bare on the other, behind a mark, or where the mark was lost by a few known words.
+# Android writes it in angle brackets. iOS writes it without brackets, after a mark that may be lost.
 OMITTED = re.compile(
     rf"<[^<>]{{0,60}}(?:{MEDIA}|{LEFT_OUT})[^<>]{{0,60}}>|null|(?:\S+(?: • [^•]+)* )?(?:{KIND}) (?:{LEFT_OUT})"
     r"|.{0,60}(?:已省略|已略去|省略されました|생략됨|생략된.{0,12}|تم استبعاد.{0,20}|छोड़ा गया)",

@@ -47,6 +47,13 @@ class SplitDescription:
     labels: Counter[int] = field(default_factory=Counter)  # -1: utterances without a label
 
     def add(self, utterances: list[str], speakers: list[str], labels: list[int]) -> None:
+        """Count a dialogue.
+
+        Args:
+            utterances: The texts of its utterances.
+            speakers: The speaker of each utterance; "" if unknown.
+            labels: The label id of each utterance; -1 for none.
+        """
         named = {speaker for speaker in speakers if speaker}
         self.utterances_per_dialogue[len(utterances)] += 1
         self.words_per_utterance.update(len(utterance.split()) for utterance in utterances)
@@ -56,6 +63,7 @@ class SplitDescription:
 
     @property
     def labeled(self) -> int:
+        """The number of utterances with a label."""
         return self.labels.total() - self.labels[-1]
 
 
@@ -67,6 +75,7 @@ class Description:
     splits: dict[str, SplitDescription]
 
     def rows(self) -> list[list[str]]:
+        """The rows of the table, the header first, as text."""
         splits = list(self.splits.values())
         rows = [
             ["", *self.splits],
@@ -94,6 +103,7 @@ class Description:
         return aligned_table(self.rows())
 
     def markdown(self) -> str:
+        """The table in Markdown."""
         return markdown_table(self.rows())
 
     def plot(self, path: str | Path, title: str = "") -> None:
@@ -204,4 +214,5 @@ def spread(lengths: Counter[int]) -> str:
 
 
 def count_and_share(count: int, whole: int) -> str:
+    """A count with its percentage, as text: `3 (25.0%)`."""
     return f"{count:,} ({count / max(whole, 1):.1%})"

@@ -91,7 +91,17 @@ def find_overlap(dialogues: Dataset, other: Dataset, min_words: int = 5, share: 
 
 
 def load_other(source: str, split: str, argument: str, num_proc: int | None = None) -> tuple[str, str, Dataset]:
-    """Load a split of the corpus `NAME=DATA_DIR` or `NAME`. Returns the name, the folder (or ""), and the dialogues."""
+    """Load a split of another corpus.
+
+    Args:
+        source: The corpus as `NAME=DATA_DIR` or `NAME`.
+        split: The name of the split.
+        argument: The name of the argument in messages.
+        num_proc: The number of processes that build the corpus.
+
+    Returns:
+        The name, the folder ("" without one), and the dialogues.
+    """
     name, data_dir = parse_corpus(source)
     corpus = load_corpus(name, data_dir, num_proc=num_proc)
     if split not in corpus:
@@ -140,7 +150,7 @@ def common_hashes(smaller: Dataset, larger: Dataset, min_words: int) -> set[int]
     index = np.unique(np.concatenate([np.empty(0, np.int64), *arrays(smaller)]))
     seen = np.zeros(len(index), dtype=bool)
     for values in arrays(larger):
-        # The place at which a hash would be inserted is its own place if the index has it.
+        # The position where a hash would be inserted is its own position if the index has it.
         places = np.searchsorted(index, values)
         places, values = places[places < len(index)], values[places < len(index)]
         seen[places[index[places] == values]] = True

@@ -1,5 +1,4 @@
-"""Command-line tools: a parser and a context that turn wrong input into a one-line error, and text that is safe to show
-on a terminal."""
+"""Helpers for command lines: one-line errors for wrong input, and text that is safe to print."""
 
 import argparse
 import logging
@@ -10,17 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn, TextIO
 
-# Control characters, those that turn the direction of text or are not seen, halves of a character, and line breaks.
+# Categories of Unicode: control and invisible characters, surrogates, and separators of lines and paragraphs.
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-# Join the parts of an emoji, keep letters apart, or say the direction of a sign: part of what people write.
+# Invisible characters in ordinary text: they join emoji, separate letters, or mark the direction of text.
 _HARMLESS = "\u200c\u200d\u200e\u200f"
-# The module and the name of what libraries raise for wrong input. Importing them takes longer than a `--help`.
+# The errors of libraries for wrong input, by module. They are not imported, because this takes longer than `--help`.
 LIBRARY_ERRORS = {"huggingface_hub.errors": "StrictDataclassError", "datasets.exceptions": "DatasetsError"}
 
 
 def printable(text: str) -> str:
-    """Text as a person may see it in a line of a terminal, a log or a document: control characters, which could steer a
-    terminal, are escaped as in Python (`\\x1b`), and tabs and line breaks are spaces."""
+    """Make text safe to show on one line of a terminal, a log or a document.
+
+    Control characters, which could change the terminal, are escaped as in Python (`\\x1b`). Tabs and line breaks become
+    spaces.
+    """
     if text.isprintable():
         return text
     return "".join(map(_printable_character, text))
@@ -35,19 +37,20 @@ def _printable_character(character: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """As [`printable`], of text whose line breaks are meant."""
+    """Make text safe to show, as [`printable`] does, but keep its line breaks."""
     return "\n".join(map(printable, text.split("\n")))
 
 
 class PrintableFormatter(logging.Formatter):
-    """Messages of a log without what could steer a terminal."""
+    """Formats log messages without control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Format a record. Control characters are escaped."""
         return printable_lines(super().format(record))
 
 
 def log_handler(stream: TextIO | None = None) -> logging.Handler:
-    """A handler that writes the messages of a log alone, to a stream (default: standard error)."""
+    """A log handler that writes only the messages, without level or name, to a stream (default: standard error)."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(PrintableFormatter("%(message)s"))
     return handler
@@ -57,11 +60,12 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are ValueErrors. [`one_line_errors`] prints them."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise a ValueError with the message."""
         raise ValueError(f"{message}; see {self.prog} --help")
 
 
 def errors_of_input() -> tuple[type[BaseException], ...]:
-    """The errors that say what is wrong with the input. Those of a library exist only if it was imported."""
+    """The classes of errors that wrong input causes. Those of a library are included only if it was imported."""
     of_libraries = [getattr(sys.modules[name], error) for name, error in LIBRARY_ERRORS.items() if name in sys.modules]
     return (ValueError, OSError, ImportError, *of_libraries)
 

@@ -1,1 +1,1 @@
-"""The command `precode`, and what it prints and writes."""
+"""The command `precode`, and its output."""

@@ -1,4 +1,4 @@
-"""The x-axis of the plots of a dialogue: the times of its utterances where it has them, else their numbers."""
+"""The x-axis of the plots of a dialogue: the times of its utterances, or their numbers if there are no times."""
 
 import math
 from collections import defaultdict
@@ -13,20 +13,20 @@ from .excerpts import Excerpt, day_and_clock
 MINUTE = 60.0
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-# Between two ticks of a time axis, in seconds.
+# Possible distances between two ticks of a time axis, in seconds.
 TIME_STEPS = (
     *(1, 2, 5, 10, 15, 30, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE),
     *(HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 30 * DAY, 100 * DAY, 365 * DAY),
 )
 NUMBER_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 MOST_TICKS = 6
-# Of the axis: the room that a tick needs before the one at the end.
+# The minimum distance of a tick from the ticks at the ends, as a share of the axis.
 CLOSEST = 0.12
 
 
 @dataclass
 class Tick:
-    """A mark on the axis, from 0 to 1, and what is written there."""
+    """A mark on the axis: its position, from 0 to 1, and its text."""
 
     position: float
     text: str
@@ -34,7 +34,7 @@ class Tick:
 
 @dataclass
 class Axis:
-    """Where each utterance is on the axis, from 0 to 1, and its ticks, of which two are at the ends."""
+    """The position of each utterance on the axis, from 0 to 1, and the ticks, with one at each end."""
 
     positions: list[float]
     ticks: list[Tick]
@@ -42,7 +42,7 @@ class Axis:
 
 
 def axis_of(excerpt: Excerpt) -> Axis:
-    """The times, if every utterance has one and they are not all the same."""
+    """The axis of an excerpt: the times if every utterance has one and they differ, else the numbers."""
     seconds = [seconds_of(time) for time in excerpt.times]
     known = [second for second in seconds if second is not None]
     if len(known) == len(seconds) and len(set(known)) > 1:
@@ -55,9 +55,9 @@ def axis_of(excerpt: Excerpt) -> Axis:
 
 
 def spread_out(seconds: Sequence[float]) -> list[float]:
-    """Utterances of the same minute, or of the same second in finer times, one after another within it.
+    """Spread utterances with the same time over that minute, or over that second if the times have seconds.
 
-    A chat's times are to the minute; its messages would be on top of one another.
+    The times of a chat have no seconds. Without this, its messages would be at the same position.
     """
     together = defaultdict(list)
     for place, second in enumerate(seconds):
@@ -73,11 +73,11 @@ def spread_out(seconds: Sequence[float]) -> list[float]:
 
 
 def time_ticks(excerpt: Excerpt, seconds: Sequence[float], length: float) -> list[Tick]:
-    """The earliest and the latest time, and round times between them; with month and day if there are several days."""
+    """Ticks at the earliest and the latest time, and at round times between them, with the date for several days."""
     start, end = (excerpt.times[seconds.index(choose(seconds))] for choose in (min, max))
     has_days = day_and_clock(start)[0] != day_and_clock(end)[0]
     step = step_of(TIME_STEPS, length, MOST_TICKS // 2 if has_days else MOST_TICKS)
-    # Round is a time of the day, in the zone of the first message.
+    # Round times are times of day, in the time zone of the first message.
     offset = (seconds_of(start) or 0.0) if not isinstance(start, str) else seconds_since_midnight(start)
     between = [
         (number * step - offset) for number in range(math.ceil(offset / step), int((offset + length) / step) + 1)
@@ -87,7 +87,7 @@ def time_ticks(excerpt: Excerpt, seconds: Sequence[float], length: float) -> lis
 
 
 def order_axis(excerpt: Excerpt, axis: Axis) -> Axis:
-    """An axis on which every utterance has the same room, in the order of the dialogue; its ticks are the times."""
+    """An axis on which all utterances have the same width, in the order of the dialogue. Its ticks are the times."""
     count = len(excerpt.turns)
     positions = [(place + 0.5) / count for place in range(count)]
     if not axis.is_time:
@@ -99,7 +99,7 @@ def order_axis(excerpt: Excerpt, axis: Axis) -> Axis:
 
 
 def number_ticks(excerpt: Excerpt, positions: Sequence[float]) -> list[Tick]:
-    """The numbers of the first and the last utterance, and round numbers between them."""
+    """Ticks at the numbers of the first and the last utterance, and at round numbers between them."""
     if not positions:
         return []
     step = int(step_of(NUMBER_STEPS, len(positions), MOST_TICKS))
@@ -110,26 +110,30 @@ def number_ticks(excerpt: Excerpt, positions: Sequence[float]) -> list[Tick]:
 
 
 def with_ends(ticks: Sequence[Tick], first: Tick, last: Tick) -> list[Tick]:
+    """Ticks at both ends, and those between them that are not too close to an end."""
     low, high = first.position + CLOSEST, last.position - CLOSEST
     return [first, *(tick for tick in ticks if low <= tick.position <= high), last]
 
 
 def step_of(steps: Sequence[float], length: float, most: int) -> float:
-    """The smallest step that has no more ticks than that."""
+    """The smallest step that results in at most `most` ticks."""
     return next((step for step in steps if length / step <= most), length / most)
 
 
 def seconds_since_midnight(date: str) -> float:
+    """The time of day of a date in ISO 8601, in seconds."""
     moment = datetime.fromisoformat(date.replace("Z", "+00:00"))
     return moment.hour * HOUR + moment.minute * MINUTE + moment.second
 
 
 def later(time: float | str | None, seconds: float) -> float | str:
+    """A time, in seconds or as a date, plus a number of seconds."""
     if isinstance(time, str):
         return (datetime.fromisoformat(time.replace("Z", "+00:00")) + timedelta(seconds=seconds)).isoformat()
     return (time or 0.0) + seconds
 
 
 def shown(time: float | str | None, has_days: bool) -> str:
+    """The text of a time on the axis."""
     day, clock = day_and_clock(time)
     return f"{day[5:]} {clock}".strip() if has_days else clock or shown_time(time)

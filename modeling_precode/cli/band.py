@@ -1,4 +1,4 @@
-"""The plots of a dialogue: all probabilities as one stacked band, and each label as a curve of its own."""
+"""The plots of a dialogue: all probabilities as one stacked band, and a curve for each label."""
 
 import math
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from .axis import Axis
 from .excerpts import Excerpt, day_and_clock
 from .palette import is_neutral
 
-# Columns of the band and points of a curve; a longer dialogue's are the mean of several utterances each.
+# The maximum number of columns and of points. In a longer dialogue, each is the mean of several utterances.
 MOST_POINTS = 80
-# More columns are too narrow for a shape each; then the highest of each label has one.
+# With more columns than this, only the highest column of each label has a shape.
 MOST_SHAPES = 40
-# The least height of a part of a column that has room for a shape.
+# The minimum height of a part of a column with a shape.
 ROOM_FOR_SHAPE = 0.2
 BAND_WIDTH, BAND_HEIGHT = 1000, 100
 PLOT_WIDTH, PLOT_HEIGHT = 300, 60
@@ -23,12 +23,12 @@ class Column:
     """One utterance, or several, as the mean of their probabilities.
 
     Attributes:
-        position: Its place on the axis, from 0 to 1.
-        left, right: The edges of its column, halfway to its neighbors.
-        places: The utterances, from 0 for the first of the excerpt.
+        position: The position on the axis, from 0 to 1.
+        left, right: The edges of the column, halfway to its neighbors.
+        places: The indices of the utterances in the excerpt, from 0.
         shares: The probability of each label.
-        name: `utterance 3, 17:45` or `utterances 6 to 10`.
-        href: A link to the first of them.
+        name: The name in texts, such as `utterance 3, 17:45` or `utterances 6 to 10`.
+        href: A link to the first utterance.
     """
 
     position: float
@@ -40,12 +40,13 @@ class Column:
     href: str
 
     def best(self) -> int:
+        """The index of the most probable label."""
         return max(range(len(self.shares)), key=self.shares.__getitem__)
 
 
 @dataclass
 class Shape:
-    """Where the shape of a label is drawn in the band, from 0 to 1."""
+    """The position of the shape of a label in the band, from 0 to 1."""
 
     label: int
     left: float
@@ -54,7 +55,7 @@ class Shape:
 
 @dataclass
 class Band:
-    """The stacked probabilities: a path for each label, the lines between columns, shapes, and all of it in words."""
+    """The stacked probabilities: a path for each label, the lines between columns, the shapes, and a description."""
 
     columns: list[Column]
     layers: list[tuple[int, str]]
@@ -68,12 +69,12 @@ class Curve:
     """The probability of one label over the dialogue.
 
     Attributes:
-        label: Its number.
-        points: Of a polyline, from edge to edge.
-        chosen: How many utterances have this label.
-        total: How many utterances there are.
-        marks: Links to those utterances: address, position, height and name. None where points are means.
-        summary: The curve in words.
+        label: The number of the label.
+        points: The points of a polyline, from edge to edge.
+        chosen: The number of utterances with this label.
+        total: The number of all utterances.
+        marks: Links to the utterances with this label: address, position, height and name. Empty if points are means.
+        summary: A description of the curve.
     """
 
     label: int
@@ -85,11 +86,12 @@ class Curve:
 
 
 def utterances_per_point(excerpt: Excerpt) -> int:
+    """The number of utterances in a column of the band, and in a point of a curve."""
     return max(math.ceil(len(excerpt.turns) / MOST_POINTS), 1)
 
 
 def columns_of(excerpt: Excerpt, axis: Axis, labels: Sequence[str]) -> list[Column]:
-    """The utterances in the order of the axis, several in one column where there are many."""
+    """The columns, in the order of the axis. In a long dialogue, a column has several utterances."""
     step = utterances_per_point(excerpt)
     order = sorted(range(len(excerpt.turns)), key=axis.positions.__getitem__)
     groups = [order[start : start + step] for start in range(0, len(order), step)]
@@ -116,6 +118,7 @@ def columns_of(excerpt: Excerpt, axis: Axis, labels: Sequence[str]) -> list[Colu
 
 
 def name_of(excerpt: Excerpt, places: Sequence[int]) -> str:
+    """The name of utterances in texts: `utterance 3, 17:45` or `utterances 6 to 10`."""
     first, last = min(places), max(places)
     if first != last:
         return f"utterances {excerpt.first + first:,} to {excerpt.first + last:,}"
@@ -124,13 +127,14 @@ def name_of(excerpt: Excerpt, places: Sequence[int]) -> str:
 
 
 def stacking_order(labels: Sequence[str]) -> list[int]:
-    """The labels from the top of the band to its bottom: what is no emotion is above the emotions."""
+    """The labels from the top of the band to the bottom. Neutral labels are above the emotions."""
     return sorted(range(len(labels)), key=lambda index: not is_neutral(labels[index]))
 
 
 def band_of(columns: Sequence[Column], labels: Sequence[str]) -> Band:
+    """The band of columns."""
     order = stacking_order(labels)
-    # The upper edge of every label in every column, from 0 at the top, and the bottom.
+    # The upper edge of every label in every column, from 0 at the top, and last the lower edge.
     edges = [[0.0] * len(columns)]
     for index in order:
         edges.append([above + column.shares[index] for above, column in zip(edges[-1], columns, strict=True)])
@@ -149,7 +153,7 @@ def band_of(columns: Sequence[Column], labels: Sequence[str]) -> Band:
 
 
 def layer(columns: Sequence[Column], upper: Sequence[float], lower: Sequence[float]) -> str:
-    """The outline of a label's part of the band: along the top of its columns, and back along the bottom."""
+    """The outline of the part of a label: along the top of its columns, and back along the bottom."""
     forth = [
         f"V{BAND_HEIGHT * y:.1f}H{BAND_WIDTH * column.right:.1f}" for column, y in zip(columns, upper, strict=True)
     ]
@@ -161,6 +165,7 @@ def layer(columns: Sequence[Column], upper: Sequence[float], lower: Sequence[flo
 
 
 def places_of_shapes(columns: Sequence[Column], index: int) -> list[int]:
+    """The columns in which a label has a shape."""
     found = [place for place, column in enumerate(columns) if column.shares[index] >= ROOM_FOR_SHAPE]
     if len(columns) <= MOST_SHAPES or not found:
         return found
@@ -168,7 +173,7 @@ def places_of_shapes(columns: Sequence[Column], index: int) -> list[int]:
 
 
 def description(columns: Sequence[Column], labels: Sequence[str]) -> str:
-    """The band in words."""
+    """A description of the band."""
     if not columns:
         return "no utterance"
     peaks = []
@@ -179,12 +184,13 @@ def description(columns: Sequence[Column], labels: Sequence[str]) -> str:
 
 
 def curves_of(excerpt: Excerpt, axis: Axis, labels: Sequence[str]) -> list[Curve]:
+    """The curves of all labels."""
     columns = columns_of(excerpt, axis, labels)
     return [curve_of(excerpt, axis, columns, index, label) for index, label in enumerate(labels)]
 
 
 def curve_of(excerpt: Excerpt, axis: Axis, columns: Sequence[Column], index: int, label: str) -> Curve:
-    """The curve of one label. Where there is room, marks lead to the utterances of which it is the likeliest."""
+    """The curve of one label. If each point is one utterance, marks link to the utterances with this label."""
     means = [(column.position, column.shares[index]) for column in columns]
     drawn = [(0.0, means[0][1]), *means, (1.0, means[-1][1])] if means else []
     chosen = [place for place, turn in enumerate(excerpt.turns) if turn["label"] == label]

@@ -1,4 +1,4 @@
-"""What a program says while it runs: lines of log on standard output, and progress bars on a terminal only."""
+"""The output of the scripts: log lines on standard output, and progress bars on a terminal only."""
 
 import logging
 import sys
@@ -15,7 +15,7 @@ def start_output(main_process: bool) -> None:
     logging.basicConfig(level=level, handlers=[log_handler(sys.stdout)])
     for client in ("httpx", "httpx2"):
         logging.getLogger(client).setLevel(logging.WARNING)
-    # Those of loading and saving last milliseconds, and break the lines of the log.
+    # Those of loading and saving take milliseconds, and would break the lines of the log.
     transformers_logging.disable_progress_bar()
     if not (main_process and sys.stderr.isatty()):
         datasets.disable_progress_bars()

@@ -1,4 +1,4 @@
-"""Labeled dialogues as a corpus that fine-tuning reads: Parquet, a dialogue a row, with the probabilities of labels."""
+"""Writes labeled dialogues as a corpus for fine-tuning: Parquet with one dialogue per row and all probabilities."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,13 +20,13 @@ def write_corpus(
     `test.parquet`.
 
     Args:
-        path: Of the Parquet file.
+        path: The Parquet file.
         labeled: Every dialogue, and its turns from the pipeline with `distribution=True`.
-        labels: Of the model, in the order of their ids.
-        is_alone: Whether no other process writes the same file at once.
+        labels: The labels of the model, in the order of their ids.
+        is_alone: Whether no other process writes the same file at the same time.
 
     Raises:
-        ValueError: A turn without a distribution, or no dialogue at all.
+        ValueError: A turn has no distribution, or there is no dialogue.
     """
     features = datasets.Features(
         {
@@ -38,7 +38,7 @@ def write_corpus(
         }
     )
     count = 0
-    # With its metadata, by which `datasets` knows the names of the labels.
+    # The metadata of the schema has the names of the labels for `datasets`.
     schema = features.arrow_schema
     with whole_file(Path(path), is_alone) as unfinished:
         with ParquetWriter(unfinished, schema) as file:

@@ -22,6 +22,7 @@ scored too: always the most frequent label of the training split, and labels dra
 
 
 def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    """Parse the arguments. Raises a ValueError for invalid ones."""
     parser = Parser(prog, description=DESCRIPTION, allow_abbrev=False)
     add = parser.add_argument
     add("--model", help="folder of a checkpoint, or its name on the Hub (default: as in `precode predict`)")
@@ -54,8 +55,9 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "precode evaluate") -> None:
+    """Run `precode evaluate`. `arguments` are those of the process by default, and `prog` is the name in messages."""
     args = parse_arguments(arguments, prog)
-    # What cannot work out in the end is said before anything is read.
+    # Errors of the last steps are raised before anything is read.
     if args.plot:
         check_picture(args.plot)
     if args.output and not Path(args.output).absolute().parent.is_dir():

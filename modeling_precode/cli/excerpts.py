@@ -1,4 +1,4 @@
-"""Labeled dialogues in the portions that a web page has room for: whole dialogues, or parts of a long one."""
+"""Divides labeled dialogues into the contents of web pages: whole dialogues, or parts of a long one."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from data_scripts.building.dialogues import Dialogue
 from data_scripts.formats.times import shown_time
 
-# A page of 2,000 utterances has 1 to 2 MB, and one of 500 short dialogues, each with its plots, 6 MB.
+# A page with 2,000 utterances has 1 to 2 MB. A page with 500 short dialogues, each with its plots, has 6 MB.
 MOST_UTTERANCES = 2_000
 MOST_DIALOGUES = 500
 
 
 @dataclass
 class Excerpt:
-    """A dialogue, or those of its utterances that are on one page.
+    """A dialogue, or the utterances of it that are on one page.
 
     Attributes:
-        number: Of the dialogue in its file, from 1.
-        dialogue_id: Of the dialogue.
+        number: The number of the dialogue in its file, from 1.
+        dialogue_id: The id of the dialogue.
         turns: `text`, `speaker` if there is one, `label`, `score` and `distribution` of each utterance, as the pipeline
             returns them.
         times: The start of each utterance: seconds of a recording, a date in ISO 8601, or None.
@@ -34,15 +34,17 @@ class Excerpt:
 
     @property
     def is_whole(self) -> bool:
+        """Whether the excerpt is the whole dialogue."""
         return len(self.turns) == self.total
 
     @property
     def last(self) -> int:
+        """The number of the last utterance, from 1."""
         return self.first + len(self.turns) - 1
 
     @property
     def period(self) -> str:
-        """From when to when, for people; empty without times."""
+        """The first and the last time, as text; empty without times."""
         if not self.times:
             return ""
         (first_day, first), (last_day, last) = day_and_clock(self.times[0]), day_and_clock(self.times[-1])
@@ -52,7 +54,7 @@ class Excerpt:
 
 
 def day_and_clock(time: float | str | None) -> tuple[str, str]:
-    """The day of a date and its time of the day; a time of a recording has no day."""
+    """The day and the time of day of a date. The day is empty for a time in a recording."""
     if not isinstance(time, str):
         return "", shown_time(time)
     day, _, clock = shown_time(time).partition(" ")
@@ -60,7 +62,7 @@ def day_and_clock(time: float | str | None) -> tuple[str, str]:
 
 
 def excerpts(labeled: Iterable[tuple[Dialogue, list[dict]]]) -> Iterator[Excerpt]:
-    """Every dialogue, in several excerpts where it is longer than a page."""
+    """Yield every dialogue. A dialogue that is longer than a page becomes several excerpts."""
     for number, (dialogue, turns) in enumerate(labeled, start=1):
         times = [utterance.start for utterance in dialogue.utterances]
         for start in range(0, max(len(turns), 1), MOST_UTTERANCES):
@@ -69,7 +71,7 @@ def excerpts(labeled: Iterable[tuple[Dialogue, list[dict]]]) -> Iterator[Excerpt
 
 
 def in_pages(labeled: Iterable[tuple[Dialogue, list[dict]]]) -> Iterator[list[Excerpt]]:
-    """What is on each page. No more than a page and a dialogue are in memory."""
+    """Yield the excerpts of each page. At most one page and one dialogue are in memory."""
     page: list[Excerpt] = []
     room = MOST_UTTERANCES
     for excerpt in excerpts(labeled):

@@ -1,4 +1,4 @@
-"""Why an utterance has its label, as a page shows it: what the probability would be without a word or an utterance."""
+"""The explanation of a label on a page: the probability without a word or another utterance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from .excerpts import Excerpt
 
 MOST_CAUSES = 5
-# Changes of the probability that are not shown, and the least that is drawn in full strength.
+# Smaller changes of a probability are not shown. Changes from the second number on are shown at full strength.
 SMALLEST_CHANGE = 0.01
 FULL_CHANGE = 0.1
 
 
 @dataclass
 class Cause:
-    """A word or another utterance.
+    """A word or another utterance that changes the probability of a label.
 
     Attributes:
         name: The word, or `utterance 3, Ana`.
-        without: The probability of the label if this one is left out.
-        change: By how much this one raises the probability.
+        without: The probability of the label without it.
+        change: The increase of the probability that it causes.
         href: A link to the utterance, if it is on this page.
         is_word: Whether it is a word.
     """
@@ -32,7 +32,7 @@ class Cause:
 
 @dataclass
 class Piece:
-    """A part of an utterance's text; a word that speaks for the label or against it has a strength from 0 to 1."""
+    """A part of the text of an utterance. A word for or against the label has a strength from 0 to 1."""
 
     text: str
     kind: str
@@ -41,10 +41,10 @@ class Piece:
 
 @dataclass
 class Explanation:
-    """What speaks for a label and against it, the most first, the text in pieces, and what a script marks.
+    """The causes for and against a label, the strongest first, the text in pieces, and the marks for the script.
 
-    `marks` has, for each other utterance on the page that matters, its id, the change in points and the strength:
-    `d1u2,+12,0.80`, separated by spaces.
+    `marks` has the id, the change in points and the strength of each other utterance on the page that is a cause, such
+    as `d1u2,+12,0.80`, separated by spaces.
     """
 
     supporting: list[Cause]
@@ -54,7 +54,7 @@ class Explanation:
 
 
 def explanation_of(excerpt: Excerpt, place: int) -> Explanation | None:
-    """What the pipeline found out about an utterance of the excerpt; None if it was not asked to explain."""
+    """The explanation of the label of an utterance, from the result of the pipeline; None if there is none."""
     turn = excerpt.turns[place]
     found = turn.get("explanation")
     if not found:
@@ -85,22 +85,24 @@ def explanation_of(excerpt: Excerpt, place: int) -> Explanation | None:
 
 
 def remaining(turn: dict, change: float) -> float:
-    """The probability of the label without a cause; rounding may lead out of 0 to 1."""
+    """The probability of the label without a cause, limited to 0 to 1 because of rounding."""
     return min(max(turn["score"] - change, 0.0), 1.0)
 
 
 def name_of_other(excerpt: Excerpt, number: int) -> str:
+    """The name of another utterance: `utterance 3, Ana`."""
     place = number - excerpt.first
     speaker = excerpt.turns[place].get("speaker", "") if 0 <= place < len(excerpt.turns) else ""
     return f"utterance {number:,}" + (f", {speaker}" if speaker else "")
 
 
 def href(excerpt: Excerpt, number: int) -> str:
+    """A link to an utterance, or "" if it is on another page."""
     return f"#d{excerpt.number}u{number}" if excerpt.first <= number <= excerpt.last else ""
 
 
 def pieces_of(text: str, words: Sequence[dict], full: float) -> list[Piece]:
-    """The text, cut where a word that matters begins and ends."""
+    """The text, cut at the beginning and the end of each word that is a cause."""
     pieces, position = [], 0
     for word in sorted(words, key=lambda word: word["start"]):
         start, end = max(word["start"], position), max(word["end"], position)

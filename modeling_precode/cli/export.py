@@ -10,6 +10,7 @@ DEFAULT_CORPUS, CHECKED_SPLIT = "openerc", "validation"
 
 
 def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
+    """Parse the arguments. Raises a ValueError for invalid ones."""
     parser = Parser(
         prog,
         description="Export a model that labels utterances to ONNX, to run it without torch (docs/export.md).",
@@ -19,7 +20,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
     add("model", metavar="MODEL", help="folder of a checkpoint, its name on the Hub, or default")
     add("out", metavar="OUT", help="the folder to write, new or empty")
     add("--format", choices=["onnx"], default="onnx", help="format of the export (default: onnx)")
-    add("--quantize", choices=["int8"], help="store and multiply in 8 bits: smaller and faster, and less exact")
+    add("--quantize", choices=["int8"], help="store weights and multiply in 8 bits: smaller, faster and less exact")
     add("--check", metavar="CORPUS", default=DEFAULT_CORPUS, help="the corpus on whose validation split the export is "
         f"compared with the model (default: {DEFAULT_CORPUS})")  # fmt: skip
     add("--data_dir", help="the published files of that corpus")
@@ -30,6 +31,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "precode export") -> None:
+    """Run `precode export`. `arguments` are those of the process by default, and `prog` is the name in messages."""
     args = parse_arguments(arguments, prog)
     try:
         import onnx  # noqa: F401
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode export") -
     from .predict import load_pipeline, model_to_use
 
     if is_exported(args.model):
-        raise ValueError(f"{args.model}: already an exported model; give the checkpoint that it was exported from")
+        raise ValueError(f"{args.model}: is already an exported model; use the checkpoint that it was exported from")
     args.device = "cpu"
     emotions = load_pipeline(model_to_use(args), args)
     emotions.model.float()

@@ -1,8 +1,8 @@
-"""The labels of a file that `precode predict --resume` keeps beside its output until that is whole.
+"""The labels that `precode predict --resume` saves until the output is complete.
 
-`FILE.part` begins with a line of JSON on what the labels depend on. Each further line has the labels of the dialogues
-that went through the model together: a process that is killed loses no more than one line, and the next one continues
-with the same batches, and so with the same figures.
+They are in `FILE.part`, beside the output. Its first line is a JSON object with everything that the labels depend on.
+Each further line has the labels of the dialogues of one batch. A process that is killed loses at most one line. The
+next one continues with the same batches, and therefore has the same results.
 """
 
 import json
@@ -26,17 +26,21 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def kept_labels(output: Path, depends_on: dict[str, Any]) -> Iterator["KeptLabels"]:
-    """Keep labels next to an output. They are deleted after the block, but stay if it raises.
+    """Keep labels beside an output. They are deleted after the block, unless it raises an error.
+
+    Args:
+        output: The output file.
+        depends_on: The values that the labels depend on, by their names in messages.
 
     Raises:
-        ValueError: another process keeps labels for this output, or those that are there are of no use.
+        ValueError: Another process keeps labels for this output, or the labels are damaged or from another run.
     """
     path = output.with_name(f"{output.name}.part")
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise ValueError(f"--resume: another process writes {path}; wait for it, or give another --output") from None
+        raise ValueError(f"--resume: another process writes {path}; wait for it, or use another --output") from None
     try:
         with open(path, "a+b") as file:
             kept = KeptLabels(path, file, depends_on)
@@ -47,7 +51,7 @@ def kept_labels(output: Path, depends_on: dict[str, Any]) -> Iterator["KeptLabel
                 raise
         path.unlink()
     finally:
-        # Before the lock is released, so that no other process can hold it by then.
+        # Before the lock is released, so that no other process holds it.
         with suppress(OSError):
             os.unlink(lock.lock_file)
         lock.release()
@@ -57,12 +61,12 @@ class KeptLabels:
     """The labels of the first dialogues of a file, to which new ones are added.
 
     Args:
-        path: of the file that keeps them.
-        file: it, open for reading and appending.
-        depends_on: what the labels depend on, by its name for a person.
+        path: The path of the file with the labels.
+        file: The file, open for reading and appending.
+        depends_on: The values that the labels depend on, by their names in messages.
 
     Raises:
-        ValueError: the file there keeps labels that depend on something else, or it is damaged.
+        ValueError: The file is damaged, or its labels depend on other values.
     """
 
     def __init__(self, path: Path, file: IO[bytes], depends_on: dict[str, Any]):
@@ -71,18 +75,18 @@ class KeptLabels:
         self.file.seek(0)
         for number, line in enumerate(self.file, start=1):
             if not line.endswith(b"\n"):
-                break  # a process was killed while it wrote this
+                break  # a process was killed while it wrote this line
             try:
                 content = json.loads(line)
                 self.utterances += sum(map(len, content)) if number > 1 else 0
             except (ValueError, TypeError):
                 raise ValueError(
-                    f"--resume: {self.path}:{number}: damaged; got {line[:40]!r}; delete the file to begin again"
+                    f"--resume: {self.path}:{number}: damaged; got {line[:40]!r}; delete the file to start again"
                 ) from None
             if number == 1 and (different := differences(content, json.loads(json.dumps(depends_on)))):
                 raise ValueError(
-                    f"--resume: {self.path} has the labels of another run: {different}. Give what it was, or delete "
-                    "the file to begin again"
+                    f"--resume: {self.path} has the labels of another run: {different}. Use the earlier value, or "
+                    "delete the file to start again"
                 )
             end += len(line)
         self.file.truncate(end)
@@ -90,6 +94,7 @@ class KeptLabels:
             self.write_line(depends_on)
 
     def write_line(self, content: Any) -> None:
+        """Append a line of JSON, and sync it to disk."""
         self.file.write(json.dumps(content).encode() + b"\n")
         self.file.flush()
         os.fsync(self.file.fileno())
@@ -120,5 +125,5 @@ def label_in(turn: dict[str, Any]) -> dict[str, Any]:
 
 
 def folder_digest(folder: Path) -> str:
-    """A digest of the files of a checkpoint, because its name says nothing about its weights."""
+    """A digest of the files of a checkpoint. Its name does not identify its weights."""
     return text_digest(f"{path.name} {digest(path)}" for path in sorted(folder.iterdir()) if path.is_file())

@@ -1,4 +1,4 @@
-"""The command `precode`, which hands over to one of its sub-commands."""
+"""The command `precode`, which calls one of its sub-commands."""
 
 import importlib
 import os
@@ -32,6 +32,7 @@ COMMANDS = {
 
 
 def usage() -> str:
+    """The help text of the command."""
     lines = [f"  {name:<10} {command.help}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
@@ -41,12 +42,13 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "precode COMMAND --help shows the arguments of a command; precode --version the version.",
+            "precode COMMAND --help shows the arguments of a command. precode --version shows the version.",
         ]
     )
 
 
 def run(arguments: Sequence[str]) -> None:
+    """Run the sub-command that the first argument names."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return
@@ -55,17 +57,18 @@ def run(arguments: Sequence[str]) -> None:
         print(f"precode {__version__}")
         return
     if name not in COMMANDS:
-        raise ValueError(f"{name}: no command of precode; known are {', '.join(COMMANDS)}")
+        raise ValueError(f"{name}: not a command of precode; known are {', '.join(COMMANDS)}")
     main_of_command: Callable[[list[str], str], None] = importlib.import_module(COMMANDS[name].module).main
     main_of_command(rest, f"precode {name}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command. `arguments` are those of the process by default. Wrong input ends it with a one-line error."""
     with one_line_errors():
         try:
             run(sys.argv[1:] if arguments is None else arguments)
         except BrokenPipeError:
-            # Whoever reads has enough; Python would complain once more when it closes the output.
+            # The reader closed the pipe. Otherwise Python prints another error when it closes the output.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt:
             sys.exit(130)

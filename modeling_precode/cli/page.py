@@ -1,7 +1,7 @@
-"""A web page of labeled dialogues, or the index of several: the facts of a page, and its templates.
+"""Renders a web page of labeled dialogues, or the index of several pages, from templates.
 
-The markup is in `templates/`. Everything from the input is escaped there. A page is a single file: it needs no font,
-picture or file of its own, and no script, except that a few lines mark the utterances that explain a label.
+The markup is in `templates/`. Everything from the input is escaped there. A page is a single file without external
+fonts or pictures. It has a script only if labels are explained: it marks the utterances that explain a label.
 """
 
 import base64
@@ -22,24 +22,27 @@ from .palette import looks_of
 from .summary import Entry, Summary, summary_of
 
 TEMPLATES = Path(__file__).with_name("templates")
-# Pieces of a template's output that are written together.
+# The number of pieces of output that are written together.
 PIECES_AT_ONCE = 500
 
 
 def shown(value: Any) -> Any:
-    """Text without control characters. The template then escapes markup in it; what is markup by itself is `Markup`."""
+    """Remove control characters from text. The template then escapes markup, except in values of type `Markup`."""
     return printable(value) if type(value) is str else value
 
 
 def percent(share: float, digits: int = 0) -> str:
+    """A share as a percentage: `25%`."""
     return f"{share:.{digits}%}"
 
 
 def plural(count: int, noun: str) -> str:
+    """A count with its noun: `1 utterance`, `2 utterances`."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def environment() -> jinja2.Environment:
+    """The environment of the templates. All values are escaped."""
     found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -62,7 +65,7 @@ def page(
     excerpts: Iterable[Excerpt],
     links: Sequence[tuple[str, str, str]] = (),
 ) -> Iterator[str]:
-    """A page of dialogues, in pieces of HTML.
+    """Yield a page of dialogues, in pieces of HTML.
 
     Args:
         title: The title of the page, such as the name of the file that was labeled.
@@ -94,13 +97,13 @@ def page(
 def index_page(
     title: str, model: str, labels: Sequence[str], summary: Summary, pages: int, entries: Iterable[Entry]
 ) -> Iterator[str]:
-    """The index of several pages, in pieces of HTML.
+    """Yield the index of several pages, in pieces of HTML.
 
     Args:
         title: The title of the page.
         model: The name of the model.
         labels: The names of all labels.
-        summary: All utterances of the pages.
+        summary: The summary of all pages.
         pages: The number of pages.
         entries: The links to dialogues or pages.
     """
@@ -108,7 +111,7 @@ def index_page(
 
 
 def rendered(template: str, title: str, model: str, labels: Sequence[str], script: str, **facts: Any) -> Iterator[str]:
-    """A template with what the frame of all pages needs besides."""
+    """Render a template with the values for the frame of all pages, in pieces of HTML."""
     stream = ENVIRONMENT.get_template(template).stream(
         title=title,
         model=model,
@@ -126,7 +129,7 @@ def rendered(template: str, title: str, model: str, labels: Sequence[str], scrip
 
 
 def policy(script: str) -> str:
-    """What a browser may load for a page: nothing but its own styles and, by its digest, its own script."""
+    """The content security policy of a page: only its own styles and, by its digest, its own script are allowed."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     allowed = f"; script-src 'sha256-{digest}'" if script else ""
     return f"default-src 'none'; style-src 'unsafe-inline'{allowed}; base-uri 'none'; form-action 'none'"

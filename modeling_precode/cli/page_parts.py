@@ -1,4 +1,4 @@
-"""Labeled dialogues as a web page, or, where one would be too large, as an index and a folder of pages."""
+"""Writes labeled dialogues as a web page, or as an index and a folder of pages if one page would be too large."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from .page_section import facts
 from .summary import Entry, Summary, summary_of
 
 Labeled = Iterable[tuple[Dialogue, list[dict]]]
-# A longer index has an entry for each page, not for each dialogue.
+# With more dialogues than this, the index has an entry for each page instead of each dialogue.
 MOST_ENTRIES = 2_000
 PART = re.compile(r"\d{4,}\.html")
 LIMIT = f"{MOST_UTTERANCES:,} utterances or {MOST_DIALOGUES:,} dialogues"
@@ -26,7 +26,7 @@ LIMIT = f"{MOST_UTTERANCES:,} utterances or {MOST_DIALOGUES:,} dialogues"
 
 @dataclass
 class Index:
-    """What the index says of the pages written so far."""
+    """The content of the index: a summary and links of all pages so far."""
 
     summary: Summary
     pages: int = 0
@@ -34,6 +34,7 @@ class Index:
     by_dialogue: list[Entry] = field(default_factory=list)
 
     def add(self, href: str, excerpts: Sequence[Excerpt]) -> None:
+        """Add a page: its address and its excerpts."""
         self.pages += 1
         for excerpt in excerpts:
             self.summary.add(excerpt, href)
@@ -49,35 +50,40 @@ class Index:
 
     @property
     def entries(self) -> list[Entry]:
+        """The links to all dialogues, or to all pages if there are too many dialogues."""
         return self.by_page if len(self.by_dialogue) > MOST_ENTRIES else self.by_dialogue
 
 
 def as_page(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
-    """One page in pieces.
+    """Yield one page in pieces of HTML.
+
+    Args:
+        labeled: Every dialogue, and its turns from the pipeline with `distribution=True`.
+        labels: The labels of the model.
+        name: The title.
+        model: The name of the model.
 
     Raises:
-        ValueError: More dialogues than one page takes, before its first piece.
+        ValueError: There are more dialogues than fit on one page. This is raised before the first piece.
     """
     first, following = next(with_following(labeled), ([], None))
     if following:
-        raise ValueError(
-            f"a page of more than {LIMIT}: it needs several files; give --output, the name of a .html file"
-        )
+        raise ValueError(f"more than {LIMIT} need several pages; use --output with the name of a .html file")
     yield from page(name, model, labels, first)
 
 
 def write_pages(path: Path, labeled: Labeled, labels: Sequence[str], name: str, model: str) -> None:
-    """Write one page, or an index and a folder of pages beside it, whole or not at all.
+    """Write one page, or an index and a folder of pages beside it, completely or not at all.
 
     Args:
-        path: Of the page or index. The folder of `calls.html` is `calls-parts`.
+        path: The file of the page or index. The folder of `calls.html` is `calls-parts`.
         labeled: Every dialogue, and its turns from the pipeline with `distribution=True`.
-        labels: Of the model.
-        name: Of the file that was labeled, for the title.
-        model: Its name.
+        labels: The labels of the model.
+        name: The name of the file that was labeled, for the title.
+        model: The name of the model.
 
     Raises:
-        FileExistsError: The folder holds other files than such pages.
+        FileExistsError: The folder contains other files than such pages.
     """
     folder = parts_folder(path)
     check_parts_folder(path)
@@ -91,7 +97,7 @@ def write_pages(path: Path, labeled: Labeled, labels: Sequence[str], name: str, 
         shutil.rmtree(folder, ignore_errors=True)
         return
     index = Index(Summary(labels))
-    # The folder is in place before the index that leads to it.
+    # The folder exists before the index that links to it.
     with whole_file(path) as unfinished, whole_folder(folder) as parts:
         for number, (excerpts, after) in enumerate(chain([(first, following)], pages), start=1):
             part = f"{number:04}.html"
@@ -104,14 +110,15 @@ def write_pages(path: Path, labeled: Labeled, labels: Sequence[str], name: str, 
 
 
 def with_following(labeled: Labeled) -> Iterator[tuple[list[Excerpt], list[Excerpt] | None]]:
-    """What is on each page, with that of the next one; None after the last."""
+    """Yield the excerpts of each page with those of the next page, or with None after the last."""
     pages: Iterator[list[Excerpt] | None] = chain(in_pages(labeled), [None])
     for excerpts, following in pairwise(pages):
-        assert excerpts is not None  # only the last is
+        assert excerpts is not None  # only the last one is None
         yield excerpts, following
 
 
 def write(path: Path, pieces: Iterable[str]) -> None:
+    """Write pieces of text to a file."""
     with open(path, "w", encoding="utf-8", newline="") as file:
         file.writelines(pieces)
 
@@ -129,17 +136,20 @@ def address(path: Path) -> str:
 
 
 def parts_folder(path: Path) -> Path:
+    """The folder of the pages of an index."""
     return path.with_name(f"{path.stem}-parts")
 
 
 def check_parts_folder(path: Path) -> None:
-    """That the folder of an earlier result, which is replaced, holds nothing else."""
+    """Raise a FileExistsError if the folder that will be replaced contains other files than pages."""
     folder = parts_folder(path)
     if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder}: a file, where the pages of {path} would be; move it, or give another name")
+        raise FileExistsError(
+            f"{folder}: is a file, but the pages of {path} need a folder there; move it, or use another name"
+        )
     for other in folder.iterdir() if folder.is_dir() else []:
         if not PART.fullmatch(other.name):
             raise FileExistsError(
-                f"{folder}: holds {other.name}, and would be replaced by the pages of {path}; move it, or give another "
-                "name"
+                f"{folder}: contains {other.name}, and would be replaced by the pages of {path}; move it, or use "
+                "another name"
             )

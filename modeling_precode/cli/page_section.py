@@ -1,4 +1,4 @@
-"""A dialogue on a web page: the facts that its template shows."""
+"""A dialogue on a web page: the values for its template."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,28 +10,28 @@ from .excerpts import Excerpt, day_and_clock
 from .explanation import Explanation, explanation_of
 from .summary import Speaker, Summary, initials, summary_of
 
-# Speakers have as many tints; more of them share these.
+# The number of tints for speakers. More speakers share them.
 SPEAKER_TINTS = 8
 
 
 @dataclass
 class Utterance:
-    """A list item of the page.
+    """An utterance in the list of a page.
 
     Attributes:
-        id: `d1u3`, for links.
-        number: In the dialogue, from 1.
-        day: Where a new day begins, else empty.
-        speaker: Where another speaker begins, else None.
+        id: The id for links, such as `d1u3`.
+        number: The number in the dialogue, from 1.
+        day: The day if it is a new one, else empty.
+        speaker: The speaker if it is another one than before, else None.
         tint: The number of the speaker's tint.
-        is_reply: Whether it is on the other side, of the second of two speakers.
+        is_reply: Whether it is on the other side, because it is from the second of two speakers.
         clock: The time, or empty.
-        text: What is said.
+        text: The text.
         label: The number of the label.
         name: The name of the label.
-        score: Its probability.
-        runner_up: The next label and its probability, where the label has less than half.
-        explanation: Why it has this label, if that is known.
+        score: The probability of the label.
+        runner_up: The next label and its probability, if the probability of the label is less than half.
+        explanation: The explanation of the label, if there is one.
     """
 
     id: str
@@ -51,7 +51,7 @@ class Utterance:
 
 @dataclass
 class Row:
-    """An utterance's probabilities in the table of all numbers: of each label, and whether it is the one chosen."""
+    """An utterance in the table of all numbers: for each label, the probability and whether it is the chosen one."""
 
     number: int
     time: str
@@ -63,16 +63,16 @@ class Section:
     """A dialogue, or a part of it, on a page.
 
     Attributes:
-        number: Of the dialogue, from 1.
-        facts: What its heading says.
-        summary: Its utterances as a whole.
-        utterances: Every one of them.
+        number: The number of the dialogue, from 1.
+        facts: The text of the heading.
+        summary: The summary of the utterances.
+        utterances: All utterances.
         axis: The x-axis of the curves.
         order: The x-axis of the band.
         band: The stacked probabilities.
         curves: The probability of each label.
-        rows: Every number of the plots, for people who cannot see them or want them exactly.
-        per_point: How many utterances are in a column of the band and in a point of a curve.
+        rows: All numbers of the plots, for people who cannot see the plots or want exact numbers.
+        per_point: The number of utterances in a column of the band and in a point of a curve.
         has_times: Whether any utterance has a time.
     """
 
@@ -90,10 +90,12 @@ class Section:
 
     @property
     def is_explained(self) -> bool:
+        """Whether any label has an explanation."""
         return any(utterance.explanation for utterance in self.utterances)
 
 
 def section_of(excerpt: Excerpt, labels: Sequence[str]) -> Section:
+    """The section of an excerpt."""
     axis = axis_of(excerpt)
     order = order_axis(excerpt, axis)
     return Section(
@@ -112,7 +114,7 @@ def section_of(excerpt: Excerpt, labels: Sequence[str]) -> Section:
 
 
 def facts(excerpt: Excerpt) -> str:
-    """What the heading of a dialogue says of it."""
+    """The text of the heading of a dialogue."""
     speakers = {turn["speaker"] for turn in excerpt.turns if turn.get("speaker")}
     found = [f"id {excerpt.dialogue_id}"] if excerpt.dialogue_id != str(excerpt.number) else []
     found += [excerpt.period] if excerpt.period else []
@@ -126,10 +128,10 @@ def facts(excerpt: Excerpt) -> str:
 
 
 def utterances_of(excerpt: Excerpt, labels: Sequence[str]) -> Iterator[Utterance]:
-    """Every utterance. A speaker is named where another one begins, and of several days, each."""
+    """Yield every utterance. Speakers and days are set only where they change."""
     names = list(dict.fromkeys(turn["speaker"] for turn in excerpt.turns if turn.get("speaker")))
     days = {day_and_clock(time)[0] for time in excerpt.times}
-    shown_day = days.pop() if len(days) == 1 else ""  # the heading says it
+    shown_day = days.pop() if len(days) == 1 else ""  # the heading has it
 
     def day_and_speaker(place: int) -> tuple[str, str]:
         return day_and_clock(excerpt.times[place])[0], excerpt.turns[place].get("speaker") or ""
@@ -159,7 +161,7 @@ def utterances_of(excerpt: Excerpt, labels: Sequence[str]) -> Iterator[Utterance
 
 
 def runner_up(turn: dict) -> tuple[str, float] | None:
-    """What else it may be, where the label has less than half of the probability."""
+    """The second most probable label and its probability; None if the first has at least half."""
     others = {label: share for label, share in turn["distribution"].items() if label != turn["label"]}
     if turn["score"] >= 0.5 or not others:
         return None
@@ -168,6 +170,7 @@ def runner_up(turn: dict) -> tuple[str, float] | None:
 
 
 def rows_of(excerpt: Excerpt, labels: Sequence[str]) -> list[Row]:
+    """The rows of the table of all numbers."""
     return [
         Row(
             number,

@@ -1,4 +1,4 @@
-"""How the labels look on a page: a color and a shape each, so that nobody has to tell them apart by color alone."""
+"""The colors and shapes of the labels on a page. The shapes distinguish labels without color."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,18 +14,21 @@ class Look:
 
     @property
     def is_neutral(self) -> bool:
+        """Whether this is the look of a neutral label."""
         return self == NEUTRAL_LOOK
 
     @property
     def on_light(self) -> str:
+        """The color of a shape on the light color."""
         return ink(self.light)
 
     @property
     def on_dark(self) -> str:
+        """The color of a shape on the dark color."""
         return ink(self.dark)
 
 
-# The colors differ in lightness too, so that they stay apart for people who confuse red and green, or blue and yellow.
+# The colors also differ in lightness, so that color-blind people can distinguish them.
 LOOKS = {
     "anger": Look("#d96f55", "#dd9088", "triangle"),
     "disgust": Look("#2d5c2b", "#1d8a20", "square"),
@@ -56,12 +59,12 @@ SIMILAR = {
     "excited": "pride",
     "powerful": "pride",
 }
-# An even spread of hues, in degrees, for more labels than there are looks.
+# The angle between hues, in degrees, which spreads them evenly, for labels beyond the looks above.
 GOLDEN_ANGLE = 137.5
 
 
 def looks_of(labels: Sequence[str]) -> list[Look]:
-    """The look of each label. An unknown label has one that no other label has, as long as there are any."""
+    """The look of each label. Unknown labels get unused looks as long as there are any."""
     free = dict(LOOKS)
     found: dict[str, Look] = {}
     for label in labels:
@@ -79,16 +82,18 @@ def looks_of(labels: Sequence[str]) -> list[Look]:
 
 
 def spread_look(number: int, shape: str) -> Look:
+    """A look for a further label, with a hue that depends on its number."""
     hue = round(number * GOLDEN_ANGLE) % 360
     return Look(f"hsl({hue} 55% 42%)", f"hsl({hue} 65% 70%)", shape)
 
 
 def is_neutral(label: str) -> bool:
+    """Whether a label means that there is no emotion."""
     return label.lower() in NEUTRAL
 
 
 def ink(color: str) -> str:
-    """Black or white, whichever is easier to see on the color."""
+    """Black or white, whichever has more contrast with the color."""
     if not color.startswith("#"):
         return "#fff" if color.endswith("42%)") else "#16171b"
     red, green, blue = (int(color[start : start + 2], 16) / 255 for start in (1, 3, 5))

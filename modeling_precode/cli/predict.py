@@ -46,7 +46,8 @@ EXPLAINED = ("jsonl", "html")
 
 
 def predict(args: argparse.Namespace) -> None:
-    # What cannot work out in the end is said before the model is loaded.
+    """Run `precode predict` with parsed arguments."""
+    # Errors of the last steps are raised before the model is loaded.
     kind = output_format(args)
     path = file_to_read(args)
     label_map = LabelMap.load(args.label_map) if args.label_map else None
@@ -73,6 +74,7 @@ def labels_to_keep(
     checkpoint: str,
     counterparts: dict[str, str | None] | None,
 ) -> Iterator[KeptLabels | None]:
+    """Keep labels with `--resume`: a context with the kept labels, or with None without `--resume`."""
     if not args.resume:
         yield None
         return
@@ -108,11 +110,11 @@ def label(
 ) -> Iterator[tuple[Dialogue, list[dict]]]:
     """Yield every dialogue with its turns from the pipeline. Kept labels come first, and new ones are added."""
     done = kept.utterances if kept else 0
-    # A bar would be in the way of what is printed.
+    # A progress bar would disturb the printed output.
     silent = not args.output and sys.stdout.isatty()
     if kept:
         yield from kept.labeled(dialogues)
-    # The pipeline reads ahead; what it has read but not labeled waits here.
+    # The pipeline reads ahead. These dialogues are read but not labeled yet.
     waiting: deque[Dialogue] = deque()
     together: list[list[dict]] = []
     with closing(ProgressLines("labeling", file.utterances, done, "utterances", silent)) as progress:
@@ -151,7 +153,7 @@ def load_pipeline(checkpoint: str, args: argparse.Namespace) -> Any:
     from ..training.starting import load_tokenizer
 
     logging.disable_progress_bar()
-    # Given a name, `pipeline` would wrap what is wrong with a checkpoint in a report of many lines.
+    # With a name, `pipeline` would hide the error of a checkpoint in a report of many lines.
     tokenizer = load_tokenizer(checkpoint, args.revision)
     source = checkpoint_path(checkpoint)
     model = PreCodeForUtteranceClassification.from_pretrained(source, revision=args.revision)
@@ -167,12 +169,14 @@ def counterparts_of(emotions: Any, label_map: LabelMap | None, checkpoint: str) 
 
 
 def labels_of(emotions: Any, counterparts: dict[str, str | None] | None) -> list[str]:
+    """The labels that can be predicted, after the label map."""
     if counterparts is None:
         return emotions.model.config.label_names
     return sorted({label for label in counterparts.values() if label is not None})
 
 
 def predict_live(args: argparse.Namespace, path: Path, label_map: LabelMap | None) -> None:
+    """Label lines of text when they arrive, and print each result."""
     emotions, checkpoint = pipeline_of(args)
     counterparts = counterparts_of(emotions, label_map, checkpoint)
     stream = partial(emotions.stream, args.distribution, counterparts)
@@ -181,6 +185,7 @@ def predict_live(args: argparse.Namespace, path: Path, label_map: LabelMap | Non
 
 
 def write_output(args: argparse.Namespace, kind: str, labeled: Labeled, labels: list[str], checkpoint: str) -> None:
+    """Write labeled dialogues to a file or to the terminal, in the format `kind`."""
     if kind == "parquet" and args.distribution:
         from .corpus_file import write_corpus
 
@@ -191,7 +196,7 @@ def write_output(args: argparse.Namespace, kind: str, labeled: Labeled, labels: 
             FILE_WRITERS[kind](unfinished, labeled, labels)
         return
     name = "standard input" if args.file == "-" else Path(args.file).name
-    # A page is for others, too: they need not know where a folder lies here.
+    # A page may be published, so it must not contain local paths.
     model = Path(checkpoint).resolve().name if Path(checkpoint).is_dir() else checkpoint
     on_terminal = kind == "table" and not args.output and sys.stdout.isatty()
     if kind == "html" and args.output:
@@ -206,11 +211,12 @@ def write_output(args: argparse.Namespace, kind: str, labeled: Labeled, labels: 
 
 
 def file_to_read(args: argparse.Namespace) -> Path:
+    """The path of the input. Raises an error if it does not exist, or if an option cannot be used with `--live`."""
     path = Path(STANDARD_INPUT if args.file == "-" else args.file)
     if not path.exists():
-        raise FileNotFoundError(f"{args.file}: no such file; give one with dialogues, or - for standard input")
+        raise FileNotFoundError(f"{args.file}: no such file; check the path, or use - for standard input")
     if path.is_dir():
-        raise IsADirectoryError(f"{args.file}: a folder; give a file")
+        raise IsADirectoryError(f"{args.file}: is a folder; give a file in it")
     for option in (
         "output",
         "format",
@@ -222,22 +228,25 @@ def file_to_read(args: argparse.Namespace) -> Path:
         "explain",
     ):
         if args.live and getattr(args, option):
-            raise ValueError(f"--{option} with --live: it reads text and prints a line at once; leave one of them out")
+            raise ValueError(
+                f"--{option} cannot be used with --live, which prints a line for each line of text; leave one out"
+            )
     return path
 
 
 def check_device(device: str | None) -> None:
+    """Raise a ValueError if a device is not available."""
     import torch
 
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise ValueError(f"--device {device}: {reason}; give cpu, cuda, cuda:1 or mps, as there is") from None
+        raise ValueError(f"--device {device}: {reason}; use an available device: cpu, cuda, cuda:1 or mps") from None
 
 
 def label_live(new_stream: Callable[[], Any], path: Path, labels: list[str]) -> Iterator[str]:
-    """Label lines `Speaker: utterance` or `utterance` as they come. A blank line begins a new dialogue."""
+    """Label lines `Speaker: utterance` or `utterance` when they arrive. A blank line starts a new dialogue."""
     stream = new_stream()
     for line in map(str.strip, read_lines(path)):
         if line:
@@ -262,8 +271,9 @@ def input_file(args: argparse.Namespace, path: Path) -> Iterator[InputFile]:
 
 
 def reading_options(args: argparse.Namespace) -> ReadingOptions:
+    """The options for reading the file. Raises a ValueError for an unknown option."""
     known = {field.name: field.default for field in fields(ReadingOptions)}
-    # A column may be called 1.
+    # The name of a column may be 1.
     names = [name for name, default in known.items() if isinstance(default, str)]
     options = parse_options(args.corpus_options, "--corpus_options", as_text=names)
     if unknown := [name for name in options if name not in known]:
@@ -293,6 +303,7 @@ def log_to_the_terminal() -> AbstractContextManager[None]:
 
 
 def turns_of(dialogues: Iterator[Dialogue], waiting: deque[Dialogue]) -> Iterator[list[dict]]:
+    """Yield the turns of each dialogue for the pipeline, and append the dialogue to `waiting`."""
     for dialogue in dialogues:
         waiting.append(dialogue)
         yield [as_turn(utterance) for utterance in dialogue.utterances]
@@ -312,30 +323,33 @@ def model_to_use(args: argparse.Namespace) -> str:
     heads = config.architectures or []
     if "PreCodeForUtteranceClassification" not in heads:
         raise ValueError(
-            f"{checkpoint}: a checkpoint with the head {', '.join(heads) or 'of none'}, which labels nothing; "
+            f"{checkpoint}: has the head {', '.join(heads) or 'of no model'}, which labels nothing; "
             f"fine-tune it first: precode finetune --model {checkpoint}"
         )
     return checkpoint
 
 
 def output_format(args: argparse.Namespace) -> str:
+    """The format of the output. Raises an error if it cannot be written."""
     if args.resume and not args.output and not args.live:
-        raise ValueError("--resume: labels are kept beside the output; give --output, a file's name")
+        raise ValueError("--resume keeps labels beside the output file; give its name with --output")
     if args.explain and not args.live:
         check_explainable(args)
     if not args.output:
         if args.format in FILE_WRITERS:
-            raise ValueError(f"--format {args.format}: it cannot be printed; give --output, a file's name")
+            raise ValueError(f"--format {args.format}: cannot be printed; give the name of a file with --output")
         return args.format or "table"
     path = Path(args.output)
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"--output {args.output}: no folder for such a file; give the path of a file")
+        raise FileNotFoundError(
+            f"--output {args.output}: is a folder, or its folder does not exist; give the path of a file"
+        )
     if path.exists() and args.file != "-" and Path(args.file).exists() and path.samefile(args.file):
-        raise ValueError(f"--output {args.output}: the file that is read; give another name")
+        raise ValueError(f"--output {args.output}: is also the input file; use another name")
     kind = args.format or path.suffix.lower().removeprefix(".")
     if kind not in WRITERS and kind not in FILE_WRITERS:
         known = ", ".join(f".{name}" for name in [*WRITERS, *FILE_WRITERS] if name != "table")
-        raise ValueError(f"--output {args.output}: its name says no format; known are {known}; or give --format")
+        raise ValueError(f"--output {args.output}: unknown suffix; known are {known}; use one of them, or --format")
     if kind == "html":
         check_parts_folder(path)
     if kind == "xlsx":
@@ -344,11 +358,11 @@ def output_format(args: argparse.Namespace) -> str:
 
 
 def check_explainable(args: argparse.Namespace) -> None:
-    """Raise a ValueError if the output format has no place for explanations."""
+    """Raise a ValueError if the output format cannot contain explanations."""
     kind = args.format or Path(args.output or "").suffix.lower().removeprefix(".") or "table"
     if kind not in EXPLAINED:
         raise ValueError(
-            f"--explain: the format {kind} has no place for explanations; write --output to .jsonl or .html"
+            f"--explain: the format {kind} cannot contain explanations; use --output with a .jsonl or .html file"
         )
 
 

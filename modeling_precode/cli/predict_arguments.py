@@ -1,4 +1,4 @@
-"""The arguments of `precode predict`. They are read before what labels is imported, so that `--help` is quick."""
+"""The arguments of `precode predict`. They are parsed before the model code is imported, so that `--help` is fast."""
 
 import argparse
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from .predictions import FILE_WRITERS, WRITERS
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "precode predict") -> None:
+    """Run `precode predict`. `arguments` are those of the process by default, and `prog` is the name in messages."""
     args = parse_arguments(arguments, prog)
 
     from .predict import predict
@@ -18,6 +19,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode predict") 
 
 
 def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    """Parse the arguments. Raises a ValueError for invalid ones."""
     parser = Parser(
         prog,
         description="Label every utterance of the dialogues in a file with an emotion, from the whole dialogue.",
@@ -39,7 +41,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     add(
         "--output",
         metavar="FILE",
-        help="write to this file, not to the terminal: .jsonl, .csv, .parquet .xlsx or .html",
+        help="write to this file, not to the terminal: .jsonl, .csv, .parquet, .xlsx or .html",
     )
     add(
         "--format",
@@ -52,11 +54,11 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
         help="also write the probability of every label; a web page always has them",
     )
     add("--label_map", metavar="MAP", help="write the labels of a smaller set: sentiment, ekman, or a YAML file "
-        "of lines `label: counterpart`; probabilities are added")  # fmt: skip
+        "of lines `label: counterpart`; probabilities are summed")  # fmt: skip
     add("--explain", action="store_true", help="also write how a probability changes without each other "
         "utterance and each word; for .jsonl and .html, and slow in long dialogues")  # fmt: skip
-    add("--resume", action="store_true", help="keep the labels in FILE.part beside the output until it is whole; after "
-        "an interruption, the same command continues from them")  # fmt: skip
+    add("--resume", action="store_true", help="keep the labels in FILE.part beside the output until it is complete; "
+        "after an interruption, the same command continues from them")  # fmt: skip
     add("--live", action="store_true", help="label each line of text when it arrives, with a model that reads forward "
         "only (precode finetune --causal)")  # fmt: skip
     add("--max_batch_tokens", type=int, metavar="N", help="number of tokens per batch")

@@ -1,4 +1,4 @@
-"""Labeled dialogues as a table for a terminal, JSON Lines, CSV or a web page: each in pieces, as they come."""
+"""Writes labeled dialogues as a table for a terminal, JSON Lines, CSV or a web page, in pieces of text."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from data_scripts.tools.console import printable
 from .rows import as_csv, write_parquet
 from .workbook import write_workbook
 
-# A dialogue as it was read, and its turns as the pipeline gives them.
+# Dialogues as they were read, each with its turns from the pipeline.
 Labeled = Iterable[tuple[Dialogue, list[dict]]]
 WIDEST_SPEAKER = 20
 
@@ -21,7 +21,7 @@ WIDEST_SPEAKER = 20
 def as_table(
     labeled: Labeled, labels: Sequence[str], name: str, model: str, is_terminal: bool = False
 ) -> Iterator[str]:
-    """Write one utterance per line: label, probability, speaker and text, folded to the terminal's width."""
+    """Write one utterance per line: label, probability, speaker and text. Lines are wrapped on a terminal."""
     for number, (dialogue, turns) in enumerate(labeled):
         yield "\n" * bool(number) + f"Dialogue {printable(dialogue.dialogue_id)}\n"
         speaker_width = max((len(shown_speaker(turn)) for turn in turns), default=0)
@@ -51,17 +51,19 @@ def as_line(
 
 
 def shown_speaker(turn: dict) -> str:
+    """The name of the speaker of a turn, shortened for the table; "" if there is none."""
     return printable(turn.get("speaker", ""))[:WIDEST_SPEAKER]
 
 
 def bold(head: str, label: str) -> str:
+    """Make the label bold, for a terminal."""
     return head.replace(label, f"\033[1m{label}\033[0m", 1)
 
 
 def as_json_lines(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
     """Write one dialogue per line, in the form of the corpus `custom`, with `predictions` and `scores`.
 
-    Times and other columns of the input are there too, a column of rows as a list.
+    Times and other columns of the input are included. A column of a table becomes a list.
     """
     for dialogue, turns in labeled:
         said = dialogue.utterances
@@ -84,14 +86,14 @@ def as_json_lines(labeled: Labeled, labels: Sequence[str], name: str, model: str
             predicted["explanations"] = [turn["explanation"] for turn in turns]
         columns = dict.fromkeys(name for utterance in said for name in utterance.extra or {})
         others = (dialogue.extra or {}) | {name: [(turn.extra or {}).get(name) for turn in said] for name in columns}
-        # What an earlier prediction said gives way to this one.
+        # The predictions replace those of an earlier run in the input.
         row |= {name: value for name, value in others.items() if name not in row}
         yield json.dumps(row | predicted, ensure_ascii=False) + "\n"
 
 
 def as_page(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
     """Write a web page with [`page_parts.as_page`]."""
-    # Only a page needs jinja2, and `--help` reads the formats below.
+    # Only a page needs jinja2, and `--help` needs the formats below.
     from . import page_parts
 
     return page_parts.as_page(labeled, labels, name, model)

@@ -1,5 +1,7 @@
-"""Labeled dialogues as rows, an utterance each, for CSV, Parquet and Excel: with times, the input's other columns, and
-its order of rows."""
+"""Converts labeled dialogues to rows for CSV, Parquet and Excel, with one utterance per row.
+
+The rows include the times and the other columns of the input, and are in its order.
+"""
 
 import csv
 import io
@@ -27,7 +29,7 @@ def as_csv(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> It
     first = list(islice(rows, ROWS_AT_ONCE))
     columns = columns_of(first)
     buffer = io.StringIO()
-    # Text is quoted, as Python leaves out quotes that a lone carriage return needs.
+    # All text is quoted, because Python would not quote a text with a single carriage return.
     writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     if columns:
         writer.writerow(columns)
@@ -42,6 +44,7 @@ def as_csv(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> It
 
 
 def cell(value: Any) -> Any:
+    """A value for a cell: lists, objects and booleans as JSON, None as ""."""
     if type(value) in (str, float, int):
         return value
     if isinstance(value, list | dict | bool):
@@ -50,10 +53,10 @@ def cell(value: Any) -> Any:
 
 
 def write_parquet(path: Path, labeled: Labeled, labels: Sequence[str]) -> None:
-    """Write the same rows as Parquet. The first ten thousand determine the columns and their types.
+    """Write the same rows as Parquet. The first 10,000 rows determine the columns and their types.
 
     Raises:
-        ValueError: a column has values of several types.
+        ValueError: A column has values of several types, or a later row has another column.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -92,13 +95,14 @@ def type_of(values: list[Any]) -> "pa.DataType":
 
 
 def rows_of(labeled: Labeled) -> Iterator[tuple[int | None, dict[str, Any]]]:
-    """Yield the row of each utterance, with its number in the table if it is from one."""
+    """Yield the row of each utterance, with its number in the input table; None if the input was no table."""
     for dialogue, turns in labeled:
         for utterance, turn in zip(dialogue.utterances, turns, strict=True):
             yield utterance.row, row_of(dialogue, utterance, turn)
 
 
 def row_of(dialogue: Dialogue, utterance: Utterance, turn: dict) -> dict[str, Any]:
+    """The row of an utterance: the columns of the input, and the prediction."""
     row = {"dialogue_id": dialogue.dialogue_id, "speaker": turn.get("speaker", ""), "text": turn["text"]}
     row["label"] = utterance.label or ""
     for name, time in (("start", utterance.start), ("end", utterance.end)):
@@ -113,9 +117,9 @@ def row_of(dialogue: Dialogue, utterance: Utterance, turn: dict) -> dict[str, An
 
 
 def in_order(rows: Iterable[tuple[int | None, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """Yield the rows in the order of their file. Rows that come too early wait in a file."""
+    """Yield the rows in the order of their file. Rows that come too early are kept on disk."""
     following = waiting = 0
-    # A database without a name is in memory while it is small, and else in a temporary file.
+    # SQLite keeps a database without a name in memory while it is small, and otherwise in a temporary file.
     with closing(sqlite3.connect("")) as database:
         database.execute("CREATE TABLE waiting (number INTEGER PRIMARY KEY, content TEXT)")
         for number, row in rows:
@@ -147,6 +151,7 @@ def columns_of(rows: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def check_columns(row: dict[str, Any], columns: Sequence[str]) -> None:
+    """Raise a ValueError if a row has a column that is not in `columns`."""
     if missing := [name for name in row if name not in columns]:
         raise ValueError(
             f"a column that the first {ROWS_AT_ONCE:,} rows do not have; got {missing[0]!r} in dialogue "

@@ -12,6 +12,7 @@ KEY_VARIABLE = "PRECODE_API_KEY"
 
 
 def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    """Parse the arguments. Raises a ValueError for invalid ones."""
     from ..serving.settings import ServiceSettings
 
     parser = Parser(
@@ -26,29 +27,30 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     add("--revision", help="a branch, tag or commit of a model on the Hub")
     add("--device", help="device: cpu, cuda, cuda:1, mps (default: the first accelerator)")
     add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for every network (default: %(default)s)")
-    add("--port", type=int, default=8000, help="0 for any free port (default: %(default)s)")
+    add("--port", type=int, default=8000, help="port; 0 for any free port (default: %(default)s)")
     add("--api_key", metavar="KEY", help="clients have to send this key; other users of the machine can see arguments, "
         f"so set the environment variable {KEY_VARIABLE} instead")  # fmt: skip
     add("--max_body_bytes", type=int, default=defaults.max_body_bytes, metavar="N",
-        help="bytes of a request (413; default: %(default)s)")  # fmt: skip
+        help="maximum bytes of a request (otherwise status 413; default: %(default)s)")  # fmt: skip
     add("--max_utterances", type=int, default=defaults.max_utterances, metavar="N",
-        help="utterances of a request (422; default: %(default)s)")  # fmt: skip
+        help="maximum utterances of a request (422; default: %(default)s)")  # fmt: skip
     add("--max_dialogue_tokens", type=int, default=defaults.max_dialogue_tokens, metavar="N",
-        help="tokens of a dialogue (422; default: %(default)s)")  # fmt: skip
+        help="maximum tokens of a dialogue (422; default: %(default)s)")  # fmt: skip
     add("--max_queue", type=int, default=defaults.max_queue, metavar="N",
-        help="requests in progress (503; default: %(default)s)")  # fmt: skip
+        help="maximum requests in progress (503; default: %(default)s)")  # fmt: skip
     add("--max_client_requests", type=int, metavar="N",
-        help="requests in progress from one address (429; default: no limit)")  # fmt: skip
+        help="maximum requests in progress from one address (429; default: no limit)")  # fmt: skip
     add("--max_streams", type=int, default=defaults.max_streams, metavar="N",
-        help="open streams (close code 1013; default: %(default)s)")  # fmt: skip
+        help="maximum open streams (close code 1013; default: %(default)s)")  # fmt: skip
     add("--max_batch_tokens", type=int, default=defaults.max_batch_tokens, metavar="N",
-        help="tokens that go through the model at once (default: %(default)s)")  # fmt: skip
+        help="maximum tokens that go through the model at once (default: %(default)s)")  # fmt: skip
     add("--timeout", type=float, default=defaults.timeout, metavar="SECONDS",
-        help="to receive a request (408), and to answer it (504; default: %(default)s)")  # fmt: skip
+        help="maximum seconds to receive a request (408), and to answer it (504; default: %(default)s)")  # fmt: skip
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "precode serve") -> None:
+    """Run `precode serve`. `arguments` are those of the process by default, and `prog` is the name in messages."""
     try:
         from ..serving import ServiceSettings, create_app
         from ..serving.server import run_server
@@ -61,6 +63,6 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode serve") ->
     args.api_key = args.api_key or os.environ.get(KEY_VARIABLE) or None
     settings = ServiceSettings(**{field.name: getattr(args, field.name) for field in fields(ServiceSettings)})
     emotions, checkpoint = pipeline_of(args)
-    # Clients need not know where a folder is on this machine.
+    # Clients must not learn local paths.
     name = Path(checkpoint).resolve().name if Path(checkpoint).is_dir() else checkpoint
     run_server(create_app(emotions, name, as_page, settings), args.host, args.port)

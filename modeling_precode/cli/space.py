@@ -11,6 +11,7 @@ from ..sharing.space import check_space_folder, requirement_of, write_space
 
 
 def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
+    """Parse the arguments. Raises a ValueError for invalid ones."""
     parser = Parser(
         prog,
         description="Write a web app that labels a pasted or uploaded conversation, for a Space of the Hub.",
@@ -28,8 +29,9 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "precode space") -> None:
+    """Run `precode space`. `arguments` are those of the process by default, and `prog` is the name in messages."""
     args = parse_arguments(arguments, prog)
-    # Wrong arguments are an error before the model is loaded.
+    # Wrong arguments raise an error before the model is loaded.
     check_space_folder(args.out)
     requirement = requirement_of(args.package)
 

@@ -1,5 +1,4 @@
-"""What a page says of its dialogues as a whole: how many utterances, by whom, with which labels, and where the
-strongest are."""
+"""The summary of the dialogues on a page: the numbers of utterances, the speakers, the labels and the peaks."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,13 +10,13 @@ from .palette import is_neutral
 
 MOST_MOMENTS = 4
 MOST_SPEAKERS = 8
-# Characters of an utterance that is quoted.
+# The maximum number of characters in a quote.
 LONGEST_QUOTE = 90
 
 
 @dataclass
 class Share:
-    """How many of the utterances have a label, by its number and name."""
+    """The number and the share of the utterances with a label."""
 
     label: int
     name: str
@@ -31,13 +30,13 @@ class Moment:
 
     Attributes:
         label: The number of the label.
-        name: Its name.
-        score: Its probability.
+        name: The name of the label.
+        score: The probability of the label.
         quote: The beginning of the utterance.
-        speaker: Empty if there is none.
-        where: `utterance 3, 17:45`.
+        speaker: The speaker; empty if there is none.
+        where: The name of the utterance, such as `utterance 3, 17:45`.
         dialogue: The number of the dialogue.
-        href: A link to it.
+        href: A link to the utterance.
     """
 
     label: int
@@ -52,7 +51,7 @@ class Moment:
 
 @dataclass
 class Speaker:
-    """A speaker: what is written in the disc, and the share of each label."""
+    """A speaker: the number of utterances, the initials for the disc, and the share of each label."""
 
     number: int
     name: str
@@ -72,6 +71,7 @@ class Entry:
 
     @classmethod
     def of_dialogue(cls, number: int, facts: str, summary: "Summary", file: str = "") -> "Entry":
+        """The entry of a dialogue; `file` is the address of its page, or empty for the same page."""
         return cls(f"{file}#d{number}", f"Dialogue {number}", facts, summary.shares)
 
 
@@ -91,7 +91,7 @@ class Summary:
         Args:
             excerpt: The utterances.
             file: The address of their page, if it is not the page of the summary. Their speakers are then left out: the
-                names of all pages may be too many for the memory.
+                memory may be too small for the names of all pages.
         """
         self.dialogues += excerpt.first == 1
         for place, turn in enumerate(excerpt.turns):
@@ -108,25 +108,27 @@ class Summary:
 
     @property
     def utterances(self) -> int:
+        """The number of utterances."""
         return self.counts.total()
 
     @property
     def n_speakers(self) -> int:
+        """The number of named speakers."""
         return len(self.by_speaker)
 
     @property
     def shares(self) -> list[Share]:
-        """Of every label, in the order in which the band stacks them."""
+        """The share of every label, in the order of the band."""
         return shares_of(self.counts, self.labels)
 
     @property
     def moments(self) -> list[Moment]:
-        """The strongest of each emotion, the most certain first."""
+        """The strongest moment of each emotion, the most certain first."""
         return sorted(self.peaks.values(), key=lambda moment: -moment.score)[:MOST_MOMENTS]
 
     @property
     def speakers(self) -> list[Speaker]:
-        """Those who say the most, with their numbers in the order in which they first speak."""
+        """The speakers with the most utterances. Their numbers are in the order in which they first speak."""
         found = [
             Speaker(number, name, initials(name), counts.total(), shares_of(counts, self.labels))
             for number, (name, counts) in enumerate(self.by_speaker.items())
@@ -135,10 +137,12 @@ class Summary:
 
     @property
     def other_speakers(self) -> int:
+        """The number of speakers that are not in `speakers`."""
         return self.n_speakers - len(self.speakers)
 
 
 def summary_of(excerpts: Iterable[Excerpt], labels: Sequence[str]) -> Summary:
+    """The summary of excerpts."""
     summary = Summary(labels)
     for excerpt in excerpts:
         summary.add(excerpt)
@@ -146,6 +150,7 @@ def summary_of(excerpts: Iterable[Excerpt], labels: Sequence[str]) -> Summary:
 
 
 def shares_of(counts: Counter[str], labels: Sequence[str]) -> list[Share]:
+    """The share of every label, in the order of the band."""
     total = max(counts.total(), 1)
     return [
         Share(index, labels[index], counts[labels[index]], counts[labels[index]] / total)

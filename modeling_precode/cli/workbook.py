@@ -1,4 +1,4 @@
-"""Labeled dialogues as an Excel workbook, an utterance a row, in the order and with the columns of the other tables."""
+"""Writes labeled dialogues as an Excel workbook, with the same rows and columns as the other tables."""
 
 import logging
 import re
@@ -12,7 +12,7 @@ from .rows import ROWS_AT_ONCE, Labeled, cell, check_columns, columns_of, in_ord
 
 logger = logging.getLogger(__name__)
 
-# The limits of Excel: of a sheet, with its header, and of a cell.
+# The limits of Excel: the rows of a sheet, with its header, and the characters of a cell.
 MOST_ROWS, MOST_CHARACTERS = 1_048_576, 32_767
 # Excel keeps 15 digits of a number.
 LARGEST_NUMBER = 10**15
@@ -25,12 +25,12 @@ def check_workbook(output: str) -> None:
         import openpyxl  # noqa: F401
     except ImportError:
         raise ImportError(
-            f"--output {output}: an Excel workbook needs openpyxl; pip install openpyxl, or write .csv"
+            f"--output {output}: writing an Excel workbook needs openpyxl; pip install openpyxl, or write .csv"
         ) from None
 
 
 def check_number_of_rows(rows: int) -> None:
-    """Raise a ValueError if a sheet cannot hold a header and that many rows."""
+    """Raise a ValueError if a header and that many rows do not fit in a sheet."""
     if rows >= MOST_ROWS:
         raise ValueError(
             f"an Excel sheet holds {MOST_ROWS - 1:,} rows below its header; got {rows:,} or more; write .csv or "
@@ -39,10 +39,10 @@ def check_number_of_rows(rows: int) -> None:
 
 
 def write_workbook(path: Path, labeled: Labeled, labels: Sequence[str]) -> None:
-    """Write a sheet with one utterance per row, as they come. Text that begins with = stays text.
+    """Write a sheet with one utterance per row. Text that begins with = stays text.
 
     Raises:
-        ValueError: there are more rows, or characters in a cell, than Excel has room for.
+        ValueError: There are more rows, or more characters in a cell, than Excel allows.
     """
     from openpyxl import Workbook
 
@@ -64,7 +64,7 @@ def write_workbook(path: Path, labeled: Labeled, labels: Sequence[str]) -> None:
             sheet.append([excel_cell(sheet, row.get(column)) for column in columns])
     book.save(path)
     if replaced:
-        logger.info("%d texts have control characters, which a workbook cannot hold: they became \ufffd", replaced)
+        logger.info("%d texts have control characters, which a workbook cannot contain: they became \ufffd", replaced)
 
 
 def check_texts(row: dict[str, Any]) -> None:
@@ -89,6 +89,6 @@ def excel_cell(sheet: Any, value: Any) -> Any:
         return None if value == "" else value
     text = WriteOnlyCell(sheet, NOT_IN_XML.sub("\ufffd", value))
     if text.data_type != "s":
-        # What looks like a formula or an error; with the prefix it stays text when a person edits it, too.
+        # Text that looks like a formula or an error. With the prefix, it also stays text when it is edited.
         text.data_type, text.quotePrefix = "s", True
     return text

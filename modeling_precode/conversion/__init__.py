@@ -1,1 +1,1 @@
-"""Converts the files of the original implementation to a checkpoint."""
+"""Conversion of the original implementation's files to a checkpoint, and of a model to ONNX."""

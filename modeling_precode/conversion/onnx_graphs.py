@@ -1,6 +1,6 @@
-"""The forward pass of a model as two modules that `torch.onnx` can export: the utterance encoder, and the conversation
-encoder with its head.
+"""The forward pass of a model as two modules that `torch.onnx` can export.
 
+They are the utterance encoder, and the conversation encoder with its head.
 The model itself computes without padding, in an order that depends on the lengths. These modules use its parameters,
 take padded batches, and have the same results. Shapes: N utterances of T tokens; D dialogues of U utterances.
 """
@@ -68,6 +68,7 @@ class WordVectorGraph(nn.Module):
         self.second_gru = GRUGraph(encoder.second_gru) if encoder.kind == "stacked_gru" else None
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Encode padded utterances: token ids (N, T) and lengths (N,) to vectors (N, d_u)."""
         encoder = self.encoder
         states, _ = self.gru(F.embedding(input_ids, self.word_vectors), lengths)
         if encoder.kind == "gru2":
@@ -77,7 +78,7 @@ class WordVectorGraph(nn.Module):
         return self.pool(encoder.project(states), lengths, torch.tanh(encoder.projection.bias))
 
     def pool(self, states: Tensor, lengths: Tensor, padding: Tensor | float = 0.0) -> Tensor:
-        """As [`pool`] of pooling.py, of padded states (N, T, d): (N, d)."""
+        """Pool padded states (N, T, d) to (N, d), as [`pool`] of pooling.py does without padding."""
         mask = token_mask(states, lengths)
         counts = lengths.unsqueeze(1).to(states.dtype)
         maximum = states.masked_fill(~mask, torch.finfo(states.dtype).min).amax(1)
@@ -97,6 +98,7 @@ class TextEncoderGraph(nn.Module):
         self.encoder = encoder
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Encode padded utterances: token ids (N, T) and lengths (N,) to vectors (N, d_u)."""
         encoder = self.encoder
         mask = token_mask(input_ids, lengths)
         inputs = encoder.get_input_embeddings()(input_ids)
@@ -120,6 +122,7 @@ class ConversationGraph(nn.Module):
     def forward(
         self, vectors: Tensor, lengths: Tensor, speaker_ids: Tensor | None = None, state: Tensor | None = None
     ) -> Tensor | tuple[Tensor, Tensor]:
+        """Compute the logits (D, U, C) of padded dialogues. A causal model also returns the last states (D, d_c)."""
         inputs = self.encoder.with_speakers(vectors, speaker_ids)
         states, last = self.gru(inputs, lengths, None if state is None else state.unsqueeze(0))
         logits = self.classifier(torch.cat([vectors, states], dim=-1))

@@ -64,6 +64,7 @@ class Record:
     state: Any
 
     def __new__(cls, *args: Any) -> "Record":
+        """Store the arguments. No code of the named class runs."""
         record = super().__new__(cls)
         record.args, record.state = args, None
         return record

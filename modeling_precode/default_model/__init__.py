@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-# What `--model` takes for it. A folder of one's own that has this name is `./default`.
+# The name of this model for `--model`. For your own folder with this name, use `./default`.
 DEFAULT = "default"
 FOLDER = Path(__file__).parent
 LIMITS = (
@@ -16,5 +16,5 @@ LIMITS = (
 
 
 def checkpoint_path(model: str) -> str:
-    """Where to load a checkpoint from: the folder of the default model for `default`; any other name stays as it is."""
+    """The folder of the default model for `"default"`. Any other name or folder is returned unchanged."""
     return str(FOLDER) if model == DEFAULT else model

@@ -1,1 +1,1 @@
-"""How good a model is: metrics, calibration and significance."""
+"""Evaluation of models: metrics, calibration, significance, and the scoring of a finished model."""

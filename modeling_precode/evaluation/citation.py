@@ -1,4 +1,4 @@
-"""The paper, in BibTeX."""
+"""The citation of the paper, in BibTeX."""
 
 CITATION = """\
 @inproceedings{jiao-etal-2020-exploiting,

@@ -56,6 +56,7 @@ class SplitScores:
     not_in_split: dict[str, int]
 
     def to_dict(self) -> dict[str, Any]:
+        """The fields as a dictionary, for JSON."""
         return asdict(self)
 
 

@@ -9,7 +9,7 @@ from ..version import __version__
 
 CONFIG_FILE = "config.json"
 UTTERANCE_GRAPH, CONVERSATION_GRAPH = "utterance_encoder.onnx", "conversation_encoder.onnx"
-# Goes up when older versions could no longer read an exported folder.
+# Increases when older versions cannot read new exported folders.
 FORMAT_VERSION = 1
 
 

@@ -47,12 +47,15 @@ class OnnxEmotionPipeline(EmotionLabelingMixin):
 
     @property
     def max_utterance_tokens(self) -> int | None:
+        """The maximum number of tokens of an utterance that the model reads; `None` without a limit."""
         return self.model.config.max_utterance_tokens
 
     def compute_probabilities(self, rows: list[dict]) -> Sequence[np.ndarray]:
+        """Compute the probabilities (U, C) of each row of `input_ids` and `speaker_ids`."""
         return [self.probabilities(logits) for logits in self.model.logits(rows)]
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Convert logits (..., C) to probabilities (..., C), with the temperature of the model."""
         scaled = logits / np.float32(self.model.config.temperature)
         shares = np.exp(scaled - scaled.max(-1, keepdims=True))
         return shares / shares.sum(-1, keepdims=True)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class OnnxStream:
-    """As [`DialogueStream`] of a model in torch, with numpy arrays.
+    """Takes the utterances of one dialogue one at a time, as [`DialogueStream`] does, with NumPy arrays.
 
     Args:
         model: An exported model with `causal=True`.
@@ -29,7 +29,15 @@ class OnnxStream:
         self.state: np.ndarray | None = None
 
     def __call__(self, input_ids: Sequence[int], speaker_id: int = 0) -> np.ndarray:
-        """Label the next utterance: token ids (T,) and a speaker -> logits (C,)."""
+        """Label the next utterance.
+
+        Args:
+            input_ids: (T,), the token ids of the utterance.
+            speaker_id: The speaker; 0, the default, is an unknown speaker.
+
+        Returns:
+            The logits (C,).
+        """
         logits, self.state = self.model.step(input_ids, speaker_id, self.state)
         return logits
 

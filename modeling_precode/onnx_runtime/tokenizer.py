@@ -67,10 +67,12 @@ class ExportedWordTokenizer(WordEncodingMixin, ExportedTokenizer):
         self._vocabulary = self.backend_tokenizer.get_vocab()
 
     def __call__(self, texts: list[str], *args: Any, **kwargs: Any) -> dict[str, list[list[int]]]:
+        """Encode texts, as a tokenizer of transformers does. An empty text becomes one unknown word."""
         # The backend does not normalize an empty text.
         return super().__call__([text or " " for text in texts], *args, **kwargs)
 
     def get_vocab(self) -> dict[str, int]:
+        """The id of each word."""
         return self._vocabulary
 
 

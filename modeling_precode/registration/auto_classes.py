@@ -1,6 +1,6 @@
-"""The registration: with the Auto classes, and as the pipeline `conversation-emotion`.
+"""Registers the classes of this library with the Auto classes, and the pipeline `conversation-emotion`.
 
-Importing this module imports transformers, torch and the models. It is done once.
+Importing this module imports transformers, torch and the models.
 """
 
 from transformers import (

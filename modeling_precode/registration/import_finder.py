@@ -40,6 +40,7 @@ class RegisteringFinder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        """Find a module with the other finders. The loader of a watched module is wrapped. None for other modules."""
         if self.is_done or not (fullname == "transformers" or fullname.startswith(f"{PACKAGE}.")):
             return None
         others = (finder for finder in sys.meta_path if finder is not self)
@@ -69,8 +70,9 @@ class WatchedLoader:
         return getattr(self.loader, name)  # such as `get_code`, for `python -m`
 
     def exec_module(self, module: ModuleType) -> None:
+        """Load the module. After the outermost watched import, register with transformers."""
         assert module.__spec__
-        # The module shall look as if nobody had watched.
+        # The module should look as if its own loader had loaded it.
         module.__spec__.loader = module.__loader__ = self.loader
         self.finder.loading.add(module.__spec__.name)
         try:

@@ -21,13 +21,13 @@ from .settings import ServiceSettings
 def create_app(
     emotions: Any, name: str, write_page: Callable[..., Iterator[str]], settings: ServiceSettings | None = None
 ) -> FastAPI:
-    """The service of a pipeline, as an ASGI application.
+    """Create the service of a pipeline, as an ASGI application.
 
     Args:
         emotions: A [`ConversationEmotionPipeline`], or a pipeline with the same call.
-        name: What the service calls the model.
-        write_page: Called with labeled dialogues, the labels, a title and the name of the model; returns HTML in
-            pieces.
+        name: The name of the model for clients.
+        write_page: A function that returns a page in pieces of HTML. Its arguments are labeled dialogues, the labels, a
+            title and the name of the model.
         settings: The limits and the key; by default those of [`ServiceSettings`].
     """
     settings = settings or ServiceSettings()
@@ -79,6 +79,7 @@ async def metrics(request: Request) -> Response:
 
 
 async def no_such_page(request: Request, error: Exception) -> Response:
+    """Answer a request for an unknown address or with an unknown method."""
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         message = "no such address; known are /v1/emotions, /v1/page, /v1/stream, /healthz, /metrics and /openapi.json"

@@ -63,6 +63,7 @@ class ModelWorker:
         self.thread = threading.Thread(target=self.run, name="model", daemon=True)
 
     def start(self) -> None:
+        """Start the thread."""
         self.thread.start()
 
     def stop(self) -> None:
@@ -74,6 +75,7 @@ class ModelWorker:
 
     @property
     def is_running(self) -> bool:
+        """Whether the thread runs."""
         return self.thread.is_alive()
 
     def label(self, dialogues: list[list[dict]], distribution: bool) -> asyncio.Future:
@@ -94,6 +96,7 @@ class ModelWorker:
             self.changed.notify()
 
     def run(self) -> None:
+        """Run the model on batches until the worker is stopped. This is the function of the thread."""
         while True:
             with self.changed:
                 self.changed.wait_for(lambda: self.jobs or self.steps or self.is_stopping)
@@ -224,6 +227,7 @@ def deliver(outcomes: Iterable[tuple[asyncio.Future, Outcome]]) -> None:
 
 
 def set_outcomes(outcomes: list[tuple[asyncio.Future, Outcome]]) -> None:
+    """Set the results of futures, in their event loop."""
     for answer, outcome in outcomes:
         if answer.done():
             continue

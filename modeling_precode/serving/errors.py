@@ -26,6 +26,7 @@ class ServiceError(Exception):
         self.status, self.message, self.headers = status, message, headers
 
     def response(self) -> JSONResponse:
+        """The error as a JSON response."""
         return JSONResponse({"error": self.message}, self.status, self.headers)
 
 

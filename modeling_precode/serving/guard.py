@@ -1,4 +1,4 @@
-"""What every HTTP request passes first: the key, the limits on bytes and on requests in progress, and the metrics."""
+"""The checks before every HTTP request: the key, the limits on bytes and on requests in progress, and the metrics."""
 
 import asyncio
 import hmac
@@ -20,7 +20,8 @@ HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 ]
-# A client that is still sending does not read an answer: so many bytes are read and dropped, for so many seconds.
+# A client that is still sending does not read the answer. So at most this many bytes are read and dropped, for at
+# most this many seconds.
 DROPPED_BYTES = 1 << 26
 DROPPING_SECONDS = 2
 
@@ -37,7 +38,7 @@ class Guard:
     Args:
         app: The application behind it.
         settings: The limits and the key.
-        metrics: Where requests are counted.
+        metrics: The metrics that count requests.
     """
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings, metrics: Metrics):
@@ -45,6 +46,7 @@ class Guard:
         self.in_progress: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a connection, as an ASGI application."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -73,6 +75,7 @@ class Guard:
             self.metrics.seconds.labels(path).observe(time.perf_counter() - started)
 
     async def pass_on(self, path: str, scope: Scope, body: "LimitedBody", send: Send) -> None:
+        """Check a request, and pass it to the application. Raises a ServiceError if it is refused."""
         if path not in OPEN_PATHS and not has_key(scope["headers"], self.settings.api_key):
             raise ServiceError(
                 401, "the key is missing or wrong; send the header Authorization: Bearer KEY", WWW_AUTHENTICATE
@@ -90,6 +93,7 @@ class Guard:
             self.in_progress -= Counter({client: 1})
 
     def check_room(self, client: str) -> None:
+        """Raise a ServiceError if a client or the service has too many requests in progress."""
         most = self.settings.max_client_requests
         if most is not None and self.in_progress[client] >= most:
             raise ServiceError(
@@ -115,6 +119,7 @@ class LimitedBody:
         self.is_complete = False
 
     async def receive(self) -> Message:
+        """Receive the next part. Raises a ServiceError beyond the limit."""
         message = await self._receive()
         self.size += len(message.get("body", b""))
         self.is_complete = not message.get("more_body", False)
@@ -123,15 +128,17 @@ class LimitedBody:
         return message
 
     def check_length(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Raise a ServiceError if the stated length is beyond the limit."""
         length = next((value for name, value in headers if name == b"content-length"), b"0")
         if int(length) > self.most:
             raise self.too_large()
 
     def too_large(self) -> ServiceError:
+        """The error for a body beyond the limit."""
         return ServiceError(413, f"the body has more than {self.most:,} bytes, the limit; send it in several requests")
 
     async def drop(self) -> None:
-        """Read on to the end of the body, and keep nothing."""
+        """Read the rest of the body, and drop it."""
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._drop(), DROPPING_SECONDS)
 

@@ -113,7 +113,18 @@ async def page(request: Request) -> Response:
 
 
 async def label(request: Request, distribution: bool = False) -> tuple[Labeling, list[list[dict]]]:
-    """What a client sent, and the pipeline's turns of each dialogue."""
+    """Read a request, and label its dialogues.
+
+    Args:
+        request: The request.
+        distribution: Whether to compute the probability of every label, even if the client did not ask for it.
+
+    Returns:
+        The content of the request, and the turns of the pipeline for each dialogue.
+
+    Raises:
+        ServiceError: The request is invalid, or was not received or answered in time.
+    """
     state = request.app.state
     seconds = state.settings.timeout
     end = asyncio.get_running_loop().time() + seconds
@@ -144,9 +155,11 @@ async def label(request: Request, distribution: bool = False) -> tuple[Labeling,
 
 
 def with_times(utterance: Any, turn: dict) -> dict:
+    """A turn of the pipeline with the times of its utterance."""
     times = {"start": utterance.start, "end": utterance.end}
     return {**turn, **{name: time for name, time in times.items() if time is not None}}
 
 
 def as_json(answer: Any) -> bytes:
+    """An answer as compact JSON in UTF-8."""
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()

@@ -35,4 +35,5 @@ class Metrics:
         queue.set_function(waiting)
 
     def text(self) -> bytes:
+        """The metrics in the text format of Prometheus."""
         return generate_latest(self.registry)

@@ -23,7 +23,7 @@ SHORT_BYTES = 1 << 15
 
 @dataclass
 class Labeling:
-    """What a client wants labeled.
+    """The content of a request.
 
     Attributes:
         dialogues: Lists of `{"text", "speaker"?}`, as the pipeline takes them.
@@ -68,6 +68,7 @@ async def read_request(request: Request, settings: ServiceSettings) -> Labeling:
 
 
 def read_json(body: bytes, settings: ServiceSettings) -> Labeling:
+    """Read the JSON of a request. Raises a ServiceError if it is invalid."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -75,7 +76,7 @@ def read_json(body: bytes, settings: ServiceSettings) -> Labeling:
     inputs, distribution = content, False
     if isinstance(content, dict):
         if "inputs" not in content or content.keys() - {"inputs", "parameters"}:
-            raise ServiceError(422, f"the keys of the body are `inputs` and perhaps `parameters`; {FORMS}")
+            raise ServiceError(422, f"the keys of the body must be `inputs` and optionally `parameters`; {FORMS}")
         inputs, distribution = content["inputs"], read_parameters(content.get("parameters") or {})
     try:
         dialogues, is_single = read_inputs(inputs)
@@ -88,6 +89,7 @@ def read_json(body: bytes, settings: ServiceSettings) -> Labeling:
 
 
 def read_parameters(parameters: Any) -> bool:
+    """Whether the parameters ask for the probability of every label. Raises a ServiceError if they are invalid."""
     if not isinstance(parameters, dict) or parameters.keys() - {"distribution"}:
         raise ServiceError(422, "`parameters` is an object whose only key is `distribution`")
     distribution = parameters.get("distribution", False)
@@ -97,7 +99,7 @@ def read_parameters(parameters: Any) -> bool:
 
 
 def check_text(dialogues: list[list[dict]]) -> None:
-    """JSON can express halves of characters, which are no text."""
+    """Raise a ServiceError for half of a surrogate pair, which JSON can contain but UTF-8 cannot."""
     for dialogue in dialogues:
         for turn in dialogue:
             try:
@@ -110,6 +112,7 @@ def check_text(dialogues: list[list[dict]]) -> None:
 
 
 async def read_form(request: Request, settings: ServiceSettings) -> Labeling:
+    """Read a form with an uploaded file. Raises a ServiceError if it is invalid."""
     try:
         form = await request.form(max_files=1, max_fields=30, max_part_size=1 << 12)
     except HTTPException as error:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """What the service accepts. A request beyond a limit gets the status code in parentheses.
+    """The limits of the service. A request beyond a limit gets the status code in parentheses.
 
     Args:
         max_body_bytes: The number of bytes of a request or of a message of a stream (413). A compressed file may have 8
@@ -14,11 +14,11 @@ class ServiceSettings:
         max_utterances: The number of utterances in a request (422).
         max_dialogue_tokens: The number of tokens in a dialogue (422).
         max_batch_tokens: The number of tokens that go through the model at once. A longer dialogue goes alone.
-        max_queue: The number of requests in progress, those that wait included (503).
+        max_queue: The number of requests in progress, including those that wait (503).
         max_client_requests: The number of requests in progress from one address (429). `None` is no limit.
         max_streams: The number of open streams (close code 1013).
         timeout: The number of seconds to receive a request (408), and to answer it (504).
-        api_key: The key that a client has to send (401). `None` lets everybody in.
+        api_key: The key that a client has to send (401). `None` means that no key is needed.
 
     Raises:
         ValueError: A limit is not a positive number, or the key is empty or not ASCII.

@@ -1,4 +1,4 @@
-"""The WebSocket `/v1/stream`: an utterance per message in, its label out, for models that read forward only."""
+"""The WebSocket `/v1/stream`, which labels one utterance per message, with models that read forward only."""
 
 import asyncio
 import hmac
@@ -15,7 +15,7 @@ from .requests import check_text
 
 router = APIRouter()
 
-# Close codes from 4000 on belong to the application: 4000 and the HTTP status.
+# Close codes from 4000 on are for applications. These are 4000 plus the HTTP status.
 NO_KEY, NOT_CAUSAL = 4401, 4422
 FAILED, TRY_AGAIN = 1011, 1013
 
@@ -30,6 +30,7 @@ class Refusal(Exception):
 
 @router.websocket("/v1/stream")
 async def stream(socket: WebSocket) -> None:
+    """Label the utterances of one dialogue in progress."""
     await socket.accept()
     metrics = socket.app.state.worker.metrics
     metrics.streams.inc()
@@ -48,6 +49,7 @@ async def stream(socket: WebSocket) -> None:
 
 
 async def close(socket: WebSocket, refusal: Refusal) -> None:
+    """Send the reason of a refusal, and close the connection."""
     try:
         await socket.send_text(json.dumps({"error": refusal.reason}))
         await socket.close(refusal.code, refusal.reason[:120])
@@ -56,6 +58,7 @@ async def close(socket: WebSocket, refusal: Refusal) -> None:
 
 
 async def label_messages(socket: WebSocket) -> None:
+    """Label messages until the client closes the connection. Raises a Refusal if the service ends it."""
     state = socket.app.state
     if not has_key(socket.headers.raw, state.settings.api_key):
         await receive_key(socket)
@@ -78,6 +81,7 @@ async def label_messages(socket: WebSocket) -> None:
 
 
 async def receive_text(socket: WebSocket) -> str:
+    """Receive a text message. Raises a Refusal for binary data."""
     message = await socket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message["code"])
@@ -87,7 +91,7 @@ async def receive_text(socket: WebSocket) -> str:
 
 
 async def receive_key(socket: WebSocket) -> None:
-    """Browsers cannot send headers: the first message may have the key."""
+    """Receive the key in the first message, because browsers cannot send headers. A wrong key raises a Refusal."""
     state = socket.app.state
     try:
         text = await asyncio.wait_for(receive_text(socket), state.settings.timeout)
@@ -101,6 +105,7 @@ async def receive_key(socket: WebSocket) -> None:
 
 
 async def step(state: Any, dialogue: Any, text: str) -> dict:
+    """Label the next utterance. Raises a ServiceError if the message is invalid."""
     try:
         utterance = read_utterance(json.loads(text))
     except (ValueError, RecursionError):

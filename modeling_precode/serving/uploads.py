@@ -1,4 +1,4 @@
-"""Uploaded files of dialogues, read as `precode predict` reads them."""
+"""Reads uploaded files of dialogues, as `precode predict` does."""
 
 import re
 import shutil
@@ -18,32 +18,34 @@ from data_scripts.formats.options import ReadingOptions, known_suffix
 from .errors import ServiceError
 from .settings import ServiceSettings
 
-# How many times the size of a request an uploaded file may have after decompression.
+# The maximum size of an uploaded file after decompression, as a multiple of the maximum size of a request.
 UNFOLDED = 8
 MOST_READERS = 2
 SUFFIX = re.compile(r"(\.[a-z0-9]{1,10}){0,2}")
 OPTIONS = {field.name: field for field in fields(ReadingOptions)}.keys() - {field.name for field in fields(Limits)}
 
-# Reading is work of Python alone: more at once would only take time from the model.
+# Reading runs in Python only. More readers at once would only take time from the model.
 _readers = threading.Semaphore(MOST_READERS)
 
 
 def read_upload(content: BinaryIO, filename: str, options: dict[str, str], settings: ServiceSettings) -> list[Dialogue]:
-    """The dialogues of an uploaded file, which is on disk only while it is read.
+    """Read the dialogues of an uploaded file. The file is on disk only while it is read.
 
     Args:
         content: The bytes of the file.
-        filename: What the client calls it. Only its ending is used, to detect the format, and its name in messages.
+        filename: The name from the client. Its suffix is used to detect the format, and its last part for messages.
         options: Fields of `ReadingOptions`, such as `text_column` or `input_format`.
         settings: The limits.
 
     Raises:
-        ServiceError: The file is unreadable (422), unfolds to too many bytes (413) or has too many utterances (422).
+        ServiceError: The file is unreadable (422), expands to too many bytes (413) or has too many utterances (422).
     """
     name = shown_name(filename)
     suffix = known_suffix(Path(name))
     if not SUFFIX.fullmatch(suffix):
-        raise ServiceError(422, f"{name}: unknown kind of file; give it a name that ends in .txt, .json, .csv or .srt")
+        raise ServiceError(
+            422, f"{name}: unknown file format; give the file a name that ends in .txt, .json, .csv or .srt"
+        )
     with _readers, tempfile.TemporaryDirectory(prefix="precode-") as folder:
         path = Path(folder, f"upload{suffix}")
         with open(path, "wb") as target:
@@ -58,6 +60,7 @@ def read_upload(content: BinaryIO, filename: str, options: dict[str, str], setti
 
 
 def first_dialogues(file: InputFile, settings: ServiceSettings) -> list[Dialogue]:
+    """The dialogues of a file. Raises a ServiceError if there are too many utterances."""
     dialogues, utterances = [], 0
     for dialogue in read_file(file, is_silent=True):
         dialogues.append(dialogue)
@@ -67,6 +70,7 @@ def first_dialogues(file: InputFile, settings: ServiceSettings) -> list[Dialogue
 
 
 def check_number(utterances: int, settings: ServiceSettings) -> None:
+    """Raise a ServiceError if there are more utterances than the limit."""
     if utterances > settings.max_utterances:
         raise ServiceError(
             422, f"more than {settings.max_utterances:,} utterances, the limit of a request; send them in several"
@@ -74,6 +78,7 @@ def check_number(utterances: int, settings: ServiceSettings) -> None:
 
 
 def reading_options(options: dict[str, str], settings: ServiceSettings) -> ReadingOptions:
+    """The options for reading a file, from the fields of a form. Raises a ValueError for an unknown field."""
     if unknown := options.keys() - OPTIONS:
         known = ", ".join(["file", "distribution", *sorted(OPTIONS)])
         raise ValueError(f"unknown field {sorted(unknown)[0]!r}; known are {known}")
@@ -90,5 +95,5 @@ def shown_name(filename: str) -> str:
 
 
 def without_path(error: Exception, path: Path, name: str) -> str:
-    """The message of an error in one line, with the client's name of the file in place of its temporary one."""
+    """The message of an error in one line, with the client's name for the file instead of its temporary path."""
     return " ".join(str(error).replace(str(path), name).replace(path.name, name).split())

@@ -1,1 +1,1 @@
-"""Sharing of checkpoints: the model card and the push to the Hub."""
+"""Sharing of checkpoints: the model card, the push to the Hub, and Spaces."""

@@ -20,13 +20,13 @@ def find_language(
 
     Args:
         language: The ISO 639 code that the user stated, or None.
-        rows: The training dialogues, with the column `utterances`, for a guess by `py3langid` where that package is
+        rows: The training dialogues, with the column `utterances`, for a guess by the package `py3langid`, if it is
             installed.
         corpus: The name of the corpus. The language of a published corpus is known.
         options: The options that the corpus was built with.
 
     Returns:
-        `code`, an ISO 639 code, and `is_guess`; or None where the language is not known and cannot be guessed.
+        `code`, an ISO 639 code, and `is_guess`; or None if the language is unknown and cannot be guessed.
 
     Raises:
         ValueError: `language` is not an ISO 639 code.
@@ -44,7 +44,7 @@ def find_language(
 
 
 def check_language(language: str) -> None:
-    """Raise ValueError if `language` is not an ISO 639 code: two or three lower-case letters."""
+    """Raise a ValueError if `language` is not an ISO 639 code: two or three lower-case letters."""
     if not re.fullmatch("[a-z]{2,3}", language):
         raise ValueError(f"--language {language}: use an ISO 639 code of two or three letters, such as en or de")
 

@@ -73,6 +73,7 @@ def model_card(name: str, task: str, summary: RunSummary) -> ModelCard:
         language=language and {**language, "name": language_name(language["code"])},
         model=summary.model or {},
         text_encoder=_text_encoder(summary),
+        text_mode=_text_mode(summary),
         corpora=[{**_corpus(run), "is_start": run is not summary} for run in summary.lineage() if run.corpus],
         run=_run(summary),
         settings=_settings(summary),
@@ -151,6 +152,11 @@ def _text_encoder(summary: RunSummary) -> dict[str, str] | None:
         return encoder
     kind = (summary.model or {}).get("text_encoder")
     return kind and {"name": kind, "licence": ""}
+
+
+def _text_mode(summary: RunSummary) -> str | None:
+    """The text mode of the word-level tokenizer, from the run that built its vocabulary; None if it is unknown."""
+    return next((run.settings["text_mode"] for run in summary.lineage() if "text_mode" in (run.settings or {})), None)
 
 
 def _facts(run: RunSummary) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from .endpoint import FILES, add_endpoint_files
 from .model_card import model_card
 from .run_summary import RunSummary
 
-# Sub-folders; predictions, which hold a corpus's text; and what training keeps to resume, which holds pickles.
+# Sub-folders, predictions (which contain text of the corpus), and files for resuming (which contain pickles).
 NOT_PUSHED = ["*/*", "run.yaml", "*.jsonl", "*.bin", "*.pt", "*.pth", "*.pkl"]
 LABELING_HEAD = PreCodeForUtteranceClassification.__name__
 
 
 def name_card(path: Path, name: str) -> None:
-    """Make the card at `path` load its checkpoint by its name on the Hub."""
+    """Change a card so that its example loads the checkpoint by its name on the Hub."""
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     if loaded := re.search(r'(?:model=|from_pretrained\()"([^"]+)"', text):
         title, new_title = (Path(one).name for one in (loaded[1], name))
@@ -40,23 +40,22 @@ def name_card(path: Path, name: str) -> None:
 def push_checkpoint(
     folder: str | Path, name: str | None, private: bool = False, token: str | None = None
 ) -> str | None:
-    """Upload a checkpoint's folder to the Hub, without sub-folders and without predictions, which hold a corpus's text.
+    """Upload the folder of a checkpoint to the Hub, without sub-folders and predictions, which contain corpus text.
 
-    The folder of a model that labels utterances first gets the files of an Inference Endpoint. A failure never costs
-    the run: when the Hub cannot be reached or refuses, the folder stays, and a message on standard error says how to
-    push it later.
+    The folder of a model that labels utterances first gets the files of an Inference Endpoint. A failed push loses
+    nothing: the folder stays, and a message on standard error says how to push it later.
 
     Args:
-        folder: The checkpoint's folder.
-        name: The repository, `user/name` or `name`; the folder's name by default.
-        private: Push to a private repository; one that exists and is public is refused.
-        token: A token of the Hub; that of `hf auth login` by default.
+        folder: The folder of the checkpoint.
+        name: The repository, `user/name` or `name`; by default the name of the folder.
+        private: Push to a private repository. An existing public repository is refused.
+        token: The token for the Hub; by default that of `hf auth login`.
 
     Returns:
-        The address of the commit, or `None` when the push failed.
+        The address of the commit, or `None` if the push failed.
     """
     name, card = name or Path(folder).resolve().name, Path(folder, "README.md")
-    # Before the push: when it fails, the command for later uploads the card as it is.
+    # Before the push: if it fails, the command for later uploads the card unchanged.
     name_card(card, name)
     config = Path(folder, "config.json")
     if config.is_file() and LABELING_HEAD in (read_json(config).get("architectures") or []):
@@ -76,9 +75,14 @@ def push_checkpoint(
 
 
 def describes(summary: RunSummary, task: str, config: PreCodeConfig) -> bool:
-    """Whether a summary is of the training of a model for `task`, and not of the one that it started from.
+    """Whether a summary describes the training of a model for `task`, and not that of its start checkpoint.
 
-    `from_pretrained` passes on the summary of the checkpoint, whatever head the model gets.
+    `from_pretrained` keeps the summary of the checkpoint, even if the model gets another head.
+
+    Args:
+        summary: The summary in the configuration of the model.
+        task: `"convcom"` or `"erc"`.
+        config: The configuration of the model.
     """
     labels = [set(scores["per_label"]) for scores in summary.scores.values() if "per_label" in scores]
     return bool(summary.scores) and labels == (
@@ -93,7 +97,7 @@ def _task(model: PreCodePreTrainedModel) -> str:
 def _card(
     model: PreCodePreTrainedModel, repository: str, summary: RunSummary, is_own: bool, tags: list[str]
 ) -> ModelCard:
-    """The card of a model, whose summary is of its own training or of the checkpoint that the training started from."""
+    """The card of a model. `is_own` is whether the summary describes its own training, not that of its start."""
     own = summary if is_own else RunSummary(start="", start_summary=summary, command="", versions={})
     card = model_card(repository, _task(model), own)
     card.data["tags"] = list(dict.fromkeys([*card.data["tags"], *(model.model_tags or []), *tags]))
@@ -101,7 +105,7 @@ def _card(
 
 
 def _write_summary(path: Path, summary: RunSummary) -> None:
-    """Replace the summary in a configuration file: that of an earlier version may contain local paths."""
+    """Replace the summary in a configuration file, because that of an earlier version may contain local paths."""
     config = read_json(path)
     if saved := config.get("training_summary"):
         write_json(path, {**config, "training_summary": {**saved, **summary.to_dict()}})
@@ -113,6 +117,19 @@ def _add_missing_endpoint_files(folder: Path, api: HfApi, repository: str, revis
     for name in FILES:
         if api.file_exists(repository, name, revision=revision):
             (folder / name).unlink()
+
+
+def _add_repository_files(
+    folder: Path, model: PreCodePreTrainedModel, api: HfApi, repository: str, revision: str | None, tags: list[str]
+) -> None:
+    """Add the card and the files of an Inference Endpoint to a saved model, and remove local paths from its summary."""
+    summary = RunSummary.from_dict(model.config.training_summary)
+    is_own = describes(summary, _task(model), model.config)
+    if is_own or not api.file_exists(repository, "README.md", revision=revision):
+        _card(model, repository, summary, is_own, tags).save(folder / "README.md")
+    _write_summary(folder / "config.json", summary)
+    if isinstance(model, PreCodeForUtteranceClassification):
+        _add_missing_endpoint_files(folder, api, repository, revision)
 
 
 def push_to_hub(
@@ -130,27 +147,27 @@ def push_to_hub(
 ) -> str:
     """Upload the checkpoint to the Hub, with the card of its run.
 
-    The card is written from `config.training_summary`. It replaces the card that the repository has, which stays in the
-    repository's history. Where the summary is not of this model's own training, such as that of the checkpoint that a
-    `transformers.Trainer` started from, the card says so, and a card that the repository has is kept. A model that
+    The card is written from `config.training_summary`. It replaces the card of the repository, which stays in the
+    repository's history. If the summary does not describe the training of this model, but for example that of the
+    checkpoint that a `transformers.Trainer` started from, the card says so, and an existing card is kept. A model that
     labels utterances gets the files of an Inference Endpoint, unless the repository has them.
 
     Args:
-        repo_id: The repository, `user/name` or `name`. It is created where there is none.
-        commit_message: Title of the commit; "Upload model" or "Upload pipeline" by default.
-        commit_description: Description of the commit.
-        private: Whether a repository that is created is private; as the user's or organization's default by default.
-        token: A token of the Hub; that of `hf auth login` by default.
-        revision: The branch to push to; it is created where there is none. The main branch by default.
-        create_pr: Open a pull request with the files, rather than commit them.
-        max_shard_size: The size of a file of weights at most.
-        tags: Tags that the card gets besides its own.
+        repo_id: The repository, `user/name` or `name`. It is created if it does not exist.
+        commit_message: The title of the commit; by default "Upload model" or "Upload pipeline".
+        commit_description: The description of the commit.
+        private: Whether a new repository is private; by default as the settings of the user or organization say.
+        token: The token for the Hub; by default that of `hf auth login`.
+        revision: The branch to push to; by default the main branch. It is created if it does not exist.
+        create_pr: Open a pull request with the files instead of committing them.
+        max_shard_size: The maximum size of a file of weights.
+        tags: Additional tags for the card.
 
     Returns:
         The address of the commit.
 
     Raises:
-        HfHubHTTPError: The Hub refuses, with the reason.
+        HfHubHTTPError: The Hub refuses the push. The message has the reason.
     """
     api = HfApi(token=token)
     repository = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
@@ -158,16 +175,10 @@ def push_to_hub(
         api.create_branch(repository, branch=revision, exist_ok=True)
     model = self.model if isinstance(self, Pipeline) else self
     assert isinstance(model, PreCodePreTrainedModel)
-    summary = RunSummary.from_dict(model.config.training_summary)
-    is_own = describes(summary, _task(model), model.config)
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         self.save_pretrained(folder, max_shard_size=max_shard_size)
-        if is_own or not api.file_exists(repository, "README.md", revision=revision):
-            _card(model, repository, summary, is_own, tags or []).save(folder / "README.md")
-        _write_summary(folder / "config.json", summary)
-        if isinstance(model, PreCodeForUtteranceClassification):
-            _add_missing_endpoint_files(folder, api, repository, revision)
+        _add_repository_files(folder, model, api, repository, revision, tags or [])
         commit = api.upload_folder(
             folder_path=folder,
             repo_id=repository,

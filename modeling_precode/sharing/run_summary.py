@@ -41,11 +41,11 @@ class RunSummary:
     Args:
         corpus: The name of the corpus, or of the folder or file that it was read from. Empty if nothing is known.
         licence: The license of the corpus. `facts` has it too, except in older checkpoints.
-        start: What the run started from: `"from scratch"`, a name on the Hub, or the name of a checkpoint's folder.
+        start: The start of the run: `"from scratch"`, a name on the Hub, or the name of a checkpoint's folder.
         seed: The seed of the run.
         selection: How the checkpoint was chosen, as a sentence without a period.
         scores: The metrics of each split, by name. `per_label` maps the name of a label to its metrics.
-        calibration: What [`calibrate`] returned.
+        calibration: The result of [`calibrate`].
         facts: Source, license and counts of the corpus, from `data_scripts.sharing.dataset_card.corpus_facts`.
         settings: The settings that change the result, from [`hyper_parameters`].
         model: Facts about the model for the reader of a card, from [`model_facts`].

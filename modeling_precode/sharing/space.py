@@ -1,4 +1,4 @@
-"""A Space: the files of a Gradio app that labels conversations with a model."""
+"""Writes the files of a Space: a Gradio app that labels conversations with a model."""
 
 import re
 import shutil
@@ -76,10 +76,10 @@ def write_space(
 
 
 def check_space_folder(folder: str | Path) -> None:
-    """Raise FileExistsError if `folder` exists and is not an empty folder."""
+    """Raise a FileExistsError if `folder` exists and is not an empty folder."""
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder}: exists and is not an empty folder; give a new or an empty one")
+        raise FileExistsError(f"{folder}: exists and is not an empty folder; use a new or an empty one")
 
 
 def requirement_of(package: str | None) -> str:
@@ -106,7 +106,7 @@ def _copy_model(source: Path, target: Path) -> None:
     if size > LARGEST_MODEL:
         raise ValueError(
             f"{source}: {size / 1e6:,.0f} MB, too large to be copied into a Space, whose repository takes 1 GB with "
-            f"its history; push the model first (precode push {source} you/name), and give its name on the Hub"
+            f"its history; push the model first (precode push {source} you/name), and use its name on the Hub"
         )
     target.mkdir()
     for path in kept:

@@ -32,10 +32,16 @@ def argument(help: str, default: Any = None, **metadata: Any) -> Any:
 
 @dataclass
 class CorpusArguments:
+    """Arguments that choose the training corpus. The fields have help texts.
+
+    Raises:
+        ValueError: A value is out of range, or arguments cannot be used together.
+    """
+
     # A list if there are several corpora.
     corpus: str = argument(
-        "A corpus's name, the folder of a dataset, or a dataset's name on the Hub. In fine-tuning also several, each "
-        "with its folder: sample meld=MELD.",
+        "Name of a corpus, folder of a dataset, or name of a dataset on the Hub. Fine-tuning also takes several "
+        "corpora, each with its folder: sample meld=MELD.",
         "sample",
         nargs="+",
     )
@@ -89,6 +95,7 @@ class CorpusArguments:
 
     @property
     def has_several(self) -> bool:
+        """Whether there are several corpora."""
         return not isinstance(self.corpus, str)
 
     @property
@@ -97,10 +104,11 @@ class CorpusArguments:
         return ", ".join(corpus_names(self.corpus)) if self.has_several else self.corpus
 
     def options(self) -> dict[str, Any]:
+        """The options of the corpus as a dictionary."""
         return parse_options(self.corpus_options, "--corpus_options")
 
     def fingerprint(self) -> dict[str, Any]:
-        """What a resumed run must share besides the digests of its splits: name in a message -> value."""
+        """The values that a resumed run must share, besides the digests of its splits, by their names in messages."""
         return {} if self.label_map is None else {"the label map": dict(LabelMap.load(self.label_map).targets)}
 
 
@@ -120,11 +128,18 @@ class TextEncoderTrainingArguments:
     )
 
     def text_encoder_settings(self) -> dict[str, Any]:
+        """These arguments by name, for the model card."""
         return {option.name: getattr(self, option.name) for option in fields(TextEncoderTrainingArguments)}
 
 
 @dataclass
 class EncoderArguments:
+    """Arguments that choose the model to start from. The fields have help texts.
+
+    `WITH_TEXT_ENCODER`, `WITH_MODEL` and `FROM_TEXT_ENCODER` are the arguments that apply to a model with a text
+    encoder, to `--model` and to `--text_encoder`.
+    """
+
     WITH_TEXT_ENCODER: ClassVar = (
         "freeze_text_encoder",
         "speaker_prefix",
@@ -212,6 +227,7 @@ class EncoderArguments:
         return {name: getattr(self, name) for name in names}
 
     def hidden_sizes(self) -> dict[str, int]:
+        """The settings of the configuration for the hidden sizes."""
         size = SIZES[self.size] if self.hidden_size is None else self.hidden_size
         return {"utterance_hidden_size": size, "conversation_hidden_size": size}
 
@@ -227,7 +243,7 @@ class EncoderArguments:
                 raise ValueError(f"--{option.name} {reason}")
 
     def fingerprint(self) -> dict[str, Any]:
-        """What a resumed run must share with the run that it continues: name in a message -> value."""
+        """The values that a resumed run must share with the run that it continues, by their names in messages."""
         settings = {f"--{name}": value for name, value in vars(self).items()}
         starts = {"the start's digest": self.model, "the text encoder's digest": self.text_encoder}
         return settings | {name: start_digest(start) for name, start in starts.items() if start}
@@ -237,7 +253,7 @@ def check_output_dir(path: str, overwrite: bool, resume: str | None) -> None:
     """Refuse an output folder that is not empty, except to overwrite it or to resume its run."""
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"--output_dir {path}: a file; give a folder")
+        raise FileExistsError(f"--output_dir {path}: is a file; give a folder")
     if resume and (folder / FINGERPRINT).is_file():
         return
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:

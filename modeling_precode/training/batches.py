@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader, Sampler
 class EpochBatches(Protocol):
     """Training batches, which differ from epoch to epoch."""
 
-    def set_epoch(self, epoch: int, start: int = 0) -> None: ...
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Go to batch `start` of an epoch."""
 
     def __len__(self) -> int: ...
 
@@ -136,6 +137,7 @@ class WeightedBatches(DialogueBatches):
         super().__init__(tokens, **kwargs)
 
     def draw(self, random: np.random.Generator) -> np.ndarray:
+        """(dialogues,) the indices of the dialogues of an epoch, in which every corpus has its share."""
         drawn = []
         for rows, count in zip(self.rows_of_corpora, self.counts, strict=True):
             rounds, rest = divmod(int(count), len(rows))
@@ -175,4 +177,5 @@ class DialogueLoader(DataLoader):
         super().__init__(dialogues, batch_sampler=batches, generator=torch.Generator(), **kwargs)
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Go to batch `start` of an epoch."""
         self.batch_sampler.set_epoch(epoch, start)

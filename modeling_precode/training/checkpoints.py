@@ -49,6 +49,7 @@ def finish_checkpoint(folder: Path) -> None:
 
 
 def write_manifest(folder: Path) -> None:
+    """Write the manifest: the digest of every file in a folder."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST]
     write_json(folder / MANIFEST, {str(path.relative_to(folder)): digest(path) for path in files})
 
@@ -117,6 +118,7 @@ def remove_checkpoint(checkpoint: Path) -> None:
 
 
 def remove_checkpoints(folder: Path) -> None:
+    """Remove all checkpoints in a folder."""
     for _, checkpoint in checkpoints(folder):
         remove_checkpoint(checkpoint)
 
@@ -142,7 +144,9 @@ def find_checkpoint(choice: str | None, output_dir: Path) -> Path | None:
     if choice is None or choice == "latest":
         return newest_checkpoint(output_dir) if choice else None
     if not Path(choice).is_dir():
-        raise FileNotFoundError(f"--resume_from_checkpoint {choice}: no such folder; give a checkpoint-STEP, or latest")
+        raise FileNotFoundError(
+            f"--resume_from_checkpoint {choice}: no such folder; give a folder checkpoint-STEP, or latest"
+        )
     check_whole(Path(choice))
     return Path(choice)
 

@@ -12,6 +12,7 @@ INPUTS = ("input_ids", "speaker_ids")
 
 
 def inputs_of(row: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a row that a model reads."""
     return {name: row[name] for name in INPUTS if name in row}
 
 

@@ -180,12 +180,15 @@ class UtteranceClassificationTrainer(Trainer):
         return scheduler
 
     def get_train_dataloader(self) -> DataLoader:
+        """The loader of this process's share of the training batches."""
         return training_loader(self.train_dataset, self.batches, self.data_collator, self.settings)
 
     def get_eval_dataloader(self, eval_dataset: Dataset | str | None = None) -> DataLoader:
+        """The loader of the validation split, or of other dialogues."""
         return self.get_test_dataloader(self.eval_dataset if eval_dataset is None else eval_dataset)
 
     def get_test_dataloader(self, test_dataset: Dataset) -> DataLoader:
+        """The loader of dialogues, as in the constructor, for evaluation."""
         return evaluation_loader(*self._encoded(test_dataset), self.settings)
 
     def _encoded(self, dialogues: Dataset) -> tuple[Dataset, PreCodeDataCollator]:
@@ -218,6 +221,7 @@ class UtteranceClassificationTrainer(Trainer):
         self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> torch.Tensor:
+        """Compute the loss and the gradient of a batch. A loss that is not finite ends the run."""
         self.step_batches.append(inputs)
         loss = super().training_step(model, inputs, num_items_in_batch)
         value = float(self.accelerator.reduce(loss, "mean"))
@@ -227,6 +231,7 @@ class UtteranceClassificationTrainer(Trainer):
         return loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log values. A record with a loss also has the speed, the memory and the time that is left."""
         if "loss" in logs:
             logs.update(self.figures.record(self.state, self.args.device))
         super().log(logs, start_time)
@@ -319,7 +324,7 @@ class UtteranceClassificationTrainer(Trainer):
         return self.calibration
 
     def fingerprint(self) -> dict[str, Any]:
-        """What a resumed run must share with this one: the name in an error message -> the value."""
+        """The values that a resumed run must share with this one, by their names in error messages."""
         return self.origin.run_fingerprint(self.settings, self.corpus)
 
     def summary(self, scores: dict[str, Any]) -> RunSummary:

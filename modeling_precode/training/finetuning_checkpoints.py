@@ -1,4 +1,4 @@
-"""Callbacks of fine-tuning: they complete the checkpoints that `Trainer` writes, clip gradients, and end a run."""
+"""Callbacks of fine-tuning, which complete the checkpoints that `Trainer` writes, clip gradients, and end a run."""
 
 import logging
 import math
@@ -42,10 +42,12 @@ class CheckpointCallback(TrainerCallback):
         self.interrupted = False
 
     def on_train_begin(self, args, state, control, **kwargs):
+        """Find the best checkpoint of a resumed run, and start the figures."""
         self.trainer.locate_best()
         self.trainer.figures.begin(state)
 
     def on_step_end(self, args, state, control, **kwargs):
+        """Request a checkpoint if it is due or the run is interrupted."""
         trainer = self.trainer
         trainer.step_batches.clear()
         self.interrupted = trainer.interruption.anywhere(trainer.accelerator)
@@ -57,6 +59,7 @@ class CheckpointCallback(TrainerCallback):
             control.should_save = True
 
     def on_save(self, args, state, control, **kwargs):
+        """Complete the checkpoint, remove old ones, and end an interrupted run."""
         trainer, folder = self.trainer, Path(args.output_dir)
         trainer.accelerator.wait_for_everyone()
         trainer.locate_best()
@@ -89,12 +92,14 @@ class ClipGradients(TrainerCallback):
         self.trainer, self.max_grad_norm, self.by_module = trainer, max_grad_norm, by_module
 
     def on_train_begin(self, args, state, control, model, lr_scheduler, **kwargs):
+        """Prepare the training procedure of the original, if it is used."""
         if self.by_module:
             compute_as_original(model)
             if state.global_step == 0:
                 state.best_metric = lr_scheduler.best = 0.0
 
     def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
+        """Clip the gradient. A norm that is not finite ends the run."""
         accelerator, limit = self.trainer.accelerator, self.max_grad_norm or math.inf
         modules = original_modules(model) if self.by_module else [list(model.parameters())]
         norms = [accelerator.clip_grad_norm_(parameters, limit) for parameters in modules]
@@ -117,9 +122,11 @@ class PushBest(TrainerCallback):
         self.scores: dict[str, float] = {}
 
     def on_evaluate(self, args, state, control, metrics, **kwargs):
+        """Keep the scores for the model card."""
         self.scores = {name.removeprefix("eval_"): value for name, value in metrics.items() if "_f1" in name}
 
     def on_save(self, args, state, control, **kwargs):
+        """Push the checkpoint if it is the best of all seeds so far."""
         if not state.is_world_process_zero or state.best_global_step != state.global_step:
             return
         metric, sign = args.metric_for_best_model, 1 if args.greater_is_better else -1

@@ -24,6 +24,7 @@ class LogLine(TrainerCallback):
         self.metric = metric
 
     def on_evaluate(self, args, state, control, metrics, **kwargs):
+        """Log the metric of an evaluation."""
         if state.is_world_process_zero and f"eval_{self.metric}" in metrics:
             name = f"eval_{self.metric}"
             line = f"  epoch {state.epoch or 0:.0f}  validation {self.metric} {metrics[name]:.4f}"
@@ -36,10 +37,12 @@ class MinuteLines(TrainerCallback):
     """Logs one line per minute; for a run without a terminal."""
 
     def on_train_begin(self, args, state, control, **kwargs):
+        """Start the lines of progress."""
         silent = not state.is_world_process_zero
         self.lines = ProgressLines("fine-tuning", state.max_steps, state.global_step, silent=silent)
 
     def on_step_end(self, args, state, control, **kwargs):
+        """Log a line if a minute has passed."""
         self.lines.update()
 
 
@@ -47,7 +50,7 @@ class Bar(ProgressCallback):
     """The progress bar of `Trainer`, without the dictionaries of logged values."""
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        pass
+        """Show nothing. `ProgressCallback` would print the logged values."""
 
 
 class TrainingFigures:
@@ -68,6 +71,7 @@ class TrainingFigures:
         self.start, self.first_step, self.first_epoch = time.perf_counter(), state.global_step, state.epoch or 0
 
     def add_loss(self, loss: float) -> None:
+        """Add the loss of a batch."""
         self.losses += loss
 
     def record(self, state: TrainerState, device: torch.device) -> dict[str, float]:
@@ -87,8 +91,9 @@ class TrainingFigures:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """The figures that a checkpoint contains."""
         return {"losses": self.losses, "logged": self.logged}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Restore the figures of a checkpoint."""
         self.losses, self.logged = saved["losses"], saved["logged"]

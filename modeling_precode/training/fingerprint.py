@@ -23,6 +23,7 @@ FINGERPRINT = ".run/fingerprint.json"
 
 
 def write_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
+    """Write the fingerprint of a run into its folder."""
     (folder / FINGERPRINT).parent.mkdir(parents=True, exist_ok=True)
     write_json(folder / FINGERPRINT, fingerprint)
 
@@ -34,13 +35,13 @@ def check_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
     saved, current = read_json(folder / FINGERPRINT), json.loads(json.dumps(fingerprint))
     if different := differences(saved, current):
         raise ValueError(
-            f"--resume_from_checkpoint: {folder} is from another run: {different}. Give the values of that "
+            f"--resume_from_checkpoint: {folder} is from another run: {different}. Use the values of that "
             "run, or start in another --output_dir"
         )
 
 
 def differences(saved: dict[str, Any], current: dict[str, Any]) -> str:
-    """What differs between two fingerprints, for a message; empty where they are the same."""
+    """The differences between two fingerprints, for a message; empty if they are equal."""
     return "; ".join(
         f"{name} is {current.get(name)!r} and was {saved.get(name)!r}"
         for name in dict.fromkeys([*saved, *current])
@@ -77,6 +78,7 @@ def dataset_digest(dataset: "Dataset") -> str:
 
 
 def vocabulary_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
+    """A digest of the words of a tokenizer, in the order of their ids."""
     words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     return text_digest(word for word, _ in words)
 
@@ -88,6 +90,7 @@ def start_digest(checkpoint: str) -> str:
 
 
 def text_digest(texts: Iterable[str]) -> str:
+    """A digest of texts, in their order."""
     total = blake2b(digest_size=8)
     for text in texts:
         total.update(text.encode() + b"\0")

@@ -37,6 +37,7 @@ class Interruption:
             signal.signal(number, handler)
 
     def note(self, number: int, frame) -> None:
+        """Record a signal. The next one has its usual effect."""
         self.signal = signal.Signals(number)
         self.__exit__()
 

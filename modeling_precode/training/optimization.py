@@ -69,20 +69,25 @@ class Schedule:
             self.by_step = get_scheduler(kind, optimizer, warmup_steps, total_steps)
 
     def after_step(self) -> None:
+        """Update the learning rate after a step of the optimizer."""
         if self.by_step is not None:
             self.by_step.step()
 
     def after_evaluation(self, metric: float) -> None:
+        """Update the learning rate after an evaluation with this validation metric."""
         if self.by_metric is not None:
             self.by_metric.step(metric)
 
     def parts(self) -> dict[str, Any]:
+        """The schedules of PyTorch that are used, by name."""
         return {name: part for name, part in vars(self).items() if part is not None}
 
     def state_dict(self) -> dict[str, Any]:
+        """The state for a checkpoint."""
         return {name: part.state_dict() for name, part in self.parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore a state from [`state_dict`]."""
         for name, part in self.parts().items():
             part.load_state_dict(state[name])
 

@@ -133,6 +133,7 @@ class OriginalOrder(Sampler):
             yield dialogue if self.sizes is None else (dialogue, self.negatives(position))
 
     def negatives(self, position: int) -> list[tuple[int, int]]:
+        """Draw the negatives of the dialogue at a position in the order: pairs of dialogue and utterance."""
         assert self.sizes is not None
         negatives: list[tuple[int, int]] = []
         used = {position}

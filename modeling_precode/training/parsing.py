@@ -26,7 +26,7 @@ class ScriptParser(HfArgumentParser):
 
     Args:
         classes: Dataclasses of arguments.
-        groups: Title of a group -> names of its arguments, in the order of the help.
+        groups: The names of the arguments of each group, by its title, in the order of the help.
         prog: The name of the program in the help.
         description: The description of the program in the help.
     """
@@ -47,12 +47,15 @@ class ScriptParser(HfArgumentParser):
         self.add_argument("--help-all", action="store_true", help="Show all arguments.")
 
     def option_names(self) -> list[str]:
+        """The names of all options, such as `--corpus`."""
         return [option for action in self._actions for option in action.option_strings]
 
     def error(self, message: str) -> NoReturn:
+        """Raise a ValueError with the message."""
         raise ValueError(f"{message}; see {self.prog} --help")
 
     def format_help(self, all_arguments: bool = False) -> str:
+        """The help text with the usual arguments, or with all."""
         by_name = {action.dest: action for action in self._actions if not action.option_strings[0].startswith("--no_")}
         shown = {title: [by_name.pop(name) for name in names] for title, names in self.groups.items()}
         shown["This help"] = [by_name.pop(name) for name in ("config", "help", "help_all")]

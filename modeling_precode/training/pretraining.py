@@ -152,7 +152,7 @@ class ConversationCompletionTrainer:
         return PreCodeDataCollator(self.processing_class.pad_token_id, with_layout=True, vectors=vectors)
 
     def fingerprint(self) -> dict[str, Any]:
-        """What a resumed run must share with this one: the name in an error message -> the value."""
+        """The values that a resumed run must share with this one, by their names in error messages."""
         dialogues = {split: rows.remove_columns("dialogue_id") for split, rows in self.encoded.items()}
         return {
             **self.origin.run_fingerprint(self.args, dialogues),

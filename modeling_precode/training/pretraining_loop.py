@@ -58,7 +58,7 @@ class PretrainingLoop:
         validation: The evaluation that chooses the checkpoint.
         total_steps: The maximum number of steps.
         summary: Returns the summary of the run from the best step and its scores.
-        fingerprint: What a resumed run must share with this one.
+        fingerprint: The values that a resumed run must share with this one.
         callbacks: Callbacks that receive every event. They may set `control.should_training_stop`.
     """
 
@@ -98,6 +98,7 @@ class PretrainingLoop:
 
     @property
     def unwrapped(self) -> PreCodeForConversationCompletion:
+        """The model without the wrapper for several processes."""
         return self.accelerator.unwrap_model(self.model)
 
     def run(self, interruption: Interruption) -> None:
@@ -191,9 +192,11 @@ class PretrainingLoop:
         return [(number, next(self.stream)) for number in range(progress.batch, last)]
 
     def elapsed(self) -> float:
+        """The duration of the run in seconds, with the parts before it was resumed."""
         return self.progress.seconds + time.perf_counter() - self.start
 
     def log_step(self, learning_rate: float, norm: float) -> None:
+        """Log the figures since the last record. `norm` is the norm of the gradient before clipping."""
         progress = self.progress
         done = progress.step - self.first_step
         record = {
@@ -248,6 +251,7 @@ class PretrainingLoop:
         return True
 
     def save_best(self, recalls: dict[str, float]) -> None:
+        """Save the model with its card in the output folder, and push it if the settings say so."""
         args = self.args
         with replaced_files(self.output_dir) as folder:
             self.unwrapped.save_pretrained(folder)
@@ -258,6 +262,7 @@ class PretrainingLoop:
             push_checkpoint(self.output_dir, args.hub_model_id, args.hub_private_repo)
 
     def save_checkpoint(self) -> None:
+        """Save a checkpoint of this step, unless there is one, and remove old ones."""
         folder = self.output_dir / f"checkpoint-{self.progress.step}"
         if self.saved == folder:
             return
@@ -319,10 +324,12 @@ class PretrainingLoop:
         logger.info(f"Resuming from {checkpoint}, after step {self.progress.step:,} of {self.total_steps:,}")
 
     def stop(self, interruption: Interruption) -> None:
+        """Save a checkpoint, and exit."""
         self.save_checkpoint()
         interruption.end(self.progress.step, self.accelerator)
 
     def stop_at_nonfinite(self, loss: float, norm: float, batches: list, dialogues: np.ndarray) -> None:
+        """Save the state and the batches of the failed step, and end the run."""
         step = self.progress.step + 1
         folder = self.output_dir / f"nonfinite-{step}"
         tensors = [{name: item for name, item in batch.items() if torch.is_tensor(item)} for _, batch in batches]

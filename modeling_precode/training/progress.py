@@ -49,6 +49,7 @@ class Progress:
     training_log: list[dict[str, Any]] = field(default_factory=list)
 
     def add_loss(self, loss: float) -> None:
+        """Add the loss of a step."""
         for total in self.losses.values():
             total[0] += loss
             total[1] += 1
@@ -64,7 +65,7 @@ class ProgressLines:
     """A progress bar on a terminal; otherwise one log line per minute.
 
     Args:
-        description: What is in progress.
+        description: The name of the activity.
         total: Number of items; None if it is not known.
         done: Number of items that are already done.
         unit: Name of the items.
@@ -88,6 +89,7 @@ class ProgressLines:
         self.last_line = self.start
 
     def update(self, done: int = 1) -> None:
+        """Count items that are done, and show the progress if it is time."""
         self.done += done
         self.bar.update(done)
         now = time.monotonic()
@@ -96,12 +98,14 @@ class ProgressLines:
             logger.info(f"{self.description}: {self.done:,}{self.time_left(now)}")
 
     def time_left(self, now: float) -> str:
+        """The end of a line: the total and an estimate of the remaining time."""
         if self.total is None:
             return f" {self.unit}"
         left = (now - self.start) / (self.done - self.first) * max(self.total - self.done, 0)
         return f" of {self.total:,} {self.unit}, about {left / 60:.0f} minutes left"
 
     def close(self) -> None:
+        """Remove the progress bar."""
         self.bar.close()
 
 

@@ -27,8 +27,8 @@ class RunOrigin:
         text_encoder: The name or folder of the text encoder that the model was built with, or None.
         settings: Further settings that affect the model, for the card.
         corpus_settings: The settings of the corpus, for the file of results.
-        fingerprint: Further values that a resumed run must share: name in an error message -> value.
-        leakage: What was compared with the test split -> figures.
+        fingerprint: Further values that a resumed run must share, by their names in error messages.
+        leakage: The figures of each comparison with the test split, by a description of the comparison.
     """
 
     corpus: str = "custom"
@@ -53,7 +53,7 @@ class RunOrigin:
         )
 
     def run_fingerprint(self, args: Any, splits: Mapping[str, Dataset]) -> dict[str, Any]:
-        """What a resumed run must share with this one: the name in an error message -> the value.
+        """The values that a resumed run must share with this one, by their names in error messages.
 
         Args:
             args: The dataclass of the trainer's settings.
@@ -84,7 +84,7 @@ class RunOrigin:
             args: The dataclass of the trainer's settings.
             seed: The seed of the run.
             selection: A clause on how the checkpoint was chosen.
-            scores: Name of a split -> name of a metric -> number.
+            scores: The numbers, by the names of the split and the metric.
             calibration: The result of [`calibrate`], if a temperature was fitted.
         """
         options = parse_options(self.corpus_settings.get("corpus_options", ()), "--corpus_options")

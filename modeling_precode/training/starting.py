@@ -74,7 +74,9 @@ def _splits_of(name: str, data_dir: str | None, args: CorpusArguments, needed: t
 def _training_size(args: CorpusArguments, dialogues: int) -> int | None:
     """The number of training dialogues to train on, out of `dialogues`, or None for all."""
     if args.train_dialogues is not None and args.train_dialogues > dialogues:
-        raise ValueError(f"--train_dialogues {args.train_dialogues}: the training split has {dialogues}; give less")
+        raise ValueError(
+            f"--train_dialogues {args.train_dialogues}: the training split has {dialogues}; give a smaller number"
+        )
     if args.train_dialogues is not None or args.train_fraction == 1:
         return args.train_dialogues
     return max(round(args.train_fraction * dialogues), 1)
@@ -127,7 +129,7 @@ def load_text_tokenizer(text_encoder: str, max_utterance_tokens: int) -> PreTrai
     if max_utterance_tokens > tokenizer.model_max_length:
         raise ValueError(
             f"--max_utterance_tokens {max_utterance_tokens}: {text_encoder} reads at most "
-            f"{tokenizer.model_max_length}; give less"
+            f"{tokenizer.model_max_length}; give a smaller number"
         )
     tokenizer.model_max_length = max_utterance_tokens
     if tokenizer.pad_token is None:
@@ -249,7 +251,7 @@ def build_classifier(
         labels = saved.label_names
     if keep_head and labels != names:
         raise ValueError(
-            f"--model {args.model}: labels {', '.join(labels) or 'nothing'}, and the corpus has {', '.join(names)}; "
+            f"--model {args.model}: has the labels {', '.join(labels) or 'none'}; the corpus has {', '.join(names)}; "
             "train it on this corpus first"
         )
     model = build_model(
@@ -265,7 +267,7 @@ def build_classifier(
         # `from_pretrained` has loaded a head of the same shape, but for other labels.
         model.classifier = ClassificationHead(model.config)
         if labels:
-            logger.info(f"{args.model} labels {', '.join(labels)}; the head for {', '.join(names)} is new")
+            logger.info(f"{args.model} has the labels {', '.join(labels)}; the head for {', '.join(names)} is new")
     return model
 
 
@@ -332,13 +334,17 @@ def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
     source = checkpoint_path(checkpoint)
     folder = Path(source)
     if folder.is_dir() and not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{checkpoint}: no config.json in this folder; give a folder made by save_pretrained")
+        raise FileNotFoundError(
+            f"{checkpoint}: no config.json in this folder; give a folder that save_pretrained wrote"
+        )
     if not folder.exists() and (folder.is_absolute() or checkpoint.startswith(".") or checkpoint.count("/") != 1):
-        raise FileNotFoundError(f"{checkpoint}: no such folder; give a folder made by save_pretrained or a Hub name")
+        raise FileNotFoundError(
+            f"{checkpoint}: no such folder; give a folder that save_pretrained wrote, or a name on the Hub"
+        )
     where = {} if revision is None else {"revision": revision}
     config = read_config(source, **where)
     if config is None:
-        # Says why there is none on the Hub.
+        # Raises an error that says why there is none on the Hub.
         config = AutoConfig.from_pretrained(source, revision=revision)
     assert isinstance(config, PreCodeConfig)
     check_tokenizer_files(source, config, **where)
@@ -346,6 +352,12 @@ def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
 
 
 def load_tokenizer(checkpoint: str, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a checkpoint.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint, or it has no tokenizer.
+        ValueError: The model cannot read a token.
+    """
     config = load_config(checkpoint, revision)
     source = checkpoint_path(checkpoint)
     if Path(source).is_dir() and not (Path(source) / "tokenizer_config.json").is_file():

@@ -67,6 +67,6 @@ def test_chats_with_a_model_are_a_dialogue_each(shared_cases):
 
 def test_a_table_without_dialogues_says_which_option_reads_it(shared_cases):
     path = shared_cases / "no_dialogue_column.csv"
-    with pytest.raises(ValueError, match="missing column dialogue_id; .* rows=dialogue takes every row as a dialogue"):
+    with pytest.raises(ValueError, match="missing column dialogue_id; .* rows=dialogue reads every row as a dialogue"):
         list(read_dialogues(path))
     assert len(list(read_dialogues(path, rows="dialogue", label_column="emotion"))) == 2

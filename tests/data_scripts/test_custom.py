@@ -108,8 +108,8 @@ def test_an_edited_file_is_read_again(load, write):
     "line, message",
     [
         ("{'utterances': 1}", r"test.jsonl:2: not JSON; got \"\{'utterances': 1\}\""),
-        ('["Hi."]', r"test.jsonl:2: no dialogue; got '\[\"Hi.\"\]'; write \{\"utterances\": \[...\]\}"),
-        ('{"texts": ["Hi."]}', r"test.jsonl:2: no dialogue; got '\{\"texts\""),
+        ('["Hi."]', r"test.jsonl:2: not a dialogue; got '\[\"Hi.\"\]'; write \{\"utterances\": \[...\]\}"),
+        ('{"texts": ["Hi."]}', r"test.jsonl:2: not a dialogue; got '\{\"texts\""),
         ('{"utterances": "Hi."}', r"test.jsonl:2: utterances must be a list of strings; got 'Hi.'"),
         ('{"utterances": [1]}', r"test.jsonl:2: utterances must be a list of strings; got \[1\]"),
         ('{"utterances": []}', r"test.jsonl:2: dialogue without utterances; got \[\]; remove"),
@@ -151,7 +151,7 @@ def test_a_bad_line_names_file_line_value_and_fix(load, write, line, message):
         (
             HEADER + "1,a,Hi.,\n",
             {"labels_column": "emotion"},
-            r"train.csv: labels_column is for another form of file; got 'emotion'; give label_column",
+            r"train.csv: labels_column is for another kind of file; got 'emotion'; use label_column",
         ),
         (
             HEADER + "1,a,Hi, you.,joy\n",
@@ -197,10 +197,10 @@ def test_a_missing_or_double_file_lists_what_is_there(load, write, tmp_path):
         load("custom", folder)
 
 
-def test_another_kind_of_file_is_refused(load, write):
+def test_an_unknown_file_format_is_refused(load, write):
     path = write({"a.docx": "Hi."}) / "a.docx"
-    known = ".jsonl, .json, .csv, .tsv, .txt, .vtt, .srt, .parquet, .xlsx; text also as .gz"
-    with pytest.raises(ValueError, match=f"a.docx: unknown kind of file; got '.docx'; known: {known}"):
+    known = ".jsonl, .json, .csv, .tsv, .txt, .vtt, .srt, .parquet, .xlsx; text may be"
+    with pytest.raises(ValueError, match=f"a.docx: unknown file format; got '.docx'; known: {known}"):
         load("custom", path)
 
 
@@ -257,7 +257,7 @@ def test_a_pattern_is_read_in_a_folder_whose_name_has_brackets(load, write, monk
 @pytest.mark.parametrize(
     "names, data_dir, message",
     [
-        ([], "*.csv", r"corpus/\*.csv: no such file; beside it: other"),
+        ([], "*.csv", r"corpus/\*.csv: no such file; found there: other"),
         (
             ["a.csv", "b.jsonl"],
             "[ab].*",
@@ -272,7 +272,7 @@ def test_a_pattern_is_read_in_a_folder_whose_name_has_brackets(load, write, monk
         (["train.csv", "train/a.csv"], "", r"more than one file of a split; got train.csv, train/a.csv; keep one"),
         (["train_1.csv", "train_2.tsv"], "", r"more than one file of a split; got train_1.csv, train_2.tsv; keep one"),
         (["valid.csv", "dev_2.csv", "train.csv"], "", r"more than one file of a split; got valid.csv, dev_2.csv"),
-        (["train/readme", "dev.csv", "test.csv"], "", r"train/readme: unknown kind of file; got ''"),
+        (["train/readme", "dev.csv", "test.csv"], "", r"train/readme: unknown file format; got ''"),
     ],
 )
 def test_files_that_cannot_be_told_apart_are_listed(load, write, names, data_dir, message):
@@ -296,7 +296,7 @@ def test_json_lines_with_keys_named_by_options(load, write):
         {"dialogue_id": "train-c1", "utterances": ["Hi."], "speakers": ["Ann"], "labels": [0]}
     ]
     with pytest.raises(
-        ValueError, match=r"train.jsonl:1: no dialogue; got .*; write \{\"turns\": .*\"moods\": \[...\]"
+        ValueError, match=r"train.jsonl:1: not a dialogue; got .*; write \{\"turns\": .*\"moods\": \[...\]"
     ):
         load("custom", write(in_three(lines(renamed))), **(columns | {"labels_column": "moods"}))
 

@@ -190,10 +190,10 @@ PARQUET = as_parquet(DIALOGUES)
 @pytest.mark.parametrize(
     "name, content, message",
     [
-        ("a.jsonl", '{"utterances": ["\\ud83d"]}', r"a.jsonl:1: half a character; got '\\ud83d'; write the characters"),
+        ("a.jsonl", '{"utterances": ["\\ud83d"]}', r"a.jsonl:1: half of a surrogate pair; got '\\ud83d'; write the"),
         ("a.jsonl", '{"dialogue_id": [1], "utterances": ["a"]}', r"a.jsonl:1: dialogue_id must be a string; got \[1\]"),
         ("a.json", '[\n{"utterances": ["a"]}', r"a.json:1: not JSON; got '\[.n\{"),
-        ("a.json", '[{"turns": ["a"]}]', r"a.json, entry 1: no dialogue; got .*; write \{.*\} on one line"),
+        ("a.json", '[{"turns": ["a"]}]', r"a.json, entry 1: not a dialogue; got .*; write \{.*\} on one line"),
         ("a.jsonl", "[" * 99999, r"a.jsonl:1: not JSON; got '\[\[\["),
         (
             "a.jsonl",
@@ -201,14 +201,14 @@ PARQUET = as_parquet(DIALOGUES)
             r"a.jsonl:3: not UTF-8; got byte 0xff at offset 23; save it as U",
         ),
         ("a.txt", "a\nb\0", r"a.txt:2: not text; got a NUL character; save it as UTF-8"),
-        ("a.csv", "", r"a.csv:1: no header; got an empty line or file; write the names of the columns"),
-        ("a.csv", "dialogue_id,text\n", r"a.csv: no dialogue in it; got a file of 17 bytes; fill it or remove it"),
-        ("a.txt", "\n \n", r"a.txt: no dialogue in it; got a file of 3 bytes"),
-        ("a.jsonl", "", r"a.jsonl: no dialogue in it; got a file of 0 bytes"),
+        ("a.csv", "", r"a.csv:1: no header; got an empty line or file; write the column names"),
+        ("a.csv", "dialogue_id,text\n", r"a.csv: contains no dialogues; got a file of 17 bytes; add dialogues or"),
+        ("a.txt", "\n \n", r"a.txt: contains no dialogues; got a file of 3 bytes"),
+        ("a.jsonl", "", r"a.jsonl: contains no dialogues; got a file of 0 bytes"),
         (
             "a.csv",
             "dialogue_id,text,text\n1,a,b\n",
-            r"a.csv:1: two columns text; got dialogue_id, text, text; rename on",
+            r"a.csv:1: more than one column text; got dialogue_id, text, text; rename on",
         ),
         ("a.csv", 'dialogue_id,text\n1,"a\n1,b\n', r"a.csv:2: not CSV; unexpected end of data"),
         ("a.tsv", 'dialogue_id\ttext\n1\t"No," he said\n', r"a.tsv:2: not CSV; '\t' expected after '\"'"),
@@ -218,15 +218,15 @@ PARQUET = as_parquet(DIALOGUES)
             r"a.tsv:2: row does not fit the header; .*; put text with tabs in quo",
         ),
         ("a.tsv", "dialogue,text\n1,a\n", r"a.tsv:1: missing column dialogue_id; got dialogue, text; rename or map"),
-        ("a.csv.gz", "dialogue_id,text\n1,a\n", r"a.csv.gz: broken gzip; Not a gzipped file"),
-        ("a.txt.gz", gzip.compress(b"Ann: Hi.", mtime=0)[:-4], r"a.txt.gz: broken gzip; Compressed file ended before"),
-        ("a.parquet", "no Parquet", r"a.parquet: broken, or no Parquet; .*; write the file again"),
-        ("a.parquet", b"", r"a.parquet: broken, or no Parquet; .*; write the file again"),
-        ("a.parquet", PARQUET[: len(PARQUET) // 2], r"a.parquet: broken, or no Parquet; .*; write the file again"),
+        ("a.csv.gz", "dialogue_id,text\n1,a\n", r"a.csv.gz: damaged gzip file; Not a gzipped file"),
+        ("a.txt.gz", gzip.compress(b"Ann: Hi.", mtime=0)[:-4], r"a.txt.gz: damaged gzip file; Compressed file ended"),
+        ("a.parquet", "no Parquet", r"a.parquet: damaged, or not Parquet; .*; write the file again"),
+        ("a.parquet", b"", r"a.parquet: damaged, or not Parquet; .*; write the file again"),
+        ("a.parquet", PARQUET[: len(PARQUET) // 2], r"a.parquet: damaged, or not Parquet; .*; write the file again"),
         (
             "a.parquet",
             PARQUET[:40] + bytes(200) + PARQUET[240:],
-            r"a.parquet: broken, or no Parquet; .*; write the file again",
+            r"a.parquet: damaged, or not Parquet; .*; write the file again",
         ),
         (
             "a.parquet",
@@ -236,17 +236,17 @@ PARQUET = as_parquet(DIALOGUES)
         (
             "a.parquet",
             as_parquet([{"utterances": [1]}]),
-            r"a.parquet: utterances must hold lists of strings; got lists of integers; cast the column",
+            r"a.parquet: utterances must contain lists of strings; got lists of integers; cast the column",
         ),
         (
             "a.parquet",
             as_parquet([{"dialogue_id": 1.5, "text": "a"}]),
-            r"a.parquet: dialogue_id must hold integers or strings; got floats; cast",
+            r"a.parquet: dialogue_id must contain integers or strings; got floats; cast",
         ),
         (
             "a.parquet",
             as_parquet([{"utterances": ["a"], "labels": "joy"}]),
-            r"a.parquet: labels must hold lists of integers or lists of strings; got strings",
+            r"a.parquet: labels must contain lists of integers or lists of strings; got strings",
         ),
         (
             "a.parquet",
@@ -266,7 +266,7 @@ def test_a_bad_file_is_named_with_the_place_and_the_fix(write, name, content, me
 def test_a_class_without_a_name_is_refused(write):
     table = parquet.read_table(io.BytesIO(by_datasets(ROWS, LABELS)))
     table = table.set_column(table.column_names.index("label"), "label", pa.array([5] * len(ROWS)))
-    with pytest.raises(ValueError, match=r"a.parquet, row 1: label without a name; got 5; the file names 0 to 1"):
+    with pytest.raises(ValueError, match=r"a.parquet, row 1: label id without a name; got 5; .* names for 0 to 1"):
         read(write, "a.parquet", as_parquet(table))
 
 

@@ -114,16 +114,16 @@ def test_a_film_that_unfolds_to_too_much_is_dropped_and_counted(load, write, cap
     with caplog.at_level("INFO", logger="data_scripts"):
         load("opsub", folder)
     assert "files dropped for their size 1, films kept 4" in caplog.text
-    assert f"opsub: {name} dropped: unfolds to more than " in caplog.text
+    assert f"opsub: {name} dropped: expands to more than " in caplog.text
 
 
 def test_a_film_of_its_own_that_unfolds_to_too_much_is_an_error(load, write):
     path = write({"bomb.srt.gz": gzip.compress(b"\n" * (1 << 25))}) / "bomb.srt.gz"
     with pytest.raises(
-        ValueError, match=r"bomb.srt.gz: unfolds to more than .* bytes, the limit of max_ratio; .* raise"
+        ValueError, match=r"bomb.srt.gz: expands to more than .* bytes, the limit set by max_ratio; .* increase"
     ):
         load("opsub", path)
-    with pytest.raises(ValueError, match=r"more than 16,777,216 bytes, the limit of max_unfolded"):
+    with pytest.raises(ValueError, match=r"more than 16,777,216 bytes, the limit set by max_unfolded"):
         load("opsub", path, max_ratio=10_000)
     with pytest.raises(ValueError, match="max_unfolded must be a whole number of 1 or more; got 0"):
         load("opsub", path, max_unfolded=0)
@@ -181,10 +181,10 @@ def test_a_packed_file_that_unfolds_to_too_much_is_an_error(write):
     folder = write({"a.txt.gz": gzip.compress(b"Ana: Hi.\n" * (1 << 20)), "b.log.gz": gzip.compress(b"\n" * (1 << 22))})
     for name in ("a.txt.gz", "b.log.gz"):
         with pytest.raises(
-            ValueError, match=rf"{name}: unfolds to more than .* bytes, the limit of max_ratio; .* raise"
+            ValueError, match=rf"{name}: expands to more than .* bytes, the limit set by max_ratio; .* increase"
         ):
             list(read_dialogues(folder / name))
-    with pytest.raises(ValueError, match="1,000 bytes, the limit of max_unfolded"):
+    with pytest.raises(ValueError, match="1,000 bytes, the limit set by max_unfolded"):
         list(read_dialogues(folder / "a.txt.gz", max_unfolded=1000))
     with pytest.raises(ValueError, match="option max_ratio must be a whole number of 1 or more; got 0"):
         read_dialogues(folder / "a.txt.gz", max_ratio=0)
@@ -194,7 +194,7 @@ def test_a_packed_file_that_unfolds_to_too_much_is_an_error(write):
 def test_a_line_of_too_many_characters_is_an_error(write, encoding):
     path = write({"a.txt": ("Ana: Hé.\n" + "a" * 5000 + "\n").encode(encoding)}) / "a.txt"
     assert len(list(read_dialogues(path))[0].utterances) == 2
-    with pytest.raises(ValueError, match=r"a.txt: line 2 is longer than 4,000, the limit of max_line"):
+    with pytest.raises(ValueError, match=r"a.txt: line 2 is longer than 4,000, the limit set by max_line"):
         list(read_dialogues(path, max_line=4000))
 
 
@@ -268,7 +268,7 @@ def test_xml_nested_very_deep_is_dropped_and_counted(load, write, caplog):
     assert peak < 1 << 25
     with caplog.at_level("INFO", logger="data_scripts"):
         load("opsub", folder)
-    assert "deep.xml dropped, as it cannot be read: elements nested more than 100 deep" in caplog.text
+    assert "deep.xml dropped because it cannot be read: elements nested more than 100 deep" in caplog.text
     assert "files damaged 1, films kept 4" in caplog.text
 
 
@@ -296,7 +296,7 @@ def test_an_archive_is_named_with_the_files_in_it(load, write, name):
     modes = {"gz": "w:gz", "tgz": "w:gz", "xz": "w:xz"}
     data = zipped(files) if "zip" in name else tarred(files, modes.get(name.rpartition(".")[2], "w"))
     path = write({name: data}) / name
-    message = rf"{name}: an archive of files; got chat.txt, inner.zip \(an archive too\); unpack it, and give one"
+    message = rf"{name}: is an archive; got chat.txt, inner.zip \(an archive too\); unpack it and use one"
     with pytest.raises(ValueError, match=message):
         list(read_dialogues(path))
     with pytest.raises(ValueError, match=message):
@@ -307,4 +307,4 @@ def test_archives_in_a_folder_of_films_are_counted(load, write, caplog):
     folder = write({"more.zip": zipped({"a.srt": film()}), **{f"film_{n}.srt": film() for n in range(3)}})
     with caplog.at_level("INFO", logger="data_scripts"):
         load("opsub", folder)
-    assert "archives in it that are not read 1" in caplog.text
+    assert "archives not read 1" in caplog.text

@@ -43,15 +43,15 @@ def test_a_long_text_that_every_row_repeats_is_not_unfolded(tmp_path):
     parquet.write_table(pa.table({"utterances": lists}), tmp_path / "lists.parquet", compression="zstd")
     for name in ("rows.parquet", "lists.parquet"):
         assert (tmp_path / name).stat().st_size < 4000
-        refused(tmp_path / name, r"unfolds to more than 1,048,576 bytes, the limit of max_ratio; .* raise max_ratio")
-        refused(tmp_path / name, "unfolds to more than 1,073,741,824 bytes, the limit of max_unf", max_ratio=10**8)
+        refused(tmp_path / name, r"expands to more than 1,048,576 bytes, the limit set by max_ratio; .* increase")
+        refused(tmp_path / name, "expands to more than 1,073,741,824 bytes, the limit set by max_unf", max_ratio=10**8)
 
 
 def test_very_many_rows_of_a_small_file_are_not_begun(tmp_path):
     with parquet.ParquetWriter(tmp_path / "a.parquet", pa.schema({"text": pa.string()}), compression="zstd") as writer:
         for _ in range(4):
             writer.write_table(pa.table({"text": pa.array(["hi"]).take(pa.array(np.zeros(1 << 20, "int32")))}))
-    refused(tmp_path / "a.parquet", "unfolds to more than .* bytes, the limit of max_ratio", rows="dialogue")
+    refused(tmp_path / "a.parquet", "expands to more than .* bytes, the limit set by max_ratio", rows="dialogue")
 
 
 def test_a_table_that_repeats_itself_within_reason_is_read(tmp_path):
@@ -82,7 +82,7 @@ def test_a_sheet_that_unfolds_to_too_much_is_not_read(tmp_path):
     row = b'<row r="3"><c r="A3" t="inlineStr"><is><t>' + b"x" * (1 << 25) + b"</t></is></c></row>"
     workbook(tmp_path / "a.xlsx", lambda sheet: sheet.replace(end, row + end))
     assert (tmp_path / "a.xlsx").stat().st_size < 1 << 17
-    refused(tmp_path / "a.xlsx", "unfolds to more than .* bytes, the limit of max_ratio")
+    refused(tmp_path / "a.xlsx", "expands to more than .* bytes, the limit set by max_ratio")
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_a_sheet_that_unfolds_to_too_much_is_not_read(tmp_path):
     [
         (
             b'<row r="999999999999"><c r="A999999999999"><v>1</v></c></row>',
-            "unfolds to more than .* bytes, the limit of max_ratio",
+            "expands to more than .* bytes, the limit set by max_ratio",
         ),
         (
             b"".join(b'<row r="%d"><c r="XFD%d"><v>1</v></c></row>' % (n, n) for n in range(3, 200)),
-            "unfolds to more than .* bytes, the limit of max_ratio",
+            "expands to more than .* bytes, the limit set by max_ratio",
         ),
     ],
 )

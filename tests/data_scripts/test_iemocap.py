@@ -222,14 +222,14 @@ def test_a_missing_file_or_folder_is_named(load, write, kind):
     files = small()
     name = f"IEMOCAP_full_release/Session1/dialog/{kind}/Ses01M_impro01.txt"
     del files[name]
-    with pytest.raises(FileNotFoundError, match=f"{kind}/Ses01M_impro01.txt: no such file; beside it: Ses01F_impro00"):
+    with pytest.raises(FileNotFoundError, match=f"{kind}/Ses01M_impro01.txt: no such file; found there: Ses01F_impr"):
         load("iemocap", write(files))
 
 
 def test_a_session_without_evaluations_is_named(load, write):
     files = {name: content for name, content in small().items() if "Session5/dialog/EmoEvaluation" not in name}
     with pytest.raises(
-        FileNotFoundError, match="Session5/dialog/EmoEvaluation: no such file; beside it: transcriptions"
+        FileNotFoundError, match="Session5/dialog/EmoEvaluation: no such file; found there: transcriptions"
     ):
         load("iemocap", write(files))
 

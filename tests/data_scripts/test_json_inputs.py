@@ -232,19 +232,19 @@ def test_json_is_known_under_any_name(write):
 @pytest.mark.parametrize(
     "value, message",
     [
-        ({"turns": ["a"]}, r"a.json:1: no dialogue; got '\{\"turns\""),
-        ([1, 2], r"a.json, entry 1: no dialogue; got '1'"),
+        ({"turns": ["a"]}, r"a.json:1: not a dialogue; got '\{\"turns\""),
+        ([1, 2], r"a.json, entry 1: not a dialogue; got '1'"),
         (
             {"messages": [{"role": "user", "content": 5}]},
             r"a.json:1: content must be a string or a list of parts; got 5",
         ),
         ({"messages": [{"role": "user", "content": "a"}, 5]}, r"a.json:1: a turn without role and content; got 5"),
-        ([{"messages": CHAT}, {"a": 1}], r"a.json, entry 2: no chat; got \{'a': 1\}"),
+        ([{"messages": CHAT}, {"a": 1}], r"a.json, entry 2: not a chat; got \{'a': 1\}"),
         (
             {"messages": [{"role": "system", "content": "a"}]},
-            r"a.json: no dialogue in it; .* left out: 1 system message",
+            r"a.json: contains no dialogues; .* left out: 1 system message",
         ),
-        ({"segments": [{"start": 0, "text": "a"}, {"text": 5}]}, r"a.json:1, segment 2: no text; got \{'text': 5\}"),
+        ({"segments": [{"start": 0, "text": "a"}, {"text": 5}]}, r"a.json:1, segment 2: a segment without text; got"),
     ],
 )
 def test_json_of_another_form_is_named_with_its_place(write, value, message):

@@ -69,7 +69,7 @@ def test_missing_column_lists_the_columns_found(load, write, files):
 def test_missing_file_names_what_is_there(load, write, files):
     del files["dev_sent_emo.csv"]
     with pytest.raises(
-        FileNotFoundError, match=r"dev_sent_emo.csv: no such file; beside it: test_sent_emo.csv, train_"
+        FileNotFoundError, match=r"dev_sent_emo.csv: no such file; found there: test_sent_emo.csv, train_"
     ):
         load("meld", write(files))
 

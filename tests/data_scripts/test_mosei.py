@@ -169,7 +169,7 @@ def test_what_does_not_fit_names_file_and_line(load, write, files, change, messa
     [
         ("Raw/Labels", "Raw: no CSV file with labels; got Transcript; use the folder of the raw release, a CSV"),
         ("Raw/Transcript", "Raw/Transcript/Segmented/Combined: no such file"),
-        ("test.txt", "test.txt: no such file; beside it: Raw, train.txt, validation.txt"),
+        ("test.txt", "test.txt: no such file; found there: Raw, train.txt, validation.txt"),
     ],
 )
 def test_what_is_missing_is_named(load, write, files, gone, message):

@@ -224,7 +224,7 @@ def test_the_tree_of_opus_is_read_with_the_largest_version_of_a_film(load, write
     )
     with caplog.at_level("INFO", logger="data_scripts"):
         dataset = load("opsub", write(tree))
-    assert "films dropped as another version of one 1, films kept 6" in caplog.text
+    assert "films dropped as another version of a film 1, films kept 6" in caplog.text
     utterances = {text for part in dataset.values() for texts in part["utterances"] for text in texts}
     assert {"We're ready, sir!", "You don't say?", "Where have you been all this time?"} <= utterances
     assert "Well." not in utterances
@@ -413,7 +413,7 @@ def test_damage_is_an_error_or_counted(load, write, tmp_path, caplog):
             archive.write(path, path.name)
     data = (tmp_path / "films.zip").read_bytes()
     (tmp_path / "cut.zip").write_bytes(data[: len(data) // 2])
-    with pytest.raises(ValueError, match="cut.zip: a truncated zip or none; got .*; get it again"):
+    with pytest.raises(ValueError, match="cut.zip: a truncated zip, or not a zip; got .*; download it again"):
         load("opsub", tmp_path / "cut.zip")
     (tmp_path / "cut.tar.gz").write_bytes(gzip.compress(b"no tar")[:-4])
     with pytest.raises(ValueError, match="cut.tar.gz: cannot be read"):
@@ -432,8 +432,8 @@ def test_damage_is_an_error_or_counted(load, write, tmp_path, caplog):
         load("opsub", tmp_path / "bad.zip")
         assert "files damaged 1, films kept 4" in caplog.text
         load("opsub", folder)
-    assert "cut.xml dropped, as it cannot be read: " in caplog.text
-    assert "cut.xml.gz dropped, as it cannot be read: " in caplog.text
+    assert "cut.xml dropped because it cannot be read: " in caplog.text
+    assert "cut.xml.gz dropped because it cannot be read: " in caplog.text
     assert "files damaged 2, films dropped for fewer than 100 cues 2, films kept 5" in caplog.text
 
 
@@ -452,7 +452,7 @@ def test_films_can_be_streamed(films, tmp_path):
 
 def test_what_holds_no_films_says_so(load, write):
     with pytest.raises(
-        ValueError, match="opsub: data_dir is missing; give a folder, zip or tar of .srt, .vtt, OPUS .xml"
+        ValueError, match="opsub: data_dir is missing; give a folder, zip or tar with .srt, .vtt, OPUS .xml"
     ):
         load("opsub")
     folder = write({"b.doc": "no film"})

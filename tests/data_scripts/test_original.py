@@ -94,7 +94,7 @@ def test_no_label_and_no_speaker_are_context_and_no_name(load, write):
 
 
 def test_where_nothing_is_there_the_files_of_the_release_are_named(load, write):
-    with pytest.raises(FileNotFoundError, match="train_sent_emo.csv: no such file; beside it: notes.txt"):
+    with pytest.raises(FileNotFoundError, match="train_sent_emo.csv: no such file; found there: notes.txt"):
         load("meld", write({"notes.txt": ""}))
 
 
@@ -172,14 +172,14 @@ def test_files_of_another_corpus_are_refused_whatever_they_are_called(load, writ
     """Or they would carry the license of this one."""
     if corpus == "opsub":
         pytest.importorskip("ftfy")
-    message = f"{name}_train.json: a file of the corpus {owner}; got it as {corpus}; load {owner} instead"
+    message = f"{name}_train.json: belongs to the corpus {owner}; got it as {corpus}; load {owner} instead"
     with pytest.raises(ValueError, match=message):
         load(corpus, write(files(name, train)))
 
 
 def test_files_of_another_name_are_known_by_their_content_or_wanted_by_name(load, write):
     assert load("emotionpush", write(files("data", CHAT)))["test"]["utterances"] == [["hey person_165 !"]]
-    with pytest.raises(ValueError, match="not known as a file of emotionpush; .*; if it is one, rename it to emotionp"):
+    with pytest.raises(ValueError, match="not recognized as a file of emotionpush; .*; if it is one, rename it"):
         load("emotionpush", write(files("data", [WITHOUT_SPEAKERS])))
 
 
@@ -192,24 +192,24 @@ def test_a_file_that_is_nearly_named_right_is_to_be_renamed(load, write):
 
 @pytest.mark.parametrize("corpus", ["friends", "iemocap", "meld", "mosei"])
 def test_an_archive_is_to_be_unpacked(load, write, corpus):
-    with pytest.raises(ValueError, match="release.zip: an archive; .* unpack it, and give the folder"):
+    with pytest.raises(ValueError, match="release.zip: data_dir is an archive; unpack it and use the folder"):
         load(corpus, write({"release.zip": b"PK"}) / "release.zip")
 
 
 def test_one_of_the_files_is_no_folder(load, write):
     folder = write(files("friends", [WITHOUT_SPEAKERS]))
-    with pytest.raises(ValueError, match="friends_train.json: a file; .* give the folder that it is in"):
+    with pytest.raises(ValueError, match="friends_train.json: data_dir is a file; use the folder that contains it"):
         load("friends", folder / "friends_train.json")
 
 
 def test_missing_or_mixed_files_are_named(load, write):
     folder = write({"Friends_train.json": "[]", "notes.txt": "", "Friends_test.json": "[]"})
-    with pytest.raises(FileNotFoundError, match="no file of a name that ends in _dev.json"):
+    with pytest.raises(FileNotFoundError, match="no file whose name ends in _dev.json"):
         load("friends", folder)
     write({"Friends_dev.json": "[]", "MOSI_train.json": "[]"})
-    with pytest.raises(ValueError, match="more than one file of a split; got Friends_train.json, MOSI_train.json"):
+    with pytest.raises(ValueError, match="more than one file for a split; got Friends_train.json, MOSI_train.json"):
         load("friends", folder)
     for path in folder.glob("*.json"):
         path.unlink()
-    with pytest.raises(FileNotFoundError, match="<Name>_train.json: no such file; beside it: notes.txt"):
+    with pytest.raises(FileNotFoundError, match="<Name>_train.json: no such file; found there: notes.txt"):
         load("friends", folder)

@@ -211,7 +211,7 @@ def test_what_may_not_be_passed_on_is_not_exported_as_another_corpus(emotionpush
     result = run(
         "-m", "data_scripts", "friends", "--data_dir", str(folder), "--export", str(tmp_path / "export"), check=False
     )
-    assert result.returncode == 1 and "a file of the corpus emotionpush; got it as friends" in result.stderr
+    assert result.returncode == 1 and "belongs to the corpus emotionpush; got it as friends" in result.stderr
     assert not (tmp_path / "export").exists()
 
 

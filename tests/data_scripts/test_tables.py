@@ -121,7 +121,7 @@ def test_a_space_after_each_comma_is_no_part_of_a_field(write):
 def test_without_a_column_of_dialogues_an_option_says_what_one_is(write):
     content = "text,emotion\nI feel great,joy\nI feel awful,sadness\n"
     message = (
-        r"calls.csv:1: missing column dialogue_id; got text, emotion; .* rows=dialogue takes every row as a dialogue"
+        r"calls.csv:1: missing column dialogue_id; got text, emotion; .* rows=dialogue reads every row as a dialogue"
     )
     with pytest.raises(ValueError, match=message):
         dialogues_of(write, content)
@@ -237,7 +237,7 @@ def test_a_workbook_is_a_table(write, caplog):
 @pytest.mark.parametrize("content", [b"PK\x03\x04 and no more", b"", b"no workbook"])
 def test_a_broken_workbook_is_named(write, content):
     pytest.importorskip("openpyxl")
-    with pytest.raises(ValueError, match=r"calls.xlsx: broken, or no Excel workbook; .*; save it again as .xlsx"):
+    with pytest.raises(ValueError, match=r"calls.xlsx: damaged, or not an Excel workbook; .*; save it again as .xlsx"):
         dialogues_of(write, content, "calls.xlsx")
 
 
@@ -247,7 +247,7 @@ def test_an_archive_is_named_with_what_is_in_it(write, tmp_path, name):
 
     folder = write({"chats/_chat.txt": "Ana: Hi", "chats/a.csv": ROWS})
     path = shutil.make_archive(str(tmp_path / "calls"), name.split(".")[1], folder / "chats")
-    with pytest.raises(ValueError, match=rf"{name}: an archive of files; got .*_chat.txt.*; unpack it, and give one"):
+    with pytest.raises(ValueError, match=rf"{name}: is an archive; got .*_chat.txt.*; unpack it and use one"):
         list(read_dialogues(path))
 
 
@@ -255,12 +255,12 @@ def test_an_archive_is_named_with_what_is_in_it(write, tmp_path, name):
     "options, message",
     [
         ({"row": "one"}, "unknown option; got row; known: dialogue_column, text_column"),
-        ({"rows": "all"}, "unknown option rows; got 'all'; give dialogue or one"),
-        ({"empty": "drop"}, "unknown option empty; got 'drop'; give skip"),
+        ({"rows": "all"}, "option rows must be dialogue or one; got 'all'"),
+        ({"empty": "drop"}, "option empty must be skip; got 'drop'"),
         ({"text_column": 1}, "option text_column must be a string; got 1; put it in quotes"),
-        ({"encoding": "klingon"}, "unknown encoding; got 'klingon'; give one like cp1252"),
-        ({"max_silence": 0}, "max_silence must be seconds, more than 0; got 0; give inf for never"),
-        ({"max_silence": "a"}, "max_silence must be seconds, more than 0; got 'a'"),
+        ({"encoding": "klingon"}, "unknown encoding; got 'klingon'; use one such as cp1252"),
+        ({"max_silence": 0}, "max_silence must be a number of seconds above 0; got 0; or use inf"),
+        ({"max_silence": "a"}, "max_silence must be a number of seconds above 0; got 'a'"),
         ({"input_format": "doc"}, "calls.csv: unknown input_format; got 'doc'; known: parquet, xlsx, json, jsonl, vtt"),
     ],
 )
@@ -272,5 +272,5 @@ def test_an_option_that_cannot_be_is_named(write, options, message):
 def test_a_file_that_is_not_there_and_a_folder_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.txt: no such file"):
         list(read_dialogues(tmp_path / "nowhere.txt"))
-    with pytest.raises(IsADirectoryError, match="a folder; give a file"):
+    with pytest.raises(IsADirectoryError, match="is a folder; give a file"):
         list(read_dialogues(tmp_path))

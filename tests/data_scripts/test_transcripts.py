@@ -159,7 +159,7 @@ UNKNOWN = {
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_a_transcript_of_an_unknown_form_is_refused_with_two_lines_and_the_option(write, name):
     path = write({"talk.txt": UNKNOWN[name]}) / "talk.txt"
-    with pytest.raises(ValueError, match="talk.txt: looks like a transcript of an unknown form: .* lines") as caught:
+    with pytest.raises(ValueError, match="talk.txt: looks like a transcript in an unknown form: .* lines") as caught:
         list(read_dialogues(path))
     lines = UNKNOWN[name].splitlines()
     assert repr(lines[0]) in str(caught.value) and repr(lines[1]) in str(caught.value)
