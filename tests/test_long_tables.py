@@ -210,7 +210,9 @@ def test_labels_of_another_input_model_or_option_are_refused(predict, checkpoint
         assert kept.read_bytes() == before and not output.exists()
         return str(stopped.value)
 
-    assert "--max_batch_tokens is 100 and was None. Use the earlier value, or delete" in refused("--max_batch_tokens", "100")
+    assert "--max_batch_tokens is 100 and was None. Use the earlier value, or delete" in refused(
+        "--max_batch_tokens", "100"
+    )
     assert "--distribution is True and was False" in refused("--distribution")
     assert "the option empty is 'skip' and was ''" in refused("--corpus_options", "empty=skip")
     content = path.read_bytes()

@@ -222,9 +222,7 @@ def test_a_trial_leaves_the_test_split_alone_and_may_train_on_a_part_from_parts(
         *("--train_fraction", "0.25", "--transferred_parts", "word_vectors", "conversation_encoder"),
     )
     results = read(folder / "finetune_results.json")
-    assert (
-        set(results["runs"][0]["scores"]) == {"validation"} and "validation over 1 seed(s)" in caplog.text
-    )
+    assert set(results["runs"][0]["scores"]) == {"validation"} and "validation over 1 seed(s)" in caplog.text
     assert "test not scored" in results["runs"][0]["selection"] and not (folder / "test_predictions.jsonl").exists()
     assert "Validation split over 1 seed(s)" in (folder / "README.md").read_text()
     dialogues = results["runs"][0]["facts"]["splits"]["train"]["dialogues"]

@@ -206,6 +206,7 @@ class ModelWorker:
 
 
 def count_tokens(row: dict) -> int:
+    """Count the tokens of an encoded dialogue."""
     return sum(map(len, row["input_ids"]))
 
 
