@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -115,8 +116,9 @@ async def read_form(request: Request, settings: ServiceSettings) -> Labeling:
     """Read a form with an uploaded file. Raises a ServiceError if it is invalid."""
     try:
         form = await request.form(max_files=1, max_fields=30, max_part_size=1 << 12)
-    except HTTPException as error:
-        raise ServiceError(400, f"the form cannot be read ({error.detail}); {FORMS}") from None
+    except (HTTPException, FormParserError) as error:
+        reason = getattr(error, "detail", error)
+        raise ServiceError(400, f"the form cannot be read ({reason}); {FORMS}") from None
     try:
         file = form.get("file")
         if not isinstance(file, UploadFile) or len(form.getlist("file")) > 1:
