@@ -156,7 +156,8 @@ def _text_encoder(summary: RunSummary) -> dict[str, str] | None:
 
 def _text_mode(summary: RunSummary) -> str | None:
     """The text mode of the word-level tokenizer, from the run that built its vocabulary; None if it is unknown."""
-    return next((run.settings["text_mode"] for run in summary.lineage() if "text_mode" in (run.settings or {})), None)
+    settings = (run.settings or {} for run in summary.lineage())
+    return next((found["text_mode"] for found in settings if "text_mode" in found), None)
 
 
 def _facts(run: RunSummary) -> dict[str, Any]:
