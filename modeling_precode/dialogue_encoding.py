@@ -1,5 +1,6 @@
 """Encodes dialogues as token ids, with any tokenizer."""
 
+import sys
 from typing import Any
 
 from .speakers import speaker_ids_of, speaker_name
@@ -71,6 +72,8 @@ def count_cut(
     full = [text for text, ids in zip(texts, encoded, strict=True) if len(ids) >= max_utterance_tokens]
     if not full:
         return 0
+    if isinstance(tokenizer, WordEncodingMixin):
+        return sum(len(ids) > max_utterance_tokens for ids in tokenizer.encode_utterances(full, sys.maxsize))
     # `verbose=False` suppresses warnings about texts that are too long for a model.
     options = {"truncation": False, "return_attention_mask": False, "split_special_tokens": True, "verbose": False}
     return sum(len(ids) > max_utterance_tokens for ids in tokenizer(full, **options)["input_ids"])

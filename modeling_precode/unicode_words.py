@@ -125,10 +125,13 @@ _ELISION = (
 
 def plain_words(text: str) -> list[str] | None:
     """The words of a plain text without white space, found quickly; `None` if the text is not plain."""
-    if not _PLAIN_TEXT.fullmatch(text):
+    is_word = text.isascii() and text.isalpha()
+    if not (is_word or _PLAIN_TEXT.fullmatch(text)):
         return None
     text = text.lower().replace("\u2019", "'")
-    return None if _PLAIN_ELONGATION.search(text) else _PLAIN_WORD.findall(text)
+    if _PLAIN_ELONGATION.search(text):
+        return None
+    return [text] if is_word else _PLAIN_WORD.findall(text)
 
 
 def word_pattern(empty_word: str) -> str:

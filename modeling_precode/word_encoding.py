@@ -33,12 +33,13 @@ class WordEncodingMixin:
                 `model_max_length`.
         """
         max_length = max_length or self.model_max_length
-        vocabulary, unknown = self.get_vocab(), self.unk_token_id
         unchanged = len(self.added_tokens_decoder) == 2
         if self.text_mode == "unicode" and unchanged:
             pieces = self._pieces()
             all_ids = (list(chain.from_iterable(map(pieces.__getitem__, pieces_of(text)))) for text in utterances)
-            return [ids[:max_length] or [unknown] for ids in all_ids]
+            return [ids[:max_length] or [pieces.unknown] for ids in all_ids]
+        # This takes as long as encoding a thousand utterances.
+        vocabulary, unknown = self.get_vocab(), self.unk_token_id
         plain = self.text_mode == "clean" and unchanged
         encoded: list[list[int]] = []
         others = []
@@ -84,7 +85,7 @@ class _Pieces(dict[str, tuple[int, ...]]):
         if words is None:
             words = words_of(self.normalizer, self.pre_tokenizer, piece)
         # A tuple, because the garbage collector traverses lists again and again.
-        ids = self[piece] = tuple(self.vocabulary.get(word, self.unknown) for word in words)
+        ids = self[piece] = tuple([self.vocabulary.get(word, self.unknown) for word in words])
         return ids
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from modeling_precode import PreCodeTokenizer, encode_dialogues
+from modeling_precode.dialogue_encoding import count_cut
 from modeling_precode.tokenization_precode import EMPTY_WORD, TEXT_MODES
 
 # Whatever has a rule of its own, and white space and other characters beside it.
@@ -112,11 +113,33 @@ def test_dialogues_are_encoded_utterance_by_utterance_and_cut_on_the_right():
 
 
 @pytest.mark.parametrize("text_mode", TEXT_MODES)
-@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), max_size=8), st.integers(1, 4))
+@given(
+    st.lists(st.lists(st.sampled_from(PIECES) | st.characters(codec="utf-8"), max_size=12).map("".join), max_size=8),
+    st.integers(1, 4),
+)
 def test_many_utterances_at_once_have_the_ids_of_each_alone(text_mode, utterances, max_length):
     tokenizer = knows_a_few(text_mode)
     alone = [tokenizer(text, truncation=True, max_length=max_length)["input_ids"] for text in utterances]
     assert tokenizer.encode_utterances(utterances, max_length) == alone
+
+
+def test_the_lines_of_corpora_have_the_ids_of_each_alone(shared_data):
+    tokenizer = PreCodeTokenizer.train([[*UNICODE_WORDS]] * 2)
+    files = ["meld/train_sent_emo.csv", "emorynlp/emotion-detection-trn.json", "opus_xml/BlackPanther.xml"]
+    for file in files:
+        lines = (shared_data / file).read_text(encoding="utf-8", errors="replace").splitlines()[:40_000:25]
+        assert tokenizer.encode_utterances(lines) == tokenizer(lines, truncation=True)["input_ids"], file
+
+
+@pytest.mark.parametrize("text_mode", TEXT_MODES)
+def test_the_utterances_that_a_limit_cuts_are_counted(text_mode):
+    examples = {"utterances": [["a b don't a!", "a b"], ["é b á", "", "don't"]]}
+    tokenizer = knows_a_few(text_mode)
+    whole = encode_dialogues(examples, tokenizer)["input_ids"]
+    for limit in (1, 2, 3, 60):
+        cut = encode_dialogues(examples, tokenizer, limit)["input_ids"]
+        longer = sum(len(ids) > limit for dialogue in whole for ids in dialogue)
+        assert count_cut(examples, cut, tokenizer, limit) == longer
 
 
 def test_unicode_mode_is_in_the_file_for_one_who_has_only_transformers(tmp_path):
