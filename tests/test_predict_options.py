@@ -1,0 +1,124 @@
+"""What `precode predict` promises of options together: explanations and label maps, live and after an interruption."""
+
+import errno
+import json
+import logging
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from test_predict import checkpoint, predict  # noqa: F401
+
+from modeling_precode import PreCodeForUtteranceClassification, batching
+from modeling_precode.cli.main import main
+from modeling_precode.pipeline_precode import ConversationEmotionPipeline
+
+SENTIMENT = {"anger": "negative", "joy": "positive", "neutral": "neutral"}
+LINES = ["Ann: I am so happy!", "Bo: About what?", "", "Ann: The weather."]
+
+
+@pytest.fixture
+def causal(tokenizer, tiny_config, tmp_path) -> Path:
+    torch.manual_seed(0)
+    model = PreCodeForUtteranceClassification(tiny_config(causal=True))
+    torch.nn.init.normal_(model.classifier.output.weight, std=3)
+    model.save_pretrained(tmp_path / "causal")
+    tokenizer.save_pretrained(tmp_path / "causal")
+    return tmp_path / "causal"
+
+
+@pytest.fixture
+def live(causal, tmp_path, capsys):
+    """A function: arguments -> the lines that the command prints for `LINES`."""
+    (tmp_path / "lines.txt").write_text("\n".join(LINES) + "\n")
+
+    def run(*arguments: str) -> list[str]:
+        main(["predict", "--model", str(causal), str(tmp_path / "lines.txt"), "--live", *map(str, arguments)])
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def interrupted(predict, tmp_path, monkeypatch):  # noqa: F811
+    """A function: arguments -> labels the file `in.jsonl` until the disk is full, and keeps the labels so far."""
+    dialogues = [{"utterances": ["so happy", "what ? " * i], "speakers": ["Ann", "Bo"]} for i in range(1, 6)]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(dialogue) + "\n" for dialogue in dialogues))
+    # Two dialogues go through the model together, and are kept together.
+    monkeypatch.setattr(batching, "WINDOW", 2)
+
+    def run(*arguments: str) -> None:
+        calls = iter(range(2))
+
+        def fsync(descriptor: int) -> None:
+            if next(calls, None) is None:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as patch, pytest.raises((SystemExit, OSError)):
+            patch.setattr(os, "fsync", fsync)
+            predict(tmp_path / "in.jsonl", "--resume", *arguments)
+
+    return run
+
+
+def test_live_labels_are_those_of_a_label_map(live, causal, tokenizer):
+    model = PreCodeForUtteranceClassification.from_pretrained(causal)
+    emotions = ConversationEmotionPipeline(model=model, tokenizer=tokenizer)
+    dialogues = [[("Ann", "I am so happy!"), ("Bo", "About what?")], [("Ann", "The weather.")]]
+    expected = [turn for turns in emotions(dialogues, label_map=SENTIMENT, distribution=True) for turn in turns]
+    found = live("--label_map", "sentiment")
+    assert [line.split()[:2] for line in found] == [[turn["label"], f"{turn['score']:.0%}"] for turn in expected]
+    shares = live("--label_map", "sentiment", "--distribution")[1::2]
+    for line, turn in zip(shares, expected, strict=True):
+        words = line.split()
+        assert dict(zip(words[::2], words[1::2], strict=True)) == {
+            label: f"{share:.0%}" for label, share in turn["distribution"].items()
+        }
+
+
+def test_a_map_for_live_labels_is_read_and_checked_before_the_first_line(live, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("anger: bad\njoy: good\n")
+    with pytest.raises(SystemExit, match=r"own.yaml.*neutral"):
+        live("--label_map", own)
+    own.write_text("anger: bad\njoy: good\nneutral: good\n")
+    assert {line.split()[0] for line in live("--label_map", own)} <= {"bad", "good"}
+
+
+@pytest.mark.parametrize("option", ["explain", "resume"])
+def test_what_needs_the_whole_dialogue_or_a_file_is_refused_with_live(live, option):
+    with pytest.raises(SystemExit, match=f"--{option} with --live: it reads text and prints a line at once; leave one"):
+        live(f"--{option}", "--label_map", "sentiment")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "html"])
+def test_explanations_of_mapped_labels_continue_to_the_same_file(interrupted, predict, tmp_path, caplog, kind):  # noqa: F811
+    caplog.set_level(logging.INFO)
+    options = ["--explain", "--label_map", "sentiment", "--distribution"]
+    predict(tmp_path / "in.jsonl", *options, "--output", tmp_path / f"whole.{kind}")
+    output = tmp_path / f"out.{kind}"
+    interrupted(*options, "--output", output)
+    assert not output.exists()
+    predict(tmp_path / "in.jsonl", *options, "--output", output, "--resume")
+    assert "continuing after 8 utterances, whose labels are in" in caplog.text
+    assert output.read_bytes() == (tmp_path / f"whole.{kind}").read_bytes()
+    assert b"negative" in output.read_bytes()
+
+
+def test_labels_that_were_mapped_or_explained_in_another_way_are_refused(interrupted, predict, tmp_path):  # noqa: F811
+    output = tmp_path / "out.jsonl"
+    own = tmp_path / "own.yaml"
+    own.write_text("anger: negative\njoy: positive\nneutral: neutral\n")
+    interrupted("--explain", "--label_map", "sentiment", "--output", output)
+    for arguments, message in [
+        (["--explain"], "--label_map is None and was {'anger': 'negative'"),
+        (["--label_map", "sentiment"], "--explain is False and was True"),
+        (["--explain", "--label_map", "ekman"], "--label_map is {'anger': 'anger'"),
+    ]:
+        with pytest.raises(SystemExit, match="out.jsonl.part has the labels of another run: ") as stopped:
+            predict(tmp_path / "in.jsonl", "--output", output, "--resume", *arguments)
+        assert message in str(stopped.value)
+    # Another file with the same map gives the same labels.
+    predict(tmp_path / "in.jsonl", "--output", output, "--resume", "--explain", "--label_map", own)
+    assert len(output.read_text().splitlines()) == 5
