@@ -50,7 +50,8 @@ evidence-quick: $(VENV)/test
 	$(BIN)/python -m benchmarks.evidence --data_dir $(DATA) --experiments benchmarks/evidence/quick.yaml \
 		--results build/evidence-quick/results.jsonl --output_dir build/evidence-quick
 
-# Train the model that comes with the package. TEACHER and STUDENT are text encoders: folders or names on the Hub.
+# Train the model that comes with the package. TEACHER and STUDENT are text encoders: folders or names on the Hub. It
+# needs 4 GB of memory and hours of two cores (docs/results/default-model.md), and continues after an interruption.
 TEACHER ?= sentence-transformers/all-mpnet-base-v2
 STUDENT ?= sentence-transformers/all-MiniLM-L6-v2
 default-model: $(VENV)/test

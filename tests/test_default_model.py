@@ -63,6 +63,15 @@ def test_its_card_states_the_license_of_every_part_it_learned_from():
     )
     assert parts.keys() == {"OpenERC", "Chit-Chat", "all-MiniLM-L6-v2", "all-mpnet-base-v2"}
     assert set(parts.values()) <= {"CC0 1.0", "MIT", "Apache 2.0"}
+    assert "license: unknown" not in card
+
+
+def test_its_card_states_what_it_was_never_tested_on_and_its_temperature(emotions):
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    untested = card.partition("## What it was never tested on\n")[2].partition("\n#")[0]
+    assert "It was never tested on" in untested
+    assert emotions.model.config.temperature != 1
+    assert f"divided by a temperature of {emotions.model.config.temperature:.4f}" in card
 
 
 def test_what_is_saved_from_its_pipeline_names_no_folder_of_this_machine(emotions, tmp_path):
