@@ -55,7 +55,7 @@ evidence-quick: $(VENV)/test
 TEACHER ?= sentence-transformers/all-mpnet-base-v2
 STUDENT ?= sentence-transformers/all-MiniLM-L6-v2
 default-model: $(VENV)/test
-	$(BIN)/python -m benchmarks.default_model --teacher_encoder $(TEACHER) --student_encoder $(STUDENT)
+	$(BIN)/python -m benchmarks.default_model --teacher_encoder "$(TEACHER)" --student_encoder "$(STUDENT)"
 
 # Format the code, and fix what ruff can fix.
 style: $(VENV)/test
