@@ -12,8 +12,10 @@ import torch
 import yaml
 from corpus_of_topics import write_corpus
 
+from benchmarks.documents import replace_between
 from benchmarks.evidence.checkpoints import Checkpoint
 from benchmarks.evidence.experiments import Experiments
+from benchmarks.evidence.report import sections
 from benchmarks.evidence.results import Results
 from benchmarks.evidence.runner import Runner
 from benchmarks.evidence.tables import zero_shot_table
@@ -264,3 +266,18 @@ def test_the_experiments_of_the_repository_can_be_read_and_score_the_default_mod
     experiments = Experiments.read(ROOT / "benchmarks" / "evidence" / name)
     assert {one.name for study in experiments.zero_shot for one in study.checkpoints} == {"default"}
     assert all(run.seeds for run in experiments.runs())
+
+
+def test_the_tables_in_the_documents_are_those_of_the_results():
+    experiments = Experiments.read(ROOT / "benchmarks/evidence/experiments.yaml", {})
+    tables = sections(experiments, Results(ROOT / "benchmarks/evidence/results.jsonl"))
+    assert {"zero-shot, summary", "transfer, summary"} <= tables.keys()
+    documents = [ROOT / "README.md", ROOT / "RESULTS.md", *(ROOT / "docs/results").glob("*.md")]
+    found = set()
+    for document in documents:
+        text = written = document.read_text(encoding="utf-8")
+        for name, table in tables.items():
+            found |= {name} if f"<!-- {name} -->" in text else set()
+            written = replace_between(written, name, table)
+        assert written == text, document
+    assert {"zero-shot, summary", "transfer, summary", "completion", "text encoder"} <= found

@@ -59,7 +59,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--teacher_encoder", type=folder_or_name, default="sentence-transformers/all-mpnet-base-v2", help="text "
         "encoder of the teacher: a folder or a name on the Hub (default: %(default)s)")  # fmt: skip
     add("--student_encoder", type=folder_or_name, default="sentence-transformers/all-MiniLM-L6-v2", help="text "
-        "encoder like BERT, of which the student takes layers: a folder or a name on the Hub (default: %(default)s)")  # fmt: skip
+        "encoder like BERT, of which the student takes layers: a folder or a name on the Hub (default: "
+        "%(default)s)")  # fmt: skip
     add("--output_dir", type=Path, default=Path("build/default-model"), help="folder for the results of the "
         "steps (default: %(default)s)")  # fmt: skip
     add("--bf16", action="store_true", help="train in bfloat16, which is faster on processors with instructions for it")

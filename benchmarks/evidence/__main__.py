@@ -2,7 +2,7 @@
 
 python -m benchmarks.evidence --data_dir DATA
 python -m benchmarks.evidence --data_dir DATA --pretraining --studies "zero-shot, validation" --checkpoints mine=FOLDER
-python -m benchmarks.evidence --results benchmarks/evidence/results.jsonl --write docs/results/*.md   # runs nothing
+python -m benchmarks.evidence --results benchmarks/evidence/results.jsonl --write README.md  # no runs
 """
 
 import argparse

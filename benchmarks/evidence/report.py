@@ -8,6 +8,7 @@ from benchmarks.documents import replace_between
 from .experiments import Experiments, Study
 from .plots import plot_completion, plot_study
 from .results import Results
+from .summaries import study_summary, zero_shot_summary
 from .tables import comparison_table, completion_table, label_table, lines_of, study_table, zero_shot_table
 
 
@@ -27,11 +28,13 @@ def sections(experiments: Experiments, results: Results) -> dict[str, str]:
     for scored in experiments.zero_shot:
         if rows := zero_shot_table(scored, results):
             found[scored.name] = rows
+            found[f"{scored.name}, summary"] = zero_shot_summary(scored, results)
     for study in complete_studies(experiments.studies, results):
         found[study.name] = study_table(study, results, experiments.corpora, experiments.metrics)
         if study.compared:
             found[f"{study.name}, differences"] = comparison_table(study, results)
         if study.axis is None and study.compared:
+            found[f"{study.name}, summary"] = study_summary(study, results, experiments.metrics)
             tables = [label_table(study, results, corpus) for corpus in study.corpora]
             found[f"{study.name}, labels"] = "\n\n".join(table for table in tables if table.count("\n") > 1)
     return found
