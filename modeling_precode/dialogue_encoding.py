@@ -72,7 +72,8 @@ def count_cut(
     full = [text for text, ids in zip(texts, encoded, strict=True) if len(ids) >= max_utterance_tokens]
     if not full:
         return 0
-    if isinstance(tokenizer, WordEncodingMixin):
+    # In this mode, `encode_utterances` is many times faster than a call.
+    if getattr(tokenizer, "text_mode", None) == "unicode":
         return sum(len(ids) > max_utterance_tokens for ids in tokenizer.encode_utterances(full, sys.maxsize))
     # `verbose=False` suppresses warnings about texts that are too long for a model.
     options = {"truncation": False, "return_attention_mask": False, "split_special_tokens": True, "verbose": False}

@@ -88,7 +88,9 @@ def test_a_map_for_live_labels_is_read_and_checked_before_the_first_line(live, t
 
 @pytest.mark.parametrize("option", ["explain", "resume"])
 def test_what_needs_the_whole_dialogue_or_a_file_is_refused_with_live(live, option):
-    with pytest.raises(SystemExit, match=f"--{option} with --live: it reads text and prints a line at once; leave one"):
+    with pytest.raises(
+        SystemExit, match=f"--{option} cannot be used with --live, which prints a line for each line of text; leave one"
+    ):
         live(f"--{option}", "--label_map", "sentiment")
 
 
