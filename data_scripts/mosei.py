@@ -92,7 +92,7 @@ class Mosei(OriginalCorpus):
             return super().splits()
         files, videos = self.files(self.config), self.videos
         if "train" in files:
-            splits = self.listed({split: files[split] for split in NAMES})
+            splits = self.videos_by_split({split: files[split] for split in NAMES})
         else:
             try:
                 splits = split_by_hash(videos, validation=0.1, test=0.2)
@@ -100,7 +100,7 @@ class Mosei(OriginalCorpus):
                 raise ValueError(f"{self.config.data_dir}: {error}") from None
         return {split: {"videos": names} for split, names in splits.items()}
 
-    def listed(self, lists: dict[str, Path]) -> dict[str, list[str]]:
+    def videos_by_split(self, lists: dict[str, Path]) -> dict[str, list[str]]:
         """The available videos of each split, from its list."""
         splits: dict[str, list[str]] = {}
         places: dict[str, str] = {}

@@ -74,7 +74,7 @@ def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
     speakers: set[str] = set()
     found = detect(file)
     log("%s: detected format: %s", name, found.title)
-    for dialogue in numbered(file, found.read(file)):
+    for dialogue in with_ids(file, found.read(file)):
         yield dialogue
         dialogues += 1
         utterances += len(dialogue.utterances)
@@ -110,7 +110,7 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {PLURALS.sub(lambda word: word[1], what, count=1) if count == 1 else what}"
 
 
-def numbered(file: InputFile, dialogues: Iterator[Dialogue]) -> Iterator[Dialogue]:
+def with_ids(file: InputFile, dialogues: Iterator[Dialogue]) -> Iterator[Dialogue]:
     """Cut dialogues at silences. A dialogue without an id is numbered: 1, 2, 3."""
     number = 0
     for dialogue in dialogues:
