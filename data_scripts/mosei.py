@@ -34,7 +34,7 @@ import datasets
 from .building.dialogues import Dialogue, Utterance
 from .building.splitting import split_by_hash
 from .formats.original import NAMES, OriginalCorpus
-from .formats.reading import existing, read_csv, read_text
+from .formats.reading import existing_path, read_csv, read_text
 
 EMOTIONS = ["anger", "disgust", "fear", "happiness", "sadness", "surprise"]
 # The columns of the annotation forms.
@@ -72,13 +72,13 @@ class Mosei(OriginalCorpus):
         files = {f"table {path.name}": path for path in tables}
         transcripts = raw / self.TRANSCRIPTS[0]
         if labels != raw or transcripts.is_dir():
-            files["transcripts"] = existing(transcripts)
+            files["transcripts"] = existing_path(transcripts)
         elif len(tables) > 1:
             names = ", ".join(path.name for path in tables)
             raise ValueError(f"{labels}: more than one table of segments; got {names}; join them, and list the splits")
         lists = {split: folder / f"{split}.txt" for split in NAMES}
         if any(path.exists() for path in lists.values()):
-            files |= {split: existing(path) for split, path in lists.items()}
+            files |= {split: existing_path(path) for split, path in lists.items()}
         return files
 
     def _info(self) -> datasets.DatasetInfo:

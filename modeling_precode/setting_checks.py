@@ -45,8 +45,8 @@ def check_saved_settings(config_class: type[PreTrainedConfig], settings: Mapping
             raise ValueError(f"`{name}` must be one of {', '.join(DTYPES)}; got {quoted(present[name])}")
     if present.get("return_dict", True) is not True:
         raise ValueError(
-            f"`return_dict` must be true; got {quoted(present['return_dict'])}; pass return_dict=False to a call of the "
-            "model"
+            f"`return_dict` must be true; got {quoted(present['return_dict'])}; pass return_dict=False to a call of "
+            "the model"
         )
     for name in ("auto_map", "custom_pipelines", "text_config", "label2id"):
         if not isinstance(present.get(name, {}), dict):
@@ -56,8 +56,8 @@ def check_saved_settings(config_class: type[PreTrainedConfig], settings: Mapping
         raise ValueError(f"`num_labels` must be a whole number from 1 to {MOST_LABELS:,}; got {quoted(labels)}")
     if "transformers_weights" in present:
         raise ValueError(
-            f"`transformers_weights` must not name another file; got {quoted(present['transformers_weights'])}; weights "
-            "are read from model.safetensors only"
+            f"`transformers_weights` must not name another file; got {quoted(present['transformers_weights'])}; "
+            "weights are read from model.safetensors only"
         )
     check_label_names(present.get("id2label"))
     _check_label_ids(present)
