@@ -17,7 +17,7 @@ import datasets
 from .building.builder import DialogueBuilder
 from .building.dialogues import Dialogue, Utterance
 from .building.splitting import in_parts, split_by_hash
-from .formats.reading import existing, parse_json, read_text
+from .formats.reading import existing_path, parse_json, read_text
 
 
 @dataclass
@@ -47,7 +47,7 @@ class ChitChat(DialogueBuilder):
             package = distribution("chitchat-dataset")
         except PackageNotFoundError:
             raise FileNotFoundError("chitchat: its package is not installed; pip install chitchat-dataset") from None
-        path = existing(Path(str(package.locate_file("chitchat_dataset/dataset.json"))))
+        path = existing_path(Path(str(package.locate_file("chitchat_dataset/dataset.json"))))
         return dict.fromkeys(["train", "validation", "test"], path)
 
     def read(self, split: str, path: Path) -> Iterator[Dialogue]:

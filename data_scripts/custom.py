@@ -71,8 +71,8 @@ class Custom(DialogueBuilder):
 
     def sources(self, config: CustomConfig) -> dict[str, list[tuple[str, Path]]]:
         """The files of each split, or of "all" without splits, each with the prefix of its dialogue ids."""
-        if config.data_dir and not Path(config.data_dir).exists() and (paths := matches(config.data_dir)):
-            return {"all": named(paths, Path(os.path.commonpath([path.parent for path in paths])))}
+        if config.data_dir and not Path(config.data_dir).exists() and (paths := matching_files(config.data_dir)):
+            return {"all": with_id_prefixes(paths, Path(os.path.commonpath([path.parent for path in paths])))}
         source = self.source(config)
         if source.is_file():
             return {"all": [("", source)]}
@@ -135,8 +135,8 @@ class Custom(DialogueBuilder):
         """
         for prefix, path in files:
             # A build reads a file more than once, but logs its content once.
-            is_silent = chosen is not None or path in self.logged
-            self.logged.add(path)
+            is_silent = chosen is not None or path in self.logged_files
+            self.logged_files.add(path)
             for dialogue in read_file(InputFile(path, self.config), is_silent):
                 # The ids of two files may both start at 0, so they need a prefix.
                 dialogue_id = prefix + dialogue.dialogue_id
@@ -144,7 +144,7 @@ class Custom(DialogueBuilder):
                     yield dialogue._replace(dialogue_id=dialogue_id)
 
     @property
-    def logged(self) -> set[Path]:
+    def logged_files(self) -> set[Path]:
         """The files whose content was already logged."""
         attributes: dict[str, Any] = self.__dict__
         return attributes.setdefault("_logged", set())
@@ -166,7 +166,7 @@ def sorted_labels(labels: set[str]) -> list[str]:
     return sorted(labels, key=int if all(map(str.isdecimal, labels)) else str)
 
 
-def matches(pattern: str) -> list[Path]:
+def matching_files(pattern: str) -> list[Path]:
     """The files that match a pattern."""
     # A relative pattern was made absolute. Special characters in the path of the current folder are not part of it.
     here = f"{os.getcwd()}{os.sep}"
@@ -182,7 +182,7 @@ def matches(pattern: str) -> list[Path]:
 def files_of(split: str, folder: Path) -> list[tuple[str, Path]]:
     """The files of a split in a folder, each with the prefix of its dialogue ids."""
     stems = STEMS[split]
-    groups = [group for stem in stems for group in (numbered(folder, stem), below(folder / stem)) if group]
+    groups = [group for stem in stems for group in (numbered_files(folder, stem), files_below(folder / stem)) if group]
     paths = [path for group in groups for path in group]
     if not paths:
         found = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
@@ -195,22 +195,22 @@ def files_of(split: str, folder: Path) -> list[tuple[str, Path]]:
         raise ValueError(
             f"{folder}: more than one file of a split; got {names}; keep one, or number files of one name and format"
         )
-    return [(f"{split}-", paths[0])] if len(paths) == 1 else named(paths, folder)
+    return [(f"{split}-", paths[0])] if len(paths) == 1 else with_id_prefixes(paths, folder)
 
 
-def numbered(folder: Path, stem: str) -> list[Path]:
+def numbered_files(folder: Path, stem: str) -> list[Path]:
     """Files such as `train.csv` and `train_2.csv`."""
     paths = [path for path in sorted(folder.iterdir()) if known_suffix(path) in SUFFIXES and path.is_file()]
     return [path for path in paths if re.fullmatch(stem + NUMBER, without_suffix(Path(path.name)))]
 
 
-def below(folder: Path) -> list[Path]:
+def files_below(folder: Path) -> list[Path]:
     """The files in a folder and its sub-folders, sorted by path, without hidden files and folders."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
-def named(paths: list[Path], folder: Path) -> list[tuple[str, Path]]:
+def with_id_prefixes(paths: list[Path], folder: Path) -> list[tuple[str, Path]]:
     """Files, each with the prefix of its dialogue ids."""
     return [(f"{without_suffix(path.relative_to(folder))}:", path) for path in paths]
 

@@ -17,7 +17,7 @@ import datasets
 
 from .building.dialogues import Dialogue, Utterance
 from .formats.original import OriginalCorpus
-from .formats.reading import existing, folder_or_zip, read_text
+from .formats.reading import existing_path, folder_or_zip, read_text
 
 TURN_END = "__eou__"
 NUMBERS = {
@@ -57,7 +57,7 @@ class DailyDialog(OriginalCorpus):
         """The folder or zip of each split of the release."""
         source = self.source(config)
         return {
-            split: folder if (folder := source / split).is_dir() else existing(source / name)
+            split: folder if (folder := source / split).is_dir() else existing_path(source / name)
             for split, name in self.FILES.items()
         }
 
@@ -65,9 +65,9 @@ class DailyDialog(OriginalCorpus):
         """Yield the dialogues of a split. Those of train that appear in other splits are counted or dropped."""
         dialogues, held_out = list(super().read(split=split, path=path)), set()
         for other in ("validation", "test") if split == "train" else ():
-            held_out |= set(map(verbatim, super().read(split=other, path=self.files(self.config)[other])))
+            held_out |= set(map(texts_of, super().read(split=other, path=self.files(self.config)[other])))
         for dialogue in dialogues:
-            if verbatim(dialogue) in held_out:
+            if texts_of(dialogue) in held_out:
                 if self.config.drop_duplicates:
                     self.note("dialogues of train dropped because they appear in validation or test")
                     continue
@@ -78,7 +78,7 @@ class DailyDialog(OriginalCorpus):
 
     def read_release(self, split: str, path: Path) -> Iterator[Dialogue]:
         """Yield the dialogues of a split of the release."""
-        for number, (where, texts, labels) in enumerate(released(split, path)):
+        for number, (where, texts, labels) in enumerate(released_dialogues(split, path)):
             if len(labels) == len(texts) - 1:
                 labels.append(None)
             if len(labels) != len(texts):
@@ -88,16 +88,18 @@ class DailyDialog(OriginalCorpus):
             yield Dialogue(f"{split}-{number}", [Utterance(*turn, where) for turn in turns])
 
 
-def verbatim(dialogue: Dialogue) -> tuple[str, ...]:
+def texts_of(dialogue: Dialogue) -> tuple[str, ...]:
     """The texts of a dialogue, to compare dialogues by."""
     return tuple(utterance.text for utterance in dialogue.utterances)
 
 
-def released(split: str, path: Path) -> Iterator[tuple[str, tuple[str, ...], list[str | None]]]:
+def released_dialogues(split: str, path: Path) -> Iterator[tuple[str, tuple[str, ...], list[str | None]]]:
     """The file and line, utterances and labels of each dialogue in a zip file or folder of the release."""
     folder = path if path.is_dir() else folder_or_zip(path) / split
     text_file, label_file = (folder / f"dialogues_{kind}{split}.txt" for kind in ("", "emotion_"))
-    all_texts, all_labels = (read_text(existing(file)).rstrip("\n").split("\n") for file in (text_file, label_file))
+    all_texts, all_labels = (
+        read_text(existing_path(file)).rstrip("\n").split("\n") for file in (text_file, label_file)
+    )
     if len(all_texts) != len(all_labels):
         raise ValueError(f"{label_file}: needs one line for each of {len(all_texts)} dialogues; got {len(all_labels)}")
     for line, (text, labels) in enumerate(zip(all_texts, all_labels, strict=True), start=1):

@@ -36,7 +36,7 @@ import datasets
 from .building.dialogues import Dialogue, Utterance
 from .building.splitting import split_by_hash
 from .formats.original import OriginalCorpus
-from .formats.reading import existing
+from .formats.reading import existing_path
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class Iemocap(OriginalCorpus):
     def release_files(self, config: IemocapConfig) -> dict[str, Path]:
         """The two folders of each session that are read. The other folders contain thousands of recordings."""
         return {
-            f"{kind} of session {session}": existing(folder / kind)
+            f"{kind} of session {session}": existing_path(folder / kind)
             for session, folder in self.sessions(config).items()
             for kind in (TRANSCRIPTS, EVALUATIONS)
         }
@@ -199,8 +199,8 @@ def transcripts(folder: Path) -> list[Path]:
     """The transcripts of a session. Raises FileNotFoundError if a transcript or an evaluation is missing."""
     names = {path.name for kind in (TRANSCRIPTS, EVALUATIONS) for path in (folder / kind).glob("Ses*.txt")}
     for name in sorted(names):
-        existing(folder / EVALUATIONS / name)
-    return [existing(folder / TRANSCRIPTS / name) for name in sorted(names)]
+        existing_path(folder / EVALUATIONS / name)
+    return [existing_path(folder / TRANSCRIPTS / name) for name in sorted(names)]
 
 
 def evaluations(path: Path) -> dict[str, Evaluation]:

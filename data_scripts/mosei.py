@@ -34,7 +34,7 @@ import datasets
 from .building.dialogues import Dialogue, Utterance
 from .building.splitting import split_by_hash
 from .formats.original import NAMES, OriginalCorpus
-from .formats.reading import existing, read_csv, read_text
+from .formats.reading import existing_path, read_csv, read_text
 
 EMOTIONS = ["anger", "disgust", "fear", "happiness", "sadness", "surprise"]
 # The columns of the annotation forms.
@@ -72,13 +72,13 @@ class Mosei(OriginalCorpus):
         files = {f"table {path.name}": path for path in tables}
         transcripts = raw / self.TRANSCRIPTS[0]
         if labels != raw or transcripts.is_dir():
-            files["transcripts"] = existing(transcripts)
+            files["transcripts"] = existing_path(transcripts)
         elif len(tables) > 1:
             names = ", ".join(path.name for path in tables)
             raise ValueError(f"{labels}: more than one table of segments; got {names}; join them, and list the splits")
         lists = {split: folder / f"{split}.txt" for split in NAMES}
         if any(path.exists() for path in lists.values()):
-            files |= {split: existing(path) for split, path in lists.items()}
+            files |= {split: existing_path(path) for split, path in lists.items()}
         return files
 
     def _info(self) -> datasets.DatasetInfo:
@@ -92,7 +92,7 @@ class Mosei(OriginalCorpus):
             return super().splits()
         files, videos = self.files(self.config), self.videos
         if "train" in files:
-            splits = self.listed({split: files[split] for split in NAMES})
+            splits = self.videos_by_split({split: files[split] for split in NAMES})
         else:
             try:
                 splits = split_by_hash(videos, validation=0.1, test=0.2)
@@ -100,7 +100,7 @@ class Mosei(OriginalCorpus):
                 raise ValueError(f"{self.config.data_dir}: {error}") from None
         return {split: {"videos": names} for split, names in splits.items()}
 
-    def listed(self, lists: dict[str, Path]) -> dict[str, list[str]]:
+    def videos_by_split(self, lists: dict[str, Path]) -> dict[str, list[str]]:
         """The available videos of each split, from its list."""
         splits: dict[str, list[str]] = {}
         places: dict[str, str] = {}

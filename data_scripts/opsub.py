@@ -43,7 +43,7 @@ from .formats.limits import Limits, TooLargeError
 from .formats.opus import xml_lines
 from .formats.original import original_files, read_original
 from .formats.owner import check_owner
-from .formats.sources import DAMAGED, IRREGULAR, TOO_LARGE, is_tar, source, source_states_digest, unpacked
+from .formats.sources import DAMAGED, IRREGULAR, TOO_LARGE, is_tar, source, source_states_digest, unpack
 from .formats.subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
 from .tools.whole_files import read_json
 
@@ -145,7 +145,7 @@ class OpSub(DialogueBuilder):
         self.check_options()
         try:
             if "://" not in where and is_tar(Path(where)):
-                folder, left_out = unpacked(Path(where), self.parts_folder / "tar", KIND, self.config)
+                folder, left_out = unpack(Path(where), self.parts_folder / "tar", KIND, self.config)
                 self._notes.update(left_out)
                 where = str(folder)
             pieces = self.pieces(where)

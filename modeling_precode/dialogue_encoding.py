@@ -85,13 +85,13 @@ def _texts(examples: dict[str, list], speaker_prefix: bool) -> list[str]:
     dialogues = examples["utterances"]
     if speaker_prefix and "speakers" in examples:
         dialogues = [
-            [said_by(name, text) for name, text in zip(names, texts, strict=True)] if names else texts
+            [with_speaker(name, text) for name, text in zip(names, texts, strict=True)] if names else texts
             for names, texts in zip(examples["speakers"], dialogues, strict=True)
         ]
     return [utterance for dialogue in dialogues for utterance in dialogue]
 
 
-def said_by(name: Any, text: str) -> str:
+def with_speaker(name: Any, text: str) -> str:
     """A text with the name of its speaker before it, as in `Ross: Hi.`, if the name is not empty."""
     name = speaker_name(name)
     return f"{name}: {text}" if name else text

@@ -36,31 +36,31 @@ def check_saved_settings(config_class: type[PreTrainedConfig], settings: Mapping
     for name in settings:
         if callable(getattr(config_class, name, None)) or name.startswith("__"):
             raise ValueError(f"{quoted(name)} is not the name of a setting; remove it")
-    given = {name: value for name, value in settings.items() if value is not None}
-    architectures = given.get("architectures", [])
+    present = {name: value for name, value in settings.items() if value is not None}
+    architectures = present.get("architectures", [])
     if not isinstance(architectures, list) or not all(isinstance(name, str) for name in architectures):
         raise ValueError(f"`architectures` must be a list of names; got {quoted(architectures)}")
     for name in ("dtype", "torch_dtype"):
-        if name in given and str(given[name]).removeprefix("torch.") not in DTYPES:
-            raise ValueError(f"`{name}` must be one of {', '.join(DTYPES)}; got {quoted(given[name])}")
-    if given.get("return_dict", True) is not True:
+        if name in present and str(present[name]).removeprefix("torch.") not in DTYPES:
+            raise ValueError(f"`{name}` must be one of {', '.join(DTYPES)}; got {quoted(present[name])}")
+    if present.get("return_dict", True) is not True:
         raise ValueError(
-            f"`return_dict` must be true; got {quoted(given['return_dict'])}; pass return_dict=False to a call of the "
-            "model"
+            f"`return_dict` must be true; got {quoted(present['return_dict'])}; pass return_dict=False to a call of "
+            "the model"
         )
     for name in ("auto_map", "custom_pipelines", "text_config", "label2id"):
-        if not isinstance(given.get(name, {}), dict):
-            raise ValueError(f"`{name}` must be a dictionary; got {quoted(given[name])}")
-    labels = given.get("num_labels", 1)
+        if not isinstance(present.get(name, {}), dict):
+            raise ValueError(f"`{name}` must be a dictionary; got {quoted(present[name])}")
+    labels = present.get("num_labels", 1)
     if not isinstance(labels, int) or isinstance(labels, bool) or not 1 <= labels <= MOST_LABELS:
         raise ValueError(f"`num_labels` must be a whole number from 1 to {MOST_LABELS:,}; got {quoted(labels)}")
-    if "transformers_weights" in given:
+    if "transformers_weights" in present:
         raise ValueError(
-            f"`transformers_weights` must not name another file; got {quoted(given['transformers_weights'])}; weights "
-            "are read from model.safetensors only"
+            f"`transformers_weights` must not name another file; got {quoted(present['transformers_weights'])}; "
+            "weights are read from model.safetensors only"
         )
-    check_label_names(given.get("id2label"))
-    _check_label_ids(given)
+    check_label_names(present.get("id2label"))
+    _check_label_ids(present)
 
 
 def check_label_names(names: Any) -> None:
@@ -73,8 +73,8 @@ def check_label_names(names: Any) -> None:
         return
     if not isinstance(names, dict) or not 1 <= len(names) <= MOST_LABELS:
         raise ValueError(f"`id2label` must give a name to each of 1 to {MOST_LABELS:,} labels; got {quoted(names)}")
-    numbers = {str(number) for number in names}
-    if missing := [number for number in range(len(names)) if str(number) not in numbers]:
+    ids = {str(number) for number in names}
+    if missing := [number for number in range(len(names)) if str(number) not in ids]:
         raise ValueError(
             f"`id2label` must give a name to every number from 0 to {len(names) - 1}; got {quoted(list(names))}, "
             f"without {missing[0]}"
@@ -95,11 +95,11 @@ def _check_label_ids(settings: Mapping[str, Any]) -> None:
     names = settings.get("id2label")
     if names is None:
         return
-    numbers = {name: int(number) for number, name in names.items()}
+    ids = {name: int(number) for number, name in names.items()}
     for name, number in settings.get("label2id", {}).items():
-        if numbers.get(name, number) != number:
+        if ids.get(name, number) != number:
             raise ValueError(
-                f"`label2id` must give {quoted(name)} the number that `id2label` gives it, {numbers[name]}; got "
+                f"`label2id` must give {quoted(name)} the number that `id2label` gives it, {ids[name]}; got "
                 f"{quoted(number)}"
             )
     weights = settings.get("class_weights")

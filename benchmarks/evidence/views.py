@@ -8,7 +8,7 @@ from datasets import DatasetDict
 from data_scripts import load_corpus
 from data_scripts.building.options import parse_options
 from data_scripts.sharing.export import export_corpus
-from modeling_precode.dialogue_encoding import said_by
+from modeling_precode.dialogue_encoding import with_speaker
 
 # A special token in a text counts as text.
 SEPARATOR = " | "
@@ -24,7 +24,7 @@ def utterances_alone(rows: dict[str, list], history: int, named: bool = False) -
     """
     alone: dict[str, list] = {"dialogue_id": [], "utterances": [], "speakers": [], "labels": []}
     for name, utterances, speakers, labels in zip(*(rows[column] for column in alone), strict=True):
-        texts = list(map(said_by, speakers, utterances)) if named and speakers else utterances
+        texts = list(map(with_speaker, speakers, utterances)) if named and speakers else utterances
         for i, label in enumerate(labels):
             if label >= 0:
                 alone["dialogue_id"].append(f"{name}#{i}")

@@ -16,7 +16,7 @@ import datasets
 import pyarrow as pa
 from datasets.exceptions import DatasetGenerationError
 
-from ..formats.reading import existing, file_states_digest
+from ..formats.reading import existing_path, file_states_digest
 from .dialogues import Dialogue, Utterance
 from .parts import batches_of, in_processes, on_ray, read_part, write_part
 
@@ -84,12 +84,12 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
         if config.data_dir is None:
             needed = self.DATA_DIR or f"the folder with {', '.join(self.FILES.values())}"
             raise ValueError(f"{self.corpus}: data_dir is missing; give {needed}")
-        return existing(Path(config.data_dir))
+        return existing_path(Path(config.data_dir))
 
     def files(self, config: datasets.BuilderConfig) -> dict[str, Path]:
         """The files of the corpus, by split."""
         source = self.source(config)
-        return {split: existing(source / name) for split, name in self.FILES.items()}
+        return {split: existing_path(source / name) for split, name in self.FILES.items()}
 
     def files_digest(self, config: datasets.BuilderConfig) -> str:
         """A value that changes with any file of the corpus."""

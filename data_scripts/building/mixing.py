@@ -52,7 +52,9 @@ def mix_corpora(
     infos = [splits["train"].info for splits in corpora.values()]
     mixed = {}
     for split in ("train", *HELD_OUT):
-        parts = {name: trains[name] if split == "train" else splits[split] for name, splits in having(split, corpora)}
+        parts = {
+            name: trains[name] if split == "train" else splits[split] for name, splits in corpora_with(split, corpora)
+        }
         rows = datasets.concatenate_datasets([_part(part, name, has_distributions) for name, part in parts.items()])
         rows.info.license = _joined(LICENSE_SEPARATOR, [info.license for info in infos])
         rows.info.homepage = _joined(", ", [info.homepage for info in infos])
@@ -61,7 +63,7 @@ def mix_corpora(
     return datasets.DatasetDict(mixed), leakage
 
 
-def having(split: str, corpora: Mapping[str, datasets.DatasetDict]) -> list[tuple[str, datasets.DatasetDict]]:
+def corpora_with(split: str, corpora: Mapping[str, datasets.DatasetDict]) -> list[tuple[str, datasets.DatasetDict]]:
     """The corpora that have a split."""
     return [(name, splits) for name, splits in corpora.items() if split in splits]
 
@@ -88,7 +90,7 @@ def check_labels(corpora: Mapping[str, datasets.DatasetDict]) -> None:
                 f"{', '.join(names[name])}; use a label map, such as --label_map ekman"
             )
     for split in ("train", *HELD_OUT):
-        found = having(split, corpora)
+        found = corpora_with(split, corpora)
         if not found or (split == "train" and len(found) < len(corpora)):
             lacking = ", ".join(name for name in corpora if name not in dict(found))
             raise ValueError(f"no split {split} in {lacking}; every corpus needs train, and one needs the others")
@@ -103,7 +105,7 @@ def without_held_out(
     """Drop the training dialogues that appear in a held-out split of any corpus. Also return figures."""
     found, pairs = set(), {}
     for split in HELD_OUT:
-        for other, splits in having(split, corpora):
+        for other, splits in corpora_with(split, corpora):
             overlap = find_overlap(train, splits[split])
             if indices := overlap.indices("utterance"):
                 pairs[f"The original training split of {name} against the {split} split of {other}"] = overlap.figures()

@@ -72,7 +72,7 @@ def read_captions(file: InputFile) -> Iterator[Dialogue]:
         where = f"{file.name}:{cue.number}"
         if has_names_above and len(cue.lines) > 1:
             said: Iterable[tuple[str, str]] = [
-                (plain(cue.lines[0], is_vtt).rstrip(":"), plain(" ".join(cue.lines[1:]), is_vtt))
+                (plain_text(cue.lines[0], is_vtt).rstrip(":"), plain_text(" ".join(cue.lines[1:]), is_vtt))
             ]
         else:
             said = turns(cue.lines, is_vtt, known)
@@ -136,7 +136,7 @@ def film_lines_of_webvtt(text: str, left_out: Counter[str] | None = None) -> lis
         for name, said in zip(["", *voices[::2]], [before, *voices[1::2]], strict=True):
             turns_of_voice = film_turns(unescape(said), cue.start, cue.end)
             for line in turns_of_voice:
-                line.speaker, line.opens = plain(name or "", True) or line.speaker, line.opens or bool(name)
+                line.speaker, line.opens = plain_text(name or "", True) or line.speaker, line.opens or bool(name)
             lines += turns_of_voice
     if left_out is not None and found["cues without times"]:
         left_out[NO_TIMES] += found["cues without times"]
@@ -148,15 +148,15 @@ def turns(lines: list[str], is_vtt: bool, known: frozenset[str]) -> Iterator[tup
     text = "\n".join(lines)
     if is_vtt and VOICE.search(text):
         before, *voices = VOICE.split(text)
-        if plain(before, is_vtt):
-            yield "", plain(before, is_vtt)
+        if plain_text(before, is_vtt):
+            yield "", plain_text(before, is_vtt)
         for name, said in zip(voices[::2], voices[1::2], strict=True):
-            yield plain(name or "", is_vtt), plain(said.replace("</v>", ""), is_vtt)
+            yield plain_text(name or "", is_vtt), plain_text(said.replace("</v>", ""), is_vtt)
         return
     turn: list[str] = []
     speaker, has_turn = "", False
     for line in lines:
-        line = plain(line, is_vtt)
+        line = plain_text(line, is_vtt)
         dash = DASH.match(line)
         line = line[dash.end() :] if dash else line
         name, rest = speaker_and_text(line, known)
@@ -170,7 +170,7 @@ def turns(lines: list[str], is_vtt: bool, known: frozenset[str]) -> Iterator[tup
     yield speaker, " ".join(turn).strip()
 
 
-def plain(text: str, is_vtt: bool) -> str:
+def plain_text(text: str, is_vtt: bool) -> str:
     """Remove tags, invisible characters and repeated spaces from the text of captions."""
     text = TAG.sub("", text)
     text = re.sub("[\u200b\u200e\u200f\ufeff]", "", unescape(text) if is_vtt or "&" in text else text)
@@ -181,7 +181,7 @@ def long_names(found: list[Cue]) -> frozenset[str]:
     """Find the names that begin more than one cue and have more than three words or are in brackets."""
     counts: dict[str, int] = {}
     for cue in found:
-        first = plain(DASH.sub("", cue.lines[0], count=1), True) if cue.lines else ""
+        first = plain_text(DASH.sub("", cue.lines[0], count=1), True) if cue.lines else ""
         for pattern in (LONG_SPEAKER, BRACKETED):
             name = pattern.match(first)
             if name and is_name(name[1]):
@@ -191,6 +191,6 @@ def long_names(found: list[Cue]) -> frozenset[str]:
 
 def is_named_above(found: list[Cue]) -> bool:
     """Whether nearly all cues have a recurring name on a line above the text."""
-    names = [plain(cue.lines[0], True).rstrip(":") for cue in found if len(cue.lines) > 1]
+    names = [plain_text(cue.lines[0], True).rstrip(":") for cue in found if len(cue.lines) > 1]
     names = [name for name in names if is_name(name) and len(name) <= 40 and name[-1] not in ".!?…,"]
     return len(names) >= max(2, 0.8 * len(found)) and len(set(names)) <= 0.7 * len(names)

@@ -86,12 +86,12 @@ def detect(file: InputFile) -> Format:
     if kind not in BINARY and file.suffix not in DOCUMENTS and not is_excel(file):
         refuse_archive(file)
     if kind:
-        return titled(file, FORMATS[kind])
+        return with_title(file, FORMATS[kind])
     for name in BINARY:
         if FORMATS[name].recognizes(file):
             return FORMATS[name]
     if file.suffix == ".txt":
-        return next((titled(file, found) for found in by_text() if found.recognizes(file)), PLAIN_TEXT)
+        return next((with_title(file, found) for found in by_text() if found.recognizes(file)), PLAIN_TEXT)
     try:
         found = next((FORMATS[name] for name in CERTAIN if FORMATS[name].recognizes(file)), None)
     except TooLargeError:
@@ -104,7 +104,7 @@ def detect(file: InputFile) -> Format:
             f"{file.name}: unknown file format; got {file.suffix!r}; known: {known}; text may be compressed (.gz); "
             "use one of these, or name the format with input_format"
         )
-    return titled(file, found)
+    return with_title(file, found)
 
 
 def by_text() -> list[Format]:
@@ -112,6 +112,6 @@ def by_text() -> list[Format]:
     return [FORMATS[name] for name in ("json", "vtt", "srt", "whatsapp", "csv", "transcript")]
 
 
-def titled(file: InputFile, found: Format) -> Format:
+def with_title(file: InputFile, found: Format) -> Format:
     """Return the format with its title. Forms of JSON have different titles, which depend on the first value."""
     return found._replace(title=title_of(file)) if found.read is read_json else found

@@ -74,7 +74,7 @@ def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
     speakers: set[str] = set()
     found = detect(file)
     log("%s: detected format: %s", name, found.title)
-    for dialogue in numbered(file, found.read(file)):
+    for dialogue in with_ids(file, found.read(file)):
         yield dialogue
         dialogues += 1
         utterances += len(dialogue.utterances)
@@ -86,9 +86,13 @@ def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
         raise ValueError(
             f"{file.name}: contains no dialogues; got a file of {size} bytes;{left_out} add dialogues or remove it"
         )
-    counts = [counted(dialogues, "dialogues"), counted(utterances, "utterances"), counted(len(speakers), "speakers")]
+    counts = [
+        count_with_noun(dialogues, "dialogues"),
+        count_with_noun(utterances, "utterances"),
+        count_with_noun(len(speakers), "speakers"),
+    ]
     if speakers and unnamed:
-        counts.append(f"{counted(unnamed, 'utterances')} without a speaker")
+        counts.append(f"{count_with_noun(unnamed, 'utterances')} without a speaker")
     left_out = f"; left out: {shown_counts(file)}" if file.left_out else ""
     log("%s: %s, %s%s", name, found.title, ", ".join([*counts, *remarks(file)]), left_out)
 
@@ -101,16 +105,16 @@ def remarks(file: InputFile) -> list[str]:
 
 def shown_counts(file: InputFile) -> str:
     """The counts of what was left out, as text: `3 system lines, 1 empty message`."""
-    return ", ".join(counted(count, what) for what, count in file.left_out.items())
+    return ", ".join(count_with_noun(count, what) for what, count in file.left_out.items())
 
 
-def counted(count: int, what: str) -> str:
+def count_with_noun(count: int, what: str) -> str:
     """A count with its noun, in the singular for 1: `1 empty message`, `2,000 empty messages`."""
     what = what.replace("entries that are not messages", "entry that is not a message") if count == 1 else what
     return f"{count:,} {PLURALS.sub(lambda word: word[1], what, count=1) if count == 1 else what}"
 
 
-def numbered(file: InputFile, dialogues: Iterator[Dialogue]) -> Iterator[Dialogue]:
+def with_ids(file: InputFile, dialogues: Iterator[Dialogue]) -> Iterator[Dialogue]:
     """Cut dialogues at silences. A dialogue without an id is numbered: 1, 2, 3."""
     number = 0
     for dialogue in dialogues:

@@ -30,7 +30,7 @@ def read_excel(file: InputFile) -> Iterator[Dialogue]:
     """Read the dialogues of a workbook. Raises an ImportError if openpyxl is not installed."""
     with workbook(file) as sheets:
         tables = [table for sheet in sheets if (table := table_of(file, sheet))]
-        fit = [table for table in tables if has_columns(table, file.options.fitted(table.columns))]
+        fit = [table for table in tables if has_columns(table, file.options.adapted_to(table.columns))]
         if not tables:
             return
         if len(tables) > 1:
@@ -83,14 +83,14 @@ def named_damage(file: InputFile) -> Iterator[None]:
 
 def table_of(file: InputFile, sheet: Any) -> Table | None:
     """Convert a sheet to a table. The first row that is not empty has the column names. None for an empty sheet."""
-    first = next(((number, row) for number, row in numbered(file, sheet) if any(map(text_of, row))), None)
+    first = next(((number, row) for number, row in numbered_rows(file, sheet) if any(map(text_of, row))), None)
     if first is None:
         return None
     head, names = first[0], [text_of(value).strip() for value in first[1]]
     where = f"{file.name}, sheet {sheet.title}, row"
 
     def rows(chosen: Sequence[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
-        for number, values in numbered(file, sheet):
+        for number, values in numbered_rows(file, sheet):
             if number > head:
                 row = {name: value for name, value in zip(names, values, strict=False) if name}
                 row = {**dict.fromkeys(filter(None, names)), **row}
@@ -99,7 +99,7 @@ def table_of(file: InputFile, sheet: Any) -> Table | None:
     return Table(f"{where} {head}", [name for name in names if name], rows)
 
 
-def numbered(file: InputFile, sheet: Any) -> Iterator[tuple[int, tuple]]:
+def numbered_rows(file: InputFile, sheet: Any) -> Iterator[tuple[int, tuple]]:
     """Yield the rows of a sheet with their numbers, within the limits: it may claim very many empty ones."""
     most = most_unfolded(file.path.stat().st_size, file.options)
     cells = 0

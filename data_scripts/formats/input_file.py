@@ -11,7 +11,7 @@ from typing import Any
 
 from .encodings import encoding_of, named_damage, open_binary
 from .options import ReadingOptions, known_suffix
-from .reading import irregular, parse_json, read_lines
+from .reading import not_regular_message, parse_json, read_lines
 
 SAMPLE_CHARACTERS = 1 << 18
 TAR_MARKS = (b"ustar\0", b"ustar  \0")  # at byte 257
@@ -34,7 +34,7 @@ class InputFile:
     def __init__(self, path: Path, options: ReadingOptions, name: str | None = None, keeps_columns: bool = False):
         options.check()
         if path.exists() and not path.is_file() and not path.is_dir():
-            raise ValueError(irregular(path))
+            raise ValueError(not_regular_message(path))
         self.path, self.options, self.name, self.keeps_columns = path, options, name or str(path), keeps_columns
         self.left_out: Counter[str] = Counter()
         self.remarks: list[str] = []

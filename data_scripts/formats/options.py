@@ -80,12 +80,12 @@ class ReadingOptions(Limits):
         if not is_time:
             raise ValueError(f"max_silence must be a number of seconds above 0; got {self.max_silence!r}; or use inf")
 
-    def fitted(self, found: list[str]) -> "ReadingOptions":
+    def adapted_to(self, found: list[str]) -> "ReadingOptions":
         """Adapt the default column names to a file: names in `found` may differ in case and white space."""
         options = {field.name: getattr(self, field.name) for field in fields(ReadingOptions)}
         for name in [*COLUMNS, "start_column", "end_column"]:
             alike = [column for column in found if column.strip().casefold() == options[name].casefold()]
-            if not self.named(name) and options[name] not in found and len(alike) == 1:
+            if not self.changed_values(name) and options[name] not in found and len(alike) == 1:
                 options[name] = alike[0]
         return ReadingOptions(**options)
 
@@ -100,13 +100,13 @@ class ReadingOptions(Limits):
     def of_utterances(self, name: object, found: list[str]) -> list[str]:
         """The required columns of a table with one utterance per row and the columns `found`."""
         self.refuse(name, {other: own for own, other in PAIRS.items()})
-        optional = self.named("speaker_column", "label_column", "start_column", "end_column")
+        optional = self.changed_values("speaker_column", "label_column", "start_column", "end_column")
         return [*self.dialogue_columns(found), self.text_column, *optional]
 
     def of_dialogues(self, name: object) -> list[str]:
         """The required columns of a table with one dialogue per row."""
         self.refuse(name, PAIRS)
-        return [self.utterances_column, *self.named("dialogue_column", "speakers_column", "labels_column")]
+        return [self.utterances_column, *self.changed_values("dialogue_column", "speakers_column", "labels_column")]
 
     def refuse(self, name: object, others: Mapping[str, str | None]) -> None:
         """Refuse options for other forms of files, unless the option for this form is also set.
@@ -119,7 +119,7 @@ class ReadingOptions(Limits):
             ValueError: An option for another form is set without that for this form.
         """
         for other, own in others.items():
-            if self.named(other) and not (own and self.named(own)):
+            if self.changed_values(other) and not (own and self.changed_values(own)):
                 advice = f"use {own}" if own else "leave it out"
                 raise ValueError(f"{name}: {other} is for another kind of file; got {getattr(self, other)!r}; {advice}")
 
@@ -127,7 +127,7 @@ class ReadingOptions(Limits):
         """Refuse all options for columns, because the file has none."""
         self.refuse(name, dict.fromkeys(COLUMNS))
 
-    def named(self, *options: str) -> list[str]:
+    def changed_values(self, *options: str) -> list[str]:
         """The values of those of these options that differ from their defaults."""
         defaults: dict[str, Any] = {field.name: field.default for field in fields(ReadingOptions)}
         return [getattr(self, option) for option in options if getattr(self, option) != defaults[option]]

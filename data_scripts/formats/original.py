@@ -131,14 +131,14 @@ def read_original(split: str, path: Path) -> Iterator[Dialogue]:
         where = f"{path}, dialogue {number}"
         try:
             if isinstance(entry, dict):
-                utterances = [Utterance(repaired(text), where=where) for text in entry["script"]]
-                negatives = [repaired(text) for text in entry["neg"]]
+                utterances = [Utterance(repair_text(text), where=where) for text in entry["script"]]
+                negatives = [repair_text(text) for text in entry["neg"]]
             else:
                 negatives = None
                 utterances = [
                     Utterance(
-                        repaired(turn["utterance"]),
-                        repaired(str("" if turn.get("speaker") is None else turn["speaker"])),
+                        repair_text(turn["utterance"]),
+                        repair_text(str("" if turn.get("speaker") is None else turn["speaker"])),
                         None if turn["emotion"] is None else turn["emotion"].strip(),
                         where,
                         votes=votes_of(turn.get("annotation"), where),
@@ -167,7 +167,7 @@ def votes_of(annotation: Any, where: str) -> dict[str, float] | None:
     return dict(zip(VOTED, map(int, str(annotation)), strict=True))
 
 
-def repaired(text: str) -> str:
+def repair_text(text: str) -> str:
     """Repair text in which apostrophes and dashes became control characters, as in Friends.
 
     Half of a surrogate pair, as of a truncated emoji, becomes a replacement character.

@@ -19,7 +19,7 @@ def read_parquet_dialogues(file: InputFile) -> Iterator[Dialogue]:
     """
     path = file.path
     schema = read_schema(path)
-    requested, options = file.options, file.options.fitted(schema.names)
+    requested, options = file.options, file.options.adapted_to(schema.names)
     has_lists = any(
         field.name == options.utterances_column and kind(field.type).startswith("lists") for field in schema
     )
@@ -28,7 +28,7 @@ def read_parquet_dialogues(file: InputFile) -> Iterator[Dialogue]:
     if has_lists:
         needed, labels = requested.of_dialogues(path), options.labels_column
         needed = [column for column in needed if column != requested.dialogue_column] + [
-            column for column in id_columns if column in schema.names or requested.named("dialogue_column")
+            column for column in id_columns if column in schema.names or requested.changed_values("dialogue_column")
         ]
         allowed |= dict.fromkeys([options.utterances_column, options.speakers_column], {"lists of strings"})
         allowed[labels] = {"lists of strings", "lists of integers"}

@@ -15,7 +15,7 @@ from .limits import Limits, limited_lines
 AnyPath = TypeVar("AnyPath", bound=Path | zipfile.Path)
 
 
-def existing(path: AnyPath) -> AnyPath:
+def existing_path(path: AnyPath) -> AnyPath:
     """Return the path of an existing file or folder.
 
     Raises:
@@ -25,13 +25,13 @@ def existing(path: AnyPath) -> AnyPath:
     if path.is_file() or path.is_dir():
         return path
     if path.exists():
-        raise ValueError(irregular(path))
+        raise ValueError(not_regular_message(path))
     folder: Any = path.parent
     found = sorted(entry.name for entry in folder.iterdir())[:10] if folder.is_dir() else ["no such folder"]
     raise FileNotFoundError(f"{path}: no such file; found there: {', '.join(found) or 'nothing'}; check data_dir")
 
 
-def irregular(path: object) -> str:
+def not_regular_message(path: object) -> str:
     """The error message for a FIFO or a device, which may never end."""
     return f"{path}: not a regular file; got a device, a FIFO or a socket; copy its content to a file and use that"
 

@@ -146,7 +146,7 @@ class TarMembers:
         return tarfile.data_filter(member, folder)
 
 
-def unpacked(path: Path, folder: Path, wanted: re.Pattern, limits: Limits) -> tuple[Path, Counter[str]]:
+def unpack(path: Path, folder: Path, wanted: re.Pattern, limits: Limits) -> tuple[Path, Counter[str]]:
     """Unpack the selected files of a tar, all of them or none.
 
     Args:

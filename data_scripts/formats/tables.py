@@ -52,9 +52,9 @@ class Table(NamedTuple):
 def check_table(table: Table, options: ReadingOptions, name: str) -> None:
     """Raise a ValueError if a required column is missing, with advice if no column names the dialogue."""
     options.of_utterances(name, table.columns)  # refuses options for other kinds of files
-    fitted = options.fitted(table.columns)
+    fitted = options.adapted_to(table.columns)
     needed = [*fitted.dialogue_columns(table.columns), fitted.text_column]
-    needed += options.named("speaker_column", "label_column", "start_column", "end_column")
+    needed += options.changed_values("speaker_column", "label_column", "start_column", "end_column")
     try:
         check_columns(table.where, table.columns, needed)
     except ValueError as error:
@@ -66,7 +66,7 @@ def check_table(table: Table, options: ReadingOptions, name: str) -> None:
 def read_table(file: InputFile, table: Table) -> Iterator[Dialogue]:
     """Read the dialogues of a table. Scattered rows of a dialogue are collected, on disk if there are many."""
     check_table(table, file.options, file.name)
-    file.options = file.options.fitted(table.columns)
+    file.options = file.options.adapted_to(table.columns)
     id_columns = file.options.dialogue_columns(table.columns)
     reader = RowReader(file, table.columns, id_columns)
     columns = None if file.keeps_columns else reader.needed
@@ -83,7 +83,7 @@ def read_table(file: InputFile, table: Table) -> Iterator[Dialogue]:
     file.utterances, is_apart = count_rows(ids)
     if is_apart:
         file.remarks.append("rows sorted by dialogue")
-        found = gathered(reader.turns(table.rows(columns)))
+        found = group_by_dialogue(reader.turns(table.rows(columns)))
     else:
         by_id = groupby(reader.turns(table.rows(columns)), key=lambda pair: pair[0])
         found = ((name, [turn for _, turn in pairs]) for name, pairs in by_id)
@@ -178,7 +178,7 @@ def count_rows(ids: Iterable[str]) -> tuple[int, bool]:
     return count, is_apart
 
 
-def gathered(turns: Iterable[tuple[str, Utterance]]) -> Iterator[tuple[str, list[Utterance]]]:
+def group_by_dialogue(turns: Iterable[tuple[str, Utterance]]) -> Iterator[tuple[str, list[Utterance]]]:
     """Yield the utterances of each dialogue, in the order of their first rows. Large tables are sorted on disk."""
     ids: dict[str, int] = {}
     # SQLite keeps a database without a name in memory while it is small, and otherwise in a temporary file.
@@ -243,7 +243,7 @@ def separator_of(file: InputFile) -> tuple[str, int]:
 
     def fit(separator: str) -> tuple[int, int]:
         columns = header(file.sample, 0, separator)
-        options = file.options.fitted(columns)
+        options = file.options.adapted_to(columns)
         needed = {*options.dialogue_columns(columns), options.text_column}
         return len(needed & set(columns)), len(columns)
 

@@ -85,12 +85,12 @@ def form_of(file: InputFile) -> str | None:
         begins = [head_of(form, line) is not None for line in lines]
         count = sum(begins)
         heads = [head for line in lines if (head := head_of(form, line)) and "name" in head.groupdict()]
-        names = Counter(cleaned(head["name"]) for head in heads)
+        names = Counter(clean_name(head["name"]) for head in heads)
         if form in ABOVE:
             is_form = count >= FEWEST_TURNS and any(begins[:4]) and has_text_below(begins)
             # A time after a few words may be part of a sentence. So a name must recur, or look like a name.
             is_form &= max(names.values(), default=0) > 1 or all(
-                is_name(cleaned(head["name"])) or head["between"] not in SPACES for head in heads
+                is_name(clean_name(head["name"])) or head["between"] not in SPACES for head in heads
             )
         else:
             is_form = count >= min(FEWEST_TURNS, len(lines)) and count >= len(lines) / 2
@@ -108,7 +108,7 @@ def head_of(form: str, line: str) -> re.Match | None:
     found = FORMS[form].fullmatch(line, 0, LONGEST_HEAD)
     if not found or "name" not in found.groupdict():
         return found
-    name = cleaned(found["name"])
+    name = clean_name(found["name"])
     if form in ABOVE:
         # A word in lower case is a user name if more than a space separates it from the time.
         is_user = " " not in name and found["between"] not in SPACES
@@ -131,7 +131,7 @@ def time_alone(line: str) -> re.Match | None:
     return TIME_ALONE.fullmatch(line) if len(line) < 60 else None
 
 
-def cleaned(name: str) -> str:
+def clean_name(name: str) -> str:
     """A name without punctuation around it and without its addressee: "Ana" for "From Ana to everyone"."""
     return TO_SOMEBODY.sub("", name.strip(" ,|-–—\t")).strip(" (,")
 
@@ -218,7 +218,7 @@ def turn_of(number: int, line: str, head: re.Match) -> Turn:
     """
     parts = head.groupdict()
     text = line[head.start("text") :].strip() if "text" in parts else ""
-    speaker = cleaned(parts.get("name") or "")
+    speaker = clean_name(parts.get("name") or "")
     if "name" not in parts:
         speaker, text = speaker_and_text(text)
     return Turn(number, speaker, parts.get("day"), parts.get("clock"), parts.get("end"), [text] if text else [])

@@ -44,7 +44,7 @@ class Message(NamedTuple):
 
 def is_whatsapp(file: InputFile) -> bool:
     """Whether one of the first lines and at least one other begin with a date and a time of WhatsApp."""
-    lines = [plain(line) for line in file.sample if line.strip()]
+    lines = [plain_line(line) for line in file.sample if line.strip()]
     heads = sum(bool(HEAD.match(line)) for line in lines)
     if not heads or not any(HEAD.match(line) for line in lines[:3]):
         return False
@@ -52,7 +52,7 @@ def is_whatsapp(file: InputFile) -> bool:
     return any(NAME.match(content) for content in messages) and (heads > 1 or len(lines) == 1)
 
 
-def plain(line: str) -> str:
+def plain_line(line: str) -> str:
     """Remove invisible characters from a line, and replace special spaces by ordinary ones."""
     return SPACES.sub(" ", INVISIBLE.sub("", line))
 
@@ -86,7 +86,7 @@ def messages(file: InputFile) -> Iterator[Message]:
             head, first_line, content = new, number, [after_head(line, new)]
         elif head:
             content.append(line)
-        elif plain(line).strip():
+        elif plain_line(line).strip():
             file.leave_out("lines before the first message")
     if head:
         yield message_of(first_line, head, content)

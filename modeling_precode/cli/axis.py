@@ -82,8 +82,8 @@ def time_ticks(excerpt: Excerpt, seconds: Sequence[float], length: float) -> lis
     between = [
         (number * step - offset) for number in range(math.ceil(offset / step), int((offset + length) / step) + 1)
     ]
-    ticks = [Tick(after / length, shown(later(start, after), has_days)) for after in between]
-    return with_ends(ticks, Tick(0.0, shown(start, has_days)), Tick(1.0, shown(end, has_days)))
+    ticks = [Tick(after / length, tick_text(time_after(start, after), has_days)) for after in between]
+    return with_ends(ticks, Tick(0.0, tick_text(start, has_days)), Tick(1.0, tick_text(end, has_days)))
 
 
 def order_axis(excerpt: Excerpt, axis: Axis) -> Axis:
@@ -95,7 +95,9 @@ def order_axis(excerpt: Excerpt, axis: Axis) -> Axis:
     has_days = day_and_clock(excerpt.times[0])[0] != day_and_clock(excerpt.times[-1])[0]
     most = min(MOST_TICKS // 2 if has_days else MOST_TICKS, count)
     places = sorted({round(part * (count - 1) / (most - 1)) for part in range(most)})
-    return Axis(positions, [Tick(positions[place], shown(excerpt.times[place], has_days)) for place in places], True)
+    return Axis(
+        positions, [Tick(positions[place], tick_text(excerpt.times[place], has_days)) for place in places], True
+    )
 
 
 def number_ticks(excerpt: Excerpt, positions: Sequence[float]) -> list[Tick]:
@@ -126,14 +128,14 @@ def seconds_since_midnight(date: str) -> float:
     return moment.hour * HOUR + moment.minute * MINUTE + moment.second
 
 
-def later(time: float | str | None, seconds: float) -> float | str:
+def time_after(time: float | str | None, seconds: float) -> float | str:
     """A time, in seconds or as a date, plus a number of seconds."""
     if isinstance(time, str):
         return (datetime.fromisoformat(time.replace("Z", "+00:00")) + timedelta(seconds=seconds)).isoformat()
     return (time or 0.0) + seconds
 
 
-def shown(time: float | str | None, has_days: bool) -> str:
+def tick_text(time: float | str | None, has_days: bool) -> str:
     """The text of a time on the axis."""
     day, clock = day_and_clock(time)
     return f"{day[5:]} {clock}".strip() if has_days else clock or shown_time(time)

@@ -49,8 +49,8 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     add("--device", help="device: cpu, cuda, cuda:1, mps (default: the first accelerator)")
     args = parser.parse_args(arguments)
     if len(args.corpus) > 1 and (args.data_dir or args.corpus_options):
-        given = "--data_dir" if args.data_dir else "--corpus_options"
-        parser.error(f"{given} with {len(args.corpus)} corpora: give NAME=DATA_DIR for each, and no options")
+        option = "--data_dir" if args.data_dir else "--corpus_options"
+        parser.error(f"{option} with {len(args.corpus)} corpora: give NAME=DATA_DIR for each, and no options")
     return args
 
 

@@ -69,11 +69,17 @@ def explanation_of(excerpt: Excerpt, place: int) -> Explanation | None:
     words = [word for word in found["words"] if abs(word["change"]) >= SMALLEST_CHANGE]
     full = max([FULL_CHANGE, *(abs(change) for _, change in others), *(abs(word["change"]) for word in words)])
     causes = [
-        Cause(name_of_other(excerpt, number), remaining(turn, change), change, href(excerpt, number), is_word=False)
+        Cause(
+            name_of_other(excerpt, number),
+            score_without_cause(turn, change),
+            change,
+            href(excerpt, number),
+            is_word=False,
+        )
         for number, change in others
     ]
     for word in sorted(words, key=lambda word: -abs(word["change"]))[:MOST_CAUSES]:
-        causes.append(Cause(word["word"], remaining(turn, word["change"]), word["change"], "", is_word=True))
+        causes.append(Cause(word["word"], score_without_cause(turn, word["change"]), word["change"], "", is_word=True))
     causes.sort(key=lambda cause: -abs(cause.change))
     marks = [
         f"d{excerpt.number}u{number},{change * 100:+.0f},{abs(change) / full:.2f}"
@@ -84,7 +90,7 @@ def explanation_of(excerpt: Excerpt, place: int) -> Explanation | None:
     return Explanation(supporting, opposing, pieces_of(turn["text"], words, full), " ".join(marks))
 
 
-def remaining(turn: dict, change: float) -> float:
+def score_without_cause(turn: dict, change: float) -> float:
     """The probability of the label without a cause, limited to 0 to 1 because of rounding."""
     return min(max(turn["score"] - change, 0.0), 1.0)
 

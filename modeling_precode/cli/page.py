@@ -26,7 +26,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 PIECES_AT_ONCE = 500
 
 
-def shown(value: Any) -> Any:
+def without_control_characters(value: Any) -> Any:
     """Remove control characters from text. The template then escapes markup, except in values of type `Markup`."""
     return printable(value) if type(value) is str else value
 
@@ -47,7 +47,7 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=shown,
+        finalize=without_control_characters,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -14,7 +14,7 @@ from data_scripts.tools.whole_files import whole_file, whole_folder
 
 from .excerpts import MOST_DIALOGUES, MOST_UTTERANCES, Excerpt, in_pages
 from .page import index_page, page
-from .page_section import facts
+from .page_section import heading_text
 from .summary import Entry, Summary, summary_of
 
 Labeled = Iterable[tuple[Dialogue, list[dict]]]
@@ -44,7 +44,7 @@ class Index:
         self.by_page.append(Entry(href, name, f"{whole.utterances:,} utterances", whole.shares))
         if len(self.by_dialogue) <= MOST_ENTRIES:
             self.by_dialogue += [
-                Entry.of_dialogue(excerpt.number, facts(excerpt), summary_of([excerpt], labels), href)
+                Entry.of_dialogue(excerpt.number, heading_text(excerpt), summary_of([excerpt], labels), href)
                 for excerpt in excerpts
             ]
 

@@ -100,7 +100,7 @@ def section_of(excerpt: Excerpt, labels: Sequence[str]) -> Section:
     order = order_axis(excerpt, axis)
     return Section(
         number=excerpt.number,
-        facts=facts(excerpt),
+        facts=heading_text(excerpt),
         summary=summary_of([excerpt], labels),
         utterances=list(utterances_of(excerpt, labels)),
         axis=axis,
@@ -113,7 +113,7 @@ def section_of(excerpt: Excerpt, labels: Sequence[str]) -> Section:
     )
 
 
-def facts(excerpt: Excerpt) -> str:
+def heading_text(excerpt: Excerpt) -> str:
     """The text of the heading of a dialogue."""
     speakers = {turn["speaker"] for turn in excerpt.turns if turn.get("speaker")}
     found = [f"id {excerpt.dialogue_id}"] if excerpt.dialogue_id != str(excerpt.number) else []

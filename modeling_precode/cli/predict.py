@@ -203,7 +203,7 @@ def write_output(args: argparse.Namespace, kind: str, labeled: Labeled, labels: 
         write_pages(Path(args.output), labeled, labels, name, model)
         return
     write = partial(as_table, is_terminal=True) if on_terminal else WRITERS[kind]
-    with opened(args) as file:
+    with open_output(args) as file:
         for part in write(labeled, labels, name, model):
             file.write(part)
             if not args.output:
@@ -367,7 +367,7 @@ def check_explainable(args: argparse.Namespace) -> None:
 
 
 @contextmanager
-def opened(args: argparse.Namespace) -> Iterator[TextIO]:
+def open_output(args: argparse.Namespace) -> Iterator[TextIO]:
     """Open standard output, or a file that appears under its name when it is complete."""
     if not args.output:
         yield sys.stdout
