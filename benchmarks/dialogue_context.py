@@ -2,7 +2,7 @@
 """Compares what a trained text encoder reads: every utterance alone, or the dialogue as one sequence.
 
     python benchmarks/dialogue_context.py --text_encoder all-mpnet-base-v2 --corpus meld --data_dir MELD
-    python benchmarks/dialogue_context.py --write docs/results/dialogue-context.md   # trains nothing
+    python benchmarks/dialogue_context.py --write docs/results/text-encoder.md   # trains nothing
 
 In both cases an utterance is `Speaker: text`, its vector is the mean of the states of its own text, and the
 conversation encoder of Pre-CODE reads the vectors. The scores are of the validation split: of the epoch with the best
@@ -146,7 +146,7 @@ def train(args: argparse.Namespace, corpus: Any, tokenizer: Any, context: str, s
     steps = args.epochs * -(-len(splits["train"]) // args.batch_size)
     schedule = get_scheduler("linear", optimizer, steps // 10, steps)
     order = torch.Generator().manual_seed(seed)
-    epochs, start = [], time.perf_counter()
+    epochs, start = [], time.process_time()
     for epoch in range(args.epochs):
         model.train()
         permutation = torch.randperm(len(splits["train"]), generator=order).tolist()
@@ -161,7 +161,7 @@ def train(args: argparse.Namespace, corpus: Any, tokenizer: Any, context: str, s
         scores = evaluate(model, splits["validation"], tokenizer.pad_token_id, names)
         epochs.append({name: scores[name] for name in ("weighted_f1", "macro_f1", "accuracy")})
         print(f"{context}, seed {seed}, epoch {epoch + 1}: {epochs[-1]}", flush=True)
-    return {"epochs": epochs, "seconds": time.perf_counter() - start}
+    return {"epochs": epochs, "core_seconds": time.process_time() - start}
 
 
 def _prepare(split: Dataset, tokenizer: Any, context: str, window: int) -> list[dict[str, Any]]:
@@ -218,10 +218,10 @@ def table_of(results: Results) -> str:
         best = [max(line["epochs"], key=lambda scores: scores["weighted_f1"]) for line in lines]
         scores = [[100 * one[name] for one in best] for name in ("weighted_f1", "macro_f1")]
         cells = [f"{statistics.mean(values):.1f} ± {statistics.pstdev(values):.1f}" for values in scores]
-        minutes = statistics.mean(line["seconds"] * line["threads"] / 60 for line in lines)
+        minutes = [line["core_seconds"] / 60 for line in lines if "core_seconds" in line]
         rows.append(
             f"| {corpus} | {encoder} | {epochs} | {rate:g} | {context} | {len(lines)} | {cells[0]} | {cells[1]} | "
-            f"{minutes:.0f} |"
+            f"{f'{statistics.mean(minutes):.0f}' if minutes else '–'} |"
         )
     return "\n".join(rows)
 
@@ -239,7 +239,7 @@ def main() -> None:
                 line = train(args, corpus, tokenizer, context, seed)
                 results.add(
                     {"key": key, "seed": seed, "encoder": args.text_encoder.name, "context": context}
-                    | {"settings": settings, "threads": torch.get_num_threads(), **line}
+                    | {"settings": settings, **line}
                 )
     print(table_of(results))
     if args.write:
