@@ -40,6 +40,10 @@ disable_progress_bar()
 SEEDS = ROOT / "tests" / "fuzz_seeds"
 # The size of the saved inputs that reach new code, in bytes: of one, and of all.
 LARGEST_SEED, LARGEST_SEEDS = 2000, 32_000
+# The least number of new lines for which an input is saved.
+NEW_LINES = 3
+# Larger inputs that find a fault are not saved with the tests, but here.
+LARGEST_FAULT, LARGE_FAULTS = 20_000, ROOT / "build" / "fuzz"
 BATCH = 50
 STRATEGIES: dict[str, Callable[[], st.SearchStrategy[bytes]]] = {
     "chat.txt": lambda: files.texts(files.ANDROID, files.IPHONE),
@@ -178,7 +182,9 @@ def save_faults(target: Target, results: Results) -> None:
     """Save the smallest input of each kind of fault."""
     for kind, (_, data) in results.faults.items():
         name = hashlib.sha256(kind.encode()).hexdigest()[:8]
-        (SEEDS / f"fault-{name}-{target.seeds}").write_bytes(data)
+        folder = SEEDS if len(data) <= LARGEST_FAULT else LARGE_FAULTS
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"fault-{name}-{target.seeds}").write_bytes(data)
 
 
 def save_new_code(target: Target, candidates: list[bytes], folder: Path) -> None:
@@ -194,7 +200,8 @@ def save_new_code(target: Target, candidates: list[bytes], folder: Path) -> None
     for data in sorted(candidates, key=len):
         if len(data) > LARGEST_SEED or used + len(data) > LARGEST_SEEDS:
             break
-        if new := reached(data) - seen:
+        new = reached(data) - seen
+        if len(new) >= NEW_LINES:
             seen |= new
             used += len(data)
             (SEEDS / f"new-{hashlib.sha256(data).hexdigest()[:8]}-{target.seeds}").write_bytes(data)

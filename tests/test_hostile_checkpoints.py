@@ -110,6 +110,7 @@ SETTINGS = [
     ({"custom_pipelines": 5}, "`custom_pipelines` must be a dictionary; got 5"),
     ({"to_dict": 5}, "'to_dict' is not the name of a setting"),
     ({"transformers_weights": "adapter_model.bin"}, "`transformers_weights` must not name another file; got 'adapter"),
+    ({"training_summary": ["x" * 99] * 999}, r"'training_summary' .*\.\.\.$"),
     ({"text_config": 5}, "`text_config` must be a dictionary; got 5"),
 ]
 
