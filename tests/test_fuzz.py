@@ -7,7 +7,7 @@ pytest.importorskip("openpyxl")
 
 import fuzz
 from fuzzing import models
-from fuzzing.targets import outcome, target_of
+from fuzzing.targets import CHECKPOINTS, FILES, outcome, target_of
 
 # An export takes seconds.
 SAVED = [
@@ -24,7 +24,7 @@ def good(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("target", [*fuzz.FILES, *fuzz.CHECKPOINTS], ids=lambda target: target.name)
+@pytest.mark.parametrize("target", [*FILES, *CHECKPOINTS], ids=lambda target: target.name)
 def test_damaged_files_are_read_or_refused_in_a_clear_error(good, tmp_path, target):
     path = fuzz.place_of(target, good, tmp_path / "trial")
     results = fuzz.try_examples(target, fuzz.strategy_of(target, good), path, number=0, count=15)

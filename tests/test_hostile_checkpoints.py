@@ -160,6 +160,8 @@ TOKENIZER_SETTINGS = [
     ({"padding_side": "up"}, "`padding_side` must be one of left, right; got 'up'"),
     ({"pad_token": 5}, "`pad_token` must be a string; got 5"),
     ({"tokenizer_class": 5}, "`tokenizer_class` must be of the type str; got 5"),
+    ({"auto_map": {"AutoTokenizer": 5}}, "`auto_map` must give 'AutoTokenizer' the name of a class; got 5"),
+    ({"auto_map": {"AutoTokenizer": []}}, r"`auto_map` must give 'AutoTokenizer' the name of a class; got \[\]"),
     ({"added_tokens_decoder": 5}, "`added_tokens_decoder` must be a dictionary of tokens; got 5"),
     ({"added_tokens_decoder": {"x": {"content": "a"}}}, "`added_tokens_decoder` must give a number a token"),
     ({"added_tokens_decoder": {"99": {"content": "a"}}}, "the id of 'a' must be less than .* `vocab_size`, 7; got 99"),
