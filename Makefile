@@ -35,7 +35,8 @@ faults: $(VENV)/test
 	rm -rf build/faults
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults.py --output_dir build/faults
 
-# Damage files of every format at random for MINUTES, read them, and write the report.
+# Damage files of every format, checkpoints and an exported model for MINUTES, read them, and write the report. With
+# `pip install ".[fuzz]"` in the environment, the parsers are also tried with inputs that are guided by coverage.
 MINUTES ?= 30
 fuzz: $(VENV)/test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py --minutes $(MINUTES) --report docs/reliability.md

@@ -11,7 +11,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.utils import CONFIG_NAME, cached_file
 
-from .setting_checks import check_label_names, check_saved_settings, check_text_settings, quoted
+from .setting_checks import check_label_names, check_saved_settings, check_text_settings, quoted, shortened
 from .version import __version__
 
 # The paper's sizes (section 4.1): the hidden size of the utterance encoder and of the conversation encoder.
@@ -152,7 +152,7 @@ class PreCodeConfig(PreTrainedConfig):
             cls(**config_dict)
         except Exception as error:  # transformers raises many classes
             # The cause of a `StrictDataclassError` says what is wrong.
-            reason = " ".join(str(error.__cause__ or error).split())
+            reason = shortened(" ".join(str(error.__cause__ or error).split()))
             name = kwargs.get("name_or_path")
             raise ValueError(f"{Path(name, CONFIG_NAME)}: {reason}" if name else reason) from error
         return super().from_dict(config_dict, **kwargs)

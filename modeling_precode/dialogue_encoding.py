@@ -100,4 +100,10 @@ def with_speaker(name: Any, text: str) -> str:
 def _stand_in(tokenizer: Any) -> int:
     """The token that represents an utterance without tokens."""
     known = (tokenizer.unk_token_id, tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id)
-    return next(token for token in known if token is not None)
+    found = next((token for token in known if token is not None), None)
+    if found is None:
+        raise ValueError(
+            f"{tokenizer.name_or_path}: has no token for an utterance without words; its tokenizer_config.json must "
+            "name an unk_token or a pad_token; save the tokenizer again"
+        )
+    return found

@@ -13,14 +13,19 @@ MOST_LABELS = 2**16
 MOST_PARTS = 2**12
 _PARTS = re.compile("layers?$|heads?$|experts?$|blocks?$|depths?$")
 _MARKUP = re.compile("<[a-zA-Z/!?]")
-# The maximum number of characters of a value in an error.
-_LONGEST_QUOTE = 80
+# The maximum number of characters of a value in an error, and of what transformers says about one.
+_LONGEST_QUOTE, _LONGEST_REASON = 80, 400
 
 
 def quoted(value: Any) -> str:
     """The beginning of the `repr` of a value, in which control characters are escaped."""
     text = repr(value)
     return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
+
+
+def shortened(reason: str) -> str:
+    """The beginning of a message of transformers, which may quote a whole file."""
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}..."
 
 
 def check_saved_settings(config_class: type[PreTrainedConfig], settings: Mapping[str, Any]) -> None:

@@ -124,6 +124,10 @@ def _check_tokenizer_settings(path: Path, settings: dict[str, Any], config: PreC
     for name, kind in {"tokenizer_class": str, "split_special_tokens": bool, "auto_map": dict}.items():
         if not isinstance(settings.get(name), kind | None):
             raise ValueError(f"{path}: `{name}` must be of the type {kind.__name__}; got {quoted(settings[name])}")
+    for name, classes in (settings.get("auto_map") or {}).items():
+        pair = classes if isinstance(classes, list) else [classes, None]  # a slow and a fast tokenizer
+        if len(pair) != 2 or not all(isinstance(one, str | None) for one in pair):
+            raise ValueError(f"{path}: `auto_map` must give {quoted(name)} the name of a class; got {quoted(classes)}")
     is_own = str(settings.get("tokenizer_class")).startswith("PreCodeTokenizer")
     if is_own and settings.get("text_mode") not in TEXT_MODES:
         raise ValueError(

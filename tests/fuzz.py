@@ -1,206 +1,265 @@
-"""Damage good files at random, read them, and report what ends in anything but a clear error.
+"""Damage good files of every kind, read them, and report what ends in anything but a clear error.
 
     python tests/fuzz.py --minutes 30 --report docs/reliability.md
 
-The seeds are small good files of every format, and the checkpoint of a tiny model. Each trial changes one of them:
-bytes and pieces of it, or a value of its JSON. It is then read within limits on memory and time. The file must be read,
-or refused with a ValueError or an OSError that names it. An input that found a fault is saved in `tests/fuzz_seeds`,
-where the tests read it from then on. Exits with 1 where there is a fault.
+Hypothesis builds good files and damages them by their structure: fields of other types and sizes, left out, repeated,
+nested, cut off. For the parsers of this library, atheris also looks for inputs that reach new code, if it is installed.
+Every reader gets the same time. Each file is read within limits on memory and time. It must be read, or refused with a
+ValueError or an OSError in one line that names it. The inputs that find a fault, and small ones that reach new code,
+are saved in `tests/fuzz_seeds`, where the tests read them from then on. Exits with 1 if there is a fault.
 """
 
 import argparse
 import hashlib
-import json
+import importlib.util
 import os
-import random
-import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
-import traceback
-from collections import Counter
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 from campaign_report import write_report  # noqa: E402
+from fuzzing import files, models  # noqa: E402
+from fuzzing.damage import damaged_bytes  # noqa: E402
+from fuzzing.new_code import lines_reached  # noqa: E402
+from fuzzing.results import Results  # noqa: E402
+from fuzzing.targets import EXPORTS, PARSERS, SECONDS, TARGETS, Target, outcome, target_of  # noqa: E402
+from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
 from transformers.utils.logging import disable_progress_bar  # noqa: E402
-
-from data_scripts import read_dialogues  # noqa: E402
-from data_scripts.formats.opus import xml_lines  # noqa: E402
-from modeling_precode import PreCodeConfig, PreCodeForUtteranceClassification, PreCodeTokenizer  # noqa: E402
-from modeling_precode.training.starting import load_tokenizer  # noqa: E402
 
 disable_progress_bar()
 SEEDS = ROOT / "tests" / "fuzz_seeds"
-SECONDS, MEGABYTES = 20, 1024
-CHECKPOINT = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
-# Where readers turn: marks of formats, limits of numbers, and what steers a terminal.
-PIECES = [
-    b"\0",
-    b"\xff\xfe",
-    b"\xef\xbb\xbf",
-    b"\x1b]0;x\x07",
-    b"-->",
-    b"<v ",
-    b"{\\an8}",
-    b"[",
-    b"{",
-    b'"',
-    b"\r",
-    b"\n\n",
-]
-PIECES += [b"9" * 400, b"1e308", b"NaN", b"null", b"\xed\xa0\x80", b"&#0;", b"<!DOCTYPE a>", b"," * 50, b"(" * 200]
-VALUES = [None, True, -1, 0, 1, 2**31, 2**63, 1e308, "", "x" * 300, "\x1b[2J", [], {}, [[]], {"a": {"b": None}}]
+# The size of the saved inputs that reach new code, in bytes: of one, and of all.
+LARGEST_SEED, LARGEST_SEEDS = 2000, 32_000
+# The least number of new lines for which an input is saved.
+NEW_LINES = 3
+# Larger inputs that find a fault are not saved with the tests, but here.
+LARGEST_FAULT, LARGE_FAULTS = 20_000, ROOT / "build" / "fuzz"
+BATCH = 50
+STRATEGIES: dict[str, Callable[[], st.SearchStrategy[bytes]]] = {
+    "chat.txt": lambda: files.texts(files.ANDROID, files.IPHONE),
+    "transcript.txt": lambda: files.texts(files.INLINE, files.AFTER, files.ABOVE),
+    "plain.txt": lambda: files.texts(files.PLAIN),
+    "subtitles.srt": lambda: files.texts(files.SUBRIP),
+    "captions.vtt": lambda: files.texts(files.WEBVTT, head="WEBVTT\n\n"),
+    "messages.json": files.json_chats,
+    "own.jsonl": files.json_lines,
+    "film.xml": lambda: files.texts(files.OPUS, head="<document>", tail="</document>"),
+    "table.csv": lambda: files.texts(files.CSV, head="dialogue_id,speaker,text,label\r\n"),
+    "table.tsv": lambda: files.texts(files.TSV, head="dialogue_id\tspeaker\ttext\tlabel\n"),
+    "chat.txt.gz": lambda: files.compressed(files.texts(files.ANDROID, files.PLAIN)),
+    "book.xlsx": files.workbooks,
+    "table.parquet": files.parquet_tables,
+}
 
 
-def damaged(draw: random.Random, data: bytes) -> bytes:
-    """The bytes with a few pieces changed, taken out, repeated or put in."""
-    changed = bytearray(data)
-    for _ in range(draw.randint(1, 5)):
-        place, length = draw.randint(0, len(changed)), draw.choice((0, 1, 4, 64))
-        piece = draw.choice((draw.choice(PIECES), draw.randbytes(4), bytes(changed[place : place + 200]) * 2))
-        changed[place : place + length] = piece
-    return bytes(changed[: draw.randint(0, len(changed))] if draw.random() < 0.1 else changed)
+def seeds_of(target: Target) -> list[bytes]:
+    """The saved inputs of a target."""
+    found = sorted(path for path in SEEDS.iterdir() if target_of(path.name) == target)
+    return [path.read_bytes() for path in found]
 
 
-def with_changed_values(draw: random.Random, content: object) -> object:
-    """JSON with one value of another type or size."""
-    if isinstance(content, dict | list) and content and draw.random() < 0.9:
-        copy = content.copy()
-        key = draw.choice(list(copy) if isinstance(copy, dict) else range(len(copy)))
-        if isinstance(copy, dict) and draw.random() < 0.1:
-            del copy[key]
-        else:
-            copy[key] = with_changed_values(draw, copy[key])
-        return copy
-    return draw.choice(VALUES)
+def strategy_of(target: Target, good: Path) -> st.SearchStrategy[bytes]:
+    """Inputs for a target. `good` is the folder with the good models."""
+    if not target.folder:
+        strategy, seeds = STRATEGIES[target.file](), seeds_of(target)
+        return strategy | st.sampled_from(seeds).flatmap(damaged_bytes) if seeds else strategy
+    path = good / target.folder / target.file
+    if path.suffix == ".onnx":
+        return models.graph_of(path)
+    return models.json_of(path) if path.suffix == ".json" else models.weights_of(path)
 
 
-def changed(draw: random.Random, name: str, data: bytes) -> bytes:
-    """A seed after one trial's changes: of its values, if it is JSON, or of its bytes."""
-    if name.endswith(".json") and draw.random() < 0.7:
+def place_of(target: Target, good: Path, folder: Path) -> Path:
+    """Where an input is written: into a copy of the good model that it belongs to."""
+    folder.mkdir(exist_ok=True)
+    if target.folder:
+        shutil.copytree(good / target.folder, folder / target.folder, dirs_exist_ok=True)
+    return folder / target.folder / target.file
+
+
+def each_example(inputs: st.SearchStrategy[bytes], number: int, count: int, use: Callable[[bytes], None]) -> None:
+    """Call a function with some inputs of a strategy, the same for the same number."""
+    quick = {"deadline": None, "database": None, "phases": [Phase.generate], "suppress_health_check": HealthCheck}
+
+    @seed(number)
+    @settings(max_examples=count, **quick)
+    @given(inputs)
+    def trial(data: bytes) -> None:
+        use(data)
+
+    trial()
+
+
+def try_examples(
+    target: Target, inputs: st.SearchStrategy[bytes], path: Path, number: int, count: int, end: float = float("inf")
+) -> Results:
+    """Try some inputs until a time."""
+    results = Results()
+
+    def use(data: bytes) -> None:
+        if time.monotonic() < end:
+            path.write_bytes(data)
+            results.add(outcome(target, path), data)
+
+    each_example(inputs, number, count, use)
+    return results
+
+
+def structured(target: Target, good: Path, folder: Path, number: int, seconds: float) -> Results:
+    """Try inputs that are damaged by their structure, in processes that may crash."""
+    results, end = Results(), time.monotonic() + seconds
+    path, saved = place_of(target, good, folder), folder / "results"
+    inputs = strategy_of(target, good)
+
+    def work() -> None:
+        found, batch = Results(), number
+        while time.monotonic() < end:
+            found.merge(try_examples(target, inputs, path, batch, BATCH, end))
+            found.save(saved)
+            batch += 1
+
+    while time.monotonic() < end:
+        saved.unlink(missing_ok=True)
+        died = run_process(work, end)
+        if saved.exists():
+            results.merge(Results.load(saved))
+        if died:
+            results.add(died, path.read_bytes())
+        number += 1_000_000
+    return results
+
+
+def run_process(work: Callable[[], None], end: float) -> str | None:
+    """Run a function in a process of its own until a time, and return what it died of, or None."""
+    child = os.fork()
+    if not child:
         try:
-            return json.dumps(with_changed_values(draw, json.loads(data))).encode()
-        except (ValueError, RecursionError):
-            pass
-    return damaged(draw, data)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what native code says about damage
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return None if status == 0 else f"the process died at status {status}"
+        if time.monotonic() > end + 3 * SECONDS:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return f"more than {SECONDS} s, without a way to stop it"
+        time.sleep(0.02)
 
 
-def read_file(path: Path) -> None:
-    if path.suffix == ".xml":
-        list(xml_lines(path.read_bytes()))
-    else:
-        list(read_dialogues(path))
+def coverage_guided(target: Target, folder: Path, number: int, seconds: float) -> tuple[Results, list[bytes]]:
+    """Try inputs that atheris finds. Returns the results, and the inputs that reach new code."""
+    corpus, result = folder / "corpus", folder / "results"
+    corpus.mkdir(parents=True)
+    examples: list[bytes] = []
+    each_example(STRATEGIES[target.file](), number, 40, examples.append)
+    good = [*seeds_of(target), *(data for data in examples if len(data) <= LARGEST_SEED)]
+    for count, data in enumerate(good):
+        (corpus / f"good{count:03}").write_bytes(data)
+    script = ROOT / "tests" / "fuzzing" / "coverage_guided.py"
+    command = [sys.executable, str(script), target.file, str(seconds), str(corpus), str(result)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 300)
+    if not result.exists():
+        raise RuntimeError(f"atheris ended without a result on {target.name}: {run.stdout[-500:]}{run.stderr[-2000:]}")
+    found = [path for path in corpus.iterdir() if not path.name.startswith("good")]
+    return Results.load(result), [path.read_bytes() for path in found]
 
 
-def read_checkpoint(path: Path) -> None:
-    load_tokenizer(str(path.parent))
-    PreCodeForUtteranceClassification.from_pretrained(path.parent)
+def save_faults(target: Target, results: Results) -> None:
+    """Save the smallest input of each kind of fault."""
+    for kind, (_, data) in results.faults.items():
+        name = hashlib.sha256(kind.encode()).hexdigest()[:8]
+        folder = SEEDS if len(data) <= LARGEST_FAULT else LARGE_FAULTS
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"fault-{name}-{target.seeds}").write_bytes(data)
 
 
-def reader_of(path: Path) -> Callable[[Path], None]:
-    return read_checkpoint if path.name.endswith(CHECKPOINT) else read_file
+def save_new_code(target: Target, candidates: list[bytes], folder: Path) -> None:
+    """Save the small inputs that reach lines of the readers which no saved input of the target reaches."""
+    path = place_of(target, folder, folder / "new_code")
+
+    def reached(data: bytes) -> set[tuple[str, int]]:
+        path.write_bytes(data)
+        return lines_reached(lambda: outcome(target, path))
+
+    seen = set().union(*map(reached, seeds_of(target)))
+    used = sum(path.stat().st_size for path in SEEDS.glob("new-*"))
+    for data in sorted(candidates, key=len):
+        if len(data) > LARGEST_SEED or used + len(data) > LARGEST_SEEDS:
+            break
+        new = reached(data) - seen
+        if len(new) >= NEW_LINES:
+            seen |= new
+            used += len(data)
+            (SEEDS / f"new-{hashlib.sha256(data).hexdigest()[:8]}-{target.seeds}").write_bytes(data)
 
 
-@contextmanager
-def within_limits():
-    """Limits on processor time and on the memory that is taken in addition to what the process has."""
-
-    def stop(*_):
-        raise TimeoutError(f"more than {SECONDS} s")
-
-    before = signal.signal(signal.SIGPROF, stop)
-    old = resource.getrlimit(resource.RLIMIT_AS)
-    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (taken + (MEGABYTES << 20), old[1]))
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
-        resource.setrlimit(resource.RLIMIT_AS, old)
-
-
-def fault(path: Path) -> str | None:
-    """What is wrong with how a file is read or refused; None where nothing is."""
-    try:
-        with within_limits():
-            reader_of(path)(path)
-    except TimeoutError as error:
-        return str(error)
-    except (ValueError, OSError, SyntaxError) as error:
-        is_clear = path.suffix == ".xml" or (path.name in str(error) or path.parent.name in str(error))
-        return None if is_clear else f"unclear: {type(error).__name__}: {error}"[:300]
-    except BaseException as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        return f"{type(error).__name__} at {Path(where.filename).name}:{where.lineno}: {error}"[:300]
-    return None
-
-
-def write_seeds(folder: Path) -> dict[str, bytes]:
-    """Good files by name: those of `tests/fuzz_seeds`, and a checkpoint's, which `folder` then holds."""
-    tokenizer = PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", "hi", "no"])
-    sizes = {"word_vector_size": 4, "utterance_hidden_size": 4, "conversation_hidden_size": 4}
-    PreCodeForUtteranceClassification(PreCodeConfig(vocab_size=4, **sizes)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    seeds = {name: (folder / name).read_bytes() for name in CHECKPOINT}
-    return seeds | {path.name: path.read_bytes() for path in sorted(SEEDS.iterdir()) if not path.name.startswith(".")}
-
-
-def place_of(folder: Path, name: str, checkpoint: Path, trial: str) -> Path:
-    """Where a changed seed is written: into a copy of the checkpoint, if it is one of its files."""
-    part = next((part for part in CHECKPOINT if name.endswith(part)), None)
-    if part is None:
-        return folder / f"{trial}-{name}"
-    shutil.copytree(checkpoint, folder / trial)
-    return folder / trial / part
-
-
-def campaign(minutes: float, seed: int, save: bool = True) -> tuple[Counter, dict[str, str]]:
-    """Trials of each kind of file, and the faults: name of the saved input -> what happened."""
-    draw, trials, faults = random.Random(seed), Counter(), {}
+def campaign(targets: list[Target], minutes: float, number: int) -> dict[str, Results]:
+    """Try every target for the same time, save what is worth it, and return what was found by the target's name."""
+    has_atheris = importlib.util.find_spec("atheris") is not None
+    if not has_atheris:
+        print('no inputs guided by coverage, because atheris is not installed: pip install ".[fuzz]"', flush=True)
+    found: dict[str, Results] = {}
     with tempfile.TemporaryDirectory(prefix="precode-fuzz-") as name:
         folder = Path(name)
-        seeds = write_seeds(folder / "checkpoint")
-        end = time.monotonic() + 60 * minutes
-        while time.monotonic() < end:
-            file = draw.choice(list(seeds))
-            data = changed(draw, file, seeds[file])
-            trials[file if file in CHECKPOINT else file.partition(".")[2]] += 1
-            path = place_of(folder, file, folder / "checkpoint", f"trial{trials.total()}")
-            path.write_bytes(data)
-            if found := fault(path):
-                # The name of a fault tells one from another, however many inputs find it.
-                kind = hashlib.sha256(found.partition(": ")[0].encode()).hexdigest()[:8]
-                saved = f"fault-{kind}-{file}" if not file.startswith("fault-") else file
-                if save and saved not in faults and not (SEEDS / saved).exists():
-                    (SEEDS / saved).write_bytes(data)
-                faults.setdefault(saved, found)
-            path.unlink() if path.parent == folder else shutil.rmtree(path.parent)
-    return trials, faults
+        models.write_checkpoints(folder)
+        if set(targets) & set(EXPORTS):
+            models.write_export(folder)
+        seconds = 60 * minutes / len(targets)
+        for target in targets:
+            is_guided = has_atheris and target in PARSERS
+            results = structured(target, folder, folder / "structured", number, seconds / (2 if is_guided else 1))
+            if is_guided:
+                guided, inputs = coverage_guided(target, folder / "guided", number, seconds / 2)
+                results.merge(guided)
+                save_new_code(target, inputs, folder)
+            save_faults(target, results)
+            found[target.name] = results
+            for part in ("structured", "guided"):
+                shutil.rmtree(folder / part, ignore_errors=True)
+            print(f"{target.name}: {dict(results.counts)}", flush=True)
+    return found
+
+
+def table(found: dict[str, Results]) -> list[list[str]]:
+    """The rows of the report."""
+    rows = [["reader", "inputs", "read", "refused", "kinds of faults"]]
+    all_results = Results()
+    for results in found.values():
+        all_results.merge(results)
+    for name, results in [*found.items(), ("all", all_results)]:
+        counts = results.counts
+        kinds = len(results.faults) if name != "all" else sum(len(one.faults) for one in found.values())
+        shown = (counts.total(), counts["read"], counts["refused"], kinds)
+        rows.append([name, *(f"{count:,}" for count in shown)])
+    return rows
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the changes (default: the time)")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the inputs (default: the time)")
+    parser.add_argument("--only", help="try the targets whose names contain this")
     parser.add_argument("--report", type=Path, help="write the table into this document")
     args = parser.parse_args()
-    trials, faults = campaign(args.minutes, args.seed)
-    rows = [["file", "damaged files", "faults"]]
-    for kind, count in sorted(trials.items()):
-        rows.append([kind, f"{count:,}", str(sum(name.endswith(kind) for name in faults))])
-    rows.append(["all", f"{trials.total():,}", str(len(faults))])
-    write_report("fuzz", rows, args.report, f"{args.minutes:g} minutes, seed {args.seed}")
-    for name, what in faults.items():
+    targets = [target for target in TARGETS if not args.only or args.only in target.name]
+    found = campaign(targets, args.minutes, args.seed)
+    write_report("fuzz", table(found), args.report, f"{args.minutes:g} minutes, seed {args.seed}")
+    faults = [(name, what) for name, results in found.items() for what, _ in results.faults.values()]
+    for name, what in faults:
         print(f"{name}: {what}")
     return 1 if faults else 0
 

@@ -110,6 +110,7 @@ SETTINGS = [
     ({"custom_pipelines": 5}, "`custom_pipelines` must be a dictionary; got 5"),
     ({"to_dict": 5}, "'to_dict' is not the name of a setting"),
     ({"transformers_weights": "adapter_model.bin"}, "`transformers_weights` must not name another file; got 'adapter"),
+    ({"training_summary": ["x" * 99] * 999}, r"'training_summary' .*\.\.\.$"),
     ({"text_config": 5}, "`text_config` must be a dictionary; got 5"),
 ]
 
@@ -159,6 +160,8 @@ TOKENIZER_SETTINGS = [
     ({"padding_side": "up"}, "`padding_side` must be one of left, right; got 'up'"),
     ({"pad_token": 5}, "`pad_token` must be a string; got 5"),
     ({"tokenizer_class": 5}, "`tokenizer_class` must be of the type str; got 5"),
+    ({"auto_map": {"AutoTokenizer": 5}}, "`auto_map` must give 'AutoTokenizer' the name of a class; got 5"),
+    ({"auto_map": {"AutoTokenizer": []}}, r"`auto_map` must give 'AutoTokenizer' the name of a class; got \[\]"),
     ({"added_tokens_decoder": 5}, "`added_tokens_decoder` must be a dictionary of tokens; got 5"),
     ({"added_tokens_decoder": {"x": {"content": "a"}}}, "`added_tokens_decoder` must give a number a token"),
     ({"added_tokens_decoder": {"99": {"content": "a"}}}, "the id of 'a' must be less than .* `vocab_size`, 7; got 99"),

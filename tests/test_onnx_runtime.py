@@ -2,6 +2,7 @@
 datasets; and a clear word about a folder that it cannot run."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -128,10 +129,37 @@ def test_a_folder_that_is_no_export_is_refused(tmp_path, checkpoint):
         OnnxEmotionPipeline(checkpoint)
 
 
+def changed(name: str, section: str | None = None, **values: object):
+    """A change of some settings in a JSON file of a folder."""
+
+    def damage(folder: Path) -> None:
+        content = json.loads((folder / name).read_text())
+        (content[section] if section else content).update(values)
+        (folder / name).write_text(json.dumps(content))
+
+    return damage
+
+
+def other_graph(folder: Path) -> None:
+    shutil.copy(folder / "utterance_encoder.onnx", folder / "conversation_encoder.onnx")
+
+
 def settings_without_temperature(folder: Path) -> None:
     settings = json.loads((folder / "config.json").read_text())
     del settings["onnx"]["temperature"]
     (folder / "config.json").write_text(json.dumps(settings))
+
+
+def settings_without_tokens(folder: Path) -> None:
+    (folder / "tokenizer_config.json").write_text("{}")
+
+
+def shift_ids(path: Path) -> None:
+    """Give every word an id that the model does not have."""
+    content = json.loads(path.read_text())
+    content["added_tokens"] = []
+    content["model"]["vocab"] = {word: 10**6 + number for word, number in content["model"]["vocab"].items()}
+    path.write_text(json.dumps(content))
 
 
 def settings_of_a_newer_version(folder: Path) -> None:
@@ -151,6 +179,36 @@ def settings_of_a_newer_version(folder: Path) -> None:
         (settings_of_a_newer_version, "`format_version` 2 was exported by a newer version of precode"),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json: not a tokenizer"),
         (lambda folder: (folder / "tokenizer_config.json").unlink(), "tokenizer_config.json: not the settings of a to"),
+        (
+            lambda folder: (folder / "config.json").write_bytes(b"\xff"),
+            "config.json: not the settings of an exported mo",
+        ),
+        (lambda folder: (folder / "config.json").write_text("[" * 10**5), "config.json: not .*: it is nested too deep"),
+        (lambda folder: os.truncate(folder / "config.json", 2**40), "config.json: not .* at most 16,777,216 bytes"),
+        (changed("config.json", id2label={"0": {}}), "config.json: `label_names` must be a different name .* got .{}"),
+        (changed("config.json", id2label={"1": "joy"}), "config.json: not the settings of an exported model: KeyError"),
+        (changed("config.json", id2label=5), "config.json: not the settings of an exported model: TypeError"),
+        (changed("config.json", "onnx", temperature=-1), "config.json: `temperature` must be a number above 0; got -1"),
+        (changed("config.json", "onnx", causal=5), "config.json: `causal` must be true or false; got 5"),
+        (changed("config.json", "onnx", max_speakers="x"), "`max_speakers` must be a whole number from 0 .* got 'x'"),
+        (
+            changed("config.json", "onnx", utterance_hidden_size=10**9),
+            "`utterance_hidden_size` must be .*; got 1000000",
+        ),
+        (
+            changed("config.json", "onnx", max_utterance_tokens=1),
+            "`max_utterance_tokens` must be .* at least 2, .* got 1",
+        ),
+        (
+            changed("config.json", "onnx", causal=True),
+            "conversation_encoder.onnx: must have the inputs vectors, .* state",
+        ),
+        (other_graph, "conversation_encoder.onnx: must have the inputs vectors, lengths; got 'input_ids, lengths'"),
+        (lambda folder: (folder / "tokenizer_config.json").write_text('"text_mode"'), "config.json: .* a JSON object"),
+        (changed("tokenizer_config.json", model_max_length="abc"), "`model_max_length` must be .*; got 'abc'"),
+        (changed("tokenizer_config.json", text_mode="evil"), "`text_mode` must be one of clean, .*; got 'evil'"),
+        (changed("tokenizer_config.json", unk_token={"a": 5}), "`unk_token` must be a string; got {'a': 5}"),
+        (changed("tokenizer_config.json", unk_token="x"), "tokenizer.json: has no unknown word"),
     ],
 )
 def test_a_damaged_folder_is_named(words, tmp_path, damage, message):
@@ -161,6 +219,26 @@ def test_a_damaged_folder_is_named(words, tmp_path, damage, message):
     (tmp_path / "chat.txt").write_text("Hi.\n")
     with pytest.raises(SystemExit, match=message):
         main(["predict", str(tmp_path / "chat.txt"), "--model", str(folder)])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            changed("config.json", "onnx", utterance_hidden_size=9),
+            "utterance_encoder.onnx: must return float32 of the sh",
+        ),
+        (changed("config.json", id2label={"0": "joy"}), "conversation_encoder.onnx: must return float32 of the shapes"),
+        (lambda folder: shift_ids(folder / "tokenizer.json"), "utterance_encoder.onnx: onnxruntime .* cannot run it: "),
+        (settings_without_tokens, "tokenizer.json: has no token for an utterance without words"),
+    ],
+)
+def test_a_folder_whose_files_do_not_fit_is_named_when_it_is_used(words, tmp_path, damage, message):
+    folder = shutil.copytree(words, tmp_path / "damaged")
+    damage(folder)
+    with pytest.raises(ValueError, match=message) as error:
+        OnnxEmotionPipeline(folder)(TURNS)
+    assert str(folder) in str(error.value) and "\n" not in str(error.value)
 
 
 LABEL = """

@@ -18,6 +18,8 @@ BATCH_SIZE = 250
 VALUE_BYTES = 4
 # In columns with a longer mean value, in bytes, repeated values are kept once.
 LONG_VALUE = 1 << 14
+# Encodings that store a value once for many rows.
+DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}
 IS_LIST = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view, types.is_large_list_view)
 IS_STRING = (types.is_string, types.is_large_string, types.is_string_view)
 
@@ -93,17 +95,15 @@ def limited_batches(path: Path, columns: list[str], limits: Limits) -> Iterator[
     """
     most = most_unfolded(path.stat().st_size, limits)
     with parquet_file(path) as file:
-        schema, metadata = file.schema_arrow, file.metadata
-        groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
-        chunks = [group.column(index) for group in groups for index in range(metadata.num_columns)]
-    chunks = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in columns]
-    if sum(chunk.num_values for chunk in chunks) * VALUE_BYTES > most:
-        raise TooLargeError(f"{path}: {too_large(most, 'max_ratio')}")
-    texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"]
-    long = {chunk.path_in_schema for chunk in texts if chunk.total_uncompressed_size > LONG_VALUE * chunk.num_values}
+        schema, groups = file.schema_arrow, column_chunks(file, set(columns))
+    check_chunks(path, groups, most, limits)
+    texts = [chunk for group in groups for chunk in group if chunk.physical_type == "BYTE_ARRAY"]
+    smallest = min(most, limits.max_unfolded)
+    long = {chunk.path_in_schema for chunk in texts if may_repeat(chunk, smallest)}
     # In the worst case, every value of a batch is the longest value of its column.
-    largest = max((chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema not in long), default=0)
-    batch_size = min(limits.max_unfolded // max(largest, 1) or 1, BATCH_SIZE)
+    short = [chunk for group in groups for chunk in group if chunk.path_in_schema not in long]
+    largest = max((chunk.total_uncompressed_size for chunk in short), default=0)
+    batch_size = min(smallest // max(largest, 1) or 1, BATCH_SIZE)
     size = 0
     with parquet_file(path, sorted(long)) as file:
         for batch in file.iter_batches(batch_size, columns=columns):
@@ -114,6 +114,41 @@ def limited_batches(path: Path, columns: list[str], limits: Limits) -> Iterator[
                     raise TooLargeError(f"{path}: {too_large(limit, option)}")
             fields = [schema.field(name) for name in batch.schema.names]
             yield batch.cast(pa.schema(fields)) if long else batch
+
+
+def column_chunks(file: ParquetFile, columns: set[str]) -> list[list[Any]]:
+    """The metadata of some columns in each row group of a file."""
+    names = [file.schema.column(index).path.partition(".")[0] for index in range(len(file.schema))]
+    chosen = [index for index, name in enumerate(names) if name in columns]
+    groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
+    return [[group.column(index) for index in chosen] for group in groups]
+
+
+def check_chunks(path: Path, groups: list[list[Any]], most: int, limits: Limits) -> None:
+    """Check what the metadata of a file states, before any row is read.
+
+    Raises:
+        TooLargeError: The values, or what is decompressed for them, exceed the limits.
+    """
+    values = sum(chunk.num_values for group in groups for chunk in group) * VALUE_BYTES
+    sizes = [sum(chunk.total_uncompressed_size for chunk in group) for group in groups]
+    found = (max(values, sum(sizes)), most, "max_ratio"), (max(sizes, default=0), limits.max_unfolded, "max_unfolded")
+    for size, limit, option in found:
+        if size > limit:
+            raise TooLargeError(f"{path}: {too_large(limit, option)}")
+
+
+def may_repeat(chunk: Any, most: int) -> bool:
+    """Whether the values of a column may expand to more than `most` bytes, so that repeated ones are kept once.
+
+    A batch has few rows, but a row may have a list of very many values.
+    """
+    size, is_list = chunk.total_uncompressed_size, "." in chunk.path_in_schema
+    if "DELTA_BYTE_ARRAY" in chunk.encodings:  # Arrow cannot keep its values once
+        return False
+    if size > LONG_VALUE * chunk.num_values:
+        return True
+    return is_list and size * chunk.num_values > most and not DICTIONARIES.isdisjoint(chunk.encodings)
 
 
 def unfolded_bytes(column: pa.Array) -> int:

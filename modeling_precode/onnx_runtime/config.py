@@ -1,6 +1,7 @@
 """The settings of an exported model, read without transformers."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ CONFIG_FILE = "config.json"
 UTTERANCE_GRAPH, CONVERSATION_GRAPH = "utterance_encoder.onnx", "conversation_encoder.onnx"
 # Increases when older versions cannot read new exported folders.
 FORMAT_VERSION = 1
+# The maximum size of a file of settings in bytes, and the maximum of a size or number of labels.
+LARGEST_SETTINGS, LARGEST_SIZE = 2**24, 2**16
+# With one token, a label would depend on the first word only.
+SHORTEST_UTTERANCE = 2
 
 
 def is_exported(folder: str | Path) -> bool:
@@ -57,17 +62,48 @@ class ExportedConfig:
         ]
         if missing:
             raise ValueError(f"{folder}: no exported model, because there is no {missing[0]}; use precode export")
+        settings = read_object(path, "the settings of an exported model")
         try:
-            settings = json.loads(path.read_text(encoding="utf-8"))
             export = settings["onnx"]
             if export["format_version"] > FORMAT_VERSION:
                 raise ValueError(
                     f"{path}: `format_version` {export['format_version']} was exported by a newer version of precode; "
                     f"this is {__version__}, which reads {FORMAT_VERSION}; upgrade it, or export the model again"
                 )
-            return cls(label_names=_label_names(settings), **{name: export[name] for name in EXPORT_SETTINGS})
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path}: not the settings of an exported model: {error!r}; use precode export") from None
+            config = cls(label_names=_label_names(settings), **{name: export[name] for name in EXPORT_SETTINGS})
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}: not the settings of an exported model: {error!r:.200}; use precode export"
+            ) from None
+        for name, (is_valid, needed) in _CHECKS.items():
+            value = getattr(config, name)
+            if not is_valid(value):
+                raise ValueError(f"{path}: `{name}` must be {needed}; got {value!r:.80}; export the model again")
+        return config
+
+
+def read_object(path: Path, what: str) -> dict[str, Any]:
+    """Read a file with one JSON object.
+
+    Args:
+        path: The file.
+        what: What it should contain, for messages.
+
+    Raises:
+        ValueError: The file is missing or too large, or is not a JSON object.
+    """
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST_SETTINGS:
+            raise ValueError(f"must be a file of at most {LARGEST_SETTINGS:,} bytes")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict):
+            return content
+        reason = f"must be a JSON object; got {content!r:.80}"
+    except RecursionError:
+        reason = "it is nested too deep"
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+    raise ValueError(f"{path}: not {what}: {reason}; export the model again")
 
 
 # The settings in the section `onnx` of the file.
@@ -77,3 +113,42 @@ EXPORT_SETTINGS = [name for name in ExportedConfig.__dataclass_fields__ if name 
 def _label_names(settings: dict[str, Any]) -> list[str]:
     names = settings["id2label"]
     return [names[str(number)] for number in range(len(names))]
+
+
+def _is_whole(value: Any, least: int, most: int | None = LARGEST_SIZE) -> bool:
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    return is_int and value >= least and (most is None or value <= most)
+
+
+def _are_labels(names: list[Any]) -> bool:
+    are_names = all(isinstance(name, str) and name.strip() for name in names)
+    return are_names and 1 <= len(names) == len(set(names)) <= LARGEST_SIZE
+
+
+def _is_temperature(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def is_length(value: Any) -> bool:
+    """Whether a value is a maximum number of tokens of an utterance."""
+    return value is None or _is_whole(value, SHORTEST_UTTERANCE, None)
+
+
+LENGTH = f"a whole number of tokens, at least {SHORTEST_UTTERANCE}, or null"
+_SIZE = f"a whole number from 1 to {LARGEST_SIZE:,}"
+# For each setting, whether a value is valid, and what a message says that it must be.
+_CHECKS = {
+    "label_names": (_are_labels, f"a different name for each of 1 to {LARGEST_SIZE:,} labels"),
+    "temperature": (_is_temperature, "a number above 0"),
+    "causal": (_is_flag, "true or false"),
+    "speaker_prefix": (_is_flag, "true or false"),
+    "max_speakers": (lambda value: _is_whole(value, 0), f"a whole number from 0 to {LARGEST_SIZE:,}"),
+    "utterance_hidden_size": (lambda value: _is_whole(value, 1), _SIZE),
+    "conversation_hidden_size": (lambda value: _is_whole(value, 1), _SIZE),
+    "max_utterance_tokens": (is_length, LENGTH),
+    "quantization": (lambda value: value in (None, "int8"), '"int8" or null'),
+}

@@ -38,8 +38,11 @@ class OnnxModel:
     def __init__(self, folder: str | Path, num_threads: int | None = None):
         self.name_or_path = str(folder)
         self.config = ExportedConfig.read(folder)
-        self._utterance_encoder = _session(Path(folder, UTTERANCE_GRAPH), num_threads)
-        self._conversation_encoder = _session(Path(folder, CONVERSATION_GRAPH), num_threads)
+        speakers, state = ["speaker_ids"] * bool(self.config.max_speakers), ["state"] * self.config.causal
+        self._utterance_encoder = _Graph(Path(folder, UTTERANCE_GRAPH), ["input_ids", "lengths"], num_threads)
+        self._conversation_encoder = _Graph(
+            Path(folder, CONVERSATION_GRAPH), ["vectors", "lengths", *speakers, *state], num_threads
+        )
 
     def logits(self, dialogues: Sequence[dict[str, Any]]) -> list[np.ndarray]:
         """Compute the logits of dialogues.
@@ -68,7 +71,7 @@ class OnnxModel:
         vectors = np.empty((len(utterances), self.config.utterance_hidden_size), np.float32)
         for rows, places, _ in _padded(lengths, CHUNK_TOKENS):
             inputs = {"input_ids": tokens[places], "lengths": lengths[rows]}
-            [vectors[rows]] = self._utterance_encoder.run(None, inputs)
+            [vectors[rows]] = self._utterance_encoder.run(inputs, (len(rows), vectors.shape[1]))
         return vectors
 
     def step(
@@ -100,11 +103,39 @@ class OnnxModel:
         inputs = {"vectors": vectors, "lengths": sizes}
         if self.config.max_speakers:
             inputs["speaker_ids"] = speaker_ids
+        shapes = [(*vectors.shape[:2], len(self.config.label_names))]
         if self.config.causal:
-            shape = (len(sizes), self.config.conversation_hidden_size)
-            inputs["state"] = np.zeros(shape, np.float32) if state is None else state
-        logits, *states = self._conversation_encoder.run(None, inputs)
+            shapes.append((len(sizes), self.config.conversation_hidden_size))
+            inputs["state"] = np.zeros(shapes[1], np.float32) if state is None else state
+        logits, *states = self._conversation_encoder.run(inputs, *shapes)
         return logits, states[0] if states else None
+
+
+class _Graph:
+    """A graph with the names of its inputs. Whatever onnxruntime says about it becomes a ValueError that names it."""
+
+    def __init__(self, path: Path, inputs: list[str], num_threads: int | None):
+        self.path, self.session = path, _session(path, num_threads)
+        found = [entry.name for entry in self.session.get_inputs()]
+        if sorted(found) != sorted(inputs):
+            raise ValueError(
+                f"{path}: must have the inputs {', '.join(inputs)}; got {', '.join(found)!r:.200}; config.json belongs "
+                "to another model, or is damaged; export the model again"
+            )
+
+    def run(self, inputs: dict[str, np.ndarray], *shapes: tuple[int, ...]) -> list[np.ndarray]:
+        """Compute the outputs of the graph, which must have these shapes."""
+        try:
+            outputs = self.session.run(None, inputs)
+        except Exception as error:  # onnxruntime raises many classes
+            raise ValueError(f"{self.path}: {_refusal(error)}") from error
+        found = [(getattr(output, "dtype", None), getattr(output, "shape", None)) for output in outputs]
+        if found != [(np.float32, shape) for shape in shapes]:
+            raise ValueError(
+                f"{self.path}: must return float32 of the shapes {shapes}; got {found!r:.200}; config.json belongs to "
+                "another model, or is damaged; export the model again"
+            )
+        return outputs
 
 
 def _session(path: Path, num_threads: int | None) -> "InferenceSession":
@@ -120,11 +151,16 @@ def _session(path: Path, num_threads: int | None) -> "InferenceSession":
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many classes
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"{path}: onnxruntime {onnxruntime.__version__} cannot run it: {reason}; upgrade onnxruntime, or export "
-            "the model again"
-        ) from error
+        raise ValueError(f"{path}: {_refusal(error)}") from error
+
+
+def _refusal(error: Exception) -> str:
+    import onnxruntime
+
+    reason = " ".join(str(error).split())[:1000]
+    return (
+        f"onnxruntime {onnxruntime.__version__} cannot run it: {reason}; upgrade onnxruntime, or export the model again"
+    )
 
 
 def _padded(lengths: np.ndarray, max_items: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

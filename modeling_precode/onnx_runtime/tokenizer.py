@@ -1,15 +1,17 @@
 """The tokenizer of an exported model, loaded with tokenizers and without transformers."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
 from ..word_encoding import WordEncodingMixin
+from .config import LENGTH, is_length, read_object
 
 TOKENIZER_FILE, TOKENIZER_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
 _SPECIAL_TOKENS = ("cls", "sep", "bos", "eos", "unk", "pad")
+_SIDES = ("left", "right")
+_TEXT_MODES = ("clean", "original", "unicode")
 
 
 class ExportedTokenizer:
@@ -28,10 +30,12 @@ class ExportedTokenizer:
     pad_token_id: int | None
 
     def __init__(self, path: Path, settings: dict[str, Any]):
+        self.name_or_path = str(path)
         try:
             self.backend_tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises no other class
-            raise ValueError(f"{path}: not a tokenizer: {error}; export the model again") from None
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{path}: not a tokenizer: {reason}; export the model again") from None
         self.backend_tokenizer.no_padding()
         # "[PAD]" typed by a person is text, not padding.
         self.backend_tokenizer.encode_special_tokens = True
@@ -50,7 +54,11 @@ class ExportedTokenizer:
             self.backend_tokenizer.enable_truncation(max_length, direction=self.truncation_side)
         else:
             self.backend_tokenizer.no_truncation()
-        return {"input_ids": [encoding.ids for encoding in self.backend_tokenizer.encode_batch(texts)]}
+        try:
+            return {"input_ids": [encoding.ids for encoding in self.backend_tokenizer.encode_batch(texts)]}
+        except Exception as error:  # the library raises no other class
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{self.name_or_path}: cannot encode a text: {reason}; export the model again") from None
 
     def convert_tokens_to_ids(self, token: str) -> int | None:
         """The id of a token, or `None` if it is not in the vocabulary."""
@@ -63,6 +71,8 @@ class ExportedWordTokenizer(WordEncodingMixin, ExportedTokenizer):
     def __init__(self, path: Path, settings: dict[str, Any]):
         super().__init__(path, settings)
         self.text_mode = settings["text_mode"]
+        if self.unk_token_id is None:
+            raise ValueError(f"{path}: has no unknown word, the `unk_token` of its settings; export the model again")
         self.added_tokens_decoder = self.backend_tokenizer.get_added_tokens_decoder()
         self._vocabulary = self.backend_tokenizer.get_vocab()
 
@@ -82,10 +92,23 @@ def load_tokenizer(folder: str | Path) -> ExportedTokenizer:
     Raises:
         ValueError: A file of the tokenizer is missing or damaged.
     """
-    settings_path = Path(folder, TOKENIZER_CONFIG_FILE)
-    try:
-        settings = json.loads(settings_path.read_text(encoding="utf-8"))
-        kind = ExportedWordTokenizer if "text_mode" in settings else ExportedTokenizer
-    except (OSError, ValueError, TypeError) as error:
-        raise ValueError(f"{settings_path}: not the settings of a tokenizer: {error}; export the model again") from None
+    path = Path(folder, TOKENIZER_CONFIG_FILE)
+    settings = read_object(path, "the settings of a tokenizer")
+    _check_settings(path, settings)
+    kind = ExportedWordTokenizer if "text_mode" in settings else ExportedTokenizer
     return kind(Path(folder, TOKENIZER_FILE), settings)
+
+
+def _check_settings(path: Path, settings: dict[str, Any]) -> None:
+    def check(name: str, is_valid: bool, needed: str) -> None:
+        if not is_valid:
+            got = f"{settings[name]!r:.80}"
+            raise ValueError(f"{path}: `{name}` must be {needed}; got {got}; export the model again")
+
+    check("model_max_length", is_length(settings.get("model_max_length")), LENGTH)
+    check("truncation_side", settings.get("truncation_side", "right") in _SIDES, " or ".join(_SIDES))
+    check("text_mode", settings.get("text_mode", "clean") in _TEXT_MODES, f"one of {', '.join(_TEXT_MODES)}")
+    for name in (f"{name}_token" for name in _SPECIAL_TOKENS):
+        token = settings.get(name)
+        content = token.get("content") if isinstance(token, dict) else token
+        check(name, isinstance(content, str) or token is None, "a string")

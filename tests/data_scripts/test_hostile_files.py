@@ -3,12 +3,15 @@
 import gzip
 import io
 import json
+import math
 import os
 import signal
 import tarfile
+import time
 import tracemalloc
 import zipfile
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -84,10 +87,49 @@ def test_a_line_takes_time_in_proportion_to_its_length(write, name):
     assert dialogue.utterances[-1].text == "Well then."
 
 
+def assert_linear(read, content_of) -> None:
+    """Twice the size takes at most 2.2 times the time of the processor, at 1, 2 and 4 MB.
+
+    Each time is the shortest of up to eight, because other processes make some of them longer. Between times of a few
+    milliseconds, a new page of memory makes a difference.
+    """
+    contents = [content_of(size << 20) for size in (1, 2, 4)]
+    shortest = [math.inf] * len(contents)
+    for _ in range(8):
+        for place, content in enumerate(contents):
+            with within(20):
+                before = time.process_time()
+                read(content)
+                shortest[place] = min(shortest[place], time.process_time() - before)
+        if all(later < 2.2 * earlier + 0.02 for earlier, later in pairwise(shortest)):
+            return
+    raise AssertionError(shortest)
+
+
+# With the word `vip`, a cue may be an advert, and is searched for all of them.
+ADVERT = pytest.param("vip ", "subtitle ", marks=pytest.mark.slow)
+ARROWS = pytest.param("", "x -->\n", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    ("start", "part"), [("", "<"), ("", "<a"), ("", "{"), ("", "-->"), ("", "a-->"), ARROWS, ADVERT]
+)
+def test_time_is_linear_in_the_size_of_a_line(start, part):
+    head, tail = f"1\n00:00:01,000 --> 00:00:02,000\n{start}", "\n\n2\n00:00:03,000 --> 00:00:04,000\nWell then.\n"
+    assert_linear(film_lines, lambda size: head + part * (size // len(part)) + tail)
+
+
+def test_time_is_linear_in_the_number_of_cues_of_a_sentence():
+    text = "and on " * 3
+    assert_linear(
+        lambda lines: join_sentences(lines, 1.0),
+        lambda size: [Line(number, number + 1, text) for number in range(size // len(text))],
+    )
+
+
 def test_a_sentence_over_very_many_cues_is_joined_once():
     lines = [Line(number, number + 1, "and on " * 10) for number in range(40_000)]
-    with within(3):
-        [line] = join_sentences(lines, 1.0)
+    [line] = join_sentences(lines, 1.0)
     assert len(line.text) > 2_000_000 and line.end == 40_000
 
 

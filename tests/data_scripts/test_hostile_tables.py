@@ -2,6 +2,7 @@
 
 import io
 import os
+import time
 import tracemalloc
 import zipfile
 
@@ -24,14 +25,17 @@ def repeated(text: str, times: int) -> pa.DictionaryArray:
 def refused(path, message: str, **options: object) -> None:
     """Refused in a line that names the file, in a small part of the memory that it would unfold to."""
     tracemalloc.start()
-    arrow = pa.total_allocated_bytes()
+    before = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(before)
+    pa.set_memory_pool(pool)
     try:
         with pytest.raises(ValueError, match=rf"^{path}: {message}") as error:
             list(read_dialogues(path, **options))
         assert "\n" not in str(error.value)
         assert tracemalloc.get_traced_memory()[1] < 1 << 27
-        assert pa.total_allocated_bytes() - arrow < 1 << 27
+        assert (pool.max_memory() or 0) < 1 << 26
     finally:
+        pa.set_memory_pool(before)
         tracemalloc.stop()
 
 
@@ -52,6 +56,46 @@ def test_very_many_rows_of_a_small_file_are_not_begun(tmp_path):
         for _ in range(4):
             writer.write_table(pa.table({"text": pa.array(["hi"]).take(pa.array(np.zeros(1 << 20, "int32")))}))
     refused(tmp_path / "a.parquet", "expands to more than .* bytes, the limit set by max_ratio", rows="dialogue")
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+def test_a_long_text_among_short_ones_is_not_unfolded(tmp_path, is_list):
+    """A file in which every row, or the list of one, repeats a text that is long in one place only."""
+    texts = pa.array(["x" * (1 << 20), *map(str, range(1000))])
+    rows = pa.DictionaryArray.from_arrays(pa.array(np.zeros(20_000, "int32")), texts)
+    lists = pa.ListArray.from_arrays(pa.array([0, 20_000], pa.int32()), rows)
+    table = {"utterances": lists} if is_list else {"dialogue_id": repeated("a", 20_000), "text": rows}
+    # Without its own schema, Arrow unfolds a dictionary.
+    parquet.write_table(pa.table(table), tmp_path / "a.parquet", compression="zstd", store_schema=False)
+    refused(tmp_path / "a.parquet", "expands to more than 1,048,576 bytes, the limit set by max_ratio")
+
+
+def test_a_text_that_is_decompressed_to_too_much_is_not_read(tmp_path):
+    texts = {"dialogue_id": ["a"], "text": ["x" * (1 << 26)]}
+    parquet.write_table(pa.table(texts), tmp_path / "a.parquet", compression="zstd", use_dictionary=False)
+    assert (tmp_path / "a.parquet").stat().st_size < 1 << 14
+    refused(tmp_path / "a.parquet", "expands to more than .* bytes, the limit set by max_ratio")
+    refused(tmp_path / "a.parquet", "expands to more than 33,554,432 bytes, the limit set by max_unfolded",
+            max_ratio=10**6, max_unfolded=1 << 25)  # fmt: skip
+
+
+def test_a_row_group_of_more_than_the_limit_is_not_read(tmp_path):
+    table = pa.table({"dialogue_id": ["a"] * 4000, "text": [f"utterance {number}" for number in range(4000)]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    parquet.write_table(table, tmp_path / "b.parquet", row_group_size=100)
+    refused(tmp_path / "a.parquet", "expands to more than 20,000 bytes, the limit set by max_unf", max_unfolded=20_000)
+    [dialogue] = read_dialogues(tmp_path / "b.parquet", max_unfolded=20_000)
+    assert len(dialogue.utterances) == 4000
+
+
+@pytest.mark.slow
+def test_thousands_of_columns_take_time_in_proportion(tmp_path):
+    columns = {"dialogue_id": ["a"] * 25, "text": ["Hi."] * 25} | {f"column {n}": [n] * 25 for n in range(6000)}
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=1, write_statistics=False)
+    before = time.process_time()
+    [dialogue] = read_dialogues(tmp_path / "a.parquet")
+    assert len(dialogue.utterances) == 25 and len(dialogue.utterances[0].extra) == 6000
+    assert time.process_time() - before < 5
 
 
 def test_a_table_that_repeats_itself_within_reason_is_read(tmp_path):
