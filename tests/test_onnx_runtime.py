@@ -72,6 +72,24 @@ def test_a_call_has_the_results_of_the_pipeline(both):
     assert exported([]) == [] and exported("Hi!")[0]["text"] == "Hi!"
 
 
+def assert_same_explanations(found: list[dict], expected: list[dict]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        one, other = one["explanation"], other["explanation"]
+        assert one["utterances"] == pytest.approx(other["utterances"], abs=1e-5)
+        changes = [[word.pop("change") for word in explanation["words"]] for explanation in (one, other)]
+        assert changes[0] == pytest.approx(changes[1], abs=1e-5) and one["words"] == other["words"]
+
+
+@pytest.mark.parametrize("options", [{}, {"max_batch_tokens": 3}], ids=str)
+def test_a_label_has_the_explanation_of_the_pipeline(both, options):
+    emotions, exported = both
+    assert_same_explanations(exported(TURNS, explain=True, **options), emotions(TURNS, explain=True, **options))
+    folded = {label: "joy" if label == "joy" else "other" for label in emotions.model.config.label_names}
+    found, expected = (each(TURNS, explain=True, label_map=folded, **options) for each in both)
+    assert_same_explanations(found, expected)
+    assert exported([[], ["Hi!"]], explain=True)[0] == []
+
+
 @pytest.mark.parametrize("options", [{}, {"batch_size": 1}, {"max_batch_tokens": 7}])
 def test_no_result_depends_on_the_dialogues_beside_it(both, options):
     emotions, exported = both
