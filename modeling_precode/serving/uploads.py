@@ -33,8 +33,8 @@ def read_upload(content: BinaryIO, filename: str, options: dict[str, str], setti
 
     Args:
         content: The bytes of the file.
-        filename: The name from the client. Its suffix is used to detect the format (without one, it is text), and its last
-            part for messages.
+        filename: The name from the client. Its suffix is used to detect the format, and its last part for messages. A
+            file without a suffix is text.
         options: Fields of `ReadingOptions`, such as `text_column` or `input_format`.
         settings: The limits.
 
