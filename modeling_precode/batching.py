@@ -1,8 +1,11 @@
 """Splits dialogues and sequences into batches of similar lengths."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
+
+Item = TypeVar("Item")
 
 # The number of dialogues, or of utterances, that are sorted into batches together. A stream holds no more in memory.
 WINDOW = 1000
@@ -44,6 +47,21 @@ def batches(encoded: list[dict], max_tokens: int, max_dialogues: int | None = No
         result[-1].append(index)
         tokens += sizes[index]
     return result
+
+
+def successive_batches(items: Iterable[Item], size_of: Callable[[Item], int], max_size: int) -> Iterator[list[Item]]:
+    """Split items into batches in their order. The sizes of a batch add up to at most `max_size`; a larger item is
+    alone."""
+    batch: list[Item] = []
+    total = 0
+    for item in items:
+        if batch and total + size_of(item) > max_size:
+            yield batch
+            batch, total = [], 0
+        batch.append(item)
+        total += size_of(item)
+    if batch:
+        yield batch
 
 
 def chunks(lengths: np.ndarray, max_items: int) -> Iterator[slice]:

@@ -11,6 +11,7 @@ from typing import Any
 from .batching import batches, windows
 from .dialogue_encoding import count_cut, encode_dialogues
 from .dialogue_inputs import read_inputs, read_utterance
+from .explanation import explain
 from .known_words import READABLE, count_known_words, known_share
 from .label_folding import LabelFolding
 from .speakers import SpeakerOrder
@@ -23,9 +24,8 @@ DEFAULT_BATCH_TOKENS = 2**14
 class EmotionLabelingMixin:
     """The calls of a pipeline that labels dialogues. [`ConversationEmotionPipeline`] describes them.
 
-    A pipeline defines `tokenizer`, `model` with `config` and `stream`, `max_utterance_tokens`, `compute_probabilities`
-    and `probabilities`. The parameters of its constructor are in `_forward_params`, `_postprocess_params` and
-    `_batch_size`.
+    A pipeline defines `tokenizer`, `model` with `config` and `stream`, and the methods that raise NotImplementedError
+    here. The parameters of its constructor are in `_forward_params`, `_postprocess_params` and `_batch_size`.
     """
 
     tokenizer: Any
@@ -48,22 +48,13 @@ class EmotionLabelingMixin:
         """Convert logits (..., C) to probabilities (..., C)."""
         raise NotImplementedError
 
-    def explain(
-        self, dialogue: list[dict], row: dict, results: list[dict], max_batch_tokens: int, folding: LabelFolding | None
-    ) -> list[dict[str, Any]]:
-        """Compute the `explanation` of each result.
+    def utterance_vectors(self, input_ids: list[list[int]], max_batch_tokens: int) -> Any:
+        """Compute the vectors (N, d_u) of utterances, each a list of token ids, without their context."""
+        raise NotImplementedError
 
-        Args:
-            dialogue: The turns of the dialogue.
-            row: Its row of `input_ids`.
-            results: Its results.
-            max_batch_tokens: The maximum number of tokens that go through the model at once.
-            folding: The folding of the labels, or `None`.
-
-        Raises:
-            ValueError: The model is an exported one.
-        """
-        raise ValueError("`explain` needs a checkpoint that torch runs; an exported model cannot explain its labels")
+    def probabilities_in_context(self, vectors: Any, lengths: list[int], speaker_ids: list[int]) -> Any:
+        """Compute the probabilities (N, C) of utterances, dialogue after dialogue, from their vectors (N, d_u)."""
+        raise NotImplementedError
 
     # As in other pipelines, an empty string means that `top_k` is not set, because `None` has another meaning.
     def _sanitize_parameters(
@@ -179,7 +170,10 @@ class EmotionLabelingMixin:
     def _add_explanations(
         self, dialogue: list[dict], row: dict, results: list[dict], max_batch_tokens: int, params: dict
     ) -> None:
-        explanations = self.explain(dialogue, row, results, max_batch_tokens, params.get("folding"))
+        folding: LabelFolding | None = params.get("folding")
+        names = folding.names if folding else self.model.config.label_names
+        labels = [(names.index(result["label"]), result["score"]) for result in results]
+        explanations = explain(self, dialogue, row["input_ids"], labels, max_batch_tokens, folding)
         for result, explanation in zip(results, explanations, strict=True):
             result["explanation"] = explanation
 

@@ -1,15 +1,16 @@
 """The pipeline `conversation-emotion`, which returns an emotion for every utterance of a dialogue."""
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import Pipeline, PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import LARGE_INTEGER
 
+from .batching import successive_batches
 from .data_collator import PreCodeDataCollator
 from .emotion_labeling import EmotionLabelingMixin
-from .explanation import explain
-from .label_folding import LabelFolding
+from .steps import Steps
 from .tokenizer_files import check_tokenizer
 
 if TYPE_CHECKING:
@@ -98,18 +99,22 @@ class ConversationEmotionPipeline(EmotionLabelingMixin, Pipeline):  # type: igno
         """Convert logits (..., C) to probabilities (..., C), with the temperature of the model."""
         return (logits.float() / self.model.config.temperature).softmax(-1)
 
-    def explain(
-        self, dialogue: list[dict], row: dict, results: list[dict], max_batch_tokens: int, folding: LabelFolding | None
-    ) -> list[dict[str, Any]]:
-        """Compute the `explanation` of each result. See [`EmotionLabelingMixin`]."""
-        names = folding.names if folding else self.model.config.label_names
+    @torch.inference_mode()
+    def utterance_vectors(self, input_ids: list[list[int]], max_batch_tokens: int) -> torch.Tensor:
+        """Compute the vectors (N, d_u) of utterances, each a list of token ids, without their context."""
+        vectors = []
+        for batch in successive_batches(input_ids, len, max_batch_tokens):
+            steps = Steps.of([len(ids) for ids in batch]).to(self.model.device)
+            tokens = torch.tensor(list(chain.from_iterable(batch)), device=self.model.device)
+            vectors.append(self.model.precode.utterance_encoder(tokens, steps))
+        return torch.cat(vectors)
 
-        def probabilities_of(logits: torch.Tensor) -> torch.Tensor:
-            return folding(self.probabilities(logits)) if folding else self.probabilities(logits)
-
-        with torch.inference_mode():
-            return explain(
-                *(self.model, dialogue, row["input_ids"]),
-                *(lambda turns: self.preprocess([turns])[0]["input_ids"], probabilities_of),
-                *([(names.index(result["label"]), result["score"]) for result in results], max_batch_tokens),
-            )
+    @torch.inference_mode()
+    def probabilities_in_context(
+        self, vectors: torch.Tensor, lengths: list[int], speaker_ids: list[int]
+    ) -> torch.Tensor:
+        """Compute the probabilities (N, C) of utterances, dialogue after dialogue, from their vectors (N, d_u)."""
+        steps = Steps.of(lengths).to(vectors.device)
+        speakers = torch.tensor(speaker_ids, device=vectors.device)
+        states = self.model.precode.conversation_encoder(vectors, steps, speakers)
+        return self.probabilities(self.model.classifier(torch.cat([vectors, states], dim=-1)))

@@ -1,8 +1,9 @@
-"""What the Dockerfile promises: its steps, run one by one in a folder and an environment of their own, start a service
-that answers, as a user other than root."""
+"""What the Dockerfile promises: its steps, run one by one in a folder and an environment of their own for each stage,
+start a service that answers, without torch and as a user other than root."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -12,11 +13,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-
-from modeling_precode.cli.main import COMMANDS
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from setuptools.config.setupcfg import read_configuration
 
 ROOT = Path(__file__).resolve().parents[1]
 IGNORED = ["__pycache__", "*.so"]
+WITHOUT = {"torch", "transformers", "datasets", "accelerate", "evaluate"}
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -30,10 +33,22 @@ def last(name: str) -> str:
     return [rest for found, rest in instructions() if found == name][-1]
 
 
+def installed_in_the_image() -> set[str]:
+    """The packages that the last stage installs by name."""
+    last_stage = (ROOT / "Dockerfile").read_text(encoding="utf-8").rpartition("\nFROM ")[2].replace("\\\n", " ")
+    [command] = re.findall(r"^RUN pip install (.*--constraint constraints.txt.*)$", last_stage, re.M)
+    return {canonicalize_name(name) for name in command.partition("constraints.txt")[2].split()}
+
+
+def named(requirements: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(line).name) for line in requirements}
+
+
 def test_what_is_copied_is_in_the_repository_and_not_ignored():
-    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
-    copied = [source for name, rest in instructions() if name == "COPY" for source in rest.split()[:-1]]
-    assert copied and sorted(copied) == sorted(allowed)
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copies = [rest.split()[:-1] for name, rest in instructions() if name == "COPY" and "--from" not in rest]
+    copied = {source for sources in copies for source in sources}
+    assert copied and copied == allowed
     assert all((ROOT / source).exists() for source in copied)
 
 
@@ -42,11 +57,19 @@ def test_the_service_is_not_root_and_is_checked():
     assert "/healthz" in last("HEALTHCHECK") and json.loads(last("CMD"))[:2] == ["precode", "serve"]
 
 
-class Container:
-    """A folder in place of the file system of a container, with a Python of its own."""
+def test_the_image_has_the_extras_of_the_service_and_no_torch():
+    options = read_configuration(ROOT / "setup.cfg")["options"]
+    extras = {name: named(options["extras_require"][name]) for name in ("onnx", "serve", "excel", "opsub")}
+    packages = installed_in_the_image()
+    assert packages >= extras["onnx"] | extras["serve"] | extras["excel"]
+    assert packages <= set.union(named(options["install_requires"]), *extras.values()) - WITHOUT
 
-    def __init__(self, folder: Path):
-        self.folder, self.workdir = folder / "root", folder / "root"
+
+class Stage:
+    """A folder in place of the file system of a stage, with a Python of its own."""
+
+    def __init__(self, folder: Path, earlier: dict[str, "Stage"]):
+        self.folder, self.workdir, self.earlier = folder / "root", folder / "root", earlier
         venv.create(folder / "venv", with_pip=True)
         kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
         self.environment = {**kept, "PATH": f"{folder / 'venv' / 'bin'}:{os.environ['PATH']}"}
@@ -55,9 +78,13 @@ class Container:
         if name == "WORKDIR":
             self.workdir = self.folder / rest.lstrip("/")
             self.workdir.mkdir(parents=True)
+        elif name == "COPY" and rest.startswith("--from="):
+            stage, source, target = rest.removeprefix("--from=").split()
+            self.copy(self.earlier[stage].folder / source.lstrip("/"), self.workdir / target)
         elif name == "COPY":
             *sources, target = rest.split()
             for source in sources:
+                assert not any(fnmatch(Path(source).name, pattern) for pattern in IGNORED)
                 self.copy(ROOT / source, self.workdir / target)
         elif name == "RUN":
             self.run(["sh", "-ec", rest])
@@ -68,7 +95,6 @@ class Container:
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns(*IGNORED))
         else:
-            assert not any(fnmatch(source.name, pattern) for pattern in IGNORED)
             shutil.copy(source, target)
 
     def run(self, command: list[str]) -> str:
@@ -79,31 +105,42 @@ class Container:
         return result.stdout
 
 
-@pytest.mark.slow
-def test_the_steps_of_the_dockerfile_start_a_service_that_answers(tmp_path):
-    if "serve" not in COMMANDS:
-        pytest.skip("needs the command precode serve")
-    container = Container(tmp_path)
+def build(folder: Path) -> Stage:
+    """The last stage, after all steps of the Dockerfile."""
+    stages: dict[str, Stage] = {}
+    stage = None
     for name, rest in instructions():
-        container.step(name, rest)
+        if name == "FROM":
+            title = rest.rpartition(" AS ")[2] if " AS " in rest else "last"
+            stage = stages[title] = Stage(folder / title, dict(stages))
+        elif stage:
+            stage.step(name, rest)
+    return stages["last"]
+
+
+@pytest.mark.slow
+def test_the_steps_of_the_dockerfile_start_a_service_that_answers_without_torch(tmp_path):
+    image = build(tmp_path)
+    found = f"import importlib.util; print([name for name in {sorted(WITHOUT)} if importlib.util.find_spec(name)])"
+    assert image.run(["python", "-c", found]).strip() == "[]"
     with open(tmp_path / "log", "w") as log:
         service = subprocess.Popen(
-            json.loads(last("CMD")), cwd=container.workdir, env=container.environment, stdout=log, stderr=log
+            json.loads(last("CMD")), cwd=image.workdir, env=image.environment, stdout=log, stderr=log
         )
     check = json.loads(last("HEALTHCHECK").partition("CMD ")[2])
     try:
         deadline = time.monotonic() + 120
-        while subprocess.run(check, env=container.environment, capture_output=True).returncode:
+        while subprocess.run(check, env=image.environment, capture_output=True).returncode:
             assert service.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
             time.sleep(1)
         body = json.dumps({"inputs": ["I got the job!", "You did? That's wonderful!"]}).encode()
-        request = urllib.request.Request(
-            "http://127.0.0.1:8000/v1/emotions", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as response:
-            assert "joy" in response.read().decode()
+        for path, expected in (("/v1/emotions", '"label":"joy"'), ("/v1/page", "<!DOCTYPE html>")):
+            url = f"http://127.0.0.1:8000{path}"
+            request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=60) as response:
+                assert expected in response.read().decode()
     finally:
         service.terminate()
         service.wait(timeout=60)
-    assert subprocess.run(check, env=container.environment, capture_output=True).returncode
+    assert subprocess.run(check, env=image.environment, capture_output=True).returncode
     shutil.rmtree(tmp_path)  # gigabytes

@@ -11,13 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from tiny import LABELS, WORDS
 
+from benchmarks.evidence.baselines import fit_bag_of_words
 from benchmarks.evidence.results import Results
+from benchmarks.frontier.linear import LinearClassifier
 from benchmarks.frontier.report import frontier, frontier_tables, groups_of
-from benchmarks.frontier.rivals import MeanWordVectors, fit_head, save
-from benchmarks.frontier.texts import repeated
+from benchmarks.frontier.rivals import BagOfWords, MeanWordVectors, fit_head
+from benchmarks.frontier.texts import Training, repeated
 
 ROOT = Path(__file__).resolve().parents[1]
 TOPICS = {"anger": "angry", "joy": "happy", "neutral": "weather"}
@@ -138,5 +143,26 @@ def test_the_mean_of_word_vectors_is_over_the_known_words_of_an_utterance(tmp_pa
     found = encode(["So HAPPY!", "unknown", "", "angry"])
     assert found == pytest.approx(np.array([[0.5, 0, 0.5], [0, 0, 0], [0, 0, 0], [0, 1, 0]]))
     texts, labels = ["so happy", "so angry"] * 20, ["joy", "anger"] * 20
-    save(folder / "head.pkl", fit_head(encode(texts), labels, encode(texts), labels))
+    fit_head(encode(texts), labels, encode(texts), labels).save(folder)
     assert f1_score(labels, MeanWordVectors(folder).labels(texts), average="weighted") == 1
+
+
+@pytest.mark.parametrize("labels", [["anger", "joy"], ["anger", "joy", "neutral"]], ids=len)
+def test_a_saved_bag_of_words_labels_as_the_fitted_one(tmp_path, labels):
+    rng = random.Random(0)
+    gold = [rng.choice(labels) for _ in range(60)]
+    texts = [" ".join([*rng.choices(WORDS, k=4), TOPICS[label] if rng.random() < 0.7 else ""]) for label in gold]
+    BagOfWords.train(Training(texts, gold, texts, gold), tmp_path, None)
+    expected, _ = fit_bag_of_words(
+        texts, np.array(gold), texts, lambda found: f1_score(gold, found, average="weighted")
+    )
+    assert BagOfWords(tmp_path).labels(texts) == expected.predict(texts).tolist()
+
+
+@pytest.mark.parametrize("labels", [["anger", "joy"], ["anger", "joy", "neutral"]], ids=len)
+def test_a_saved_head_labels_as_scaler_and_regression_do(tmp_path, labels):
+    rng = np.random.default_rng(0)
+    vectors, gold = rng.normal(3, [1, 5, 0.1], (80, 3)), rng.choice(labels, 80)
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(vectors, gold)
+    LinearClassifier.of(model[1], model[0]).save(tmp_path)
+    assert LinearClassifier.load(tmp_path).predict(vectors) == model.predict(vectors).tolist()

@@ -1,18 +1,25 @@
 """What an exported model promises where it runs: the calls and results of the pipeline, without torch, transformers and
 datasets; and a clear word about a folder that it cannot run."""
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import datasets
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 from clean_environment import make_environment
-from onnx_models import pipeline_of, text_model, word_model
+from onnx_models import LABELS, pipeline_of, text_model, word_model
+from test_serve import DIALOGUE, Service, assert_equal, serving
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from data_scripts import load_corpus
 from modeling_precode.cli.main import main
@@ -70,6 +77,24 @@ def test_a_call_has_the_results_of_the_pipeline(both):
     for found, expected in zip(exported(TURNS, top_k=2), emotions(TURNS, top_k=2), strict=True):
         assert_same(found, expected)
     assert exported([]) == [] and exported("Hi!")[0]["text"] == "Hi!"
+
+
+def assert_same_explanations(found: list[dict], expected: list[dict]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        one, other = one["explanation"], other["explanation"]
+        assert one["utterances"] == pytest.approx(other["utterances"], abs=1e-5)
+        changes = [[word.pop("change") for word in explanation["words"]] for explanation in (one, other)]
+        assert changes[0] == pytest.approx(changes[1], abs=1e-5) and one["words"] == other["words"]
+
+
+@pytest.mark.parametrize("options", [{}, {"max_batch_tokens": 3}], ids=str)
+def test_a_label_has_the_explanation_of_the_pipeline(both, options):
+    emotions, exported = both
+    assert_same_explanations(exported(TURNS, explain=True, **options), emotions(TURNS, explain=True, **options))
+    folded = {label: "joy" if label == "joy" else "other" for label in emotions.model.config.label_names}
+    found, expected = (each(TURNS, explain=True, label_map=folded, **options) for each in both)
+    assert_same_explanations(found, expected)
+    assert exported([[], ["Hi!"]], explain=True)[0] == []
 
 
 @pytest.mark.parametrize("options", [{}, {"batch_size": 1}, {"max_batch_tokens": 7}])
@@ -241,7 +266,8 @@ def test_a_folder_whose_files_do_not_fit_is_named_when_it_is_used(words, tmp_pat
     assert str(folder) in str(error.value) and "\n" not in str(error.value)
 
 
-LABEL = """
+# Python runs this module before every program.
+WITHOUT_TORCH = """
 import sys
 
 class Forbidden:
@@ -250,6 +276,9 @@ class Forbidden:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Forbidden())
+"""
+LABEL = """
+import sys
 from modeling_precode.onnx_runtime import OnnxEmotionPipeline
 from modeling_precode.cli.main import main
 
@@ -259,10 +288,19 @@ main(["predict", chat, "--model", folder, "--format", "jsonl"])
 """
 
 
-def test_nothing_is_labeled_with_torch_transformers_or_datasets(words, folders, tmp_path):
+@pytest.fixture(scope="module")
+def without_torch(tmp_path_factory) -> str:
+    """A `PYTHONPATH` with which torch, transformers and datasets cannot be imported."""
+    folder = tmp_path_factory.mktemp("path")
+    (folder / "sitecustomize.py").write_text(WITHOUT_TORCH)
+    return os.pathsep.join([str(folder), str(ROOT)])
+
+
+def test_nothing_is_labeled_with_torch_transformers_or_datasets(words, folders, without_torch, tmp_path):
     (tmp_path / "chat.txt").write_text("I got the job!\nWhat?\n")
     command = [sys.executable, "-c", LABEL, words, tmp_path / "chat.txt"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": without_torch}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     labels, predicted = done.stdout.splitlines()
     expected = [turn["label"] for turn in folders["words"][0](["I got the job!", "What?"])]
     assert labels == str(expected) and json.loads(predicted)["predictions"] == expected
@@ -283,3 +321,108 @@ def test_a_clean_environment_without_torch_labels_with_the_default_model(tmp_pat
     command = [python, "-c", code, tmp_path / "out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "['joy', 'neutral']\n"
+
+
+@pytest.fixture(scope="module")
+def served(folders) -> OnnxEmotionPipeline:
+    return OnnxEmotionPipeline(folders["text"][1])
+
+
+@pytest.fixture(scope="module")
+def service(folders, without_torch) -> Iterator[Service]:
+    """The service of a causal model, without torch, transformers and datasets."""
+    with serving(str(folders["text"][1]), PYTHONPATH=without_torch) as service:
+        yield service
+
+
+def test_the_service_answers_as_the_exported_model(service, served):
+    for inputs in (DIALOGUE, "I am so happy!", [DIALOGUE, []]):
+        answer = service.label({"inputs": inputs, "parameters": {"distribution": True}})
+        assert_equal(answer.json, served(inputs, distribution=True))
+    expected = {"status": "ok", "model": "text", "labels": LABELS, "causal": True}
+    assert service.ask("/healthz").json == expected
+    assert service.metric("precode_utterances_total") >= 5
+
+
+CAPTIONS = b"""WEBVTT
+
+00:01.000 --> 00:02.000
+<v Ana>I am so happy!
+
+00:03.000 --> 00:04.000
+<v Ben>What?
+"""
+
+
+def workbook() -> bytes:
+    book, content = openpyxl.Workbook(), io.BytesIO()
+    for row in (["dialogue_id", "speaker", "text"], [1, "Ana", "I am so happy!"], [1, "Ben", "What?"]):
+        book.active.append(row)
+    book.save(content)
+    return content.getvalue()
+
+
+def parquet() -> bytes:
+    labels = datasets.List(datasets.ClassLabel(names=["joy", "anger"]))
+    texts = datasets.List(datasets.Value("string"))
+    features = datasets.Features({"utterances": texts, "speakers": texts, "labels": labels})
+    rows = {"utterances": [["I am so happy!", "What?"]], "speakers": [["Ana", "Ben"]], "labels": [[0, 1]]}
+    content = io.BytesIO()
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(content)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("chat.txt", lambda: b"Ana: I am so happy!\nBen: What?\n"),
+        ("chat.jsonl", lambda: b'{"utterances": ["I am so happy!", "What?"], "speakers": ["Ana", "Ben"]}'),
+        ("talk.vtt", lambda: CAPTIONS),
+        ("whatsapp.txt", lambda: b"[1/2/24, 10:00:01] Ana: I am so happy!\n[1/2/24, 10:00:09] Ben: What?\n"),
+        ("latin.txt", lambda: "Ana: I am so happy!\nBen: What?\n\nÉva: déjà vu, très élégant\n".encode("latin-1")),
+        ("table.xlsx", workbook),
+        ("table.parquet", parquet),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_the_service_reads_every_kind_of_file(service, served, name, content):
+    answer = service.upload(name, content())
+    assert answer.status == 200, answer.json
+    turns = answer.json[0]["turns"]
+    for turn in turns:
+        turn.pop("start", None), turn.pop("end", None)
+    assert_equal(turns, served([("Ana", "I am so happy!"), ("Ben", "What?")]))
+
+
+def test_the_service_has_its_pages(service):
+    assert 'id="live"' in service.ask("/").body.decode()
+    page = service.upload("chat.txt", b"Ana: I am <b>so</b> happy!\n", "/v1/page")
+    assert page.headers["content-type"].startswith("text/html") and "&lt;b&gt;so" in page.body.decode()
+
+
+def test_the_service_labels_a_dialogue_in_progress(service, served):
+    expected = served.stream(distribution=True)
+    with connect(f"ws://127.0.0.1:{service.port}/v1/stream?distribution=true") as stream:
+        for utterance in [*DIALOGUE, "so?"]:
+            stream.send(json.dumps(utterance))
+            assert_equal(json.loads(stream.recv()), expected(utterance))
+
+
+@pytest.mark.slow
+def test_the_service_of_a_model_that_reads_both_ways_refuses_a_stream(words, without_torch):
+    with serving(str(words), PYTHONPATH=without_torch) as service:
+        with connect(f"ws://127.0.0.1:{service.port}/v1/stream") as stream:
+            assert "cannot label a dialogue in progress" in json.loads(stream.recv())["error"]
+            with pytest.raises(ConnectionClosed) as closed:
+                stream.recv()
+        assert closed.value.rcvd and closed.value.rcvd.code == 4422
+        assert service.label("Hi!").status == 200
+
+
+def test_a_checkpoint_is_refused_without_torch(without_torch):
+    command = [sys.executable, "-m", "modeling_precode.cli.main", "serve", "default"]
+    environment = {**os.environ, "PYTHONPATH": without_torch}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "default: a checkpoint needs datasets, which is not installed" in done.stderr
+    assert "give a folder that precode export wrote" in done.stderr

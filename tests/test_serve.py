@@ -269,6 +269,7 @@ def test_concurrent_requests_get_the_labels_of_the_pipeline(service, emotions):
     "name, content",
     [
         ("chat.txt", b"Ana: i am so happy!\nBen: what?\n"),
+        ("Conversation", b"Ana: i am so happy!\nBen: what?\n"),
         ("table.csv", b"dialogue_id,speaker,text\n1,Ana,i am so happy!\n1,Ben,what?\n"),
         (
             "talk.vtt",

@@ -5,7 +5,6 @@ Each class trains into a folder, and labels dialogues with what is in the folder
 
 import gzip
 import json
-import pickle
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .linear import LinearClassifier, load_tfidf, save_tfidf
 from .texts import Dialogue, Training
 
 WORD = re.compile(r"[a-z']+|[!?]")
@@ -53,13 +53,15 @@ class BagOfWords(Rival):
             training.held_out_texts,
             lambda found: weighted_f1(found, gold),
         )
-        save(folder / "model.pkl", model)
+        words, head = model
+        save_tfidf(folder, words)
+        LinearClassifier.of(head).save(folder)
 
     def __init__(self, folder: Path):
-        self.model = load(folder / "model.pkl")
+        self.words, self.head = load_tfidf(folder), LinearClassifier.load(folder)
 
     def labels(self, texts: list[str]) -> list[str]:
-        return self.model.predict(texts).tolist()
+        return self.head.predict(self.words.transform(texts))
 
 
 class FastText(Rival):
@@ -110,7 +112,7 @@ class VectorRival(Rival):
         head = fit_head(
             encode(training.texts), training.labels, encode(training.held_out_texts), training.held_out_labels
         )
-        save(folder / "head.pkl", head)
+        head.save(folder)
 
     @staticmethod
     def prepare(folder: Path, source: Path | None) -> None:
@@ -118,14 +120,14 @@ class VectorRival(Rival):
         raise NotImplementedError
 
     def __init__(self, folder: Path):
-        self.head = load(folder / "head.pkl") if (folder / "head.pkl").exists() else None
+        self.head = LinearClassifier.load(folder) if (folder / "head.npz").exists() else None
 
     def vectors(self, texts: list[str]) -> np.ndarray:
         """The vectors (N, D) of N utterances."""
         raise NotImplementedError
 
     def labels(self, texts: list[str]) -> list[str]:
-        return self.head.predict(self.vectors(texts)).tolist()
+        return self.head.predict(self.vectors(texts))
 
 
 class MeanWordVectors(VectorRival):
@@ -205,7 +207,7 @@ class SentenceEncoder(VectorRival):
 
 def fit_head(
     vectors: np.ndarray, labels: Sequence[str], held_out_vectors: np.ndarray, held_out_labels: Sequence[str]
-) -> Any:
+) -> LinearClassifier:
     """The logistic regression whose penalty and weights of labels do best on held-out utterances."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -218,7 +220,7 @@ def fit_head(
             model = make_pipeline(StandardScaler(), head).fit(vectors, labels)
             score = weighted_f1(model.predict(held_out_vectors), held_out_labels)
             if score > best:
-                best, kept = score, model
+                best, kept = score, LinearClassifier.of(head, model[0])
     return kept
 
 
@@ -231,12 +233,3 @@ def weighted_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
 def words(text: str) -> str:
     """The words of an utterance, as one line for fastText."""
     return " ".join(WORD.findall(text.lower()))
-
-
-def save(path: Path, model: Any) -> None:
-    path.write_bytes(pickle.dumps(model))
-
-
-def load(path: Path) -> Any:
-    """Load a model that this benchmark saved."""
-    return pickle.loads(path.read_bytes())

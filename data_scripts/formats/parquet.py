@@ -1,11 +1,11 @@
 """Reads Parquet in batches of rows. Labels are converted to their names; errors name the file, row or column."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
@@ -161,18 +161,26 @@ def unfolded_bytes(column: pa.Array) -> int:
 
 
 def class_names(path: Path, schema: pa.Schema, column: str) -> list[str] | None:
-    """The label names that `datasets` wrote into the file, or None.
+    """The label names that `datasets` wrote into the file, or None. They are read without `datasets`.
 
     Raises:
         ValueError: The metadata of `datasets` is damaged.
     """
+    stored = (schema.metadata or {}).get(b"huggingface")
+    if stored is None:
+        return None
     try:
-        part = pa.schema([schema.field(column)], metadata=schema.metadata)
-        feature = datasets.Features.from_arrow_schema(part)[column]
-    except Exception as error:  # the metadata is JSON of any shape, which `datasets` does not check
+        features = (json.loads(stored).get("info") or {}).get("features") or {}
+        feature = features.get(column) or {}
+        # Of a list, older versions of `datasets` wrote the kind of its values as the only item of a list.
+        feature = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
+        names = feature.get("names")
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise TypeError(f"the names of {column} are {names!r}")
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: metadata of `datasets` is damaged; {reason}; write the file again") from None
-    return getattr(getattr(feature, "feature", feature), "names", None)
+    return names
 
 
 def label_name(value: Any, names: list[str] | None, where: str) -> Any:

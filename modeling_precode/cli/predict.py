@@ -316,8 +316,13 @@ def model_to_use(args: argparse.Namespace) -> str:
         if args.device not in (None, "cpu"):
             raise ValueError(f"--device {args.device}: {checkpoint} is an exported model, which runs on the CPU only")
         return checkpoint
-    from ..training.starting import load_config
-
+    try:
+        from ..training.starting import load_config
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"{checkpoint}: a checkpoint needs {error.name}, which is not installed; run pip install precode, or give "
+            "a folder that precode export wrote"
+        ) from None
     check_device(args.device)
     config = load_config(checkpoint, args.revision)
     heads = config.architectures or []

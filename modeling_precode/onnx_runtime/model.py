@@ -55,14 +55,28 @@ class OnnxModel:
             The logits (U, C) of each dialogue.
         """
         vectors = self.vectors([ids for row in dialogues for ids in row["input_ids"]])
-        sizes = np.array([len(row["input_ids"]) for row in dialogues])
+        sizes = [len(row["input_ids"]) for row in dialogues]
         speakers = [row.get("speaker_ids") or [0] * len(row["input_ids"]) for row in dialogues]
-        speaker_ids = np.fromiter(chain.from_iterable(speakers), np.int64, len(vectors))
+        logits = self.logits_in_context(vectors, sizes, list(chain.from_iterable(speakers)))
+        return np.split(logits, np.cumsum(sizes)[:-1])
+
+    def logits_in_context(self, vectors: np.ndarray, lengths: Sequence[int], speaker_ids: Sequence[int]) -> np.ndarray:
+        """Compute the logits of utterances whose vectors are known.
+
+        Args:
+            vectors: (N, d_u), the dialogues one after another.
+            lengths: The number of utterances of each dialogue.
+            speaker_ids: The speaker of each utterance; 0 is an unknown speaker.
+
+        Returns:
+            The logits (N, C).
+        """
+        sizes, speakers = np.array(lengths), np.array(speaker_ids, np.int64)
         logits = np.empty((len(vectors), len(self.config.label_names)), np.float32)
         for rows, places, mask in _padded(sizes, CHUNK_UTTERANCES):
-            padded, _ = self._in_context(vectors[places], sizes[rows], speaker_ids[places])
+            padded, _ = self._in_context(vectors[places], sizes[rows], speakers[places])
             logits[places[mask]] = padded[mask]
-        return np.split(logits, np.cumsum(sizes)[:-1])
+        return logits
 
     def vectors(self, utterances: Sequence[Sequence[int]]) -> np.ndarray:
         """Compute the vectors (N, d_u) of utterances, each a list of token ids, without their context."""

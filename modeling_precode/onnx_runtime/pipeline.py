@@ -54,6 +54,14 @@ class OnnxEmotionPipeline(EmotionLabelingMixin):
         """Compute the probabilities (U, C) of each row of `input_ids` and `speaker_ids`."""
         return [self.probabilities(logits) for logits in self.model.logits(rows)]
 
+    def utterance_vectors(self, input_ids: list[list[int]], max_batch_tokens: int) -> np.ndarray:
+        """Compute the vectors (N, d_u) of utterances, each a list of token ids, without their context."""
+        return self.model.vectors(input_ids)
+
+    def probabilities_in_context(self, vectors: np.ndarray, lengths: list[int], speaker_ids: list[int]) -> np.ndarray:
+        """Compute the probabilities (N, C) of utterances, dialogue after dialogue, from their vectors (N, d_u)."""
+        return self.probabilities(self.model.logits_in_context(vectors, lengths, speaker_ids))
+
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Convert logits (..., C) to probabilities (..., C), with the temperature of the model."""
         scaled = logits / np.float32(self.model.config.temperature)

@@ -29,7 +29,7 @@ async function labelWhole() {
     return
   }
   const form = new FormData()
-  form.append("file", chosen ?? new Blob([text.value], {type: "text/plain"}), chosen?.name ?? "Conversation.txt")
+  form.append("file", chosen ?? new Blob([text.value], {type: "text/plain"}), chosen?.name ?? "Conversation")
   labelButton.disabled = true
   say(byId("status"), "Labeling…")
   try {
@@ -85,7 +85,11 @@ byId("example").addEventListener("click", () => {
 })
 frame.addEventListener("load", () => {
   const root = frame.contentDocument?.documentElement
-  if (root) frame.style.height = `${Math.min(root.scrollHeight + 4, 3000)}px`
+  if (!root) return
+  // What is drawn later may be higher than it was estimated, and so may a page in a narrower window.
+  new ResizeObserver(() => {
+    frame.style.height = `${Math.min(root.offsetHeight + 4, 3000)}px`
+  }).observe(root)
 })
 for (const name of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(name, event => {

@@ -33,7 +33,8 @@ def read_upload(content: BinaryIO, filename: str, options: dict[str, str], setti
 
     Args:
         content: The bytes of the file.
-        filename: The name from the client. Its suffix is used to detect the format, and its last part for messages.
+        filename: The name from the client. Its suffix is used to detect the format, and its last part for messages. A
+            file without a suffix is text.
         options: Fields of `ReadingOptions`, such as `text_column` or `input_format`.
         settings: The limits.
 
@@ -47,7 +48,7 @@ def read_upload(content: BinaryIO, filename: str, options: dict[str, str], setti
             422, f"{name}: unknown file format; give the file a name that ends in .txt, .json, .csv or .srt"
         )
     with _readers, tempfile.TemporaryDirectory(prefix="precode-") as folder:
-        path = Path(folder, f"upload{suffix}")
+        path = Path(folder, f"upload{suffix or '.txt'}")
         with open(path, "wb") as target:
             shutil.copyfileobj(content, target)
         try:

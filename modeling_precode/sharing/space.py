@@ -21,7 +21,7 @@ TEMPLATE = Path(__file__).with_name("space_template")
 # The folder of the Space with a copy of the model.
 MODEL_FOLDER = "model"
 # The version that the app was tested with. The next major version may need another app.
-GRADIO, GRADIO_REQUIREMENT = "6.31.0", "gradio>=6.0,<7"
+GRADIO, GRADIO_REQUIREMENT = "6.31.0", "gradio>=6.15.1,<7"
 PYTHON = "3.11"
 # The size of a Space's repository is limited to 1 GB, its history included.
 LARGEST_MODEL = 500_000_000
