@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from .speakers import speaker_ids_of, speaker_name
-from .word_encoding import WordEncodingMixin
+from .word_encoding import WordEncodingMixin, token_ids
 
 
 def encode_dialogues(
@@ -38,13 +38,8 @@ def encode_dialogues(
         encoded = tokenizer.encode_utterances(utterances, max_utterance_tokens)
     elif utterances:
         # "[PAD]" typed by a person is text, not padding.
-        encoded = tokenizer(
-            utterances,
-            truncation=True,
-            max_length=max_utterance_tokens,
-            return_attention_mask=False,
-            split_special_tokens=True,
-        )["input_ids"]
+        options = {"truncation": True, "max_length": max_utterance_tokens, "split_special_tokens": True}
+        encoded = token_ids(tokenizer, utterances, **options)
         encoded = [ids or [_stand_in(tokenizer)] for ids in encoded]
     else:
         encoded = []
@@ -76,8 +71,8 @@ def count_cut(
     if getattr(tokenizer, "text_mode", None) == "unicode":
         return sum(len(ids) > max_utterance_tokens for ids in tokenizer.encode_utterances(full, sys.maxsize))
     # `verbose=False` suppresses warnings about texts that are too long for a model.
-    options = {"truncation": False, "return_attention_mask": False, "split_special_tokens": True, "verbose": False}
-    return sum(len(ids) > max_utterance_tokens for ids in tokenizer(full, **options)["input_ids"])
+    options = {"truncation": False, "split_special_tokens": True, "verbose": False}
+    return sum(len(ids) > max_utterance_tokens for ids in token_ids(tokenizer, full, **options))
 
 
 def _texts(examples: dict[str, list], speaker_prefix: bool) -> list[str]:

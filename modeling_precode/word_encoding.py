@@ -1,6 +1,7 @@
 """Encodes text with a word-level tokenizer, many times faster than its backend and with the same token ids."""
 
 from itertools import chain
+from threading import Lock
 from typing import Any
 
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
@@ -18,6 +19,21 @@ _ASCII = {code: chr(code).lower() if chr(code).isalpha() or chr(code) in "!?" el
 
 # The number of pieces of text whose token ids are cached.
 _CACHE_SIZE = 2**18
+
+# A fast tokenizer stores the maximum length of a call in its backend, where a call in another thread may change it.
+_one_call_at_a_time = Lock()
+
+
+def token_ids(tokenizer: Any, texts: list[str], **options: Any) -> list[list[int]]:
+    """The token ids of texts from a tokenizer that several threads may share.
+
+    Args:
+        tokenizer: Any tokenizer.
+        texts: The texts.
+        options: Further arguments of its call.
+    """
+    with _one_call_at_a_time:
+        return tokenizer(texts, return_attention_mask=False, **options)["input_ids"]
 
 
 class WordEncodingMixin:
@@ -52,7 +68,7 @@ class WordEncodingMixin:
                 others.append(place)
         if others:
             texts = [utterances[place] for place in others]
-            ids = self(texts, truncation=True, max_length=max_length, return_attention_mask=False)["input_ids"]
+            ids = token_ids(self, texts, truncation=True, max_length=max_length)
             for place, utterance in zip(others, ids, strict=True):
                 encoded[place] = utterance
         return encoded
