@@ -45,7 +45,7 @@ from .formats.original import original_files, read_original
 from .formats.owner import check_owner
 from .formats.sources import DAMAGED, IRREGULAR, TOO_LARGE, is_tar, source, source_states_digest, unpack
 from .formats.subtitles import Line, cut_at_silences, decode_subtitles, film_lines, join_sentences, turns
-from .tools.whole_files import read_json
+from .tools.whole_files import DiskFullError, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +151,8 @@ class OpSub(DialogueBuilder):
             pieces = self.pieces(where)
             sources = [{"where": where, "pieces": part} for part in groups(pieces)]
             films = self.kept_films(report for _, report in self.write_parts("films", sources))
+        except (DiskFullError, ChildProcessError):
+            raise  # not about the films
         except (*DAMAGED, OSError) as error:
             # Not an OSError, because `datasets` would replace its message.
             raise ValueError(f"{where}: cannot be read; got {error}; download it again") from error

@@ -17,6 +17,7 @@ import pyarrow as pa
 from datasets.exceptions import DatasetGenerationError
 
 from ..formats.reading import existing_path, file_states_digest
+from ..tools.whole_files import disk_full_errors
 from .dialogues import Dialogue, Utterance
 from .parts import batches_of, in_processes, on_ray, read_part, write_part
 
@@ -118,14 +119,13 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
 
         Raises:
             ValueError: A file has invalid content, or a split has no dialogues.
+            OSError: The cache cannot be written, or one of the processes was killed.
         """
         self._notes, self._num_proc, self._on_ray = Counter(), num_proc, on_ray
         self._is_building = True
         try:
-            super().download_and_prepare(*args, **kwargs)
-        except DatasetGenerationError as error:
-            # `datasets` hides the actual error behind its own message.
-            raise error.__cause__ or error from None
+            with disk_full_errors(self.cache_dir):
+                self._download_and_prepare_with_cause(*args, **kwargs)
         finally:
             self._is_building = False
         shutil.rmtree(self.parts_folder, ignore_errors=True)
@@ -136,6 +136,13 @@ class DialogueBuilder(datasets.ArrowBasedBuilder):
             # `datasets` writes an empty split, but cannot read it.
             report = report or "the result of an earlier build"
             raise ValueError(f"{self.corpus}: no dialogue in {', '.join(empty)}; got {report}; add more dialogues")
+
+    def _download_and_prepare_with_cause(self, *args, **kwargs) -> None:
+        try:
+            super().download_and_prepare(*args, **kwargs)
+        except DatasetGenerationError as error:
+            # `datasets` hides the actual error behind its own message.
+            raise error.__cause__ or error from None
 
     def _info(self) -> datasets.DatasetInfo:
         features = {

@@ -4,10 +4,15 @@ A part is written by one process, completely or not at all. An interrupted build
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pyarrow as pa
@@ -63,15 +68,36 @@ def read_part(path: Path) -> pa.Table:
 
 
 def in_processes(function: Callable[[Any], Any], tasks: list, num_proc: int | None) -> Iterator[Any]:
-    """Run a function on tasks in processes, and yield the results in the order of the tasks."""
+    """Run a function on tasks in processes, and yield the results in the order of the tasks.
+
+    Raises:
+        ChildProcessError: A process was killed.
+    """
     if min(num_proc or 1, len(tasks)) <= 1:
         yield from map(function, tasks)
         return
-    pool = ProcessPoolExecutor(num_proc)
+    pool = ProcessPoolExecutor(num_proc, initializer=end_with_parent)
     try:
         yield from pool.map(function, tasks)
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            f"one of {num_proc} processes was killed, perhaps because the memory is full; run the same command again: "
+            "it keeps the parts that are complete. Fewer processes (num_proc) need less memory"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def end_with_parent() -> None:
+    """End this process as soon as its parent ends. The processes of a pool otherwise outlive a parent that is killed."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            wait([parent.sentinel])
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def on_ray(function: Callable[[Any], Any], tasks: list) -> Iterator[Any]:

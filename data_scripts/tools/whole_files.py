@@ -13,6 +13,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class DiskFullError(OSError):
+    """A file could not be written because its disk is full."""
+
+    def __init__(self, message: str):
+        super().__init__(message)
+        self.errno = errno.ENOSPC
+
+
+@contextmanager
+def disk_full_errors(path: str | Path) -> Iterator[None]:
+    """Raise a [`DiskFullError`] that names the path and says what to do if the disk of the path becomes full."""
+    try:
+        yield
+    except DiskFullError:
+        raise
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise DiskFullError(
+            f"{path} could not be written: the disk is full; make room, and run the same command again"
+        ) from error
+
 
 @contextmanager
 def whole_file(path: Path, is_alone: bool = False) -> Iterator[Path]:
@@ -25,9 +50,10 @@ def whole_file(path: Path, is_alone: bool = False) -> Iterator[Path]:
     """
     partial = partial_path(path if is_alone else path.with_name(f"{path.name}.{os.getpid()}"))
     try:
-        yield partial
-        sync(partial)
-        partial.replace(path)
+        with disk_full_errors(path):
+            yield partial
+            sync(partial)
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -126,6 +152,6 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 def disk_is_full(error: BaseException, folder: Path) -> bool:
     """Whether an error means that the disk of the folder is full."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in FULL:
         return True
     return shutil.disk_usage(folder).free < 2**20

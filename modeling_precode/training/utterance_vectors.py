@@ -14,6 +14,8 @@ import torch
 import transformers
 from filelock import FileLock
 
+from data_scripts.tools.whole_files import disk_full_errors
+
 from ..modeling_precode import PreCodePreTrainedModel
 from ..steps import Steps
 from ..text_encoder import TextUtteranceEncoder
@@ -48,6 +50,7 @@ class UtteranceVectors:
 
     Raises:
         ValueError: The model's text encoder is not frozen.
+        OSError: The file cannot be written.
     """
 
     def __init__(
@@ -128,7 +131,7 @@ def _write(path: Path, encoder: TextUtteranceEncoder, dtype: str, utterances: li
     training = encoder.training
     encoder.eval()
     try:
-        with open(partial, "ab") as file:
+        with disk_full_errors(path), open(partial, "ab") as file:
             # The last window may be incomplete.
             done = max(file.tell() // window_size - 1, 0)
             file.truncate(done * window_size)
