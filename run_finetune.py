@@ -34,6 +34,7 @@ from modeling_precode.training.interruption import Interruption
 from modeling_precode.training.original_recipe import differences, finetuning_settings
 from modeling_precode.training.parsing import ScriptParser, parse_arguments, write_config
 from modeling_precode.training.processes import join_cpu_processes, use_cores
+from modeling_precode.training.run_lock import lock_run
 from modeling_precode.training.run_origin import RunOrigin
 from modeling_precode.training.seeds import save_seeds, score_lines, train_seed
 from modeling_precode.training.starting import build_classifier, build_tokenizer, load_mixture, load_splits
@@ -153,13 +154,15 @@ def trainer_builder(
     """A function that builds the trainer of a seed from its settings. Its first call writes the run's fingerprint."""
     interruption = Interruption()
     fingerprint = origin.run_fingerprint(args, corpus)
+    # The lock lasts as long as this builder.
+    lock = None if args.only_scores else lock_run(Path(args.output_dir), PartialState())
     if args.resume_from_checkpoint:
         check_fingerprint(Path(args.output_dir), fingerprint)
 
     @cache
     def begin() -> None:
         PartialState().wait_for_everyone()
-        if args.process_index == 0:
+        if lock is not None:
             begin_run(Path(args.output_dir), fingerprint, resuming=bool(args.resume_from_checkpoint))
 
     def build(args_of_seed: UtteranceClassificationArguments) -> UtteranceClassificationTrainer:

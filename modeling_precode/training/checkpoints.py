@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 
 from data_scripts.tools.whole_files import digest, disk_is_full, read_json, sync, whole_folder, write_json
 
-from .fingerprint import write_fingerprint
+from .fingerprint import RUN_FOLDER, write_fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ def begin_run(output_dir: Path, fingerprint: dict[str, Any], resuming: bool) -> 
     A run that starts from the beginning also removes the checkpoints and results of an earlier run.
     """
     for folder in (output_dir, *output_dir.glob("seed_*")):
-        for path in folder.glob(".*.partial"):
+        for path in (*folder.glob(".*.partial"), *(folder / RUN_FOLDER).glob(".*.partial")):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         for _, checkpoint in checkpoints(folder):
             if not resuming or not (checkpoint / MANIFEST).is_file():

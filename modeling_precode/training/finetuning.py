@@ -49,6 +49,7 @@ from .fingerprint import check_fingerprint
 from .interruption import Interruption
 from .memory import keep_freed_memory
 from .optimization import decay_groups, floors, parameter_groups
+from .run_lock import lock_run
 from .run_origin import RunOrigin
 from .starting import check_gradient_checkpointing, check_text_encoder_options
 
@@ -253,10 +254,12 @@ class UtteranceClassificationTrainer(Trainer):
 
         Raises:
             ValueError: The checkpoint is from another run, or a loss or gradient is not finite.
-            OSError: There is no such checkpoint, or a checkpoint cannot be written.
+            OSError: There is no such checkpoint, a checkpoint cannot be written, or another run writes to the same
+                folder.
         """
         folder = Path(self.args.output_dir)
         choice = resume_choice(resume_from_checkpoint)
+        self.lock = lock_run(folder, self.accelerator)
         checkpoint = find_checkpoint(choice, folder)
         fingerprint = self.fingerprint()
         if choice:

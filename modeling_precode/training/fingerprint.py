@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-# In a subfolder, because a push to the Hub does not upload subfolders.
-FINGERPRINT = ".run/fingerprint.json"
+# A subfolder, because a push to the Hub does not upload subfolders.
+RUN_FOLDER = ".run"
+FINGERPRINT = f"{RUN_FOLDER}/fingerprint.json"
 
 
 def write_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:

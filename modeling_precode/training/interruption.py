@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 
 from data_scripts.tools.whole_files import write_json
 
@@ -60,7 +60,7 @@ class Interruption:
         sys.exit(128 + (self.signal or signal.SIGTERM))
 
 
-def finish_exchanges(accelerator: Accelerator) -> None:
+def finish_exchanges(accelerator: Accelerator | PartialState) -> None:
     """Wait for all processes, and for the end of their last exchange.
 
     Gloo's thread cleans up its last exchange after all processes have received it, and needs the interpreter for that.

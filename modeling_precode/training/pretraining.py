@@ -34,6 +34,7 @@ from .pretraining_arguments import ConversationCompletionArguments
 from .pretraining_loop import SELECTION_METRIC, WEIGHTS, PretrainingLoop
 from .processes import start_accelerator
 from .recall import RecallEvaluation
+from .run_lock import lock_run
 from .run_origin import RunOrigin
 from .starting import check_gradient_checkpointing, check_text_encoder_options, with_vectors
 from .utterance_vectors import UtteranceVectors
@@ -185,10 +186,12 @@ class ConversationCompletionTrainer:
 
         Raises:
             ValueError: The checkpoint is from another run, or a loss or gradient is not finite.
-            OSError: There is no such checkpoint, or a checkpoint cannot be written.
+            OSError: There is no such checkpoint, a checkpoint cannot be written, or another run writes to the same
+                folder.
         """
         args, accelerator, loop = self.args, self.accelerator, self.loop
         choice = resume_choice(resume_from_checkpoint)
+        self.lock = lock_run(self.output_dir, accelerator)
         checkpoint = find_checkpoint(choice, self.output_dir)
         if choice:
             check_fingerprint(checkpoint or self.output_dir, loop.fingerprint)
