@@ -17,8 +17,9 @@ from .endpoint import FILES, add_endpoint_files
 from .model_card import model_card
 from .run_summary import RunSummary
 
-# Sub-folders, predictions (which contain text of the corpus), and files for resuming (which contain pickles).
-NOT_PUSHED = ["*/*", "run.yaml", "*.jsonl", "*.bin", "*.pt", "*.pth", "*.pkl"]
+# Sub-folders, predictions (which contain text of the corpus), files for resuming (which contain pickles), and what a
+# killed process left of a file.
+NOT_PUSHED = ["*/*", ".*.partial", "run.yaml", "*.jsonl", "*.bin", "*.pt", "*.pth", "*.pkl"]
 LABELING_HEAD = PreCodeForUtteranceClassification.__name__
 
 
