@@ -14,7 +14,7 @@ INSTALLED = setup.cfg setup.py $(CONSTRAINTS) modeling_precode/kernels.c
 # The folder with the corpora of the experiments, under the names in benchmarks/evidence/experiments.yaml.
 DATA ?= data
 
-.PHONY: quickstart test test-slow test-lowest faults fuzz evidence evidence-quick default-model style quality types docs clean
+.PHONY: quickstart test test-slow test-lowest faults soak fuzz evidence evidence-quick default-model style quality types docs clean
 
 quickstart: $(VENV)/quickstart
 	$(BIN)/python examples/quickstart.py
@@ -30,10 +30,16 @@ test-lowest:
 	$(MAKE) VENV=$(VENV)-lowest CONSTRAINTS=constraints-lowest.txt $(VENV)-lowest/test
 	$(VENV)-lowest/bin/python -m pytest -n 2 --dist worksteal
 
-# Kill training runs repeatedly at random moments, and compare their results with those of uninterrupted runs.
+# Kill and disturb training, caching, corpus builds and pushes, compare their results with those of undisturbed runs, and
+# write the report.
 faults: $(VENV)/test
 	rm -rf build/faults
-	OMP_NUM_THREADS=1 $(BIN)/python tests/faults.py --output_dir build/faults
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults.py --output_dir build/faults --report docs/reliability.md
+
+# Label UTTERANCES utterances with the default model, and some of them in eight threads, and write the report.
+UTTERANCES ?= 1000000
+soak: $(VENV)/test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --utterances $(UTTERANCES) --report docs/reliability.md
 
 # Damage files of every format, checkpoints and an exported model for MINUTES, read them, and write the report. With
 # `pip install ".[fuzz]"` in the environment, the parsers are also tried with inputs that are guided by coverage.

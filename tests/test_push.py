@@ -84,6 +84,15 @@ def test_a_card_on_the_hub_does_not_say_where_the_checkpoint_lay(hub, checkpoint
     assert str(checkpoint.parent) not in card and "my model" not in card
 
 
+def test_what_a_killed_push_left_is_neither_pushed_nor_kept(hub, checkpoint):
+    write_model_card(checkpoint, str(checkpoint), "erc", RunSummary(corpus="custom", command=""))
+    for name in ("README.md", "handler.py", "other.json"):
+        (checkpoint / f".{name}.partial").write_text("half")
+    push(hub, checkpoint, ("someone/model", "hf_secret"))
+    assert not [name for name in hub.files("someone/model") if name.endswith(".partial")]
+    assert [path.name for path in checkpoint.glob(".*.partial")] == [".other.json.partial"]
+
+
 def test_a_push_that_fails_leaves_a_card_that_the_command_for_later_may_upload(hub, checkpoint):
     """The first versions wrote where the checkpoint lay into its card."""
     write_model_card(checkpoint, "name", "erc", RunSummary(corpus="custom", command=""))

@@ -93,6 +93,7 @@ def signalled_at(monkeypatch, owner, method: str, call: int, number: int = signa
 def test_kills_at_random_moments_lose_nothing(tmp_path):
     """`make faults` is the long version."""
     command = [sys.executable, str(ROOT / "tests" / "faults.py"), "--kills", "4", "--output_dir", str(tmp_path)]
+    command += ["--scenarios", "kills", "--jobs", "pre-training", "fine-tuning"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "4 kills in" in result.stdout and "0 runs differ" in result.stdout

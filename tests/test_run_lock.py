@@ -40,7 +40,7 @@ def test_a_second_run_in_an_output_folder_is_refused_and_the_first_keeps_its_fil
     assert all(path.read_text() == "first" for path in files)
 
 
-def test_a_run_that_was_killed_as_it_started_is_resumed(tmp_path):
-    Path(tmp_path, run_lock.LOCK).parent.mkdir()
-    Path(tmp_path, run_lock.LOCK).touch()
+def test_a_run_that_ended_as_it_started_is_resumed(tmp_path):
+    for folder in (run_lock.RUN_FOLDER, "seed_1"):
+        Path(tmp_path, folder).mkdir()
     run_pretrain.check_output_dir(str(tmp_path), overwrite=False, resume="latest")

@@ -89,7 +89,7 @@ def in_processes(function: Callable[[Any], Any], tasks: list, num_proc: int | No
 
 
 def end_with_parent() -> None:
-    """End this process as soon as its parent ends. The processes of a pool otherwise outlive a parent that is killed."""
+    """End this process when its parent ends. The processes of a pool otherwise outlive a parent that is killed."""
 
     def watch() -> None:
         parent = parent_process()

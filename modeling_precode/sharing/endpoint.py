@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from data_scripts.tools.whole_files import whole_file
+
 TEMPLATE = Path(__file__).with_name("endpoint_template")
 FILES = ("handler.py", "requirements.txt")
 
@@ -17,4 +19,5 @@ def add_endpoint_files(folder: str | Path) -> None:
     """
     for name in FILES:
         if not Path(folder, name).exists():
-            shutil.copyfile(TEMPLATE / name, Path(folder, name))
+            with whole_file(Path(folder, name), is_alone=True) as partial:
+                shutil.copyfile(TEMPLATE / name, partial)

@@ -34,7 +34,7 @@ def name_card(path: Path, name: str) -> None:
             f"\n- name: {title}\n": f"\n- name: {new_title}\n",
         }.items():
             text = text.replace(old, new)
-        with whole_file(path) as partial:
+        with whole_file(path, is_alone=True) as partial:
             partial.write_text(text, encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ from data_scripts.building.options import corpus_names, parse_corpus, parse_opti
 from ..configuration_precode import GRU_UTTERANCE_ENCODERS, SIZES, TEXT_POOLINGS
 from ..sharing.language import check_language
 from ..tokenization_precode import DEFAULT_TEXT_MODE, MAX_UTTERANCE_TOKENS, TEXT_MODES
-from .fingerprint import FINGERPRINT, RUN_FOLDER, start_digest
+from .fingerprint import RUN_FOLDER, start_digest
 from .optimization import TEXT_ENCODER_LEARNING_RATE
 from .utterance_vectors import VECTOR_TYPES
 
@@ -254,10 +254,10 @@ def check_output_dir(path: str, overwrite: bool, resume: str | None) -> None:
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"--output_dir {path}: is a file; give a folder")
-    if resume and (folder / FINGERPRINT).is_file():
+    # A run that ended as it started has no fingerprint yet.
+    if resume and (folder / RUN_FOLDER).is_dir():
         return
-    # A run that was killed as it started leaves only its lock.
-    if folder.is_dir() and any(path.name != RUN_FOLDER for path in folder.iterdir()) and not overwrite:
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise FileExistsError(f"--output_dir {path}: not empty; give another folder, or --overwrite_output_dir")
 
 
