@@ -2,11 +2,11 @@
 
     python tests/faults.py --output_dir faults --report docs/reliability.md
 
-The jobs are pre-training and fine-tuning (in one process and in two), the computation of utterance vectors, the build of
-a corpus with two processes, and a push. Each is run once undisturbed. Then it is killed with `kill -9` at random moments
-and run again, started twice at once, gone on with after the clock went back, and run on a disk that is full or
-read-only. What it leaves behind must then be that of the undisturbed run, bit for bit except for times, with nothing
-half written, and every error must be one line that names the cause. Exits with 1 where anything differs.
+The jobs are pre-training and fine-tuning (in one process and in two), the computation of utterance vectors, the build
+of a corpus with two processes, and a push. Each is run once undisturbed. Then it is killed with `kill -9` at random
+moments and run again, started twice at once, continued after the clock went back, and run on a disk that is full or
+read-only. What it leaves behind must be that of the undisturbed run, bit for bit except for times, with nothing half
+written. Every error must be one line that names the cause. Exits with 1 where anything differs.
 """
 
 import argparse

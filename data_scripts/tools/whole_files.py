@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+# In the messages of libraries whose errors are no OSErrors, such as tokenizers.
+FULL_MESSAGES = tuple(os.strerror(number) for number in FULL)
 
 
 class DiskFullError(OSError):
@@ -31,8 +33,8 @@ def disk_full_errors(path: str | Path) -> Iterator[None]:
         yield
     except DiskFullError:
         raise
-    except OSError as error:
-        if error.errno not in FULL:
+    except Exception as error:
+        if not says_disk_is_full(error):
             raise
         raise DiskFullError(
             f"{path} could not be written: the disk is full; make room, and run the same command again"
@@ -72,10 +74,11 @@ def whole_folder(folder: Path, replace: bool = True) -> Iterator[Path]:
     partial = partial_path(folder)
     try:
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-        for path in (*(path for path in partial.rglob("*") if path.is_file()), partial):
-            sync(path)
+        with disk_full_errors(folder):
+            partial.mkdir(parents=True)
+            yield partial
+            for path in (*(path for path in partial.rglob("*") if path.is_file()), partial):
+                sync(path)
         if not replace and folder.exists():
             folder.rmdir()
     except BaseException:
@@ -150,8 +153,13 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def says_disk_is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk is full, in its number or in its message."""
+    return getattr(error, "errno", None) in FULL or any(message in str(error) for message in FULL_MESSAGES)
+
+
 def disk_is_full(error: BaseException, folder: Path) -> bool:
-    """Whether an error means that the disk of the folder is full."""
-    if isinstance(error, OSError) and error.errno in FULL:
+    """Whether an error of a library that writes into the folder means that its disk is full."""
+    if says_disk_is_full(error):
         return True
     return shutil.disk_usage(folder).free < 2**20

@@ -17,7 +17,15 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 
-from data_scripts.tools.whole_files import digest, disk_is_full, read_json, sync, whole_folder, write_json
+from data_scripts.tools.whole_files import (
+    digest,
+    disk_is_full,
+    read_json,
+    says_disk_is_full,
+    sync,
+    whole_folder,
+    write_json,
+)
 
 from .fingerprint import RUN_FOLDER, write_fingerprint
 
@@ -59,11 +67,14 @@ def clear_write_errors(folder: Path) -> Iterator[None]:
     """Raise a one-line error that says why a checkpoint could not be written, and what to do."""
     try:
         yield
-    # PyTorch and safetensors raise their own errors when the disk is full.
-    except (OSError, RuntimeError, SafetensorError) as error:
-        full = disk_is_full(error, folder.parent)
-        if isinstance(error, RuntimeError) and not full and "PytorchStreamWriter" not in str(error):
-            raise  # not about the file, but for example out of memory
+    # PyTorch, safetensors and tokenizers raise their own errors when the disk is full.
+    except Exception as error:
+        is_of_writing = isinstance(error, OSError | RuntimeError | SafetensorError)
+        full = disk_is_full(error, folder.parent) if is_of_writing else says_disk_is_full(error)
+        if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
+            is_of_writing = False  # but for example out of memory
+        if not full and not is_of_writing:
+            raise
         reason = "the disk is full" if full else str(error).strip().partition("\n")[0]
         advice = f"Make room, and {RESUME}" if full else f"Once this is fixed, {RESUME}"
         raise OSError(f"{folder} could not be written: {reason}; earlier checkpoints are intact. {advice}") from error

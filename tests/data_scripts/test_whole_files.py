@@ -1,5 +1,7 @@
 """What is written appears whole or not at all, and nothing that somebody else put there is deleted."""
 
+import errno
+
 import pytest
 
 from data_scripts.tools.whole_files import whole_file, whole_folder
@@ -32,3 +34,12 @@ def test_an_error_leaves_the_earlier_file_and_folder(tmp_path):
             raise RuntimeError
     assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "data").read_text() == "first"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "x"), Exception("No space left on device (os error 28)")])
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_a_full_disk_is_a_one_line_error_that_names_the_file_whatever_library_wrote(tmp_path, whole, error):
+    with pytest.raises(OSError, match=f"^{tmp_path}/it could not be written: the disk is full; make room, and run"):
+        with whole(tmp_path / "it"):
+            raise error
+    assert not list(tmp_path.iterdir())
