@@ -31,7 +31,7 @@ import modeling_precode  # noqa: E402, F401
 from data_scripts import load_corpus  # noqa: E402
 
 GROWTH = 64
-THREADS, THREAD_UTTERANCES = 8, 4000
+THREADS = 8
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -61,9 +61,9 @@ def memory_while_labeling(emotions, utterances: int, draw: random.Random) -> tup
     return memory, labeled
 
 
-def different_in_threads(emotions, draw: random.Random) -> tuple[int, int]:
+def different_in_threads(emotions, utterances: int, draw: random.Random) -> tuple[int, int]:
     """How many dialogues get other results in eight threads than in one, and of how many."""
-    read = list(dialogues(THREAD_UTTERANCES, draw))
+    read = list(dialogues(utterances, draw))
 
     def label(dialogue: list[str]) -> object:
         return emotions(dialogue, distribution=True)
@@ -80,11 +80,12 @@ def different_in_threads(emotions, draw: random.Random) -> tuple[int, int]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--utterances", type=int, default=1_000_000)
+    parser.add_argument("--thread_utterances", type=int, default=4000, help="that are labeled in threads too")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--report", type=Path, help="write the table into this document")
     args = parser.parse_args()
     draw, emotions = random.Random(args.seed), pipeline("conversation-emotion")
-    different, count = different_in_threads(emotions, draw)
+    different, count = different_in_threads(emotions, args.thread_utterances, draw)
     print(f"{THREADS} threads: {different} of {count} dialogues differ", flush=True)
     start = time.perf_counter()
     memory, labeled = memory_while_labeling(emotions, args.utterances, draw)

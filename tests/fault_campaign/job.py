@@ -37,7 +37,7 @@ class Job:
     name: str
     # The parts of the job in which it is killed equally often, each with about its length in seconds. The first is what
     # is not marked.
-    phases: ClassVar[dict[str, float]] = {"run": 0.03}
+    phases: ClassVar[dict[str, float]] = {"running": 0.03}
     phases_repeat: ClassVar[bool] = True
 
     def prepare(self, output: Path) -> None:

@@ -11,7 +11,7 @@ from .processes import Processes
 
 
 def kill_once(run: Processes, job: Job, draw: random.Random, seconds: float) -> str | None:
-    """Kill a run at a random moment; returns what it was doing, or None where it had ended."""
+    """Kill a run at a random moment; returns its phase or which process, or None where it had ended."""
     phases = list(job.phases)
     wanted = draw.choice(phases)
     if job.phases_repeat or wanted == phases[0]:
@@ -19,14 +19,14 @@ def kill_once(run: Processes, job: Job, draw: random.Random, seconds: float) -> 
     while len(phases) > 1 and phases[run.marks[0]] != wanted and not run.has_ended():
         time.sleep(0.0002)
     time.sleep(draw.uniform(0, job.phases[wanted]))
-    return None if run.has_ended() else f"{run.kill(draw)} {phases[run.marks[0]]}"
+    return None if run.has_ended() else run.kill(draw) or phases[run.marks[0]]
 
 
 def after_kill(run: Processes, job: Job, output: Path, what: str) -> list[str]:
     """What is wrong after a kill, before the next run."""
     problems = []
     ended_well = run.wait()
-    if what.startswith("worker") and not ended_well and (unclear := run.unclear_error("was killed")):
+    if what == "worker" and not ended_well and (unclear := run.unclear_error("was killed")):
         problems.append(unclear)
     if left := run.left():
         problems.append(f"{len(left)} processes outlive their parent")
@@ -57,12 +57,12 @@ def killed(job: Job, folder: Path, draw: random.Random, kills: int, expected: di
                 break
             problems += after_kill(run, job, output, what)
             outcome.kills += 1
-            counts[what.removeprefix("all ")] += 1
+            counts[what] += 1
         problems += job.start(output).finish()
         problems += job.differences(output, expected)
         outcome.problems += [f"{output}: {', '.join(problems)}"] if problems else []
         outcome.runs += 1
         if not problems:
             job.remove(output)
-    outcome.details = ", ".join(f"{count} in {what}" for what, count in sorted(counts.items()))
+    outcome.details = ", ".join(f"{what} {count}" for what, count in sorted(counts.items()))
     return outcome

@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from data_scripts.tools.console import one_line_errors
@@ -89,20 +90,18 @@ class Processes:
         return None if any(cause in errors[0] for cause in causes) else f"another cause: {errors[0]}"[:300]
 
     def kill(self, draw: random.Random) -> str:
-        """Kill them with `kill -9`, one within a tenth of a second after the other; returns which."""
+        """Kill them with `kill -9`, one within a tenth of a second after the other; returns which, if there are workers."""
         self.workers = [worker for pid in self.pids for worker in children(pid)]
-        victims, which = self.pids.copy(), "all"
+        victims, which = self.pids.copy(), ""
         if self.workers:
-            which = draw.choice(("main", "worker", "all"))
-            victims += self.workers
-            victims = {"main": self.pids, "worker": [draw.choice(self.workers)], "all": victims}[which]
+            which = draw.choice(("main process", "worker", "all processes"))
+            everyone = [*self.pids, *self.workers]
+            victims = {"main process": victims, "worker": [draw.choice(self.workers)]}.get(which, everyone)
         victims = draw.sample(victims, len(victims))
         for number, pid in enumerate(victims):
             time.sleep(draw.uniform(0, 0.1) if number else 0)
-            try:
+            with suppress(ProcessLookupError):  # a worker ends with its parent
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # a worker ends with its parent
         return which
 
     def left(self, seconds: float = 10) -> list[int]:
