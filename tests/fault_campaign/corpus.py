@@ -35,7 +35,7 @@ class Corpus(Job):
         return [lambda marks: self.run(output)]
 
     def run(self, output: Path) -> None:
-        corpus = load_corpus("custom", self.pattern, cache_dir=output, num_proc=2)
+        corpus = load_corpus("custom", self.pattern, cache_dir=output, num_proc=2, labels=["fear", "joy"])
         assert sum(corpus.num_rows.values()) == FILES * DIALOGUES
 
     def state(self, output: Path) -> dict[str, object]:

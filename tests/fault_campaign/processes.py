@@ -90,7 +90,7 @@ class Processes:
         return None if any(cause in errors[0] for cause in causes) else f"another cause: {errors[0]}"[:300]
 
     def kill(self, draw: random.Random) -> str:
-        """Kill them with `kill -9`, one within a tenth of a second after the other; returns which, if there are workers."""
+        """Kill them with `kill -9`, one within a tenth of a second after the other; returns which of them."""
         self.workers = [worker for pid in self.pids for worker in children(pid)]
         victims, which = self.pids.copy(), ""
         if self.workers:
