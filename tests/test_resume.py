@@ -1,6 +1,7 @@
 """What training promises when it is stopped, killed, out of disk or out of its depth: nothing is lost, and a run that
 goes on ends as if it had not stopped."""
 
+import gc
 import json
 import math
 import os
@@ -306,15 +307,16 @@ def test_a_checkpoint_that_is_due_at_the_end_of_an_epoch_is_saved_when_no_evalua
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of two megabytes."""
+    """A file system of four megabytes."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if (
         shutil.which("mount") is None
-        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk]).returncode
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk]).returncode
     ):
         pytest.skip("mounting a file system is not permitted here")
     yield disk
+    gc.collect()  # a trainer holds the lock on its folder
     subprocess.run(["umount", disk], check=True)
 
 
