@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 from datasets import DatasetDict
+from filelock import FileLock
 from transformers import PreTrainedTokenizerBase, SchedulerType, set_seed
 
 from data_scripts.inspection.overlap import find_overlap
@@ -154,15 +155,19 @@ def trainer_builder(
     """A function that builds the trainer of a seed from its settings. Its first call writes the run's fingerprint."""
     interruption = Interruption()
     fingerprint = origin.run_fingerprint(args, corpus)
-    # The lock lasts as long as this builder.
-    lock = None if args.only_scores else lock_run(Path(args.output_dir), PartialState())
+
+    @cache  # which keeps the lock, as long as this builder exists
+    def lock() -> FileLock | None:
+        return lock_run(Path(args.output_dir), PartialState())
+
     if args.resume_from_checkpoint:
+        lock()
         check_fingerprint(Path(args.output_dir), fingerprint)
 
     @cache
     def begin() -> None:
         PartialState().wait_for_everyone()
-        if lock is not None:
+        if lock() is not None:
             begin_run(Path(args.output_dir), fingerprint, resuming=bool(args.resume_from_checkpoint))
 
     def build(args_of_seed: UtteranceClassificationArguments) -> UtteranceClassificationTrainer:
