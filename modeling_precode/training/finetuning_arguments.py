@@ -126,6 +126,8 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     def __post_init__(self):
         self._check_values()
         self._check_inherited()
+        derived = ("greater_is_better", "save_strategy", "eval_steps", "text_encoder_learning_rate")
+        self.derived = {name for name in derived if getattr(self, name) is None} | {"save_steps", "seed"}
         self._choose_steps()
         self.metric_for_best_model = self.metric_for_best_model.removeprefix("eval_")
         if self.greater_is_better is None:
@@ -169,14 +171,17 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
 
     @property
     def saved_names(self) -> list[str]:
-        """The settings in a configuration file: those declared here, and inherited ones that were changed."""
-        own = [name for name in _declared(type(self)) if name != "seed"]  # `seeds` contains it
+        """The settings in a configuration file: those declared here, and inherited ones that were changed.
+
+        A default that depends on other settings is left out, so that it follows them if they are changed.
+        """
+        own = [name for name in _declared(type(self)) if name not in self.derived]
         changed = (
             option
             for option in fields(self)
             if (getattr(self, option.name, None) or None) != (_default(option) or None)
         )
-        return [*own, *(option.name for option in changed if option.name in ALLOWED - set(own))]
+        return [*own, *(option.name for option in changed if option.name in ALLOWED - set(own) - self.derived)]
 
     def _check_inherited(self) -> None:
         own = set(_declared(type(self)))

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -279,7 +280,7 @@ class ConversationCompletionTrainer:
 
     def public_settings(self) -> dict[str, Any]:
         """All settings of the run without the folders of paths, as a tracker and the file of results get them."""
-        return without_folders({**self.origin.corpus_settings, **self.origin.settings, **vars(self.args)})
+        return without_folders({**self.origin.corpus_settings, **self.origin.settings, **asdict(self.args)})
 
     def save_model(self, output_dir: str | None = None) -> None:
         """Save the model with its tokenizer, its model card, and all figures of the run in `pretrain_results.json`.
