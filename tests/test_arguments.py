@@ -171,6 +171,7 @@ def read_arguments(command):
         ("--seeds 1 2 3", "--seed 7", "seeds", [7]),
         ("--seed 7", "--seeds 1 2", "seeds", [1, 2]),
         ("--recipe original", "--seed 7", "seeds", [7]),
+        ("--push_to_hub --hub_strategy best", "", "hub_strategy", "best"),
     ],
 )
 def test_an_argument_takes_precedence_over_a_file_with_all_that_follows_from_it(tmp_path, first, change, name, value):

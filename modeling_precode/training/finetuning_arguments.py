@@ -132,8 +132,6 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         self.metric_for_best_model = self.metric_for_best_model.removeprefix("eval_")
         if self.greater_is_better is None:
             self.greater_is_better = self.metric_for_best_model != "loss"
-        # `Trainer` does not have the strategy `best`, and does not push anything here.
-        self.push_best, self.hub_strategy = self.push_to_hub and self.hub_strategy == "best", "end"
         if not (self.bf16 or self.fp16):
             # `Trainer` follows the launcher's precision. It is set here so that it is saved with the result.
             precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
@@ -141,9 +139,10 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         # Otherwise `TrainingArguments` uses a GPU although the launcher says not to, or requires one for bfloat16.
         self.use_cpu |= parse_flag_from_env("ACCELERATE_USE_CPU")
         self.use_cpu |= self.bf16 and not torch.accelerator.is_available()
-        flags = (self.do_train, self.do_eval, self.do_predict)
+        flags, strategy = (self.do_train, self.do_eval, self.do_predict), self.hub_strategy
+        self.hub_strategy = "end"  # `TrainingArguments` does not have the strategy `best`
         super().__post_init__()
-        self.do_train, self.do_eval, self.do_predict = flags
+        (self.do_train, self.do_eval, self.do_predict), self.hub_strategy = flags, strategy
         if self.n_gpu > 1:
             # Otherwise `Trainer` splits a batch over all visible GPUs, but a `BatchLayout` cannot be split.
             self._n_gpu = 1
@@ -222,6 +221,11 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     def only_scores(self) -> bool:
         """Whether to score a checkpoint without training."""
         return self.do_train is False or (self.do_train is None and bool(self.do_eval or self.do_predict))
+
+    @property
+    def pushes_best(self) -> bool:
+        """Whether to push every new best checkpoint."""
+        return self.push_to_hub and self.hub_strategy == "best"
 
     @property
     def scores_test(self) -> bool:

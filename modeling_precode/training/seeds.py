@@ -49,7 +49,7 @@ def train_seed(
     if resume not in (None, "latest") and Path(resume).resolve().parent != folder.resolve():
         resume = "latest"  # the checkpoint is of another seed
     trainer = build_trainer(args_of_seed)
-    if args.push_best:
+    if args.pushes_best:
         earlier = [Path(args.output_dir) / f"seed_{other}" / RESULTS for other in args.seeds]
         trainer.add_callback(PushBest(trainer, earlier))
     trainer.train(resume_from_checkpoint=resume)
