@@ -153,7 +153,7 @@ def trainer_builder(
 ) -> Callable[[UtteranceClassificationArguments], UtteranceClassificationTrainer]:
     """A function that builds the trainer of a seed from its settings. Its first call writes the run's fingerprint."""
     interruption = Interruption()
-    fingerprint = origin.run_fingerprint(args, corpus)
+    fingerprint = origin.run_fingerprint(args, corpus, tokenizer)
     # The lock lasts as long as this builder.
     lock = None if args.only_scores else lock_run(Path(args.output_dir), PartialState())
     if args.resume_from_checkpoint:

@@ -12,7 +12,7 @@ from data_scripts.building.options import corpus_names, parse_corpus, parse_opti
 from ..configuration_precode import GRU_UTTERANCE_ENCODERS, SIZES, TEXT_POOLINGS
 from ..sharing.language import check_language
 from ..tokenization_precode import DEFAULT_TEXT_MODE, MAX_UTTERANCE_TOKENS, TEXT_MODES
-from .fingerprint import RUN_FOLDER, start_digest
+from .fingerprint import RUN_FOLDER, START, start_digest
 from .optimization import TEXT_ENCODER_LEARNING_RATE
 from .utterance_vectors import VECTOR_TYPES
 
@@ -245,7 +245,7 @@ class EncoderArguments:
     def fingerprint(self) -> dict[str, Any]:
         """The values that a resumed run must share with the run that it continues, by their names in messages."""
         settings = {f"--{name}": value for name, value in vars(self).items()}
-        starts = {"the start's digest": self.model, "the text encoder's digest": self.text_encoder}
+        starts = {START: self.model, "the text encoder's digest": self.text_encoder}
         return settings | {name: start_digest(start) for name, start in starts.items() if start}
 
 

@@ -328,7 +328,7 @@ class UtteranceClassificationTrainer(Trainer):
 
     def fingerprint(self) -> dict[str, Any]:
         """The values that a resumed run must share with this one, by their names in error messages."""
-        return self.origin.run_fingerprint(self.settings, self.corpus)
+        return self.origin.run_fingerprint(self.settings, self.corpus, self.processing_class, self.model)
 
     def summary(self, scores: dict[str, Any]) -> RunSummary:
         """The summary of the run, which the checkpoint contains.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # A subfolder, because a push to the Hub does not upload subfolders.
 RUN_FOLDER = ".run"
 FINGERPRINT = f"{RUN_FOLDER}/fingerprint.json"
+VOCABULARY, START = "the vocabulary's digest", "the start's digest"
 
 
 def write_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
@@ -34,6 +35,8 @@ def check_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
     if not (folder / FINGERPRINT).is_file():
         return
     saved, current = read_json(folder / FINGERPRINT), json.loads(json.dumps(fingerprint))
+    # Earlier versions did not write these for every run.
+    current = {name: value for name, value in current.items() if name in saved or name not in (VOCABULARY, START)}
     if different := differences(saved, current):
         raise ValueError(
             f"--resume_from_checkpoint: {folder} is from another run: {different}. Use the values of that "

@@ -26,7 +26,7 @@ from ..sharing.run_summary import RunSummary
 from .arguments import check_tracker
 from .checkpoints import begin_run, find_checkpoint, resume_choice
 from .completion_dialogues import encode_split, training_loader
-from .fingerprint import check_fingerprint, vocabulary_digest
+from .fingerprint import check_fingerprint
 from .interruption import Interruption, finish_exchanges
 from .memory import keep_freed_memory
 from .optimization import Schedule, parameter_groups
@@ -157,9 +157,8 @@ class ConversationCompletionTrainer:
         """The values that a resumed run must share with this one, by their names in error messages."""
         dialogues = {split: rows.remove_columns("dialogue_id") for split, rows in self.encoded.items()}
         return {
-            **self.origin.run_fingerprint(self.args, dialogues),
+            **self.origin.run_fingerprint(self.args, dialogues, self.processing_class, self.model),
             "--mixed_precision": self.accelerator.mixed_precision,
-            "the vocabulary's digest": vocabulary_digest(self.processing_class),
         }
 
     def summary(self, best_step: int, **scores: dict[str, float]) -> RunSummary:
