@@ -121,7 +121,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
 
 def check_arguments(encoder_args: EncoderArguments, args: UtteranceClassificationArguments) -> None:
     """Check the arguments together, before anything is read or written."""
-    check_output_dir(args.output_dir, args.overwrite_output_dir, args.resume_from_checkpoint)
+    start = None if args.only_scores else encoder_args.model
+    check_output_dir(args.output_dir, args.overwrite_output_dir, args.resume_from_checkpoint, start)
     resume = args.resume_from_checkpoint = resume_choice(args.resume_from_checkpoint)
     output_dir = Path(args.output_dir)
     folders = [(output_dir / f"seed_{seed}").resolve() for seed in args.seeds]
@@ -163,7 +164,8 @@ def trainer_builder(
     def begin() -> None:
         PartialState().wait_for_everyone()
         if lock is not None:
-            begin_run(Path(args.output_dir), fingerprint, resuming=bool(args.resume_from_checkpoint))
+            resuming = bool(args.resume_from_checkpoint)
+            begin_run(Path(args.output_dir), fingerprint, resuming, args.overwrite_output_dir)
 
     def build(args_of_seed: UtteranceClassificationArguments) -> UtteranceClassificationTrainer:
         seed = args_of_seed.seed

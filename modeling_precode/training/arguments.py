@@ -249,8 +249,11 @@ class EncoderArguments:
         return settings | {name: start_digest(start) for name, start in starts.items() if start}
 
 
-def check_output_dir(path: str, overwrite: bool, resume: str | None) -> None:
-    """Refuse an output folder that is not empty, except to overwrite it or to resume its run."""
+def check_output_dir(path: str, overwrite: bool, resume: str | None, start: str | None = None) -> None:
+    """Refuse an output folder that is not empty, except to overwrite it or to resume its run.
+
+    A folder with the checkpoint `start` of the run cannot be overwritten.
+    """
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"--output_dir {path}: is a file; give a folder")
@@ -259,6 +262,10 @@ def check_output_dir(path: str, overwrite: bool, resume: str | None) -> None:
         return
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise FileExistsError(f"--output_dir {path}: not empty; give another folder, or --overwrite_output_dir")
+    if overwrite and start and Path(start).resolve().is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"--output_dir {path}: --overwrite_output_dir would delete --model {start}; give another folder"
+        )
 
 
 def check_tracker(report_to: str) -> None:

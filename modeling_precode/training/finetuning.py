@@ -30,11 +30,10 @@ from ..modeling_precode import PreCodeForUtteranceClassification
 from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
 from ..sharing.run_summary import RunSummary
-from .checkpoints import begin_run, find_checkpoint, resume_choice
+from .checkpoints import RESULTS, begin_run, find_checkpoint, resume_choice
 from .encoded_dialogues import EncodedDialogues
 from .finetuning_arguments import UtteranceClassificationArguments
 from .finetuning_checkpoints import (
-    RESULTS,
     CheckpointCallback,
     ClipGradients,
     no_incomplete_checkpoint,
@@ -266,7 +265,7 @@ class UtteranceClassificationTrainer(Trainer):
             check_fingerprint(folder, fingerprint)
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            begin_run(folder, fingerprint, resuming=bool(choice))
+            begin_run(folder, fingerprint, bool(choice), self.settings.overwrite_output_dir)
         keep_freed_memory()
         with self.interruption, no_incomplete_checkpoint(self):
             return self._train_from(checkpoint, kwargs)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TRAINING, STATE, RESULTS = "training.json", "trainer_state.json", "results.json"
+TRAINING, STATE = "training.json", "trainer_state.json"
 
 
 class CheckpointCallback(TrainerCallback):

@@ -15,8 +15,8 @@ from transformers import HfArgumentParser
 
 from data_scripts.tools.whole_files import whole_file
 
-# Saved with every result, so that `--config run.yaml` repeats the run.
-CONFIG_FILE = "run.yaml"
+from .checkpoints import CONFIG_FILE
+
 # Arguments that are not in that file: how a run was started, and a token.
 NOT_IN_CONFIG = {"resume_from_checkpoint", "overwrite_output_dir", "hub_token", "disable_tqdm", "local_rank"}
 

@@ -197,7 +197,7 @@ class ConversationCompletionTrainer:
             check_fingerprint(checkpoint or self.output_dir, loop.fingerprint)
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
-            begin_run(self.output_dir, loop.fingerprint, resuming=bool(choice))
+            begin_run(self.output_dir, loop.fingerprint, bool(choice), args.overwrite_output_dir)
         keep_freed_memory()
         if accelerator.process_index:
             # Dropout differs between processes. The first process has the same random state as a single one.

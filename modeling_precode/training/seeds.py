@@ -15,10 +15,10 @@ from ..evaluation.metrics import score_values
 from ..sharing.local_names import without_folders
 from ..sharing.model_card import write_model_card
 from ..sharing.run_summary import RunSummary
-from .checkpoints import remove_checkpoints
+from .checkpoints import RESULTS, remove_checkpoints
 from .finetuning import UtteranceClassificationTrainer
 from .finetuning_arguments import UtteranceClassificationArguments
-from .finetuning_checkpoints import RESULTS, PushBest
+from .finetuning_checkpoints import PushBest
 from .interruption import finish_exchanges
 from .predictions import write_predictions
 
