@@ -1,7 +1,8 @@
 """Checkpoints of training, which are always complete.
 
-A checkpoint is a folder `checkpoint-STEP`. It is written under another name, synchronized to disk with a manifest of
-its files' digests, and then renamed. A folder without a manifest does not count as a checkpoint.
+A checkpoint is a folder `checkpoint-STEP`. In pre-training it is written under another name, synchronized to disk with
+a manifest of its files' digests, and then renamed. In fine-tuning, `Trainer` writes it under its own name, and the
+manifest is written last. A folder without a manifest does not count as a checkpoint.
 """
 
 import logging
