@@ -51,15 +51,16 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
 
 def main(arguments: Sequence[str] | None = None, prog: str = "precode serve") -> None:
     """Run `precode serve`. `arguments` are those of the process by default, and `prog` is the name in messages."""
+    args = parse_arguments(arguments, prog)
     try:
-        from ..serving import ServiceSettings, create_app
+        from ..serving.application import create_app
         from ..serving.server import run_server
     except ModuleNotFoundError as error:
         raise ImportError(f'{error.name} is not installed; run pip install "precode[serve]"') from None
+    from ..serving.settings import ServiceSettings
     from .page_parts import as_page
     from .predict import pipeline_of
 
-    args = parse_arguments(arguments, prog)
     args.api_key = args.api_key or os.environ.get(KEY_VARIABLE) or None
     settings = ServiceSettings(**{field.name: getattr(args, field.name) for field in fields(ServiceSettings)})
     emotions, checkpoint = pipeline_of(args)
