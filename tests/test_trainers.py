@@ -27,6 +27,7 @@ from modeling_precode import (
     label_settings,
 )
 from modeling_precode.training import checkpoints
+from modeling_precode.training import finetuning as finetuning_module
 from modeling_precode.training.checkpoints import remove_old_checkpoints, whole_checkpoint
 
 pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
@@ -146,6 +147,16 @@ def test_finetuning_is_not_resumed_with_another_tokenizer_or_initial_model(finet
     }
     fingerprint.write_text(json.dumps(of_an_earlier_version))
     other_start.train(resume_from_checkpoint=True)
+
+
+def test_finetuning_from_python_pushes_every_new_best_checkpoint(finetuning, monkeypatch):
+    pushed = []
+    monkeypatch.setattr(finetuning_module, "push_checkpoint", lambda folder, name, *args: pushed.append(name))
+    trainer = finetuning(num_train_epochs=1, push_to_hub=True, hub_strategy="best", hub_model_id="someone/model")
+    trainer.train()
+    assert pushed == ["someone/model"]
+    with pytest.raises(TypeError, match="commit_message"):
+        trainer.push_to_hub(commit_message="Better")
 
 
 def test_finetuning_trains_calibrates_predicts_and_saves(finetuning, corpus, tmp_path):

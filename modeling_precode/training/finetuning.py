@@ -36,6 +36,7 @@ from .finetuning_arguments import UtteranceClassificationArguments
 from .finetuning_checkpoints import (
     CheckpointCallback,
     ClipGradients,
+    PushBest,
     no_incomplete_checkpoint,
     read_training_state,
     stop_at_nonfinite,
@@ -122,6 +123,7 @@ class UtteranceClassificationTrainer(Trainer):
         with args.main_process_first():
             model.to(args.device)  # type: ignore[arg-type]
             self.encoded, collator = encode_splits(self.corpus, model, processing_class, args)
+        pushing = [PushBest(self)] if args.pushes_best else []
         super().__init__(
             model=model,
             args=args.for_trainer(),
@@ -130,7 +132,7 @@ class UtteranceClassificationTrainer(Trainer):
             eval_dataset=self.encoded["validation"],
             processing_class=processing_class,
             compute_metrics=self.scorer.metrics,
-            callbacks=[*self._callbacks(args), *(callbacks or []), CheckpointCallback(self)],
+            callbacks=[*self._callbacks(args), *(callbacks or []), CheckpointCallback(self), *pushing],
         )
         self.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
         self.interruption = interruption or Interruption()
@@ -393,9 +395,7 @@ class UtteranceClassificationTrainer(Trainer):
         args = self.settings
         return push_checkpoint(self.args.output_dir, args.hub_model_id, bool(args.hub_private_repo), args.hub_token)
 
-    def push_to_hub(  # type: ignore[override]
-        self, commit_message: str | None = None, blocking: bool = True, **kwargs: Any
-    ) -> str | None:
+    def push_to_hub(self) -> str | None:  # type: ignore[override]
         """Save the model with its card, and upload it as [`push_checkpoint`] does."""
         self.save_model()
         return self.push_checkpoint()

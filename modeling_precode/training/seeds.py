@@ -51,6 +51,7 @@ def train_seed(
     trainer = build_trainer(args_of_seed)
     if args.pushes_best:
         earlier = [Path(args.output_dir) / f"seed_{other}" / RESULTS for other in args.seeds]
+        trainer.remove_callback(PushBest)  # it compares with no other seed
         trainer.add_callback(PushBest(trainer, earlier))
     trainer.train(resume_from_checkpoint=resume)
     # The test split is scored once, with the checkpoint that the validation split chose.
