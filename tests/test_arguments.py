@@ -7,6 +7,7 @@ import pytest
 import yaml
 from corpus_of_topics import write_corpus
 from safetensors.torch import load_file
+from transformers import TrainingArguments
 
 import run_finetune
 import run_pretrain
@@ -227,6 +228,7 @@ def test_the_help_shows_the_usual_arguments_and_on_demand_all(script, classes, c
     assert usual.count("\n  --") < 45 and "(default: None)" not in text
     assert all(f"--{name} " in every for name in ("learning_rate", "seed", "save_total_limit"))
     assert usual.index("--corpus ") < usual.index("--learning_rate ")
+    assert ("as in transformers.TrainingArguments" in every) == issubclass(classes, TrainingArguments)
     assert ScriptParser((classes,), {}, "x", "").prog == "x"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from transformers import HfArgumentParser
+from transformers import HfArgumentParser, TrainingArguments
 
 from data_scripts.tools.whole_files import whole_file
 
@@ -60,9 +60,10 @@ class ScriptParser(HfArgumentParser):
         shown = {title: [by_name.pop(name) for name in names] for title, names in self.groups.items()}
         shown["This help"] = [by_name.pop(name) for name in ("config", "help", "help_all")]
         if all_arguments:
-            shown["All other arguments, as in transformers.TrainingArguments unless their help says otherwise"] = [
-                by_name[name] for name in sorted(by_name)
-            ]
+            title = "All other arguments"
+            if any(issubclass(kind, TrainingArguments) for kind in self.dataclass_types):
+                title += ", as in transformers.TrainingArguments unless their help says otherwise"
+            shown[title] = [by_name[name] for name in sorted(by_name)]
         formatter = argparse.RawDescriptionHelpFormatter(self.prog, max_help_position=34, width=110)
         formatter.add_usage("%(prog)s [--config FILE] [--NAME VALUE ...]", [], [])
         formatter.add_text(self.description)

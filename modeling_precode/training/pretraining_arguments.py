@@ -13,7 +13,7 @@ WARMUP_STEPS = 300
 @dataclass
 class ConversationCompletionArguments(TextEncoderTrainingArguments):
     """Settings of [`ConversationCompletionTrainer`]. Every field is an argument of `run_pretrain.py`, which lists them
-    with their meaning and default: `python run_pretrain.py --help`.
+    with their meaning and default: `python run_pretrain.py --help-all`.
 
     Raises:
         ValueError: A value is out of range.
