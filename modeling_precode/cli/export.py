@@ -19,6 +19,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
     add = parser.add_argument
     add("model", metavar="MODEL", help="folder of a checkpoint, its name on the Hub, or default")
     add("out", metavar="OUT", help="the folder to write, new or empty")
+    # It is not read, because there is one format only. A command that names it stays valid when there are others.
     add("--format", choices=["onnx"], default="onnx", help="format of the export (default: onnx)")
     add("--quantize", choices=["int8"], help="store weights and multiply in 8 bits: smaller, faster and less exact")
     add("--check", metavar="CORPUS", default=DEFAULT_CORPUS, help="the corpus on whose validation split the export is "
