@@ -17,6 +17,7 @@ from accelerate.utils import gather_object, send_to_device
 from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainerControl, TrainerState
 
+from data_scripts.tools.progress import ProgressLines
 from data_scripts.tools.whole_files import link_or_copy, replaced_files
 
 from ..modeling_precode import PreCodeForConversationCompletion
@@ -32,7 +33,7 @@ from .negatives import DialoguesWithNegatives
 from .optimization import Schedule
 from .original_recipe import original_modules
 from .pretraining_arguments import ConversationCompletionArguments
-from .progress import Progress, ProgressLines, log_line
+from .progress import Progress, log_line
 from .recall import RecallEvaluation
 
 logger = logging.getLogger(__name__)

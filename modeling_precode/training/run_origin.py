@@ -11,11 +11,11 @@ from data_scripts.building.options import parse_options
 from data_scripts.sharing.dataset_card import corpus_facts
 
 from ..configuration_precode import PreCodeConfig
+from ..loading.checkpoints import load_config
 from ..sharing.language import find_language
 from ..sharing.run_summary import FROM_SCRATCH, RunSummary, hyper_parameters, model_facts, text_encoder_facts
 from .arguments import CorpusArguments, EncoderArguments
 from .fingerprint import START, VOCABULARY, dataset_digest, start_digest, vocabulary_digest
-from .starting import load_config
 
 
 @dataclass

@@ -14,6 +14,7 @@ import torch
 import transformers
 from filelock import FileLock
 
+from data_scripts.tools.progress import with_progress
 from data_scripts.tools.whole_files import disk_full_errors
 
 from ..modeling_precode import PreCodePreTrainedModel
@@ -21,7 +22,6 @@ from ..steps import Steps
 from ..text_encoder import TextUtteranceEncoder
 from ..version import __version__
 from .encoded_dialogues import EncodedDialogues
-from .progress import with_progress
 
 logger = logging.getLogger(__name__)
 
