@@ -242,7 +242,9 @@ def check_device(device: str | None) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise ValueError(f"--device {device}: {reason}; use an available device: cpu, cuda, cuda:1 or mps") from None
+        raise ValueError(
+            f"--device {device}: {reason}; use a device that this machine has, such as cpu or cuda"
+        ) from None
 
 
 def label_live(new_stream: Callable[[], Any], path: Path, labels: list[str]) -> Iterator[str]:
@@ -328,10 +330,10 @@ def model_to_use(args: argparse.Namespace) -> str:
     config = load_config(checkpoint, args.revision)
     heads = config.architectures or []
     if "PreCodeForUtteranceClassification" not in heads:
-        raise ValueError(
-            f"{checkpoint}: has the head {', '.join(heads) or 'of no model'}, which labels nothing; "
-            f"fine-tune it first: precode finetune --model {checkpoint}"
+        reason = (
+            f"has the head {', '.join(heads)}, which labels nothing" if heads else "has no head that labels utterances"
         )
+        raise ValueError(f"{checkpoint}: {reason}; fine-tune it first: precode finetune --model {checkpoint}")
     return checkpoint
 
 
@@ -355,7 +357,9 @@ def output_format(args: argparse.Namespace) -> str:
     kind = args.format or path.suffix.lower().removeprefix(".")
     if kind not in WRITERS and kind not in FILE_WRITERS:
         known = ", ".join(f".{name}" for name in [*WRITERS, *FILE_WRITERS] if name != "table")
-        raise ValueError(f"--output {args.output}: unknown suffix; known are {known}; use one of them, or --format")
+        raise ValueError(
+            f"--output {args.output}: unknown file extension; known are {known}; use one of them, or --format"
+        )
     if kind == "html":
         check_parts_folder(path)
     if kind == "xlsx":

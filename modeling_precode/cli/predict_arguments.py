@@ -26,7 +26,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
         allow_abbrev=False,
     )
     add = parser.add_argument
-    kinds = f"{', '.join(TEXT_SUFFIXES)}, plain or .gz, .parquet or .xlsx"
+    kinds = f"{', '.join(TEXT_SUFFIXES)}, each plain or .gz; .parquet; or .xlsx"
     add("file", metavar="FILE", help=f"{kinds}; - for standard input. The format, such as a WhatsApp export, WebVTT or "
         "`Speaker: utterance` lines with a blank line between dialogues, is detected")  # fmt: skip
     add("--model", help="folder of a checkpoint, or its name on the Hub (default: the model that comes with the "
