@@ -36,7 +36,7 @@ from .fingerprint import FINGERPRINT, RUN_FOLDER, write_fingerprint
 logger = logging.getLogger(__name__)
 
 MANIFEST, RESULTS = "manifest.json", "results.json"
-TASK_RESULTS = ("pretrain_results.json", "finetune_results.json")
+PRETRAIN_RESULTS, FINETUNE_RESULTS = "pretrain_results.json", "finetune_results.json"
 # The arguments of a run, so that `--config run.yaml` repeats it.
 CONFIG_FILE = "run.yaml"
 # What a run writes into its output folder and the folder of a seed, besides weights, checkpoints and results.
@@ -200,7 +200,7 @@ def _remove_outputs(folder: Path) -> None:
         return
     remove_checkpoints(folder)
     weights = folder.glob("model*.safetensors*")  # also in several files
-    results = (folder / name for name in (RESULTS, *TASK_RESULTS, *OUTPUTS))
+    results = (folder / name for name in (RESULTS, PRETRAIN_RESULTS, FINETUNE_RESULTS, *OUTPUTS))
     for path in (*weights, *results):
         path.unlink(missing_ok=True)
     (folder / FINGERPRINT).unlink()

@@ -20,6 +20,7 @@ from transformers import (
     TrainerCallback,
 )
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput, TrainOutput
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from data_scripts.building.mixing import CORPUS
 from data_scripts.tools.whole_files import replaced_files, write_json
@@ -284,7 +285,7 @@ class UtteranceClassificationTrainer(Trainer):
         self.state = state
         self.locate_best()
         assert state.best_model_checkpoint is not None
-        self.model.load_state_dict(load_file(Path(state.best_model_checkpoint) / "model.safetensors"))
+        self.model.load_state_dict(load_file(Path(state.best_model_checkpoint) / SAFE_WEIGHTS_NAME))
         self.model = self.accelerator.prepare_model(self.model, evaluation_mode=True)
         return TrainOutput(state.global_step, math.nan, {})
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from data_scripts.tools.digests import changes, text_digest
 from data_scripts.tools.progress import with_progress
@@ -80,5 +81,5 @@ def vocabulary_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
 
 def start_digest(checkpoint: str) -> str:
     """The digest of the weights in a checkpoint's folder, or the name of a checkpoint on the Hub."""
-    weights = Path(checkpoint_path(checkpoint)) / "model.safetensors"
+    weights = Path(checkpoint_path(checkpoint)) / SAFE_WEIGHTS_NAME
     return digest(weights) if weights.is_file() else checkpoint

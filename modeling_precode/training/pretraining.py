@@ -24,8 +24,8 @@ from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
 from ..sharing.run_summary import RunSummary
 from .arguments import check_tracker
-from .checkpoints import begin_run, find_checkpoint, resume_choice
-from .completion_dialogues import encode_split, training_loader
+from .checkpoints import PRETRAIN_RESULTS, begin_run, find_checkpoint, resume_choice
+from .completion_dialogues import completion_loader, encode_split
 from .fingerprint import check_fingerprint
 from .interruption import Interruption, finish_exchanges
 from .memory import keep_freed_memory
@@ -41,8 +41,6 @@ from .starting import check_gradient_checkpointing, check_text_encoder_options, 
 from .utterance_vectors import UtteranceVectors
 
 logger = logging.getLogger(__name__)
-
-RESULTS = "pretrain_results.json"
 
 
 class ConversationCompletionTrainer:
@@ -114,7 +112,7 @@ class ConversationCompletionTrainer:
         self.evaluations = {
             name: self._evaluation(rows, collator) for name, rows in dialogues.items() if name != "train"
         }
-        loader, num_utterances = training_loader(dialogues["train"], args, collator, accelerator)
+        loader, num_utterances = completion_loader(dialogues["train"], args, collator, accelerator)
         steps_per_epoch = -(-len(loader.batch_sampler) // args.gradient_accumulation_steps)
         total_steps = min(args.max_epochs * steps_per_epoch, args.max_steps or sys.maxsize)
         args.set_warmup(total_steps)
@@ -297,7 +295,7 @@ class ConversationCompletionTrainer:
         with replaced_files(folder) as files:
             model.save_pretrained(files)
             self.processing_class.save_pretrained(files)
-            write_json(files / RESULTS, {**summary.to_dict(), "settings": self.public_settings(), **records})
+            write_json(files / PRETRAIN_RESULTS, {**summary.to_dict(), "settings": self.public_settings(), **records})
             write_model_card(files, self.args.hub_model_id or str(folder), "convcom", summary)
 
     def push_to_hub(self) -> str | None:

@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object, send_to_device
 from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainerControl, TrainerState
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from data_scripts.tools.progress import ProgressLines
 from data_scripts.tools.whole_files import link_or_copy, replaced_files
@@ -39,7 +40,7 @@ from .recall import RecallEvaluation
 logger = logging.getLogger(__name__)
 
 SELECTION_METRIC = "R_11@1"
-WEIGHTS, BEST_WEIGHTS, STATE = "model.safetensors", "best_model.safetensors", "training_state.pt"
+WEIGHTS, BEST_WEIGHTS, STATE = SAFE_WEIGHTS_NAME, "best_model.safetensors", "training_state.pt"
 
 
 @dataclass

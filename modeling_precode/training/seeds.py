@@ -15,7 +15,7 @@ from ..evaluation.metrics import score_values
 from ..sharing.local_names import without_folders
 from ..sharing.model_card import write_model_card
 from ..sharing.run_summary import RunSummary
-from .checkpoints import RESULTS, remove_checkpoints
+from .checkpoints import FINETUNE_RESULTS, RESULTS, remove_checkpoints
 from .finetuning import UtteranceClassificationTrainer
 from .finetuning_arguments import UtteranceClassificationArguments
 from .finetuning_checkpoints import PushBest
@@ -110,7 +110,7 @@ def save_seeds(runs: list[dict[str, Any]], args: UtteranceClassificationArgument
         "runs": runs,
         "settings": without_folders(settings),
     }
-    write_json(output_dir / "finetune_results.json", results)
+    write_json(output_dir / FINETUNE_RESULTS, results)
     seeds = {"split": scored, "runs": args.seeds, "mean": mean, "deviation": deviation}
     summary = RunSummary.from_dict({**best, "seeds": seeds})
     write_model_card(output_dir, args.hub_model_id or str(output_dir), "erc", summary)
