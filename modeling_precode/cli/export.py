@@ -6,6 +6,8 @@ from pathlib import Path
 
 from data_scripts.tools.console import Parser, printable
 
+from .model_arguments import add_model_arguments
+
 DEFAULT_CORPUS, CHECKED_SPLIT = "openerc", "validation"
 
 
@@ -27,7 +29,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
     add("--data_dir", help="the published files of that corpus")
     add("--allow_loss", type=float, metavar="POINTS", default=0.5, help="the weighted F1 that quantization may lose on "
         "the corpus, in points (default: 0.5)")  # fmt: skip
-    add("--revision", help="a branch, tag or commit of a model on the Hub")
+    add_model_arguments(parser, with_device=False)
     return parser.parse_args(arguments)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from data_scripts.tools.console import Parser
 
+from .model_arguments import MODEL_HELP, add_model_arguments
+
 KEY_VARIABLE = "PRECODE_API_KEY"
 
 
@@ -22,10 +24,8 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     )
     defaults = ServiceSettings()
     add = parser.add_argument
-    add("model", nargs="?", metavar="MODEL", help="folder of a checkpoint, or its name on the Hub (default: the model "
-        "that comes with the package)")  # fmt: skip
-    add("--revision", help="a branch, tag or commit of a model on the Hub")
-    add("--device", help="device: cpu, cuda, cuda:1, mps (default: the first accelerator)")
+    add("model", nargs="?", metavar="MODEL", help=MODEL_HELP)
+    add_model_arguments(parser)
     add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for every network (default: %(default)s)")
     add("--port", type=int, default=8000, help="port; 0 for any free port (default: %(default)s)")
     add("--api_key", metavar="KEY", help="clients have to send this key; other users of the machine can see arguments, "
