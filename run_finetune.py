@@ -36,7 +36,7 @@ from modeling_precode.training.parsing import ScriptParser, parse_arguments, wri
 from modeling_precode.training.processes import join_cpu_processes, use_cores
 from modeling_precode.training.run_lock import lock_run
 from modeling_precode.training.run_origin import RunOrigin
-from modeling_precode.training.seeds import save_seeds, score_lines, train_seed
+from modeling_precode.training.seeds import save_best_seed, score_lines, train_seed
 from modeling_precode.training.starting import build_classifier, build_tokenizer, load_mixture, load_splits
 
 logger = logging.getLogger("run_finetune")
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
     # ---- Save and share
     if main_process:
         settings = {**asdict(corpus_args), **encoder_args.settings(), **args.to_dict()}
-        logger.info(save_seeds(runs, args, settings))
+        logger.info(save_best_seed(runs, args, settings))
         write_config(Path(args.output_dir), corpus_args, encoder_args, args)
         private, token = bool(args.hub_private_repo), args.hub_token
         if args.push_to_hub and (address := push_checkpoint(args.output_dir, args.hub_model_id, private, token)):

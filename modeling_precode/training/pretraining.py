@@ -37,8 +37,8 @@ from .processes import start_accelerator
 from .recall import RecallEvaluation
 from .run_lock import lock_run
 from .run_origin import RunOrigin
-from .starting import check_gradient_checkpointing, check_text_encoder_options, with_vectors
-from .utterance_vectors import UtteranceVectors
+from .starting import check_gradient_checkpointing, check_text_encoder_options
+from .utterance_vectors import UtteranceVectors, with_vectors
 
 logger = logging.getLogger(__name__)
 

@@ -82,7 +82,7 @@ def train_seed(
     return summary
 
 
-def save_seeds(runs: list[dict[str, Any]], args: UtteranceClassificationArguments, settings: dict[str, Any]) -> str:
+def save_best_seed(runs: list[dict[str, Any]], args: UtteranceClassificationArguments, settings: dict[str, Any]) -> str:
     """Copy the checkpoint of the best seed into the output folder, with a model card over all seeds, and write the mean
     and standard deviation of the scores into `finetune_results.json`.
 

@@ -24,7 +24,6 @@ from ..tokenization_precode import PreCodeTokenizer
 from .arguments import PARTS, CorpusArguments, EncoderArguments, TextEncoderTrainingArguments
 from .finetuning_corpus import label_settings
 from .optimization import TEXT_ENCODER_LEARNING_RATE, parameter_groups
-from .utterance_vectors import VECTOR_TYPES, UtteranceVectors
 from .word_vectors import load_word_vectors
 
 logger = logging.getLogger(__name__)
@@ -291,19 +290,6 @@ def check_gradient_checkpointing(model: PreCodePreTrainedModel, enabled: bool) -
     """Raise a ValueError if gradient checkpointing is enabled without a trained text encoder."""
     if enabled and (model.config.text_config is None or model.config.freeze_text_encoder):
         raise ValueError("--gradient_checkpointing: this is for a trained text encoder; leave it out")
-
-
-def with_vectors(
-    splits: DatasetDict, model: PreCodePreTrainedModel, vector_type: str | None, bf16: bool
-) -> tuple[DatasetDict, UtteranceVectors | None]:
-    """The dialogues for training, and the vectors of a frozen text encoder.
-
-    If the model's text encoder is frozen, the dialogues have rows of its vectors in place of token ids.
-    """
-    if not model.config.freeze_text_encoder:
-        return splits, None
-    vectors = UtteranceVectors(splits, model, vector_type or VECTOR_TYPES[0], bf16)
-    return DatasetDict({name: vectors.dialogues(split) for name, split in splits.items()}), vectors
 
 
 @torch.no_grad()
