@@ -37,7 +37,7 @@ from modeling_precode.training.parsing import ScriptParser, parse_arguments, wri
 from modeling_precode.training.processes import join_cpu_processes, use_cores
 from modeling_precode.training.run_lock import lock_run
 from modeling_precode.training.run_origin import RunOrigin
-from modeling_precode.training.seeds import save_seeds, score_lines, train_seed
+from modeling_precode.training.seeds import save_best_seed, score_lines, train_seed
 from modeling_precode.training.starting import build_classifier, build_tokenizer, load_mixture, load_splits
 
 logger = logging.getLogger("run_finetune")
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
     # ---- Save and share
     if main_process:
         settings = {**asdict(corpus_args), **encoder_args.settings(), **args.to_dict()}
-        logger.info(save_seeds(runs, args, settings))
+        logger.info(save_best_seed(runs, args, settings))
         write_config(Path(args.output_dir), corpus_args, encoder_args, args)
         private, token = bool(args.hub_private_repo), args.hub_token
         if args.push_to_hub and (address := push_checkpoint(args.output_dir, args.hub_model_id, private, token)):
@@ -122,7 +122,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
 
 def check_arguments(encoder_args: EncoderArguments, args: UtteranceClassificationArguments) -> None:
     """Check the arguments together, before anything is read or written."""
-    check_output_dir(args.output_dir, args.overwrite_output_dir, args.resume_from_checkpoint)
+    start = None if args.only_scores else encoder_args.model
+    check_output_dir(args.output_dir, args.overwrite_output_dir, args.resume_from_checkpoint, start)
     resume = args.resume_from_checkpoint = resume_choice(args.resume_from_checkpoint)
     output_dir = Path(args.output_dir)
     folders = [(output_dir / f"seed_{seed}").resolve() for seed in args.seeds]
@@ -154,7 +155,7 @@ def trainer_builder(
 ) -> Callable[[UtteranceClassificationArguments], UtteranceClassificationTrainer]:
     """A function that builds the trainer of a seed from its settings. Its first call writes the run's fingerprint."""
     interruption = Interruption()
-    fingerprint = origin.run_fingerprint(args, corpus)
+    fingerprint = origin.run_fingerprint(args, corpus, tokenizer)
 
     @cache  # which keeps the lock, as long as this builder exists
     def lock() -> FileLock | None:
@@ -168,7 +169,8 @@ def trainer_builder(
     def begin() -> None:
         PartialState().wait_for_everyone()
         if lock() is not None:
-            begin_run(Path(args.output_dir), fingerprint, resuming=bool(args.resume_from_checkpoint))
+            resuming = bool(args.resume_from_checkpoint)
+            begin_run(Path(args.output_dir), fingerprint, resuming, args.overwrite_output_dir)
 
     def build(args_of_seed: UtteranceClassificationArguments) -> UtteranceClassificationTrainer:
         seed = args_of_seed.seed

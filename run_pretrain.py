@@ -109,7 +109,7 @@ def check_arguments(encoder_args: EncoderArguments, args: ConversationCompletion
     """Check the arguments together, before anything is read or written."""
     if encoder_args.speaker_prefix:
         raise ValueError("--speaker_prefix: names would reveal the hidden utterance; use this in fine-tuning")
-    check_output_dir(args.output_dir, args.overwrite_output_dir, resume=args.resume_from_checkpoint)
+    check_output_dir(args.output_dir, args.overwrite_output_dir, args.resume_from_checkpoint, encoder_args.model)
     check_tracker(args.report_to)
 
 

@@ -44,10 +44,7 @@ DIALOGUE = [
 PYTHON = os.path.relpath(sys.executable, ROOT) if Path(sys.executable).is_relative_to(ROOT) else "python"
 
 
-SHARE = (
-    f'{PYTHON} -c "from modeling_precode.sharing.push import push_checkpoint; '
-    f"print(push_checkpoint('{FINETUNED}', 'YOUR_NAME/precode'))\""
-)
+SHARE = f"{Path(PYTHON).with_name('precode')} push {FINETUNED} YOUR_NAME/precode"
 
 
 def run(command: str) -> None:

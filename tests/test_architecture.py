@@ -16,10 +16,11 @@ CORPORA = Path(data_scripts.__file__).parent
 MODULES = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
 # Every wing, and the wings that it may import.
 WINGS = {
-    "cli": {"serving", "training", "sharing", "evaluation", "conversion", "onnx_runtime", "default_model"},
+    "cli": {"serving", "loading", "sharing", "evaluation", "conversion", "onnx_runtime", "default_model"},
     "serving": set(),
-    "training": {"sharing", "evaluation", "default_model"},
+    "training": {"loading", "sharing", "evaluation", "default_model"},
     "sharing": {"evaluation", "default_model"},
+    "loading": {"default_model"},
     "evaluation": set(),
     "registration": {"sharing", "default_model"},
     "conversion": {"evaluation", "onnx_runtime"},

@@ -7,14 +7,16 @@ import pytest
 import yaml
 from corpus_of_topics import write_corpus
 from safetensors.torch import load_file
+from transformers import TrainingArguments
 
 import run_finetune
 import run_pretrain
 from modeling_precode import PreCodeTokenizer
 from modeling_precode.cli.main import main as precode
-from modeling_precode.training.arguments import CorpusArguments
+from modeling_precode.training.arguments import CorpusArguments, EncoderArguments
 from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
-from modeling_precode.training.parsing import ScriptParser, write_config
+from modeling_precode.training.original_recipe import finetuning_settings
+from modeling_precode.training.parsing import ScriptParser, parse_arguments, write_config
 from modeling_precode.training.pretraining_arguments import ConversationCompletionArguments
 from modeling_precode.training.starting import load_splits
 
@@ -155,6 +157,43 @@ def test_a_file_repeats_a_run(train, tmp_path):
     assert (tmp_path / "json" / "model.safetensors").read_bytes() == (first / "model.safetensors").read_bytes()
 
 
+def read_arguments(command):
+    parser = ScriptParser((CorpusArguments, EncoderArguments, UtteranceClassificationArguments), {}, "test", "")
+    return parse_arguments(parser, finetuning_settings, command.split())
+
+
+@pytest.mark.parametrize(
+    ("first", "change", "name", "value"),
+    [
+        ("", "--metric_for_best_model loss", "greater_is_better", False),
+        ("", "--eval_strategy steps --eval_steps 5", "save_strategy", "steps"),
+        ("--eval_strategy steps --eval_steps 5", "--eval_steps 7", "save_steps", 7),
+        ("--eval_strategy steps --logging_steps 5", "--logging_steps 7", "eval_steps", 7),
+        ("--seeds 1 2 3", "--seed 7", "seeds", [7]),
+        ("--seed 7", "--seeds 1 2", "seeds", [1, 2]),
+        ("--recipe original", "--seed 7", "seeds", [7]),
+        ("--push_to_hub --hub_strategy best", "", "hub_strategy", "best"),
+    ],
+)
+def test_an_argument_takes_precedence_over_a_file_with_all_that_follows_from_it(tmp_path, first, change, name, value):
+    parsed = read_arguments(first)
+    write_config(tmp_path, *parsed)
+    assert read_arguments(f"--config {tmp_path}/run.yaml")[2].to_dict() == parsed[2].to_dict()
+    assert getattr(read_arguments(f"--config {tmp_path}/run.yaml {change}")[2], name) == value
+
+
+def test_a_file_of_an_earlier_version_with_all_seeds_and_the_first_is_read(tmp_path):
+    (tmp_path / "run.yaml").write_text("seeds: [1, 2]\nseed: 1\nsave_strategy: epoch\ngreater_is_better: true\n")
+    assert read_arguments(f"--config {tmp_path}/run.yaml")[2].seeds == [1, 2]
+
+
+def test_the_default_warm_up_of_a_file_follows_the_number_of_steps(train, tmp_path):
+    first = train(run_pretrain, f"{TINY} --max_steps 10", "first")
+    run_pretrain.main(["--config", f"{first}/run.yaml", "--max_steps", "20", "--output_dir", f"{tmp_path}/second"])
+    results = [json.loads((folder / "pretrain_results.json").read_text()) for folder in (first, tmp_path / "second")]
+    assert [one["settings"]["warmup_steps"] for one in results] == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -189,6 +228,7 @@ def test_the_help_shows_the_usual_arguments_and_on_demand_all(script, classes, c
     assert usual.count("\n  --") < 45 and "(default: None)" not in text
     assert all(f"--{name} " in every for name in ("learning_rate", "seed", "save_total_limit"))
     assert usual.index("--corpus ") < usual.index("--learning_rate ")
+    assert ("as in transformers.TrainingArguments" in every) == issubclass(classes, TrainingArguments)
     assert ScriptParser((classes,), {}, "x", "").prog == "x"
 
 

@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from modeling_precode import PreCodeForUtteranceClassification, PreCodeTokenizer
 from modeling_precode.cli.main import main
-from modeling_precode.training.starting import load_config, load_tokenizer
+from modeling_precode.loading.checkpoints import load_config, load_tokenizer
 
 WORDS = ["<pad>", "<unk>", "i", "am", "so", "happy", "!"]
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"

@@ -10,7 +10,18 @@ import pytest
 import data_scripts
 import modeling_precode
 
-HEAVY = ("torch", "transformers", "datasets", "pyarrow", "numpy", "huggingface_hub", "accelerate", "evaluate", "jinja2")
+HEAVY = (
+    "torch",
+    "transformers",
+    "datasets",
+    "pyarrow",
+    "numpy",
+    "huggingface_hub",
+    "accelerate",
+    "evaluate",
+    "jinja2",
+    "fastapi",
+)
 SHOW_HEAVY = f"import sys; print([name for name in {HEAVY} if name in sys.modules])"
 # Fails unless the Auto classes, the pipelines and the push with a model card are registered.
 CHECK = """
@@ -50,7 +61,9 @@ def test_importing_a_package_imports_no_other_library(package):
     assert run(f"import {package}; dir({package}); {SHOW_HEAVY}") == "[]"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["predict", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["predict", "--help"], ["serve", "--help"]], ids=" ".join
+)
 def test_help_imports_no_library_that_takes_long(arguments):
     code = f"from modeling_precode.cli.main import main\ntry:\n    main({arguments})\nfinally:\n    {SHOW_HEAVY}"
     assert run(code).splitlines()[-1] == "[]"

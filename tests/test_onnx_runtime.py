@@ -424,5 +424,5 @@ def test_a_checkpoint_is_refused_without_torch(without_torch):
     environment = {**os.environ, "PYTHONPATH": without_torch}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert "default: a checkpoint needs datasets, which is not installed" in done.stderr
+    assert "default: a checkpoint needs transformers, which is not installed" in done.stderr
     assert "give a folder that precode export wrote" in done.stderr

@@ -260,7 +260,7 @@ def test_an_output_is_whole_or_as_it_was(predict, dialogue, tmp_path, name):
     ("arguments", "message"),
     [
         (["nowhere.txt"], "nowhere.txt: no such file; check the path"),
-        (["dialogue.txt", "--output", "out.doc"], "--output out.doc: unknown suffix; known are .jsonl, .csv"),
+        (["dialogue.txt", "--output", "out.doc"], "--output out.doc: unknown file extension; known are .jsonl, .csv"),
         (["dialogue.txt", "--output", "no/out.csv"], "--output no/out.csv: is a folder, or its folder does not"),
         (
             ["dialogue.txt", "--corpus_options", "txt_column=a"],

@@ -236,6 +236,22 @@ def test_a_signal_to_two_processes_saves_one_checkpoint(corpus, tmp_path, script
     check_whole(newest_checkpoint(tmp_path / "run" if script == "run_pretrain.py" else tmp_path / "run" / "seed_1"))
 
 
+def test_an_overwritten_run_that_is_stopped_leaves_nothing_of_the_earlier_one_but_files_of_the_user(
+    train, tmp_path, monkeypatch
+):
+    folder = tmp_path / "run"
+    train(run_finetune, folder, "--seeds 1 2 --num_train_epochs 1")
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(ValueError, match="--overwrite_output_dir would delete --model .*run/seed_1; give another"):
+        train(run_finetune, folder, f"--model {folder}/seed_1 --overwrite_output_dir")
+    with monkeypatch.context() as context, pytest.raises(SystemExit):
+        signalled_at(context, CheckpointCallback, "on_step_end", 2)
+        train(run_finetune, folder, "--seeds 1 --num_train_epochs 1 --overwrite_output_dir")
+    left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
+    left = {name for name in left if not name.startswith("seed_1/checkpoint-2/")}
+    assert left == {"notes.txt", ".run/fingerprint.json", "seed_1/.run/fingerprint.json"}
+
+
 def test_latest_begins_where_there_is_nothing_yet(train, tmp_path):
     train(run_pretrain, tmp_path / "new", f"{PRETRAIN} --resume_from_checkpoint latest")
     (tmp_path / "mine").mkdir()

@@ -36,7 +36,8 @@ from modeling_precode import (
     PreCodeTokenizer,
 )
 from modeling_precode.cli.page_parts import as_page
-from modeling_precode.serving import ServiceSettings, create_app
+from modeling_precode.serving.application import create_app
+from modeling_precode.serving.settings import ServiceSettings
 
 SECRET = "zanzibar"
 DIALOGUE = [{"speaker": "Ana", "text": "i am so happy!"}, {"text": "what about the weather?"}]

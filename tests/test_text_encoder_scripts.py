@@ -20,9 +20,9 @@ from transformers import pipeline
 import run_finetune
 import run_pretrain
 from modeling_precode.cli.main import main
+from modeling_precode.loading.checkpoints import load_config, load_tokenizer
 from modeling_precode.training.finetuning import UtteranceClassificationTrainer
 from modeling_precode.training.pretraining_loop import PretrainingLoop
-from modeling_precode.training.starting import load_config, load_tokenizer
 
 TINY = "--corpus custom --learning_rate 0.01"
 NEW = "--text_encoder {encoder} --hidden_size 8 --dropout 0.1"

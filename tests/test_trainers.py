@@ -27,6 +27,7 @@ from modeling_precode import (
     label_settings,
 )
 from modeling_precode.training import checkpoints
+from modeling_precode.training import finetuning as finetuning_module
 from modeling_precode.training.checkpoints import remove_old_checkpoints, whole_checkpoint
 
 pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
@@ -123,6 +124,39 @@ def test_pretraining_resumes_from_python(pretraining, tmp_path):
     assert all(torch.equal(one[name], other[name]) for name in one)
     with pytest.raises(ValueError, match="is from another run: --learning_rate is 0.5 and was 0.002"):
         pretraining(output_dir=str(tmp_path / "stopped"), learning_rate=0.5).train(resume_from_checkpoint=True)
+
+
+def test_finetuning_is_not_resumed_with_another_tokenizer_or_initial_model(finetuning, tokenizer, tmp_path):
+    first = finetuning(num_train_epochs=1)
+    first.train()
+    first.save_model(str(tmp_path / "other"))
+    other_words = finetuning(num_train_epochs=1)
+    words = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    other_words.processing_class = PreCodeTokenizer.from_vocabulary([*words[:-1], "unseen"])
+    with pytest.raises(ValueError, match="is from another run: the vocabulary's digest is"):
+        other_words.train(resume_from_checkpoint=True)
+    other_start = finetuning(num_train_epochs=1)
+    other_start.model.name_or_path = str(tmp_path / "other")
+    with pytest.raises(ValueError, match="is from another run: the start's digest is"):
+        other_start.train(resume_from_checkpoint=True)
+    fingerprint = tmp_path / "finetuned" / ".run" / "fingerprint.json"
+    of_an_earlier_version = {
+        name: value
+        for name, value in json.loads(fingerprint.read_text()).items()
+        if name not in ("the vocabulary's digest", "the start's digest")
+    }
+    fingerprint.write_text(json.dumps(of_an_earlier_version))
+    other_start.train(resume_from_checkpoint=True)
+
+
+def test_finetuning_from_python_pushes_every_new_best_checkpoint(finetuning, monkeypatch):
+    pushed = []
+    monkeypatch.setattr(finetuning_module, "push_checkpoint", lambda folder, name, *args: pushed.append(name))
+    trainer = finetuning(num_train_epochs=1, push_to_hub=True, hub_strategy="best", hub_model_id="someone/model")
+    trainer.train()
+    assert pushed == ["someone/model"]
+    with pytest.raises(TypeError, match="commit_message"):
+        trainer.push_to_hub(commit_message="Better")
 
 
 def test_finetuning_trains_calibrates_predicts_and_saves(finetuning, corpus, tmp_path):

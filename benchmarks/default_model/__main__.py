@@ -29,13 +29,13 @@ from transformers.utils import cached_file
 from data_scripts import load_corpus
 from data_scripts.building.dialogues import Dialogue, Utterance
 from data_scripts.tools.console import Parser
+from data_scripts.tools.progress import with_progress
 from data_scripts.tools.whole_files import replaced_files, whole_folder
 from modeling_precode import PreCodeForUtteranceClassification
 from modeling_precode.cli.console import start_output
 from modeling_precode.cli.corpus_file import write_corpus
 from modeling_precode.cli.kept_labels import as_turn
 from modeling_precode.default_model import FOLDER
-from modeling_precode.training.progress import with_progress
 
 logger = logging.getLogger("benchmarks.default_model")
 

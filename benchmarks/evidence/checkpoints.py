@@ -10,7 +10,7 @@ from transformers import pipeline
 from data_scripts.tools.whole_files import digest
 from modeling_precode import ConversationEmotionPipeline
 from modeling_precode.cli.predict import model_to_use
-from modeling_precode.training.starting import load_config
+from modeling_precode.loading.checkpoints import load_config
 
 from .results import key_of
 

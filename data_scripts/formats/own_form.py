@@ -5,7 +5,6 @@ For example, `{"utterances": [...], "speakers": [...], "labels": [...]}`.
 
 import json
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from ..building.dialogues import Dialogue, Utterance
@@ -14,15 +13,6 @@ from .options import ReadingOptions
 from .values import label_of, plain_value, speaker_of, time_of
 
 TIMES = ("starts", "ends")
-
-
-def read_json_lines(path: Path) -> Iterator[Dialogue]:
-    """Read dialogues, one per line. A dialogue without an id is numbered."""
-    from .json_files import entries
-
-    file = InputFile(path, ReadingOptions())
-    for number, dialogue in enumerate(read_own_form(file, entries(file)), start=1):
-        yield dialogue if dialogue.dialogue_id else dialogue._replace(dialogue_id=str(number))
 
 
 def is_own_form(entry: Any, options: ReadingOptions) -> bool:

@@ -1,6 +1,7 @@
-"""Atomic writes: a file or folder is written completely or not at all.
+"""Atomic writes: a file or a new folder is written completely or not at all.
 
-Everything is written under a temporary name, synced to disk, and then renamed.
+Everything is written under a temporary name, synced to disk, and then renamed. `replaced_files` replaces several files
+of a folder: each is complete at all times, but after an interruption some may be new and others old.
 """
 
 import errno

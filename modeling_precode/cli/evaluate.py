@@ -15,6 +15,7 @@ from data_scripts.tools.console import Parser, printable, printable_lines
 from data_scripts.tools.whole_files import write_json
 
 from ..sharing.local_names import without_folders
+from .model_arguments import MODEL_HELP, add_model_arguments
 from .predict import load_pipeline, model_to_use
 
 DESCRIPTION = """Score a model on the labeled dialogues of one or more corpora, without training. Two baselines are
@@ -25,8 +26,8 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     """Parse the arguments. Raises a ValueError for invalid ones."""
     parser = Parser(prog, description=DESCRIPTION, allow_abbrev=False)
     add = parser.add_argument
-    add("--model", help="folder of a checkpoint, or its name on the Hub (default: as in `precode predict`)")
-    add("--revision", help="a branch, tag or commit of a model on the Hub")
+    add("--model", help=MODEL_HELP)
+    add_model_arguments(parser)
     add("--corpus", nargs="+", required=True, metavar="NAME[=DATA_DIR]", help="name of a corpus and the folder of "
         "its published files, the folder of a dataset, or the name of a dataset on the Hub")  # fmt: skip
     add("--data_dir", help="the published files, for a single corpus")
@@ -46,7 +47,6 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
         ".svg; needs matplotlib")  # fmt: skip
     add("--num_proc", type=int, metavar="N", help="number of processes that build a corpus")
     add("--max_batch_tokens", type=int, metavar="N", help="number of tokens per batch")
-    add("--device", help="device: cpu, cuda, cuda:1, mps (default: the first accelerator)")
     args = parser.parse_args(arguments)
     if len(args.corpus) > 1 and (args.data_dir or args.corpus_options):
         option = "--data_dir" if args.data_dir else "--corpus_options"

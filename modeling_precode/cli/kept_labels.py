@@ -17,9 +17,8 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from data_scripts.building.dialogues import Dialogue, Utterance
+from data_scripts.tools.digests import changes, text_digest
 from data_scripts.tools.whole_files import digest
-
-from ..training.fingerprint import differences, text_digest
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class KeptLabels:
                 raise ValueError(
                     f"--resume: {self.path}:{number}: damaged; got {line[:40]!r}; delete the file to start again"
                 ) from None
-            if number == 1 and (different := differences(content, json.loads(json.dumps(depends_on)))):
+            if number == 1 and (different := changes(content, json.loads(json.dumps(depends_on)))):
                 raise ValueError(
                     f"--resume: {self.path} has the labels of another run: {different}. Use the earlier value, or "
                     "delete the file to start again"

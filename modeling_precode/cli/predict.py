@@ -27,11 +27,11 @@ from data_scripts.formats.names import speaker_and_text
 from data_scripts.formats.options import ReadingOptions
 from data_scripts.formats.reading import read_lines
 from data_scripts.tools.console import log_handler
+from data_scripts.tools.progress import ProgressLines
 from data_scripts.tools.whole_files import digest, whole_file
 
 from ..default_model import DEFAULT, checkpoint_path
 from ..onnx_runtime import OnnxEmotionPipeline, is_exported
-from ..training.progress import ProgressLines
 from ..version import __version__
 from .kept_labels import KeptLabels, as_turn, folder_digest, kept_labels
 from .page_parts import check_parts_folder, write_pages
@@ -148,9 +148,9 @@ def load_pipeline(checkpoint: str, args: argparse.Namespace) -> Any:
     from transformers import pipeline
     from transformers.utils import logging
 
+    from ..loading.checkpoints import load_tokenizer
     from ..modeling_precode import PreCodeForUtteranceClassification
     from ..pipeline_precode import TASK
-    from ..training.starting import load_tokenizer
 
     logging.disable_progress_bar()
     # With a name, `pipeline` would hide the error of a checkpoint in a report of many lines.
@@ -242,7 +242,9 @@ def check_device(device: str | None) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise ValueError(f"--device {device}: {reason}; use an available device: cpu, cuda, cuda:1 or mps") from None
+        raise ValueError(
+            f"--device {device}: {reason}; use a device that this machine has, such as cpu or cuda"
+        ) from None
 
 
 def label_live(new_stream: Callable[[], Any], path: Path, labels: list[str]) -> Iterator[str]:
@@ -292,7 +294,7 @@ def read(file: InputFile) -> Iterator[Dialogue]:
 
 def log_to_the_terminal() -> AbstractContextManager[None]:
     """Log what is read and left out, and the progress, to standard error, above the progress bar."""
-    for name in ("data_scripts", "modeling_precode.cli", "modeling_precode.training.progress"):
+    for name in ("data_scripts", "modeling_precode.cli"):
         log = logging.getLogger(name)
         log.setLevel(log.level or logging.INFO)
     logs = [logging.getLogger(name) for name in ("data_scripts", "modeling_precode")]
@@ -317,20 +319,21 @@ def model_to_use(args: argparse.Namespace) -> str:
             raise ValueError(f"--device {args.device}: {checkpoint} is an exported model, which runs on the CPU only")
         return checkpoint
     try:
-        from ..training.starting import load_config
+        from ..loading.checkpoints import load_config
+
+        check_device(args.device)
     except ModuleNotFoundError as error:
         raise ImportError(
             f"{checkpoint}: a checkpoint needs {error.name}, which is not installed; run pip install precode, or give "
             "a folder that precode export wrote"
         ) from None
-    check_device(args.device)
     config = load_config(checkpoint, args.revision)
     heads = config.architectures or []
     if "PreCodeForUtteranceClassification" not in heads:
-        raise ValueError(
-            f"{checkpoint}: has the head {', '.join(heads) or 'of no model'}, which labels nothing; "
-            f"fine-tune it first: precode finetune --model {checkpoint}"
+        reason = (
+            f"has the head {', '.join(heads)}, which labels nothing" if heads else "has no head that labels utterances"
         )
+        raise ValueError(f"{checkpoint}: {reason}; fine-tune it first: precode finetune --model {checkpoint}")
     return checkpoint
 
 
@@ -354,7 +357,9 @@ def output_format(args: argparse.Namespace) -> str:
     kind = args.format or path.suffix.lower().removeprefix(".")
     if kind not in WRITERS and kind not in FILE_WRITERS:
         known = ", ".join(f".{name}" for name in [*WRITERS, *FILE_WRITERS] if name != "table")
-        raise ValueError(f"--output {args.output}: unknown suffix; known are {known}; use one of them, or --format")
+        raise ValueError(
+            f"--output {args.output}: unknown file extension; known are {known}; use one of them, or --format"
+        )
     if kind == "html":
         check_parts_folder(path)
     if kind == "xlsx":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from data_scripts.formats.detection import FORMATS, TEXT_SUFFIXES
 from data_scripts.tools.console import Parser
 
+from .model_arguments import MODEL_HELP, add_model_arguments
 from .predictions import FILE_WRITERS, WRITERS
 
 
@@ -26,12 +27,11 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
         allow_abbrev=False,
     )
     add = parser.add_argument
-    kinds = f"{', '.join(TEXT_SUFFIXES)}, plain or .gz, .parquet or .xlsx"
+    kinds = f"{', '.join(TEXT_SUFFIXES)}, each plain or .gz; .parquet; or .xlsx"
     add("file", metavar="FILE", help=f"{kinds}; - for standard input. The format, such as a WhatsApp export, WebVTT or "
         "`Speaker: utterance` lines with a blank line between dialogues, is detected")  # fmt: skip
-    add("--model", help="folder of a checkpoint, or its name on the Hub (default: the model that comes with the "
-        "package)")  # fmt: skip
-    add("--revision", help="a branch, tag or commit of a model on the Hub")
+    add("--model", help=MODEL_HELP)
+    add_model_arguments(parser)
     add("--input_format", choices=list(FORMATS), help="the format of the file, if it cannot be detected; txt is plain "
         "text with one utterance per line")  # fmt: skip
     add("--corpus_options", nargs="+", default=[], metavar="NAME=VALUE", help="how to read the file: "
@@ -62,5 +62,4 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     add("--live", action="store_true", help="label each line of text when it arrives, with a model that reads forward "
         "only (precode finetune --causal)")  # fmt: skip
     add("--max_batch_tokens", type=int, metavar="N", help="number of tokens per batch")
-    add("--device", help="device: cpu, cuda, cuda:1, mps (default: the first accelerator)")
     return parser.parse_args(arguments)

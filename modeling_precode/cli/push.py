@@ -5,8 +5,8 @@ from pathlib import Path
 
 from data_scripts.tools.console import Parser, printable
 
+from ..loading.checkpoints import load_config
 from ..sharing.push import push_checkpoint
-from ..training.starting import load_config
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "precode push") -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from data_scripts.tools.console import Parser
 
+from .model_arguments import MODEL_HELP, add_model_arguments
+
 KEY_VARIABLE = "PRECODE_API_KEY"
 
 
@@ -22,10 +24,8 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     )
     defaults = ServiceSettings()
     add = parser.add_argument
-    add("model", nargs="?", metavar="MODEL", help="folder of a checkpoint, or its name on the Hub (default: the model "
-        "that comes with the package)")  # fmt: skip
-    add("--revision", help="a branch, tag or commit of a model on the Hub")
-    add("--device", help="device: cpu, cuda, cuda:1, mps (default: the first accelerator)")
+    add("model", nargs="?", metavar="MODEL", help=MODEL_HELP)
+    add_model_arguments(parser)
     add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for every network (default: %(default)s)")
     add("--port", type=int, default=8000, help="port; 0 for any free port (default: %(default)s)")
     add("--api_key", metavar="KEY", help="clients have to send this key; other users of the machine can see arguments, "
@@ -51,15 +51,16 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
 
 def main(arguments: Sequence[str] | None = None, prog: str = "precode serve") -> None:
     """Run `precode serve`. `arguments` are those of the process by default, and `prog` is the name in messages."""
+    args = parse_arguments(arguments, prog)
     try:
-        from ..serving import ServiceSettings, create_app
+        from ..serving.application import create_app
         from ..serving.server import run_server
     except ModuleNotFoundError as error:
         raise ImportError(f'{error.name} is not installed; run pip install "precode[serve]"') from None
+    from ..serving.settings import ServiceSettings
     from .page_parts import as_page
     from .predict import pipeline_of
 
-    args = parse_arguments(arguments, prog)
     args.api_key = args.api_key or os.environ.get(KEY_VARIABLE) or None
     settings = ServiceSettings(**{field.name: getattr(args, field.name) for field in fields(ServiceSettings)})
     emotions, checkpoint = pipeline_of(args)

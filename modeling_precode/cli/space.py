@@ -8,6 +8,7 @@ from pathlib import Path
 from data_scripts.tools.console import Parser, printable
 
 from ..sharing.space import check_space_folder, requirement_of, write_space
+from .model_arguments import add_model_arguments
 
 
 def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
@@ -24,7 +25,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
     add("--title", help="title of the Space (default: by the name of the model)")
     add("--package", metavar="REQUIREMENT", help="how the Space installs this package: precode with its versions, or "
         "git+https://... (default: this version by its name)")  # fmt: skip
-    add("--revision", help="a branch, tag or commit of a model on the Hub")
+    add_model_arguments(parser, with_device=False)
     return parser.parse_args(arguments)
 
 
@@ -42,5 +43,5 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode space") ->
     write_space(args.out, args.model, title=args.title, package=args.package, revision=args.revision)
     out = shlex.quote(str(Path(args.out)))
     print(f"Wrote the Space {printable(args.out)}, which installs {printable(requirement)}")
-    print(f"Try it: pip install gradio && python {out}/app.py")
+    print(f'Try it: pip install ".[space]" && python {out}/app.py')
     print(f"Push it: hf upload you/name {out} --repo-type space")

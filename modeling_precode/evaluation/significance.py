@@ -89,23 +89,6 @@ def micro_f1_without(confusion: np.ndarray, excluded: int) -> np.ndarray:
     return 2 * correct / np.maximum(decisions, 1)
 
 
-def confusions(predictions: Predictions) -> tuple[list[str], np.ndarray]:
-    """The names of the labels, and the confusion matrix of each dialogue.
-
-    Args:
-        predictions: A file that `run_finetune.py` writes, or its lines.
-
-    Returns:
-        The names of the labels, sorted, and counts of utterances (dialogues, classes, classes): a row for each gold
-        label and a column for each predicted one. Dialogues are in the order of their ids.
-
-    Raises:
-        ValueError: A line is not a dialogue with predictions, or no utterance has a label.
-    """
-    seed = _read(predictions)
-    return seed.names, seed.counts
-
-
 class _SeedCounts:
     """Confusion matrices of one seed: the `ids` of dialogues, the `names` of labels, `counts` (dialogues, classes,
     classes)."""

@@ -12,7 +12,7 @@ from data_scripts.building.options import corpus_names, parse_corpus, parse_opti
 from ..configuration_precode import GRU_UTTERANCE_ENCODERS, SIZES, TEXT_POOLINGS
 from ..sharing.language import check_language
 from ..tokenization_precode import DEFAULT_TEXT_MODE, MAX_UTTERANCE_TOKENS, TEXT_MODES
-from .fingerprint import RUN_FOLDER, start_digest
+from .fingerprint import RUN_FOLDER, START, start_digest
 from .optimization import TEXT_ENCODER_LEARNING_RATE
 from .utterance_vectors import VECTOR_TYPES
 
@@ -245,12 +245,15 @@ class EncoderArguments:
     def fingerprint(self) -> dict[str, Any]:
         """The values that a resumed run must share with the run that it continues, by their names in messages."""
         settings = {f"--{name}": value for name, value in vars(self).items()}
-        starts = {"the start's digest": self.model, "the text encoder's digest": self.text_encoder}
+        starts = {START: self.model, "the text encoder's digest": self.text_encoder}
         return settings | {name: start_digest(start) for name, start in starts.items() if start}
 
 
-def check_output_dir(path: str, overwrite: bool, resume: str | None) -> None:
-    """Refuse an output folder that is not empty, except to overwrite it or to resume its run."""
+def check_output_dir(path: str, overwrite: bool, resume: str | None, start: str | None = None) -> None:
+    """Refuse an output folder that is not empty, except to overwrite it or to resume its run.
+
+    A folder with the checkpoint `start` of the run cannot be overwritten.
+    """
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"--output_dir {path}: is a file; give a folder")
@@ -259,6 +262,10 @@ def check_output_dir(path: str, overwrite: bool, resume: str | None) -> None:
         return
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise FileExistsError(f"--output_dir {path}: not empty; give another folder, or --overwrite_output_dir")
+    if overwrite and start and Path(start).resolve().is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"--output_dir {path}: --overwrite_output_dir would delete --model {start}; give another folder"
+        )
 
 
 def check_tracker(report_to: str) -> None:

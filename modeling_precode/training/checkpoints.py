@@ -1,7 +1,8 @@
 """Checkpoints of training, which are always complete.
 
-A checkpoint is a folder `checkpoint-STEP`. It is written under another name, synchronized to disk with a manifest of
-its files' digests, and then renamed. A folder without a manifest does not count as a checkpoint.
+A checkpoint is a folder `checkpoint-STEP`. In pre-training it is written under another name, synchronized to disk with
+a manifest of its files' digests, and then renamed. In fine-tuning, `Trainer` writes it under its own name, and the
+manifest is written last. A folder without a manifest does not count as a checkpoint.
 """
 
 import logging
@@ -16,6 +17,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from safetensors import SafetensorError
+from transformers.utils import CONFIG_NAME
 
 from data_scripts.tools.whole_files import (
     digest,
@@ -27,11 +29,21 @@ from data_scripts.tools.whole_files import (
     write_json,
 )
 
-from .fingerprint import RUN_FOLDER, write_fingerprint
+from ..configuration_precode import CODE
+from ..tokenizer_files import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
+from .fingerprint import FINGERPRINT, RUN_FOLDER, write_fingerprint
 
 logger = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
+MANIFEST, RESULTS = "manifest.json", "results.json"
+PRETRAIN_RESULTS, FINETUNE_RESULTS = "pretrain_results.json", "finetune_results.json"
+# The arguments of a run, so that `--config run.yaml` repeats it.
+CONFIG_FILE = "run.yaml"
+# What a run writes into its output folder and the folder of a seed, besides weights, checkpoints and results.
+OUTPUTS = (
+    *(CONFIG_NAME, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, CONFIG_FILE, "README.md", "test_predictions.jsonl"),
+    *(f"{module}.py" for module in CODE),
+)
 RESUME = "run the same command with --resume_from_checkpoint latest"
 
 
@@ -162,11 +174,15 @@ def find_checkpoint(choice: str | None, output_dir: Path) -> Path | None:
     return Path(choice)
 
 
-def begin_run(output_dir: Path, fingerprint: dict[str, Any], resuming: bool) -> None:
+def begin_run(output_dir: Path, fingerprint: dict[str, Any], resuming: bool, overwrite: bool) -> None:
     """Write the fingerprint of a run into its output folder, and remove the incomplete files of a killed run.
 
-    A run that starts from the beginning also removes the checkpoints and results of an earlier run.
+    A run that starts from the beginning also removes the training checkpoints of an earlier run. With `overwrite`, it
+    removes everything that an earlier run wrote, so that nothing of it looks current; other files stay.
     """
+    if overwrite and not resuming:
+        for folder in (*output_dir.glob("seed_*"), output_dir):
+            _remove_outputs(folder)
     for folder in (output_dir, *output_dir.glob("seed_*")):
         for path in (*folder.glob(".*.partial"), *(folder / RUN_FOLDER).glob(".*.partial")):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -174,8 +190,24 @@ def begin_run(output_dir: Path, fingerprint: dict[str, Any], resuming: bool) -> 
             if not resuming or not (checkpoint / MANIFEST).is_file():
                 remove_checkpoint(checkpoint)
         if not resuming:
-            (folder / "results.json").unlink(missing_ok=True)
+            (folder / RESULTS).unlink(missing_ok=True)
     write_fingerprint(output_dir, fingerprint)
+
+
+def _remove_outputs(folder: Path) -> None:
+    """Remove the model, the results and the training checkpoints that an earlier run wrote into a folder."""
+    if not (folder / FINGERPRINT).is_file():
+        return
+    remove_checkpoints(folder)
+    weights = folder.glob("model*.safetensors*")  # also in several files
+    results = (folder / name for name in (RESULTS, PRETRAIN_RESULTS, FINETUNE_RESULTS, *OUTPUTS))
+    for path in (*weights, *results):
+        path.unlink(missing_ok=True)
+    (folder / FINGERPRINT).unlink()
+    # The lock of a run stays: another process may wait for it.
+    for emptied in (folder / RUN_FOLDER, folder):
+        if not any(emptied.iterdir()):
+            emptied.rmdir()
 
 
 def random_state() -> dict[str, Any]:

@@ -56,7 +56,7 @@ def encode_split(
     return kept
 
 
-def training_loader(
+def completion_loader(
     dialogues: Dataset, args: ConversationCompletionArguments, collator: PreCodeDataCollator, accelerator: Accelerator
 ) -> tuple[DialogueLoader, np.ndarray]:
     """A loader of this process's share of every training batch, and the utterances (dialogues,) of every dialogue."""

@@ -20,6 +20,7 @@ from transformers import (
     TrainerCallback,
 )
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput, TrainOutput
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from data_scripts.building.mixing import CORPUS
 from data_scripts.tools.whole_files import replaced_files, write_json
@@ -30,13 +31,13 @@ from ..modeling_precode import PreCodeForUtteranceClassification
 from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
 from ..sharing.run_summary import RunSummary
-from .checkpoints import begin_run, find_checkpoint, resume_choice
+from .checkpoints import RESULTS, begin_run, find_checkpoint, resume_choice
 from .encoded_dialogues import EncodedDialogues
 from .finetuning_arguments import UtteranceClassificationArguments
 from .finetuning_checkpoints import (
-    RESULTS,
     CheckpointCallback,
     ClipGradients,
+    PushBest,
     no_incomplete_checkpoint,
     read_training_state,
     stop_at_nonfinite,
@@ -123,6 +124,7 @@ class UtteranceClassificationTrainer(Trainer):
         with args.main_process_first():
             model.to(args.device)  # type: ignore[arg-type]
             self.encoded, collator = encode_splits(self.corpus, model, processing_class, args)
+        pushing = [PushBest(self)] if args.pushes_best else []
         super().__init__(
             model=model,
             args=args.for_trainer(),
@@ -131,7 +133,7 @@ class UtteranceClassificationTrainer(Trainer):
             eval_dataset=self.encoded["validation"],
             processing_class=processing_class,
             compute_metrics=self.scorer.metrics,
-            callbacks=[*self._callbacks(args), *(callbacks or []), CheckpointCallback(self)],
+            callbacks=[*self._callbacks(args), *(callbacks or []), CheckpointCallback(self), *pushing],
         )
         self.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
         self.interruption = interruption or Interruption()
@@ -266,7 +268,7 @@ class UtteranceClassificationTrainer(Trainer):
             check_fingerprint(folder, fingerprint)
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            begin_run(folder, fingerprint, resuming=bool(choice))
+            begin_run(folder, fingerprint, bool(choice), self.settings.overwrite_output_dir)
         keep_freed_memory()
         with self.interruption, no_incomplete_checkpoint(self):
             return self._train_from(checkpoint, kwargs)
@@ -283,7 +285,7 @@ class UtteranceClassificationTrainer(Trainer):
         self.state = state
         self.locate_best()
         assert state.best_model_checkpoint is not None
-        self.model.load_state_dict(load_file(Path(state.best_model_checkpoint) / "model.safetensors"))
+        self.model.load_state_dict(load_file(Path(state.best_model_checkpoint) / SAFE_WEIGHTS_NAME))
         self.model = self.accelerator.prepare_model(self.model, evaluation_mode=True)
         return TrainOutput(state.global_step, math.nan, {})
 
@@ -328,7 +330,7 @@ class UtteranceClassificationTrainer(Trainer):
 
     def fingerprint(self) -> dict[str, Any]:
         """The values that a resumed run must share with this one, by their names in error messages."""
-        return self.origin.run_fingerprint(self.settings, self.corpus)
+        return self.origin.run_fingerprint(self.settings, self.corpus, self.processing_class, self.model)
 
     def summary(self, scores: dict[str, Any]) -> RunSummary:
         """The summary of the run, which the checkpoint contains.
@@ -394,9 +396,7 @@ class UtteranceClassificationTrainer(Trainer):
         args = self.settings
         return push_checkpoint(self.args.output_dir, args.hub_model_id, bool(args.hub_private_repo), args.hub_token)
 
-    def push_to_hub(  # type: ignore[override]
-        self, commit_message: str | None = None, blocking: bool = True, **kwargs: Any
-    ) -> str | None:
+    def push_to_hub(self) -> str | None:  # type: ignore[override]
         """Save the model with its card, and upload it as [`push_checkpoint`] does."""
         self.save_model()
         return self.push_checkpoint()

@@ -55,6 +55,10 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     """Settings of [`UtteranceClassificationTrainer`]. Every field is an argument of `run_finetune.py`, which lists them
     with their meaning and default: `python run_finetune.py --help-all`.
 
+    Only the script reads `seeds`, `score_test` and `calibrate`, and pushes at the end. In Python, call the trainer's
+    `predict`, `calibrate` and `push_to_hub`. With `push_to_hub=True` and `hub_strategy="best"`, the trainer pushes
+    every new best checkpoint.
+
     Raises:
         ValueError: A value is out of range, or an argument of `TrainingArguments` has no effect here.
     """
@@ -126,12 +130,12 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     def __post_init__(self):
         self._check_values()
         self._check_inherited()
+        derived = ("greater_is_better", "save_strategy", "eval_steps", "text_encoder_learning_rate")
+        self.derived = {name for name in derived if getattr(self, name) is None} | {"save_steps", "seed"}
         self._choose_steps()
         self.metric_for_best_model = self.metric_for_best_model.removeprefix("eval_")
         if self.greater_is_better is None:
             self.greater_is_better = self.metric_for_best_model != "loss"
-        # `Trainer` does not have the strategy `best`, and does not push anything here.
-        self.push_best, self.hub_strategy = self.push_to_hub and self.hub_strategy == "best", "end"
         if not (self.bf16 or self.fp16):
             # `Trainer` follows the launcher's precision. It is set here so that it is saved with the result.
             precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
@@ -139,9 +143,10 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         # Otherwise `TrainingArguments` uses a GPU although the launcher says not to, or requires one for bfloat16.
         self.use_cpu |= parse_flag_from_env("ACCELERATE_USE_CPU")
         self.use_cpu |= self.bf16 and not torch.accelerator.is_available()
-        flags = (self.do_train, self.do_eval, self.do_predict)
+        flags, strategy = (self.do_train, self.do_eval, self.do_predict), self.hub_strategy
+        self.hub_strategy = "end"  # `TrainingArguments` does not have the strategy `best`
         super().__post_init__()
-        self.do_train, self.do_eval, self.do_predict = flags
+        (self.do_train, self.do_eval, self.do_predict), self.hub_strategy = flags, strategy
         if self.n_gpu > 1:
             # Otherwise `Trainer` splits a batch over all visible GPUs, but a `BatchLayout` cannot be split.
             self._n_gpu = 1
@@ -169,14 +174,17 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
 
     @property
     def saved_names(self) -> list[str]:
-        """The settings in a configuration file: those declared here, and inherited ones that were changed."""
-        own = [name for name in _declared(type(self)) if name != "seed"]  # `seeds` contains it
+        """The settings in a configuration file: those declared here, and inherited ones that were changed.
+
+        A default that depends on other settings is left out, so that it follows them if they are changed.
+        """
+        own = [name for name in _declared(type(self)) if name not in self.derived]
         changed = (
             option
             for option in fields(self)
             if (getattr(self, option.name, None) or None) != (_default(option) or None)
         )
-        return [*own, *(option.name for option in changed if option.name in ALLOWED - set(own))]
+        return [*own, *(option.name for option in changed if option.name in ALLOWED - set(own) - self.derived)]
 
     def _check_inherited(self) -> None:
         own = set(_declared(type(self)))
@@ -217,6 +225,11 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     def only_scores(self) -> bool:
         """Whether to score a checkpoint without training."""
         return self.do_train is False or (self.do_train is None and bool(self.do_eval or self.do_predict))
+
+    @property
+    def pushes_best(self) -> bool:
+        """Whether to push every new best checkpoint."""
+        return self.push_to_hub and self.hub_strategy == "best"
 
     @property
     def scores_test(self) -> bool:

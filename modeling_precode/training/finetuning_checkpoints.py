@@ -3,7 +3,7 @@
 import logging
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TRAINING, STATE, RESULTS = "training.json", "trainer_state.json", "results.json"
+TRAINING, STATE = "training.json", "trainer_state.json"
 
 
 class CheckpointCallback(TrainerCallback):
@@ -114,10 +114,10 @@ class PushBest(TrainerCallback):
 
     Args:
         trainer: The trainer of the run.
-        earlier: The files with the results of earlier seeds.
+        earlier: The files with the results of earlier seeds; none by default.
     """
 
-    def __init__(self, trainer: "UtteranceClassificationTrainer", earlier: list[Path]):
+    def __init__(self, trainer: "UtteranceClassificationTrainer", earlier: Sequence[Path] = ()):
         self.trainer, self.earlier = trainer, earlier
         self.scores: dict[str, float] = {}
 

@@ -18,7 +18,7 @@ from .batches import DialogueBatches, DialogueLoader, EpochBatches, WeightedBatc
 from .encoded_dialogues import INPUTS
 from .finetuning_arguments import UtteranceClassificationArguments
 from .original_recipe import OriginalBatches, OriginalOrder
-from .starting import with_vectors
+from .utterance_vectors import with_vectors
 
 
 def encode_splits(

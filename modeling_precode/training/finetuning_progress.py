@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from transformers import ProgressCallback, TrainerCallback, TrainerState
 
+from data_scripts.tools.progress import ProgressLines
+
 from .memory import memory_use
-from .progress import ProgressLines
 
 logger = logging.getLogger(__name__)
 

@@ -1,18 +1,19 @@
 """The fingerprint of a run: settings, data, vocabulary and initial weights, which a resumed run must share."""
 
 import json
-from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from transformers.utils import SAFE_WEIGHTS_NAME
 
+from data_scripts.tools.digests import changes, text_digest
+from data_scripts.tools.progress import with_progress
 from data_scripts.tools.whole_files import digest, read_json, write_json
 
 from ..default_model import checkpoint_path
-from .progress import with_progress
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # A subfolder, because a push to the Hub does not upload subfolders.
 RUN_FOLDER = ".run"
 FINGERPRINT = f"{RUN_FOLDER}/fingerprint.json"
+VOCABULARY, START = "the vocabulary's digest", "the start's digest"
 
 
 def write_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
@@ -34,20 +36,13 @@ def check_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
     if not (folder / FINGERPRINT).is_file():
         return
     saved, current = read_json(folder / FINGERPRINT), json.loads(json.dumps(fingerprint))
-    if different := differences(saved, current):
+    # Earlier versions did not write these for every run.
+    current = {name: value for name, value in current.items() if name in saved or name not in (VOCABULARY, START)}
+    if different := changes(saved, current):
         raise ValueError(
             f"--resume_from_checkpoint: {folder} is from another run: {different}. Use the values of that "
             "run, or start in another --output_dir"
         )
-
-
-def differences(saved: dict[str, Any], current: dict[str, Any]) -> str:
-    """The differences between two fingerprints, for a message; empty if they are equal."""
-    return "; ".join(
-        f"{name} is {current.get(name)!r} and was {saved.get(name)!r}"
-        for name in dict.fromkeys([*saved, *current])
-        if saved.get(name) != current.get(name)
-    )
 
 
 # The runs of several seeds share their splits.
@@ -86,13 +81,5 @@ def vocabulary_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
 
 def start_digest(checkpoint: str) -> str:
     """The digest of the weights in a checkpoint's folder, or the name of a checkpoint on the Hub."""
-    weights = Path(checkpoint_path(checkpoint)) / "model.safetensors"
+    weights = Path(checkpoint_path(checkpoint)) / SAFE_WEIGHTS_NAME
     return digest(weights) if weights.is_file() else checkpoint
-
-
-def text_digest(texts: Iterable[str]) -> str:
-    """A digest of texts, in their order."""
-    total = blake2b(digest_size=8)
-    for text in texts:
-        total.update(text.encode() + b"\0")
-    return total.hexdigest()

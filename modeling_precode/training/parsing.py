@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from transformers import HfArgumentParser
+from transformers import HfArgumentParser, TrainingArguments
 
 from data_scripts.tools.whole_files import whole_file
 
-# Saved with every result, so that `--config run.yaml` repeats the run.
-CONFIG_FILE = "run.yaml"
+from .checkpoints import CONFIG_FILE
+
 # Arguments that are not in that file: how a run was started, and a token.
 NOT_IN_CONFIG = {"resume_from_checkpoint", "overwrite_output_dir", "hub_token", "disable_tqdm", "local_rank"}
 
@@ -60,9 +60,10 @@ class ScriptParser(HfArgumentParser):
         shown = {title: [by_name.pop(name) for name in names] for title, names in self.groups.items()}
         shown["This help"] = [by_name.pop(name) for name in ("config", "help", "help_all")]
         if all_arguments:
-            shown["All other arguments, as in transformers.TrainingArguments unless their help says otherwise"] = [
-                by_name[name] for name in sorted(by_name)
-            ]
+            title = "All other arguments"
+            if any(issubclass(kind, TrainingArguments) for kind in self.dataclass_types):
+                title += ", as in transformers.TrainingArguments unless their help says otherwise"
+            shown[title] = [by_name[name] for name in sorted(by_name)]
         formatter = argparse.RawDescriptionHelpFormatter(self.prog, max_help_position=34, width=110)
         formatter.add_usage("%(prog)s [--config FILE] [--NAME VALUE ...]", [], [])
         formatter.add_text(self.description)
@@ -117,7 +118,11 @@ def parse_arguments(
     if options.help or options.help_all:
         print(parser.format_help(options.help_all), end="")
         raise SystemExit(0)
-    tokens = [*_from_config(options.config, parser), *(sys.argv[1:] if arguments is None else arguments)]
+    command = list(sys.argv[1:] if arguments is None else arguments)
+    # `--seed` and `--seeds` are two names of one setting: one on the command line replaces the other elsewhere.
+    names = {token.partition("=")[0] for token in command}
+    replaced = {other for name, other in (("--seed", "seeds"), ("--seeds", "seed")) if name in names}
+    tokens = [*_from_config(options.config, parser, replaced), *command]
     namespace, unknown = parser.parse_known_args(tokens)
     if unknown:
         name = unknown[0].partition("=")[0]
@@ -130,6 +135,7 @@ def parse_arguments(
     # The original does not have settings for several corpora.
     corpus = namespace.corpus if isinstance(namespace.corpus, str) else ", ".join(namespace.corpus)
     settings = original(corpus, namespace.model) if namespace.recipe == "original" else {}
+    settings = {name: value for name, value in settings.items() if name not in replaced}
     parser.set_defaults(**{**defaults, **settings})
     *parsed, _ = parser.parse_args_into_dataclasses(tokens)
     for name in (name for name, value in settings.items() if isinstance(value, dict)):
@@ -138,8 +144,8 @@ def parse_arguments(
     return tuple(parsed)
 
 
-def _from_config(path: str | None, parser: ScriptParser) -> list[str]:
-    """The arguments in a configuration file, in the form of a command line."""
+def _from_config(path: str | None, parser: ScriptParser, replaced: set[str]) -> list[str]:
+    """The arguments in a configuration file, except those replaced, in the form of a command line."""
     if path is None:
         return []
     try:
@@ -148,6 +154,8 @@ def _from_config(path: str | None, parser: ScriptParser) -> list[str]:
         raise ValueError(f"--config {path}: neither YAML nor JSON: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ValueError(f"--config {path}: contains a {type(content).__name__}; write one `name: value` per line")
+    if isinstance(content.get("seeds"), list) and content["seeds"][:1] == [content.get("seed")]:
+        del content["seed"]  # earlier versions wrote both
     known = {action.dest for action in parser._actions} - {"config", "help", "help_all"}
     tokens = []
     for name, value in content.items():
@@ -156,7 +164,7 @@ def _from_config(path: str | None, parser: ScriptParser) -> list[str]:
             raise ValueError(f"--config {path}: unknown argument {name!r}" + (f"; {close[0]}?" if close else ""))
         if name == "corpus_options" and isinstance(value, dict):
             value = [f"{option}={json.dumps(setting)}" for option, setting in value.items()]
-        if value is None or value == []:
+        if name in replaced or value is None or value == []:
             continue
         values = value if isinstance(value, list) else [value]
         texts = [str(one).lower() if isinstance(one, bool) else _text(one) for one in values]
@@ -172,7 +180,8 @@ def _text(value: Any) -> str:
 def write_config(folder: Path, *parsed: Any) -> None:
     """Write the arguments of a run into `run.yaml`, so that `--config run.yaml` repeats the run.
 
-    They are the arguments that this library declares, and others that differ from their defaults.
+    They are the arguments that this library declares, and others that differ from their defaults. A default that
+    depends on other arguments is left out, so that it follows them if the command line changes them.
 
     Args:
         folder: The folder for the file.

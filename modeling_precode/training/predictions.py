@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset
 
+from data_scripts.tools.whole_files import whole_file
+
 
 def write_predictions(path: Path, rows: Dataset, logits: np.ndarray, names: list[str]) -> None:
     """Write every dialogue with its true and predicted labels.
@@ -16,7 +18,7 @@ def write_predictions(path: Path, rows: Dataset, logits: np.ndarray, names: list
         logits: (dialogues, utterances, labels), padded.
         names: The names of the labels, in the order of the class ids.
     """
-    with open(path, "w", encoding="utf-8") as file:
+    with whole_file(path) as partial, open(partial, "w", encoding="utf-8") as file:
         for row, row_logits in zip(rows, logits, strict=True):
             row["labels"] = [names[label] if label >= 0 else None for label in row["labels"]]
             row["predictions"] = [names[i] for i in row_logits[: len(row["labels"])].argmax(-1)]

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
 from ..sharing.run_summary import RunSummary
 from .arguments import check_tracker
-from .checkpoints import begin_run, find_checkpoint, resume_choice
-from .completion_dialogues import encode_split, training_loader
-from .fingerprint import check_fingerprint, vocabulary_digest
+from .checkpoints import PRETRAIN_RESULTS, begin_run, find_checkpoint, resume_choice
+from .completion_dialogues import completion_loader, encode_split
+from .fingerprint import check_fingerprint
 from .interruption import Interruption, finish_exchanges
 from .memory import keep_freed_memory
 from .optimization import Schedule, parameter_groups
@@ -36,12 +37,10 @@ from .processes import start_accelerator
 from .recall import RecallEvaluation
 from .run_lock import lock_run
 from .run_origin import RunOrigin
-from .starting import check_gradient_checkpointing, check_text_encoder_options, with_vectors
-from .utterance_vectors import UtteranceVectors
+from .starting import check_gradient_checkpointing, check_text_encoder_options
+from .utterance_vectors import UtteranceVectors, with_vectors
 
 logger = logging.getLogger(__name__)
-
-RESULTS = "pretrain_results.json"
 
 
 class ConversationCompletionTrainer:
@@ -113,7 +112,7 @@ class ConversationCompletionTrainer:
         self.evaluations = {
             name: self._evaluation(rows, collator) for name, rows in dialogues.items() if name != "train"
         }
-        loader, num_utterances = training_loader(dialogues["train"], args, collator, accelerator)
+        loader, num_utterances = completion_loader(dialogues["train"], args, collator, accelerator)
         steps_per_epoch = -(-len(loader.batch_sampler) // args.gradient_accumulation_steps)
         total_steps = min(args.max_epochs * steps_per_epoch, args.max_steps or sys.maxsize)
         args.set_warmup(total_steps)
@@ -156,9 +155,8 @@ class ConversationCompletionTrainer:
         """The values that a resumed run must share with this one, by their names in error messages."""
         dialogues = {split: rows.remove_columns("dialogue_id") for split, rows in self.encoded.items()}
         return {
-            **self.origin.run_fingerprint(self.args, dialogues),
+            **self.origin.run_fingerprint(self.args, dialogues, self.processing_class, self.model),
             "--mixed_precision": self.accelerator.mixed_precision,
-            "the vocabulary's digest": vocabulary_digest(self.processing_class),
         }
 
     def summary(self, best_step: int, **scores: dict[str, float]) -> RunSummary:
@@ -197,7 +195,7 @@ class ConversationCompletionTrainer:
             check_fingerprint(checkpoint or self.output_dir, loop.fingerprint)
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
-            begin_run(self.output_dir, loop.fingerprint, resuming=bool(choice))
+            begin_run(self.output_dir, loop.fingerprint, bool(choice), args.overwrite_output_dir)
         keep_freed_memory()
         if accelerator.process_index:
             # Dropout differs between processes. The first process has the same random state as a single one.
@@ -279,7 +277,7 @@ class ConversationCompletionTrainer:
 
     def public_settings(self) -> dict[str, Any]:
         """All settings of the run without the folders of paths, as a tracker and the file of results get them."""
-        return without_folders({**self.origin.corpus_settings, **self.origin.settings, **vars(self.args)})
+        return without_folders({**self.origin.corpus_settings, **self.origin.settings, **asdict(self.args)})
 
     def save_model(self, output_dir: str | None = None) -> None:
         """Save the model with its tokenizer, its model card, and all figures of the run in `pretrain_results.json`.
@@ -297,7 +295,7 @@ class ConversationCompletionTrainer:
         with replaced_files(folder) as files:
             model.save_pretrained(files)
             self.processing_class.save_pretrained(files)
-            write_json(files / RESULTS, {**summary.to_dict(), "settings": self.public_settings(), **records})
+            write_json(files / PRETRAIN_RESULTS, {**summary.to_dict(), "settings": self.public_settings(), **records})
             write_model_card(files, self.args.hub_model_id or str(folder), "convcom", summary)
 
     def push_to_hub(self) -> str | None:

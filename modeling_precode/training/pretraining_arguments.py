@@ -1,6 +1,6 @@
 """The settings of pre-training with Conversation Completion."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..configuration_precode import CONVCOM_OBJECTIVES
@@ -13,7 +13,7 @@ WARMUP_STEPS = 300
 @dataclass
 class ConversationCompletionArguments(TextEncoderTrainingArguments):
     """Settings of [`ConversationCompletionTrainer`]. Every field is an argument of `run_pretrain.py`, which lists them
-    with their meaning and default: `python run_pretrain.py --help`.
+    with their meaning and default: `python run_pretrain.py --help-all`.
 
     Raises:
         ValueError: A value is out of range.
@@ -79,6 +79,7 @@ class ConversationCompletionArguments(TextEncoderTrainingArguments):
     hub_private_repo: bool = argument("Upload to a private repository.", False)
 
     def __post_init__(self):
+        self.derived = {name for name in ("text_encoder_learning_rate",) if getattr(self, name) is None}
         steps = ("max_steps", "eval_steps", "logging_steps", "checkpointing_steps", "gradient_accumulation_steps")
         sizes = ("batch_size", "batch_tokens", "eval_batch_size", "num_negatives")
         for name in (*sizes, *steps, "max_epochs", "patience", "save_total_limit"):
@@ -109,8 +110,14 @@ class ConversationCompletionArguments(TextEncoderTrainingArguments):
             free |= {"max_steps", "max_epochs", "patience"}
         return {name: value for name, value in asdict(self).items() if name not in free}
 
+    @property
+    def saved_names(self) -> list[str]:
+        """The settings in a configuration file: all but the defaults that depend on other settings."""
+        return [option.name for option in fields(self) if option.name not in self.derived]
+
     def set_warmup(self, total_steps: int) -> None:
         """Set the default number of warm-up steps, if there is none, so that it is saved with the result."""
         if self.warmup_steps is None:
             endless = self.lr_scheduler_type in ENDLESS
+            self.derived.add("warmup_steps")
             self.warmup_steps = 0 if endless else min(WARMUP_STEPS, total_steps // 10)

@@ -16,7 +16,9 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object, send_to_device
 from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainerControl, TrainerState
+from transformers.utils import SAFE_WEIGHTS_NAME
 
+from data_scripts.tools.progress import ProgressLines
 from data_scripts.tools.whole_files import link_or_copy, replaced_files
 
 from ..modeling_precode import PreCodeForConversationCompletion
@@ -32,13 +34,13 @@ from .negatives import DialoguesWithNegatives
 from .optimization import Schedule
 from .original_recipe import original_modules
 from .pretraining_arguments import ConversationCompletionArguments
-from .progress import Progress, ProgressLines, log_line
+from .progress import Progress, log_line
 from .recall import RecallEvaluation
 
 logger = logging.getLogger(__name__)
 
 SELECTION_METRIC = "R_11@1"
-WEIGHTS, BEST_WEIGHTS, STATE = "model.safetensors", "best_model.safetensors", "training_state.pt"
+WEIGHTS, BEST_WEIGHTS, STATE = SAFE_WEIGHTS_NAME, "best_model.safetensors", "training_state.pt"
 
 
 @dataclass

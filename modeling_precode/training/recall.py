@@ -7,13 +7,14 @@ from accelerate.utils import gather_object, send_to_device
 from datasets import Dataset
 from torch.utils.data import DataLoader
 
+from data_scripts.tools.progress import with_progress
+
 from ..data_collator import PreCodeDataCollator
 from ..evaluation.metrics import ConvComRecall
 from .batches import WholeBatches
 from .encoded_dialogues import INPUTS, EncodedDialogues
 from .interruption import Interruption
 from .negatives import DialoguesWithNegatives
-from .progress import with_progress
 
 EVALUATION_NEGATIVES = 10
 

@@ -5,16 +5,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from datasets import Dataset, DatasetDict
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_scripts.building.options import parse_options
 from data_scripts.sharing.dataset_card import corpus_facts
 
 from ..configuration_precode import PreCodeConfig
+from ..loading.checkpoints import load_config
 from ..sharing.language import find_language
 from ..sharing.run_summary import FROM_SCRATCH, RunSummary, hyper_parameters, model_facts, text_encoder_facts
 from .arguments import CorpusArguments, EncoderArguments
-from .fingerprint import dataset_digest
-from .starting import load_config
+from .fingerprint import START, VOCABULARY, dataset_digest, start_digest, vocabulary_digest
 
 
 @dataclass
@@ -52,15 +53,28 @@ class RunOrigin:
             leakage=leakage,
         )
 
-    def run_fingerprint(self, args: Any, splits: Mapping[str, Dataset]) -> dict[str, Any]:
+    def run_fingerprint(
+        self,
+        args: Any,
+        splits: Mapping[str, Dataset],
+        tokenizer: PreTrainedTokenizerBase,
+        model: PreTrainedModel | None = None,
+    ) -> dict[str, Any]:
         """The values that a resumed run must share with this one, by their names in error messages.
 
         Args:
             args: The dataclass of the trainer's settings.
             splits: The dialogues that the trainer reads.
+            tokenizer: The tokenizer of the model.
+            model: The model before training. None if it is not built yet.
         """
+        start = {}
+        if model is not None:
+            start[START] = start_digest(model.name_or_path) if model.name_or_path else None
         return {
+            **start,
             **self.fingerprint,
+            VOCABULARY: vocabulary_digest(tokenizer),
             **{f"--{name}": value for name, value in args.fingerprint().items()},
             **{f"the {split} split's digest": dataset_digest(rows) for split, rows in splits.items()},
         }

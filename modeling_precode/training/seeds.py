@@ -15,10 +15,10 @@ from ..evaluation.metrics import score_values
 from ..sharing.local_names import without_folders
 from ..sharing.model_card import write_model_card
 from ..sharing.run_summary import RunSummary
-from .checkpoints import remove_checkpoints
+from .checkpoints import FINETUNE_RESULTS, RESULTS, remove_checkpoints
 from .finetuning import UtteranceClassificationTrainer
 from .finetuning_arguments import UtteranceClassificationArguments
-from .finetuning_checkpoints import RESULTS, PushBest
+from .finetuning_checkpoints import PushBest
 from .interruption import finish_exchanges
 from .predictions import write_predictions
 
@@ -49,8 +49,9 @@ def train_seed(
     if resume not in (None, "latest") and Path(resume).resolve().parent != folder.resolve():
         resume = "latest"  # the checkpoint is of another seed
     trainer = build_trainer(args_of_seed)
-    if args.push_best:
+    if args.pushes_best:
         earlier = [Path(args.output_dir) / f"seed_{other}" / RESULTS for other in args.seeds]
+        trainer.remove_callback(PushBest)  # it compares with no other seed
         trainer.add_callback(PushBest(trainer, earlier))
     trainer.train(resume_from_checkpoint=resume)
     # The test split is scored once, with the checkpoint that the validation split chose.
@@ -81,7 +82,7 @@ def train_seed(
     return summary
 
 
-def save_seeds(runs: list[dict[str, Any]], args: UtteranceClassificationArguments, settings: dict[str, Any]) -> str:
+def save_best_seed(runs: list[dict[str, Any]], args: UtteranceClassificationArguments, settings: dict[str, Any]) -> str:
     """Copy the checkpoint of the best seed into the output folder, with a model card over all seeds, and write the mean
     and standard deviation of the scores into `finetune_results.json`.
 
@@ -109,7 +110,7 @@ def save_seeds(runs: list[dict[str, Any]], args: UtteranceClassificationArgument
         "runs": runs,
         "settings": without_folders(settings),
     }
-    write_json(output_dir / "finetune_results.json", results)
+    write_json(output_dir / FINETUNE_RESULTS, results)
     seeds = {"split": scored, "runs": args.seeds, "mean": mean, "deviation": deviation}
     summary = RunSummary.from_dict({**best, "seeds": seeds})
     write_model_card(output_dir, args.hub_model_id or str(output_dir), "erc", summary)

@@ -1,32 +1,29 @@
 """The corpus, the tokenizer and the model that a run starts from: from scratch, a checkpoint or a text encoder."""
 
 import logging
-from pathlib import Path
 from typing import Any, TypeVar
 
 import datasets
 import numpy as np
 import torch
 from datasets import DatasetDict
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from data_scripts import label_names, load_corpus
 from data_scripts.building.label_maps import map_labels
 from data_scripts.building.mixing import mix_corpora
 from data_scripts.building.options import corpus_names, parse_corpus
+from data_scripts.tools.progress import with_progress
 
-from ..checkpoint_files import read_config
 from ..configuration_precode import TEXT_POOLINGS, PreCodeConfig
 from ..default_model import checkpoint_path
+from ..loading.checkpoints import load_config, load_tokenizer
 from ..modeling_precode import ClassificationHead, PreCodeForUtteranceClassification, PreCodePreTrainedModel
 from ..tokenization_precode import PreCodeTokenizer
-from ..tokenizer_files import check_tokenizer, check_tokenizer_files
 from .arguments import PARTS, CorpusArguments, EncoderArguments, TextEncoderTrainingArguments
 from .finetuning_corpus import label_settings
 from .optimization import TEXT_ENCODER_LEARNING_RATE, parameter_groups
-from .progress import with_progress
-from .utterance_vectors import VECTOR_TYPES, UtteranceVectors
 from .word_vectors import load_word_vectors
 
 logger = logging.getLogger(__name__)
@@ -295,19 +292,6 @@ def check_gradient_checkpointing(model: PreCodePreTrainedModel, enabled: bool) -
         raise ValueError("--gradient_checkpointing: this is for a trained text encoder; leave it out")
 
 
-def with_vectors(
-    splits: DatasetDict, model: PreCodePreTrainedModel, vector_type: str | None, bf16: bool
-) -> tuple[DatasetDict, UtteranceVectors | None]:
-    """The dialogues for training, and the vectors of a frozen text encoder.
-
-    If the model's text encoder is frozen, the dialogues have rows of its vectors in place of token ids.
-    """
-    if not model.config.freeze_text_encoder:
-        return splits, None
-    vectors = UtteranceVectors(splits, model, vector_type or VECTOR_TYPES[0], bf16)
-    return DatasetDict({name: vectors.dialogues(split) for name, split in splits.items()}), vectors
-
-
 @torch.no_grad()
 def initialize_others(model: PreCodePreTrainedModel, kept: list[str]) -> None:
     """Initialize the parts of the encoder that are not kept, as in a model from scratch."""
@@ -322,49 +306,6 @@ def initialize_others(model: PreCodePreTrainedModel, kept: list[str]) -> None:
         for parameter in module.parameters(recurse=False):
             parameter._is_hf_initialized = False  # type: ignore[attr-defined]
         model._init_weights(module)
-
-
-def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
-    """Load the configuration of a Pre-CODE checkpoint.
-
-    Raises:
-        FileNotFoundError: There is no such checkpoint.
-        ValueError: It is a checkpoint of another kind of model.
-    """
-    source = checkpoint_path(checkpoint)
-    folder = Path(source)
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise FileNotFoundError(
-            f"{checkpoint}: no config.json in this folder; give a folder that save_pretrained wrote"
-        )
-    if not folder.exists() and (folder.is_absolute() or checkpoint.startswith(".") or checkpoint.count("/") != 1):
-        raise FileNotFoundError(
-            f"{checkpoint}: no such folder; give a folder that save_pretrained wrote, or a name on the Hub"
-        )
-    where = {} if revision is None else {"revision": revision}
-    config = read_config(source, **where)
-    if config is None:
-        # Raises an error that says why there is none on the Hub.
-        config = AutoConfig.from_pretrained(source, revision=revision)
-    assert isinstance(config, PreCodeConfig)
-    check_tokenizer_files(source, config, **where)
-    return config
-
-
-def load_tokenizer(checkpoint: str, revision: str | None = None) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a checkpoint.
-
-    Raises:
-        FileNotFoundError: There is no such checkpoint, or it has no tokenizer.
-        ValueError: The model cannot read a token.
-    """
-    config = load_config(checkpoint, revision)
-    source = checkpoint_path(checkpoint)
-    if Path(source).is_dir() and not (Path(source) / "tokenizer_config.json").is_file():
-        raise FileNotFoundError(f"{checkpoint}: no tokenizer in this folder; save the tokenizer of its training there")
-    tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-    check_tokenizer(checkpoint, tokenizer, config)
-    return tokenizer
 
 
 def load_pretrained(model_class: type[Model], checkpoint: str, **config: Any) -> Model:

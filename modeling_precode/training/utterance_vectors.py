@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 import transformers
+from datasets import DatasetDict
 from filelock import FileLock
 
+from data_scripts.tools.progress import with_progress
 from data_scripts.tools.whole_files import disk_full_errors
 
 from ..modeling_precode import PreCodePreTrainedModel
@@ -21,7 +23,6 @@ from ..steps import Steps
 from ..text_encoder import TextUtteranceEncoder
 from ..version import __version__
 from .encoded_dialogues import EncodedDialogues
-from .progress import with_progress
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,19 @@ VECTOR_TYPES = ("float32", "float16")
 NO_SETTINGS = ("_name_or_path", "architectures", "dtype", "transformers_version", "id2label", "label2id")
 # The number of utterances that are computed and written together.
 WINDOW = 4096
+
+
+def with_vectors(
+    splits: DatasetDict, model: PreCodePreTrainedModel, vector_type: str | None, bf16: bool
+) -> tuple[DatasetDict, "UtteranceVectors | None"]:
+    """The dialogues for training, and the vectors of a frozen text encoder.
+
+    If the model's text encoder is frozen, the dialogues have rows of its vectors in place of token ids.
+    """
+    if not model.config.freeze_text_encoder:
+        return splits, None
+    vectors = UtteranceVectors(splits, model, vector_type or VECTOR_TYPES[0], bf16)
+    return DatasetDict({name: vectors.dialogues(split) for name, split in splits.items()}), vectors
 
 
 class UtteranceVectors:

@@ -1,0 +1,1 @@
+"""Loading of the parts of a checkpoint, for every command."""
