@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from data_scripts.tools.whole_files import whole_file
+
 
 def replace_between(text: str, marker: str, inserted: str) -> str:
     """Replace what is between the lines `<!-- MARKER -->` and `<!-- /MARKER -->` of a text that has them."""
@@ -21,4 +23,5 @@ def insert(document: Path, marker: str, inserted: str) -> None:
         raise ValueError(
             f"{document}: no lines <!-- {marker} --> and <!-- /{marker} -->; add them where the table goes"
         )
-    document.write_text(replace_between(text, marker, inserted), encoding="utf-8")
+    with whole_file(document) as partial:
+        partial.write_text(replace_between(text, marker, inserted), encoding="utf-8")

@@ -3,11 +3,10 @@
 import datetime
 import os
 import platform
-import re
 from pathlib import Path
 
+from benchmarks.documents import insert
 from data_scripts.inspection.description import aligned_table, markdown_table
-from data_scripts.tools.whole_files import whole_file
 
 
 def machine() -> str:
@@ -27,12 +26,5 @@ def write_report(name: str, rows: list[list[str]], document: Path | None, settin
     print(aligned_table(rows))
     if document is None:
         return
-    text = document.read_text(encoding="utf-8")
-    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    if begin not in text or end not in text:
-        raise ValueError(f"{document}: no place for the report of {name}; write {begin} and {end} there")
     today = datetime.date.today().isoformat()
-    report = f"{begin}\n\n{today}, {settings}; {machine()}.\n\n{markdown_table(rows).strip()}\n\n{end}"
-    text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: report, text, flags=re.DOTALL)
-    with whole_file(document) as partial:
-        partial.write_text(text, encoding="utf-8")
+    insert(document, name, f"\n{today}, {settings}; {machine()}.\n\n{markdown_table(rows).strip()}\n")
