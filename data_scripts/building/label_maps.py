@@ -19,6 +19,7 @@ import numpy as np
 import yaml
 
 from ..formats.reading import read_text
+from ..tools.console import reason_of
 
 if TYPE_CHECKING:
     import datasets
@@ -177,7 +178,7 @@ def _yaml_pairs(path: Path) -> list[tuple[str, str | None]]:
     try:
         node = yaml.compose(read_text(path), Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        raise ValueError(f"{path}: not YAML: {reason_of(error)}") from None
     pairs = node.value if isinstance(node, yaml.MappingNode) else None
     if pairs is None or not all(isinstance(side, yaml.ScalarNode) for pair in pairs for side in pair):
         raise ValueError(f"{path}: not a label map; write one `label: counterpart` per line")

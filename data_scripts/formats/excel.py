@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from ..building.dialogues import Dialogue
+from ..tools.console import reason_of
 from .input_file import InputFile
 from .limits import TooLargeError, most_unfolded, too_large
 from .options import ReadingOptions
@@ -77,7 +78,7 @@ def named_damage(file: InputFile) -> Iterator[None]:
     except TooLargeError as error:
         raise TooLargeError(f"{file.name}: {error}") from None
     except Exception as error:  # zip, XML and openpyxl raise many kinds of errors for damaged files
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise ValueError(f"{file.name}: damaged, or not an Excel workbook; {reason}; save it again as .xlsx") from None
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 from pyarrow.parquet import ParquetFile
 
+from ..tools.console import reason_of
 from .limits import Limits, TooLargeError, most_unfolded, too_large
 
 BATCH_SIZE = 250
@@ -39,7 +40,7 @@ def parquet_file(path: Path, as_dictionaries: list[str] | None = None) -> Iterat
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if getattr(error, "errno", None):  # for example, no permission
             raise
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise ValueError(f"{path}: damaged, or not Parquet; {reason}; write the file again") from None
 
 
@@ -178,7 +179,7 @@ def class_names(path: Path, schema: pa.Schema, column: str) -> list[str] | None:
         if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             raise TypeError(f"the names of {column} are {names!r}")
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise ValueError(f"{path}: metadata of `datasets` is damaged; {reason}; write the file again") from None
     return names
 

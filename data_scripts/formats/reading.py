@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..tools.console import reason_of
 from .encodings import named_damage, open_binary
 from .limits import Limits, limited_lines
 
@@ -111,7 +112,7 @@ def encoded_lines(path: Path, encoding: str, name: object, limits: Limits) -> It
             for number, line in enumerate(limited_lines(text, limits), start=1):
                 yield number, line.removeprefix("\ufeff") if number == 1 else line
         except UnicodeError as error:
-            reason = " ".join(str(error).split())
+            reason = reason_of(error)
             raise ValueError(
                 f"{name}:{number + 1}: not {encoding}; {reason}; save it as UTF-8, or set the option encoding"
             ) from None

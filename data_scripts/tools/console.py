@@ -16,6 +16,9 @@ _HARMLESS = "\u200c\u200d\u200e\u200f"
 # The errors of libraries for wrong input, by module. They are not imported, because this takes longer than `--help`.
 LIBRARY_ERRORS = {"huggingface_hub.errors": "StrictDataclassError", "datasets.exceptions": "DatasetsError"}
 
+# The maximum number of characters of an error of a library in a message.
+LONGEST_REASON = 400
+
 
 def printable(text: str) -> str:
     """Make text safe to show on one line of a terminal, a log or a document.
@@ -68,6 +71,12 @@ def errors_of_input() -> tuple[type[BaseException], ...]:
     """The classes of errors that wrong input causes. Those of a library are included only if it was imported."""
     of_libraries = [getattr(sys.modules[name], error) for name, error in LIBRARY_ERRORS.items() if name in sys.modules]
     return (ValueError, OSError, ImportError, *of_libraries)
+
+
+def reason_of(error: BaseException) -> str:
+    """The beginning of the message of an error of a library, in one line. The message may quote a whole file."""
+    reason = " ".join(str(error).split())
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}..."
 
 
 @contextmanager
