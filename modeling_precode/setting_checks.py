@@ -53,9 +53,12 @@ def check_saved_settings(config_class: type[PreTrainedConfig], settings: Mapping
             f"`return_dict` must be true; got {quoted(present['return_dict'])}; pass return_dict=False to a call of "
             "the model"
         )
-    for name in ("auto_map", "custom_pipelines", "text_config", "label2id"):
+    for name in ("custom_pipelines", "text_config", "label2id"):
         if not isinstance(present.get(name, {}), dict):
             raise ValueError(f"`{name}` must be a dictionary; got {quoted(present[name])}")
+    classes = settings.get("auto_map", {})
+    if not isinstance(classes, dict) or not all(isinstance(name, str) for name in classes.values()):
+        raise ValueError(f"`auto_map` must give the names of classes; got {quoted(classes)}")
     labels = present.get("num_labels", 1)
     if not isinstance(labels, int) or isinstance(labels, bool) or not 1 <= labels <= MOST_LABELS:
         raise ValueError(f"`num_labels` must be a whole number from 1 to {MOST_LABELS:,}; got {quoted(labels)}")

@@ -117,12 +117,13 @@ def _check_tokenizer_settings(path: Path, settings: dict[str, Any], config: PreC
     for name in ("padding_side", "truncation_side"):
         if settings.get(name) not in (None, *_SIDES):
             raise ValueError(f"{path}: `{name}` must be one of {', '.join(_SIDES)}; got {quoted(settings[name])}")
-    for name in (name for name in settings if name.endswith("_token")):
-        value = settings[name]
-        if not (value is None or isinstance(value, bool) or isinstance(_content(value), str)):
+    for name, value in settings.items():
+        # `add_bos_token` and similar settings are true or false.
+        is_token = name.endswith("_token") and not name.startswith("add_")
+        if is_token and not (value is None or isinstance(_content(value), str)):
             raise ValueError(f"{path}: `{name}` must be a string; got {quoted(value)}")
     for name, kind in {"tokenizer_class": str, "split_special_tokens": bool, "auto_map": dict}.items():
-        if not isinstance(settings.get(name), kind | None):
+        if name in settings and not isinstance(settings[name], kind):
             raise ValueError(f"{path}: `{name}` must be of the type {kind.__name__}; got {quoted(settings[name])}")
     for name, classes in (settings.get("auto_map") or {}).items():
         pair = classes if isinstance(classes, list) else [classes, None]  # a slow and a fast tokenizer

@@ -33,11 +33,18 @@ def parquet_file(path: Path, as_dictionaries: list[str] | None = None) -> Iterat
         path: The file.
         as_dictionaries: The columns in which repeated values are kept once in memory.
     """
+    # By default, everything that was read stays in memory until the end of the file.
+    options = {"read_dictionary": as_dictionaries, "pre_buffer": False, "buffer_size": 1 << 16}
+    with named_damage(path), ParquetFile(path, **options) as file:
+        yield file
+
+
+@contextmanager
+def named_damage(path: Path) -> Iterator[None]:
+    """Raise a ValueError that names the file for an error of Arrow about its content."""
     try:
-        # By default, everything that was read stays in memory until the end of the file.
-        with ParquetFile(path, read_dictionary=as_dictionaries, pre_buffer=False, buffer_size=1 << 16) as file:
-            yield file
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
         if getattr(error, "errno", None):  # for example, no permission
             raise
         reason = reason_of(error)
@@ -80,7 +87,9 @@ def read_parquet(path: Path, columns: list[str], label_column: str, limits: Limi
     for batch in limited_batches(path, columns, limits):
         if not number:
             names = class_names(path, read_schema(path), label_column) if label_column in columns else None
-        for row in batch.to_pylist():
+        with named_damage(path):
+            rows = batch.to_pylist()
+        for row in rows:
             number += 1
             where = f"{path}, row {number}"
             if label_column in row:
@@ -100,7 +109,8 @@ def limited_batches(path: Path, columns: list[str], limits: Limits) -> Iterator[
     check_chunks(path, groups, most, limits)
     texts = [chunk for group in groups for chunk in group if chunk.physical_type == "BYTE_ARRAY"]
     smallest = min(most, limits.max_unfolded)
-    long = {chunk.path_in_schema for chunk in texts if may_repeat(chunk, smallest)}
+    with named_damage(path):  # a name may not be UTF-8
+        long = {chunk.path_in_schema for chunk in texts if may_repeat(chunk, smallest)}
     # In the worst case, every value of a batch is the longest value of its column.
     short = [chunk for group in groups for chunk in group if chunk.path_in_schema not in long]
     largest = max((chunk.total_uncompressed_size for chunk in short), default=0)
