@@ -16,10 +16,10 @@ import pytest
 from test_predict import TABLE, TABLE_OPTIONS, checkpoint, predict  # noqa: F401
 from test_scripts import ROOT
 
+from data_scripts.tools import progress
 from modeling_precode.cli import workbook
 from modeling_precode.cli.kept_labels import kept_labels
 from modeling_precode.cli.rows import in_order
-from modeling_precode.training import progress
 
 
 def sheet_of(path: Path) -> list[list]:

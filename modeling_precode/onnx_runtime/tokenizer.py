@@ -62,7 +62,10 @@ class ExportedTokenizer:
 
     def convert_tokens_to_ids(self, token: str) -> int | None:
         """The id of a token, or `None` if it is not in the vocabulary."""
-        return self.backend_tokenizer.token_to_id(token)
+        try:
+            return self.backend_tokenizer.token_to_id(token)
+        except UnicodeEncodeError:  # half of a surrogate pair, which is in no vocabulary
+            return None
 
 
 class ExportedWordTokenizer(WordEncodingMixin, ExportedTokenizer):
