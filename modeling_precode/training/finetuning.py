@@ -256,8 +256,7 @@ class UtteranceClassificationTrainer(Trainer):
 
         Raises:
             ValueError: The checkpoint is from another run, or a loss or gradient is not finite.
-            OSError: There is no such checkpoint, a checkpoint cannot be written, or another run writes to the same
-                folder.
+            OSError: There is no such checkpoint, a checkpoint cannot be written, or another run uses the folder.
         """
         folder = Path(self.args.output_dir)
         choice = resume_choice(resume_from_checkpoint)
@@ -291,9 +290,8 @@ class UtteranceClassificationTrainer(Trainer):
 
     def locate_best(self) -> None:
         """Look for the best checkpoint in the output folder, which may have moved since the checkpoint was written."""
-        if self.state.best_global_step:
-            best = Path(self.args.output_dir) / f"checkpoint-{self.state.best_global_step}"
-            self.state.best_model_checkpoint = str(best)
+        if step := self.state.best_global_step:
+            self.state.best_model_checkpoint = str(Path(self.args.output_dir) / f"checkpoint-{step}")
 
     def predict(self, test_dataset: Dataset, ignore_keys=None, metric_key_prefix: str = "test") -> PredictionOutput:
         """Predict the labels of dialogues, and score them.
