@@ -140,8 +140,13 @@ def test_finetuning_goes_on_at_the_seed_and_the_step_where_it_was(train, tmp_pat
     caplog.clear()
     with pytest.raises(ValueError, match="not in .*/stopped/seed_N of a seed of --seeds; give latest"):
         train(run_finetune, tmp_path / "stopped", f"{FINETUNE} --resume_from_checkpoint {tmp_path}/whole/seed_2")
+    # A kill after the results leaves a checkpoint.
+    shutil.copytree(
+        tmp_path / "stopped" / "seed_2" / "checkpoint-14", tmp_path / "stopped" / "seed_1" / "checkpoint-14"
+    )
     train(run_finetune, tmp_path / "stopped", f"{FINETUNE} --resume_from_checkpoint latest")
     assert "seed 1 is finished" in caplog.text and "after step 14 of 18" in caplog.text
+    assert not list((tmp_path / "stopped").glob("seed_*/checkpoint-*"))
     for folder in ("seed_1", "seed_2", "."):
         assert_same_weights(tmp_path / "whole" / folder, tmp_path / "stopped" / folder)
     whole, stopped = (results(tmp_path / name) for name in ("whole", "stopped"))

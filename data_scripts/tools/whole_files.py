@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-# In the messages of libraries whose errors are no OSErrors, such as tokenizers.
-FULL_MESSAGES = tuple(os.strerror(number) for number in FULL)
+# In the messages of libraries whose errors have no such number: tokenizers, and `datasets`, which looks in advance.
+FULL_MESSAGES = (*(os.strerror(number) for number in FULL), "Not enough disk space")
 
 
 class DiskFullError(OSError):

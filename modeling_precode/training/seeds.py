@@ -44,6 +44,8 @@ def train_seed(
     folder = Path(args_of_seed.output_dir)
     if args.resume_from_checkpoint and (folder / RESULTS).is_file():
         logger.info(f"  seed {seed} is finished")
+        if args.process_index == 0:  # a kill may have come before this
+            remove_checkpoints(folder)
         return {name: value for name, value in read_json(folder / RESULTS).items() if name != "history"}
     resume = args.resume_from_checkpoint
     if resume not in (None, "latest") and Path(resume).resolve().parent != folder.resolve():

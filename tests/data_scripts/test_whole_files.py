@@ -36,7 +36,15 @@ def test_an_error_leaves_the_earlier_file_and_folder(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "x"), Exception("No space left on device (os error 28)")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "x"),
+        Exception("No space left on device (os error 28)"),
+        OSError("Not enough disk space. Needed: Unknown size"),
+    ],
+    ids=["a number", "tokenizers", "datasets"],
+)
 @pytest.mark.parametrize("whole", [whole_file, whole_folder])
 def test_a_full_disk_is_a_one_line_error_that_names_the_file_whatever_library_wrote(tmp_path, whole, error):
     message = f"^{tmp_path}/it could not be written: the disk is full; make room, and run the same command again$"
