@@ -108,9 +108,12 @@ def limited_batches(path: Path, columns: list[str], limits: Limits) -> Iterator[
         schema, groups = file.schema_arrow, column_chunks(file, set(columns))
     check_chunks(path, groups, most, limits)
     texts = [chunk for group in groups for chunk in group if chunk.physical_type == "BYTE_ARRAY"]
-    smallest = min(most, limits.max_unfolded)
+    smallest, option = min((most, "max_ratio"), (limits.max_unfolded, "max_unfolded"))
     with named_damage(path):  # a name may not be UTF-8
         long = {chunk.path_in_schema for chunk in texts if may_repeat(chunk, smallest)}
+        # Each value may repeat all of the values before it, and a row may have all values of its column.
+        if any(repeats_prefixes(chunk) and has_lists(chunk) and most_bytes(chunk) > smallest for chunk in texts):
+            raise TooLargeError(f"{path}: {too_large(smallest, option)}")
     # In the worst case, every value of a batch is the longest value of its column.
     short = [chunk for group in groups for chunk in group if chunk.path_in_schema not in long]
     largest = max((chunk.total_uncompressed_size for chunk in short), default=0)
@@ -154,12 +157,26 @@ def may_repeat(chunk: Any, most: int) -> bool:
 
     A batch has few rows, but a row may have a list of very many values.
     """
-    size, is_list = chunk.total_uncompressed_size, "." in chunk.path_in_schema
-    if "DELTA_BYTE_ARRAY" in chunk.encodings:  # Arrow cannot keep its values once
+    if repeats_prefixes(chunk):  # Arrow cannot keep its values once
         return False
-    if size > LONG_VALUE * chunk.num_values:
+    if chunk.total_uncompressed_size > LONG_VALUE * chunk.num_values:
         return True
-    return is_list and size * chunk.num_values > most and not DICTIONARIES.isdisjoint(chunk.encodings)
+    return has_lists(chunk) and most_bytes(chunk) > most and not DICTIONARIES.isdisjoint(chunk.encodings)
+
+
+def repeats_prefixes(chunk: Any) -> bool:
+    """Whether a value of a column may be stored as its difference from the value before it."""
+    return "DELTA_BYTE_ARRAY" in chunk.encodings
+
+
+def has_lists(chunk: Any) -> bool:
+    """Whether the rows of a column are lists."""
+    return "." in chunk.path_in_schema
+
+
+def most_bytes(chunk: Any) -> int:
+    """The size of a column in bytes if each of its values were as long as all stored values together."""
+    return chunk.total_uncompressed_size * chunk.num_values
 
 
 def unfolded_bytes(column: pa.Array) -> int:

@@ -51,6 +51,16 @@ def test_a_long_text_that_every_row_repeats_is_not_unfolded(tmp_path):
         refused(tmp_path / name, "expands to more than 1,073,741,824 bytes, the limit set by max_unf", max_ratio=10**8)
 
 
+def test_a_list_of_texts_that_each_repeat_the_last_is_not_unfolded(tmp_path):
+    """A kilobyte that would be 128 MB."""
+    lists = pa.ListArray.from_arrays(pa.array([0, 2000], pa.int32()), pa.array(["x" * (1 << 16)] * 2000))
+    path, column = tmp_path / "lists.parquet", "utterances.list.element"
+    encoding = {"use_dictionary": False, "column_encoding": {column: "DELTA_BYTE_ARRAY"}}
+    parquet.write_table(pa.table({"utterances": lists}), path, compression="zstd", **encoding)
+    refused(path, r"expands to more than 1,048,576 bytes, the limit set by max_ratio; .* increase")
+    refused(path, "expands to more than 16,777,216 bytes, the limit", max_ratio=10**8, max_unfolded=1 << 24)
+
+
 def test_very_many_rows_of_a_small_file_are_not_begun(tmp_path):
     with parquet.ParquetWriter(tmp_path / "a.parquet", pa.schema({"text": pa.string()}), compression="zstd") as writer:
         for _ in range(4):
