@@ -319,6 +319,7 @@ def test_a_metric_describes_itself(metric_class):
     assert "predictions" in metric.inputs_description
 
 
+@pytest.mark.slow
 def test_processes_can_score_at_once_offline_and_quietly(tmp_path):
     program = (
         "import sys\n"

@@ -189,6 +189,7 @@ print(float(UtteranceVectors({"train": rows}, model).rows.sum()))
 """
 
 
+@pytest.mark.slow
 def test_of_two_processes_that_want_the_same_one_computes_it(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "shared"))
