@@ -13,11 +13,11 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from datasets import Dataset
@@ -31,6 +31,7 @@ from benchmarks.documents import insert  # noqa: E402
 from benchmarks.evidence.results import Results, key_of  # noqa: E402
 from data_scripts import label_names, load_corpus  # noqa: E402
 from modeling_precode import ERCScores, PreCodeForUtteranceClassification  # noqa: E402
+from modeling_precode.batching import chunks  # noqa: E402
 from modeling_precode.training.optimization import parameter_groups  # noqa: E402
 
 CONTEXTS = ("utterance", "dialogue")
@@ -100,7 +101,8 @@ def pooled(encoder: torch.nn.Module, dialogues: list[dict[str, Any]], padding: i
     items = [(d, sequence) for d, row in enumerate(dialogues) for sequence in row["sequences"]]
     items.sort(key=lambda item: len(item[1].tokens), reverse=True)
     places, vectors = [], []
-    for chunk in _chunks(items):
+    for rows in chunks(np.array([len(sequence.tokens) for _, sequence in items]), CHUNK_TOKENS):
+        chunk = items[rows]
         ids = torch.full((len(chunk), len(chunk[0][1].tokens)), padding)
         attention = torch.zeros_like(ids)
         for row, (_, sequence) in enumerate(chunk):
@@ -115,14 +117,6 @@ def pooled(encoder: torch.nn.Module, dialogues: list[dict[str, Any]], padding: i
     flat = stacked.new_zeros(mask.numel(), stacked.shape[1]).index_copy(0, torch.tensor(places), stacked)
     mask.view(-1)[places] = 1
     return flat.view(*mask.shape, -1), mask
-
-
-def _chunks(items: list[tuple[int, Sequence]]) -> Iterator[list[tuple[int, Sequence]]]:
-    start = 0
-    while start < len(items):
-        count = max(1, CHUNK_TOKENS // len(items[start][1].tokens))
-        yield items[start : start + count]
-        start += count
 
 
 def logits_and_labels(model: Any, rows: list[dict[str, Any]], padding: int) -> tuple[Tensor, Tensor]:

@@ -100,6 +100,21 @@ def tiny_config():
 
 
 @pytest.fixture
+def save_distinct(tokenizer, tiny_config):
+    """A function: a folder and settings -> the folder of a tiny model whose labels differ, and its tokenizer."""
+
+    def save(folder: Path, **settings) -> Path:
+        torch.manual_seed(0)
+        model = PreCodeForUtteranceClassification(tiny_config(**settings))
+        torch.nn.init.normal_(model.classifier.output.weight, std=3)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return folder
+
+    return save
+
+
+@pytest.fixture
 def checkpoint(tokenizer, tiny_config, tmp_path) -> Path:
     """The folder of a tiny model for emotions, with random weights, and its tokenizer."""
     torch.manual_seed(0)

@@ -14,14 +14,13 @@ from pathlib import Path
 
 import browser
 import pytest
-import torch
 from hub_repositories import StoredFile
 from pyarrow import parquet
 from test_scripts import ROOT, run
 
 from data_scripts import load_corpus
 from data_scripts.building.dialogues import Dialogue, Utterance
-from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
+from modeling_precode import PreCodeForConversationCompletion
 from modeling_precode.cli.main import main
 from modeling_precode.cli.page_parts import as_page
 from modeling_precode.cli.predictions import as_line
@@ -31,13 +30,8 @@ TRAPS = ['<script>document.title = "trap"</script>', '<img src="http://trap.test
 
 
 @pytest.fixture
-def checkpoint(tokenizer, tiny_config, tmp_path) -> Path:
-    torch.manual_seed(0)
-    model = PreCodeForUtteranceClassification(tiny_config())
-    torch.nn.init.normal_(model.classifier.output.weight, std=3)
-    model.save_pretrained(tmp_path / "model")
-    tokenizer.save_pretrained(tmp_path / "model")
-    return tmp_path / "model"
+def checkpoint(save_distinct, tmp_path) -> Path:
+    return save_distinct(tmp_path / "model")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
 from test_predict import checkpoint, predict  # noqa: F401
 
 from modeling_precode import PreCodeForUtteranceClassification, batching
@@ -19,13 +18,8 @@ LINES = ["Ann: I am so happy!", "Bo: About what?", "", "Ann: The weather."]
 
 
 @pytest.fixture
-def causal(tokenizer, tiny_config, tmp_path) -> Path:
-    torch.manual_seed(0)
-    model = PreCodeForUtteranceClassification(tiny_config(causal=True))
-    torch.nn.init.normal_(model.classifier.output.weight, std=3)
-    model.save_pretrained(tmp_path / "causal")
-    tokenizer.save_pretrained(tmp_path / "causal")
-    return tmp_path / "causal"
+def causal(save_distinct, tmp_path) -> Path:
+    return save_distinct(tmp_path / "causal", causal=True)
 
 
 @pytest.fixture

@@ -36,13 +36,8 @@ def causal(model_class=PreCodeForUtteranceClassification, **settings_):
 
 
 @pytest.fixture
-def emotions(tokenizer, tiny_config, tmp_path) -> ConversationEmotionPipeline:
-    torch.manual_seed(0)
-    model = PreCodeForUtteranceClassification(tiny_config(causal=True))
-    torch.nn.init.normal_(model.classifier.output.weight, std=3)
-    model.save_pretrained(tmp_path / "model")
-    tokenizer.save_pretrained(tmp_path / "model")
-    return pipeline("conversation-emotion", model=str(tmp_path / "model"))
+def emotions(save_distinct, tmp_path) -> ConversationEmotionPipeline:
+    return pipeline("conversation-emotion", model=str(save_distinct(tmp_path / "model", causal=True)))
 
 
 @settings(max_examples=40, deadline=None)

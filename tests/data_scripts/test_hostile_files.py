@@ -5,15 +5,14 @@ import io
 import json
 import math
 import os
-import signal
 import tarfile
 import time
 import tracemalloc
 import zipfile
-from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
+from time_limit import within
 
 from data_scripts import read_dialogues
 from data_scripts.formats.captions import film_lines_of_webvtt
@@ -55,22 +54,6 @@ def film(n_cues=120, first=0):
         f"{number + 1}\n{clock(first + 2 * number)} --> {clock(first + 2 * number + 1)}\n{ENGLISH[number % 3]}\n"
         for number in range(n_cues)
     )
-
-
-@contextmanager
-def within(seconds):
-    """A limit on the time of the processor, so that what takes minutes fails at once."""
-
-    def stop(*_):
-        raise TimeoutError(f"more than {seconds} seconds")
-
-    before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
 
 
 @pytest.mark.parametrize("name", LINES)

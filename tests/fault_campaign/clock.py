@@ -36,6 +36,5 @@ def clock_goes_back(
             os.utime(path, (moment, moment), follow_symlinks=False)
         problems = job.start(output, first=lambda: shift_clock(-YEAR)).finish()
         problems += job.differences(output, expected)
-        outcome.problems += [f"{output}: {', '.join(problems)}"] if problems else []
-        outcome.runs += 1
+        outcome.add_run(output, problems)
     return outcome

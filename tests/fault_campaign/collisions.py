@@ -22,7 +22,6 @@ def two_at_once(job: Job, folder: Path, draw: random.Random, trials: int, expect
         refused += len(errors)
         problems = [error for error in errors if error] + ["both failed"] * (len(errors) == 2)
         problems += job.differences(output, expected)
-        outcome.problems += [f"{output}: {', '.join(problems)}"] if problems else []
-        outcome.runs += 1
+        outcome.add_run(output, problems)
     outcome.details = f"{refused} refused with a clear error"
     return outcome

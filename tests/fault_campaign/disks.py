@@ -65,8 +65,7 @@ def full_disk(job: Job, folder: Path, draw: random.Random, trials: int, expected
             filler.unlink()
             problems += job.start(output, log).finish()
             problems += job.differences(output, expected)
-        outcome.problems += [f"{folder}/full-{trial}: {', '.join(problems)}"] if problems else []
-        outcome.runs += 1
+        outcome.add_run(folder / f"full-{trial}", problems)
     outcome.details = f"{refused} ended with a clear error"
     return outcome
 
@@ -96,6 +95,5 @@ def read_only(job: Job, folder: Path, draw: random.Random, trials: int, expected
                 problems.append("files were changed")
             problems += job.start(output, log).finish()
             problems += job.differences(output, expected)
-        outcome.problems += [f"{folder}/read-only-{trial}: {', '.join(problems)}"] if problems else []
-        outcome.runs += 1
+        outcome.add_run(folder / f"read-only-{trial}", problems)
     return outcome

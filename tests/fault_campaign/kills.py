@@ -60,8 +60,7 @@ def killed(job: Job, folder: Path, draw: random.Random, kills: int, expected: di
             counts[what] += 1
         problems += job.start(output).finish()
         problems += job.differences(output, expected)
-        outcome.problems += [f"{output}: {', '.join(problems)}"] if problems else []
-        outcome.runs += 1
+        outcome.add_run(output, problems)
         if not problems:
             job.remove(output)
     outcome.details = ", ".join(f"{what} {count}" for what, count in sorted(counts.items()))

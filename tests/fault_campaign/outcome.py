@@ -23,6 +23,11 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     is_skipped: bool = False
 
+    def add_run(self, output: object, problems: list[str]) -> None:
+        """Count a run, and its problems as one line that names its folder."""
+        self.problems += [f"{output}: {', '.join(problems)}"] if problems else []
+        self.runs += 1
+
     def result(self) -> str:
         if self.is_skipped:
             return f"skipped: {self.details}"

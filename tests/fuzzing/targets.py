@@ -1,12 +1,13 @@
 """What is damaged and read: every reader of dialogues, the files of a checkpoint, and those of an exported model."""
 
 import resource
-import signal
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from time_limit import within
 
 SECONDS, MEGABYTES = 20, 1024
 CHECKPOINT = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
@@ -88,7 +89,7 @@ def read_file(path: Path) -> None:
 def read_checkpoint(path: Path) -> None:
     """Load the checkpoint of a file."""
     from modeling_precode import PreCodeForUtteranceClassification
-    from modeling_precode.training.starting import load_tokenizer
+    from modeling_precode.loading.checkpoints import load_tokenizer
 
     load_tokenizer(str(path.parent))
     PreCodeForUtteranceClassification.from_pretrained(path.parent)
@@ -110,20 +111,13 @@ def reader_of(target: Target) -> Callable[[Path], None]:
 @contextmanager
 def within_limits() -> Iterator[None]:
     """Limits on processor time and on the memory that is taken in addition to what the process has."""
-
-    def stop(*_: object) -> None:
-        raise TimeoutError(f"more than {SECONDS} s")
-
-    before = signal.signal(signal.SIGPROF, stop)
     old = resource.getrlimit(resource.RLIMIT_AS)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + (MEGABYTES << 20), old[1]))
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
-        yield
+        with within(SECONDS):
+            yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
         resource.setrlimit(resource.RLIMIT_AS, old)
 
 
