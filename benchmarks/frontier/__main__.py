@@ -4,8 +4,9 @@
         --checkpoints "GRU mid=checkpoints/mid" "GRU mid, int8=exported/mid"
     python -m benchmarks.frontier --write README.md   # runs nothing
 
-The test split is repeated to the number of utterances. Every entry has a process of its own. A line per entry is
-appended to the results, so that an interrupted run continues. An entry whose package is not installed is skipped.
+The test split is repeated to the number of utterances, or for `--max_seconds` with a slow model. Every entry has a
+process of its own. A line per entry is appended to the results, so that an interrupted run continues. An entry whose
+package is not installed is skipped.
 """
 
 import argparse
@@ -42,6 +43,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--word_vectors", type=Path, help="a file of word vectors, for their mean")
     add("--sentence_encoder", type=Path, default=packaged_encoder(), help="the folder of a sentence encoder")
     add("--utterances", type=int, default=100_000)
+    add("--max_seconds", type=float, default=180, help="stop the clock of a slow model after so many seconds")
     add("--threads", type=int, default=2, help="the number of cores")
     add("--results", type=Path, default=Path(__file__).with_name("results.jsonl"))
     add("--output_dir", type=Path, default=Path("build/frontier"), help="the folder for trained rivals")
@@ -81,7 +83,7 @@ class Runner:
         if self.results.get(key):
             return
         folder = entry.folder or self.trained(entry, training, model)
-        found = self.call("measure", entry.process_kind, folder, self.test, self.args.utterances)
+        found = self.call("measure", entry.process_kind, folder, self.test, self.args.utterances, self.args.max_seconds)
         figures = json.loads(found.splitlines()[-1])
         scores = self.scores(figures.pop("labels"), entry.name)
         files = model_files(folder) if entry.is_ours else [path for path in folder.rglob("*") if path.is_file()]
