@@ -13,14 +13,14 @@ from pyarrow.parquet import ParquetFile
 
 from ..tools.console import reason_of
 from .limits import Limits, TooLargeError, most_unfolded, too_large
+from .parquet_chunks import ColumnChunk, column_chunks
+from .thrift import ThriftError
 
 BATCH_SIZE = 250
 # The minimum memory for a value, in bytes.
 VALUE_BYTES = 4
 # In columns with a longer mean value, in bytes, repeated values are kept once.
 LONG_VALUE = 1 << 14
-# Encodings that store a value once for many rows.
-DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}
 IS_LIST = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view, types.is_large_list_view)
 IS_STRING = (types.is_string, types.is_large_string, types.is_string_view)
 
@@ -44,7 +44,7 @@ def named_damage(path: Path) -> Iterator[None]:
     """Raise a ValueError that names the file for an error of Arrow about its content."""
     try:
         yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError, ThriftError) as error:
         if getattr(error, "errno", None):  # for example, no permission
             raise
         reason = reason_of(error)
@@ -105,18 +105,17 @@ def limited_batches(path: Path, columns: list[str], limits: Limits) -> Iterator[
     """
     most = most_unfolded(path.stat().st_size, limits)
     with parquet_file(path) as file:
-        schema, groups = file.schema_arrow, column_chunks(file, set(columns))
+        schema, groups = file.schema_arrow, column_chunks(path, file.schema, set(columns))
     check_chunks(path, groups, most, limits)
-    texts = [chunk for group in groups for chunk in group if chunk.physical_type == "BYTE_ARRAY"]
+    texts = [chunk for group in groups for chunk in group if chunk.is_text]
     smallest, option = min((most, "max_ratio"), (limits.max_unfolded, "max_unfolded"))
-    with named_damage(path):  # a name may not be UTF-8
-        long = {chunk.path_in_schema for chunk in texts if may_repeat(chunk, smallest)}
-        # Each value may repeat all of the values before it, and a row may have all values of its column.
-        if any(repeats_prefixes(chunk) and has_lists(chunk) and most_bytes(chunk) > smallest for chunk in texts):
-            raise TooLargeError(f"{path}: {too_large(smallest, option)}")
+    long = {chunk.path for chunk in texts if may_repeat(chunk, smallest)}
+    # Each value may repeat all of the values before it, and a row may have all values of its column.
+    if any(chunk.repeats_prefixes and chunk.has_lists and chunk.most_bytes > smallest for chunk in texts):
+        raise TooLargeError(f"{path}: {too_large(smallest, option)}")
     # In the worst case, every value of a batch is the longest value of its column.
-    short = [chunk for group in groups for chunk in group if chunk.path_in_schema not in long]
-    largest = max((chunk.total_uncompressed_size for chunk in short), default=0)
+    short = [chunk for group in groups for chunk in group if chunk.path not in long]
+    largest = max((chunk.unfolded for chunk in short), default=0)
     batch_size = min(smallest // max(largest, 1) or 1, BATCH_SIZE)
     size = 0
     with parquet_file(path, sorted(long)) as file:
@@ -130,53 +129,30 @@ def limited_batches(path: Path, columns: list[str], limits: Limits) -> Iterator[
             yield batch.cast(pa.schema(fields)) if long else batch
 
 
-def column_chunks(file: ParquetFile, columns: set[str]) -> list[list[Any]]:
-    """The metadata of some columns in each row group of a file."""
-    names = [file.schema.column(index).path.partition(".")[0] for index in range(len(file.schema))]
-    chosen = [index for index, name in enumerate(names) if name in columns]
-    groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
-    return [[group.column(index) for index in chosen] for group in groups]
-
-
-def check_chunks(path: Path, groups: list[list[Any]], most: int, limits: Limits) -> None:
+def check_chunks(path: Path, groups: list[list[ColumnChunk]], most: int, limits: Limits) -> None:
     """Check what the metadata of a file states, before any row is read.
 
     Raises:
         TooLargeError: The values, or what is decompressed for them, exceed the limits.
     """
-    values = sum(chunk.num_values for group in groups for chunk in group) * VALUE_BYTES
-    sizes = [sum(chunk.total_uncompressed_size for chunk in group) for group in groups]
+    values = sum(chunk.values for group in groups for chunk in group) * VALUE_BYTES
+    sizes = [sum(chunk.unfolded for chunk in group) for group in groups]
     found = (max(values, sum(sizes)), most, "max_ratio"), (max(sizes, default=0), limits.max_unfolded, "max_unfolded")
     for size, limit, option in found:
         if size > limit:
             raise TooLargeError(f"{path}: {too_large(limit, option)}")
 
 
-def may_repeat(chunk: Any, most: int) -> bool:
+def may_repeat(chunk: ColumnChunk, most: int) -> bool:
     """Whether the values of a column may expand to more than `most` bytes, so that repeated ones are kept once.
 
     A batch has few rows, but a row may have a list of very many values.
     """
-    if repeats_prefixes(chunk):  # Arrow cannot keep its values once
+    if chunk.repeats_prefixes:  # Arrow cannot keep its values once
         return False
-    if chunk.total_uncompressed_size > LONG_VALUE * chunk.num_values:
+    if chunk.unfolded > LONG_VALUE * chunk.values:
         return True
-    return has_lists(chunk) and most_bytes(chunk) > most and not DICTIONARIES.isdisjoint(chunk.encodings)
-
-
-def repeats_prefixes(chunk: Any) -> bool:
-    """Whether a value of a column may be stored as its difference from the value before it."""
-    return "DELTA_BYTE_ARRAY" in chunk.encodings
-
-
-def has_lists(chunk: Any) -> bool:
-    """Whether the rows of a column are lists."""
-    return "." in chunk.path_in_schema
-
-
-def most_bytes(chunk: Any) -> int:
-    """The size of a column in bytes if each of its values were as long as all stored values together."""
-    return chunk.total_uncompressed_size * chunk.num_values
+    return chunk.has_lists and chunk.has_dictionary and chunk.most_bytes > most
 
 
 def unfolded_bytes(column: pa.Array) -> int:

@@ -89,6 +89,51 @@ def test_a_text_that_is_decompressed_to_too_much_is_not_read(tmp_path):
             max_ratio=10**6, max_unfolded=1 << 25)  # fmt: skip
 
 
+def understate(path, size: int) -> None:
+    """Replace a size in the footer by 1, in the same number of bytes."""
+    number, encoded = 2 * size, bytearray()
+    while number:
+        encoded.append(number & 127 | 128)
+        number >>= 7
+    encoded[-1] &= 127
+    data = path.read_bytes()
+    start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    one = bytes([2 | 128, *[128] * (len(encoded) - 2), 0])
+    assert bytes(encoded) in data[start:]
+    path.write_bytes(data[:start] + data[start:].replace(encoded, one))
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_a_footer_that_understates_its_sizes_does_not_help(tmp_path, version):
+    path, values = tmp_path / "a.parquet", 1 << 12
+    texts = pa.DictionaryArray.from_arrays(pa.array(np.zeros(values, "int32")), pa.array(["x" * (1 << 22)]))
+    parquet.write_table(pa.table({"text": texts}), path, compression="zstd", data_page_version=version)
+    for size in (values, parquet.read_metadata(path).row_group(0).column(0).total_uncompressed_size):
+        understate(path, size)
+    refused(path, "expands to more than .* bytes, the limit set by max_ratio", rows="dialogue")
+
+
+@pytest.mark.parametrize("damage", ["size", "statistics", "page", "end"])
+def test_damaged_metadata_is_named(tmp_path, damage):
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pa.table({"text": ["Hi.", "Hello." * 20]}), path, compression="none", use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    if damage == "size":  # of the values, negative
+        size = parquet.read_metadata(path).row_group(0).column(0).total_uncompressed_size
+        place = data.index(bytes([2 * size & 127 | 128, 2 * size >> 7]), footer)
+        data[place] |= 1
+    elif damage == "statistics":  # of a wrong type
+        data[data.index(b"Hi.", footer) - 2] ^= 15
+    elif damage == "page":
+        data[4:8] = b"\xff" * 4
+    else:
+        data[footer:-8] = b""
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=f"^{path}: damaged, or not Parquet; .*; write the file again$"):
+        list(read_dialogues(path, rows="dialogue"))
+
+
 def test_a_row_group_of_more_than_the_limit_is_not_read(tmp_path):
     table = pa.table({"dialogue_id": ["a"] * 4000, "text": [f"utterance {number}" for number in range(4000)]})
     parquet.write_table(table, tmp_path / "a.parquet")
