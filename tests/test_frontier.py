@@ -17,10 +17,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tiny import LABELS, WORDS
 
+from benchmarks.documents import replace_between
 from benchmarks.evidence.baselines import fit_bag_of_words
 from benchmarks.evidence.results import Results
 from benchmarks.frontier.linear import LinearClassifier
-from benchmarks.frontier.report import frontier, frontier_tables, groups_of
+from benchmarks.frontier.report import frontier, frontier_tables, groups_of, sections, summary_table
 from benchmarks.frontier.rivals import BagOfWords, MeanWordVectors, fit_head
 from benchmarks.frontier.texts import Training, repeated
 
@@ -121,8 +122,17 @@ def test_the_frontier_is_what_no_other_model_beats_in_both(tmp_path):
     groups = groups_of(results, 10, 2)
     assert [one["name"] for one in frontier(groups["Trained on MELD"])] == ["fast", "as good and faster"]
     tables = frontier_tables(groups)
+    summary = summary_table(groups)
+    assert "| **fast** | 1,000 | 40.0 |" in summary and "dominated" not in summary and "zero-shot" not in summary
     assert "| **fast** | meld | 1,000 | 40.0 |" in tables and "| dominated |" in tables and "| good |" in tables
     assert "| **zero-shot** | openerc, chats |" in tables and "another size" not in tables
+
+
+def test_the_tables_in_the_documents_are_those_of_the_results():
+    tables = sections(groups_of(Results(ROOT / "benchmarks/frontier/results.jsonl"), 100_000, 2))
+    for document, name in (("README.md", "frontier, summary"), ("docs/speed.md", "frontier")):
+        text = (ROOT / document).read_text(encoding="utf-8")
+        assert f"<!-- {name} -->" in text and replace_between(text, name, tables[name]) == text
 
 
 @pytest.mark.parametrize("utterances", [1, 3, 5, 12, 100])

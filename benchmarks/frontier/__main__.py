@@ -2,7 +2,7 @@
 
     python -m benchmarks.frontier --data_dir MELD --train meld openerc --word_vectors glove.6B.100d.txt.gz \\
         --checkpoints "GRU mid=checkpoints/mid" "GRU mid, int8=exported/mid"
-    python -m benchmarks.frontier --write README.md   # runs nothing
+    python -m benchmarks.frontier --write README.md docs/speed.md   # runs nothing
 
 The test split is repeated to the number of utterances, or for `--max_seconds` with a slow model. Every entry has a
 process of its own. A line per entry is appended to the results, so that an interrupted run continues. An entry whose
@@ -47,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--threads", type=int, default=2, help="the number of cores")
     add("--results", type=Path, default=Path(__file__).with_name("results.jsonl"))
     add("--output_dir", type=Path, default=Path("build/frontier"), help="the folder for trained rivals")
-    add("--write", type=Path, metavar="DOCUMENT", help="insert the tables into this document and save the plot")
+    add("--write", nargs="+", type=Path, default=[], metavar="DOCUMENT", help="insert the tables and save the plot")
     add("--plot", type=Path, default=ROOT / "docs" / "frontier.svg")
     args = parser.parse_args()
     if args.utterances < 1 or args.threads < 1:

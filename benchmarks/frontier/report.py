@@ -11,7 +11,6 @@ from benchmarks.evidence.results import Results
 from benchmarks.evidence.tables import table
 
 Lines = list[dict[str, Any]]
-MARKER = "frontier"
 OURS, RIVAL = COLORS[1], COLORS[2]
 
 
@@ -65,6 +64,23 @@ def frontier_tables(groups: dict[str, Lines]) -> str:
     return "\n\n".join(parts)
 
 
+def summary_table(groups: dict[str, Lines]) -> str:
+    """The models of the first group that no other beats in both, and everything that is not of this library."""
+    lines = next(iter(groups.values()))
+    best = frontier(lines)
+    rows = [
+        [
+            line["name"] if not line["is_ours"] else f"**{line['name']}**",
+            f"{line['utterances_per_second']:,.0f}",
+            f"{weighted_f1(line):.1f}",
+            f"{line['disk_megabytes']:,.1f}",
+        ]
+        for line in lines
+        if line in best or not line["is_ours"]
+    ]
+    return table(["this library in bold", "utterances/s", "weighted F1", "MB on disk"], rows)
+
+
 def plot_frontier(groups: dict[str, Lines], path: Path) -> None:
     """Plot speed (logarithmic) against weighted F1, with one panel per group and a line along the frontier."""
     figure, panels = plt.subplots(1, len(groups), figsize=(5.2 * len(groups), 3.8), squeeze=False, layout="constrained")
@@ -90,16 +106,23 @@ def points(lines: Iterable[dict[str, Any]]) -> list[tuple[float, float]]:
     return [(line["utterances_per_second"], weighted_f1(line)) for line in lines]
 
 
-def write_report(groups: dict[str, Lines], document: Path | None, plot: Path) -> None:
-    """Print the tables, or insert them between `<!-- frontier -->` and `<!-- /frontier -->` of a document, and save the
-    plot.
+def sections(groups: dict[str, Lines]) -> dict[str, str]:
+    """The tables by the names of the lines in a document between which they belong."""
+    return {"frontier": frontier_tables(groups), "frontier, summary": summary_table(groups)}
+
+
+def write_report(groups: dict[str, Lines], documents: list[Path], plot: Path) -> None:
+    """Print the tables, or insert them into documents and save the plot.
 
     Raises:
-        ValueError: The document does not have the markers.
+        ValueError: A document has no lines `<!-- frontier -->` or `<!-- frontier, summary -->`.
     """
-    tables = frontier_tables(groups)
-    if document is None:
-        print(f"\n{tables}")
+    tables = sections(groups)
+    if not documents:
+        print(f"\n{tables['frontier']}")
         return
-    insert(document, MARKER, tables)
+    for document in documents:
+        text = document.read_text(encoding="utf-8")
+        for name in [name for name in tables if f"<!-- {name} -->" in text] or ["frontier"]:
+            insert(document, name, tables[name])
     plot_frontier(groups, plot)
