@@ -1,5 +1,6 @@
 """The table and the plot of speed against weighted F1."""
 
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,9 @@ from benchmarks.evidence.tables import table
 
 Lines = list[dict[str, Any]]
 OURS, RIVAL = COLORS[1], COLORS[2]
+# How a model is run, as its name in the table ends, and the mark for it in the plot.
+PLAIN = "float32"
+MARKS = {PLAIN: "o", "bfloat16": "s", "ONNX": "^", "ONNX int8": "D"}
 
 
 def groups_of(results: Results, utterances: int, threads: int) -> dict[str, Lines]:
@@ -78,28 +82,53 @@ def summary_table(groups: dict[str, Lines]) -> str:
         for line in lines
         if line in best or not line["is_ours"]
     ]
-    return table(["this library in bold", "utterances/s", "weighted F1", "MB on disk"], rows)
+    return table(["", "utterances/s", "weighted F1", "MB on disk"], rows)
 
 
 def plot_frontier(groups: dict[str, Lines], path: Path) -> None:
     """Plot speed (logarithmic) against weighted F1, with one panel per group and a line along the frontier."""
-    figure, panels = plt.subplots(1, len(groups), figsize=(5.2 * len(groups), 3.8), squeeze=False, layout="constrained")
+    figure, panels = plt.subplots(1, len(groups), figsize=(5.6 * len(groups), 4), squeeze=False, layout="constrained")
     for panel, (title, lines) in zip(panels[0], groups.items(), strict=True):
-        best = frontier(lines)
-        panel.step([x for x, _ in points(best)], [y for _, y in points(best)], where="post", color=COLORS[0], lw=1)
-        for is_ours, color, label in ((True, OURS, "this library"), (False, RIVAL, "others")):
-            chosen = [line for line in lines if line["is_ours"] is is_ours]
-            if chosen:
-                panel.scatter(*zip(*points(chosen), strict=True), color=color, label=label, zorder=3)
+        best = points(frontier(lines))
+        panel.step([x for x, _ in best], [y for _, y in best], where="post", color=COLORS[0], lw=1)
         for line, (x, y) in zip(lines, points(lines), strict=True):
-            panel.annotate(line["name"], (x, y), xytext=(0, 5), textcoords="offset points", fontsize=7, ha="center")
+            panel.scatter(x, y, 28, OURS if line["is_ours"] else RIVAL, MARKS[model_and_form(line)[1]], zorder=3)
+        for name, x, y, offset in model_names(lines):
+            panel.annotate(name, (x, y), xytext=(0, offset), textcoords="offset points", fontsize=7, ha="center")
         panel.set_xscale("log")
-        panel.margins(0.2)
+        panel.margins(0.25, 0.15)
         panel.set_title(title)
         panel.set_xlabel("utterances per second")
         panel.set_ylabel("weighted F1 on MELD's test split, %")
-    panels[0, 0].legend(frameon=False)
+    for color, label in ((OURS, "this library"), (RIVAL, "others")):
+        panels[0, 0].scatter([], [], color=color, label=label)
+    for form, mark in MARKS.items():
+        panels[0, 0].scatter([], [], color="none", edgecolors=COLORS[0], marker=mark, label=form)
+    panels[0, 0].legend(frameon=False, fontsize=7, loc="lower left")
     save_plot(figure, path)
+
+
+def model_and_form(line: dict[str, Any]) -> tuple[str, str]:
+    """The name of a model without the way in which it is run, and that way."""
+    model, _, form = line["name"].rpartition(", ")
+    return (model, form) if form in MARKS else (line["name"], PLAIN)
+
+
+def model_names(lines: Lines) -> list[tuple[str, float, float, int]]:
+    """The name of each model, the point next to which it is written, and the distance from it, up or down."""
+    models: dict[str, list[tuple[float, float]]] = {}
+    for line, point in zip(lines, points(lines), strict=True):
+        models.setdefault(model_and_form(line)[0], []).append(point)
+    spots = {
+        name: (math.exp(sum(math.log(x) for x, _ in places) / len(places)), max(y for _, y in places))
+        for name, places in models.items()
+    }
+    found = []
+    for name, (x, y) in spots.items():
+        # Below the point if a model of about the same speed is a little better.
+        is_below = any(abs(math.log10(x / other)) < 1 and 0 < height - y < 2 for other, height in spots.values())
+        found.append((name.removesuffix(", logistic regression"), x, y, -13 if is_below else 6))
+    return found
 
 
 def points(lines: Iterable[dict[str, Any]]) -> list[tuple[float, float]]:
