@@ -78,7 +78,7 @@ def column_chunks(path: Path, schema: ParquetSchema, columns: set[str]) -> list[
         ThriftError: The metadata is damaged.
     """
     stated = [schema.column(index) for index in range(len(schema))]
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:  # the headers are far from each other
         size = os.fstat(file.fileno()).st_size
         groups = []
         for group in _items(_footer(file, size), ROW_GROUPS):

@@ -7,8 +7,9 @@ from typing import Any
 TRUE, FALSE, BYTE, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 INTEGERS = (4, 5, 6)
 MAX_DEPTH = 32
-# The size of a number of 64 bits, seven bits per byte.
-MAX_NUMBER_BYTES = 10
+# A number of 64 bits has ten bytes, with seven bits each.
+MAX_NUMBER_BITS = 70
+ENDS_EARLY = "metadata ends too early"
 
 
 class ThriftError(ValueError):
@@ -86,19 +87,22 @@ class ThriftReader:
 
     def number(self) -> int:
         """Read an unsigned number."""
-        number = 0
-        for place in range(MAX_NUMBER_BYTES):
-            byte = self.byte()
-            number |= (byte & 127) << 7 * place
-            if byte < 128:
-                return number
-        raise ThriftError("metadata has a number of more than 64 bits")
+        number = place = 0
+        while (byte := self.byte()) > 127:
+            number |= (byte & 127) << place
+            place += 7
+            if place == MAX_NUMBER_BITS:
+                raise ThriftError("metadata has a number of more than 64 bits")
+        return number | byte << place
 
     def byte(self) -> int:
         """Read a byte."""
-        self.check_size(1)
+        try:
+            byte = self.data[self.position]
+        except IndexError:
+            raise ThriftError(ENDS_EARLY) from None
         self.position += 1
-        return self.data[self.position - 1]
+        return byte
 
     def bytes(self, size: int) -> bytes:
         """Read some bytes."""
@@ -109,4 +113,4 @@ class ThriftReader:
     def check_size(self, size: int) -> None:
         """Check that there are enough bytes for a number of values: each has one or more."""
         if size > len(self.data) - self.position:
-            raise ThriftError("metadata ends too early")
+            raise ThriftError(ENDS_EARLY)

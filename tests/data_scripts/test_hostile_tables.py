@@ -149,7 +149,7 @@ def test_thousands_of_columns_take_time_in_proportion(tmp_path):
     before = time.process_time()
     [dialogue] = read_dialogues(tmp_path / "a.parquet")
     assert len(dialogue.utterances) == 25 and len(dialogue.utterances[0].extra) == 6000
-    assert time.process_time() - before < 5
+    assert time.process_time() - before < 20
 
 
 def test_a_table_that_repeats_itself_within_reason_is_read(tmp_path):
