@@ -1,7 +1,7 @@
 """Reads how large the columns of a Parquet file are, from its footer and from the header of every page.
 
-Arrow reads the same metadata, but some damage to it ends the process instead of raising an error, and Arrow decompresses
-a page before it compares its size with the footer.
+Arrow reads the same metadata, but some damage to it ends the process instead of raising an error, and Arrow
+decompresses a page before it compares its size with the footer.
 """
 
 import os
