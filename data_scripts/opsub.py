@@ -82,6 +82,7 @@ class OpSubConfig(Limits, datasets.BuilderConfig):
         max_unfolded: The maximum size of a film after decompression, in bytes. Larger films are dropped.
         max_ratio: See `Limits`.
         max_line: The maximum length of a line of plain text, in bytes. Longer lines are dropped.
+        max_members: See `Limits`.
     """
 
     max_silence: float = 5.0
@@ -179,7 +180,7 @@ class OpSub(DialogueBuilder):
     def pieces(self, where: str) -> list[Piece]:
         """The pieces to read, in the order of their names. Of several versions of a film, only the largest is read."""
         pieces: dict[str, Piece] = {}
-        for name, size in source(where).sizes().items():
+        for name, size in source(where).sizes(self.config).items():
             kind = KIND.search(name)
             if ARCHIVE.search(name):
                 self.note("archives not read")

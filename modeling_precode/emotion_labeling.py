@@ -133,7 +133,7 @@ class EmotionLabelingMixin:
                 results = self.label_encoded(window, encoded, max_batch_tokens, batch_size, **params)
                 if explains:
                     for dialogue, row, turns in zip(window, encoded, results, strict=True):
-                        self._add_explanations(dialogue, row, turns, max_batch_tokens, params)
+                        self.add_explanations(dialogue, row, turns, max_batch_tokens, params.get("folding"))
                 yield from results
         finally:  # also if the results of a stream are not read to the end
             if cut:
@@ -167,10 +167,23 @@ class EmotionLabelingMixin:
                 results[i] = self.postprocess((dialogues[i], probabilities, counts), **params)
         return results
 
-    def _add_explanations(
-        self, dialogue: list[dict], row: dict, results: list[dict], max_batch_tokens: int, params: dict
+    def add_explanations(
+        self,
+        dialogue: list[dict],
+        row: dict,
+        results: list[dict],
+        max_batch_tokens: int,
+        folding: LabelFolding | None = None,
     ) -> None:
-        folding: LabelFolding | None = params.get("folding")
+        """Add `explanation` to the results of a dialogue.
+
+        Args:
+            dialogue: The turns.
+            row: The row that `preprocess` returned for them.
+            results: The dictionaries of the turns, with `label` and `score`.
+            max_batch_tokens: As in a call.
+            folding: The folding of the labels, or `None`.
+        """
         names = folding.names if folding else self.model.config.label_names
         labels = [(names.index(result["label"]), result["score"]) for result in results]
         explanations = explain(self, dialogue, row["input_ids"], labels, max_batch_tokens, folding)

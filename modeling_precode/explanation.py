@@ -10,6 +10,8 @@ from .label_folding import LabelFolding
 from .speakers import speaker_ids_of
 
 WORD = re.compile(r"\S+")
+# A longer word, and text that the model does not read, count as a token for each so many characters.
+TOKEN_CHARACTERS = 16
 
 
 class Run(NamedTuple):
@@ -90,6 +92,21 @@ def explain(
         word = {"word": match[0], "start": match.start(), "end": match.end(), "change": change}
         explanations[place]["words"].append(word)
     return explanations
+
+
+def explanation_size(dialogue: list[dict], input_ids: list[list[int]]) -> int:
+    """The number of tokens, and of utterances in context, that the model reads to explain a dialogue.
+
+    Args:
+        dialogue: The turns, each with `text`.
+        input_ids: The token ids of each turn.
+    """
+    words = [sum(1 for _ in WORD.finditer(turn["text"])) for turn in dialogue]
+    tokens = [
+        max(len(ids), len(turn["text"]) // TOKEN_CHARACTERS) for turn, ids in zip(dialogue, input_ids, strict=True)
+    ]
+    without_a_word = sum(count * size for count, size in zip(words, tokens, strict=True))
+    return sum(tokens) + without_a_word + (len(dialogue) + sum(words)) * len(dialogue)
 
 
 def without(word: re.Match[str]) -> str:

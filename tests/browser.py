@@ -1,13 +1,20 @@
 """A page as Chromium shows it: served on loopback in a frame of some width, measured there by a script."""
 
+import http.client
 import json
 import re
 import shutil
 import subprocess
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import connect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -94,3 +101,62 @@ def show(page: Path, width: int, profile: Path) -> Shown:
     own = ("/page", "/frame", "/favicon.ico")
     requests = [path for path in asked if path not in own and "google" not in path]
     return Shown(json.loads(text), console, requests)
+
+
+class Tab:
+    """A page of Chromium that takes keys, and answers expressions of JavaScript."""
+
+    def __init__(self, socket: Any, width: int):
+        self.socket, self.number = socket, 0
+        self.command("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+
+    def command(self, method: str, **parameters: Any) -> dict:
+        """Send a command of the DevTools protocol, and wait for its result."""
+        self.number += 1
+        self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
+        while (message := json.loads(self.socket.recv(30))).get("id") != self.number:
+            pass
+        assert "error" not in message, message
+        return message["result"]
+
+    def evaluate(self, expression: str) -> Any:
+        result = self.command("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    def wait_for(self, expression: str) -> Any:
+        deadline = time.monotonic() + 30
+        while not (found := self.evaluate(expression)):
+            assert time.monotonic() < deadline, self.evaluate("document.body.innerText")
+            time.sleep(0.05)
+        return found
+
+    def press(self, key: str, code: int, control: bool = False) -> None:
+        text = {"text": "\r"} if key == "Enter" and not control else {}
+        pressed = {"key": key, "code": key, "windowsVirtualKeyCode": code, "modifiers": 2 * control}
+        self.command("Input.dispatchKeyEvent", type="keyDown", **pressed, **text)
+        self.command("Input.dispatchKeyEvent", type="keyUp", **pressed)
+
+    def write(self, text: str) -> None:
+        self.command("Input.insertText", text=text)
+
+
+@contextmanager
+def tab(address: str, width: int, profile: Path) -> Iterator[Tab]:
+    """Open an address in a new browser, in a window of some width."""
+    assert CHROMIUM
+    options = [f"--user-data-dir={profile}", "--remote-debugging-port=0"]
+    with subprocess.Popen([CHROMIUM, *FLAGS, *options, address], stderr=subprocess.DEVNULL) as process:
+        try:
+            found, deadline = profile / "DevToolsActivePort", time.monotonic() + 30
+            while not (found.exists() and found.read_text().count("\n")):
+                assert time.monotonic() < deadline and process.poll() is None
+                time.sleep(0.05)
+            port = found.read_text().split("\n")[0]
+            connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
+            connection.request("GET", "/json/list")
+            [page] = [one for one in json.load(connection.getresponse()) if one["type"] == "page"]
+            with connect(page["webSocketDebuggerUrl"], max_size=None) as socket:
+                yield Tab(socket, width)
+        finally:
+            process.terminate()

@@ -1,12 +1,16 @@
 """What is promised to one who loads what a stranger made: no code of it runs unless the user says so."""
 
 import ast
+import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import torch
 
+from data_scripts.formats.limits import Limits
+from data_scripts.opsub import OpSubConfig
 from modeling_precode import PreCodeForUtteranceClassification
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,3 +67,13 @@ def test_nothing_here_reads_a_pickle_but_the_restricted_reader():
             given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             assert given.get("weights_only") == "True" or ast.unparse(node.func) != "torch.load", path
             assert given.get("allow_pickle", "False") == "False", path
+
+
+def test_the_document_states_the_limits_of_the_readers():
+    rows = [line.split("|") for line in (ROOT / "docs/security.md").read_text(encoding="utf-8").splitlines()]
+    stated = {row[2].strip(" `"): [value.strip() for value in row[3:5]] for row in rows if len(row) == 6}
+    for field in fields(Limits):
+        for value, limits in zip(stated[field.name], (Limits(), OpSubConfig()), strict=True):
+            number, unit = re.match(r"([\d,]+) ?(GiB|MiB)?", value).groups()
+            factor = {"GiB": 1 << 30, "MiB": 1 << 20, None: 1}[unit]
+            assert int(number.replace(",", "")) * factor == getattr(limits, field.name), field.name

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import browser
 import pytest
 import torch
 import uvicorn
@@ -244,8 +245,8 @@ def assert_equal(answer: Any, expected: Any) -> None:
 def test_an_answer_has_the_form_and_the_labels_of_the_pipeline(service, emotions, inputs):
     assert_equal(service.label({"inputs": inputs}).json, emotions(inputs))
     assert_equal(service.label(inputs).json, emotions(inputs))
-    wanted = {"inputs": inputs, "parameters": {"distribution": True}}
-    assert_equal(service.label(wanted).json, emotions(inputs, distribution=True))
+    for options in ({"distribution": True}, {"explain": True}, {"distribution": True, "explain": True}):
+        assert_equal(service.label({"inputs": inputs, "parameters": options}).json, emotions(inputs, **options))
 
 
 def test_concurrent_requests_get_the_labels_of_the_pipeline(service, emotions):
@@ -294,6 +295,22 @@ def test_the_page_is_that_of_predict(service):
     assert page.headers["content-type"].startswith("text/html")
     document = page.body.decode()
     assert "chat.txt" in document.partition("</title>")[0] and "&lt;b&gt;so" in document
+    explained = service.upload("chat.txt", b"Ana: i am <b>so</b> happy!\n", "/v1/page", explain="true").body.decode()
+    assert 'class="why"' in explained and 'class="why"' not in document
+
+
+def test_an_uploaded_file_is_explained_as_by_the_pipeline(service, emotions):
+    [dialogue] = service.upload("chat.txt", b"Ana: i am so happy!\nBen: what?\n", explain="true").json
+    assert_equal(dialogue["turns"], emotions([("Ana", "i am so happy!"), ("Ben", "what?")], explain=True))
+    answer = service.upload("chat.txt", b"Ana: i am so happy!\n", explain="yes")
+    assert (answer.status, answer.json["error"]) == (422, "the field `explain` is true or false")
+
+
+def test_dialogues_that_are_explained_take_turns_with_other_requests(service, emotions):
+    content = {"inputs": [["so so so"] * 4] * 3, "parameters": {"explain": True}}
+    before = service.metric("precode_batch_dialogues_count")
+    assert_equal(service.label(content).json, emotions(content["inputs"], explain=True))
+    assert service.metric("precode_batch_dialogues_count") == before + 3
 
 
 def test_columns_of_an_uploaded_table_may_be_named(service):
@@ -344,6 +361,7 @@ def test_a_file_that_is_no_dialogue_is_refused(service, name, content, status, m
         (b'{"texts": []}', JSON, 422),
         (b'{"inputs": [1]}', JSON, 422),
         (b'{"inputs": [], "parameters": {"top_k": 1}}', JSON, 422),
+        (b'{"inputs": [], "parameters": {"explain": 1}}', JSON, 422),
         (b'{"inputs": ["\\ud800"]}', JSON, 422),
         (b"so", {"Content-Type": "text/plain"}, 415),
         (b"so", {"Content-Type": "multipart/form-data"}, 400),
@@ -378,6 +396,15 @@ def test_a_body_beyond_the_limit_is_refused(strict):
 def test_a_dialogue_beyond_the_limits_is_refused(strict, inputs, message):
     answer = strict.label(inputs, **KEY)
     assert (answer.status, message in answer.json["error"]) == (422, True)
+
+
+@pytest.mark.parametrize(
+    "inputs, message", [(["so so so"] * 4, "takes 112 tokens to explain"), (["x" * 1600 + " so so so"], "takes 505 tokens")]
+)
+def test_a_dialogue_that_takes_too_long_to_explain_is_refused(strict, inputs, message):
+    assert strict.label(inputs, **KEY).status == 200
+    answer = strict.label({"inputs": inputs, "parameters": {"explain": True}}, **KEY)
+    assert (answer.status, message in answer.json["error"]) == (422, True), answer.body
 
 
 def test_requests_beyond_the_queue_are_refused_and_slow_ones_end(strict):
@@ -456,12 +483,39 @@ def test_the_front_page_loads_nothing_from_elsewhere(service, strict):
     assert "script-src 'self'" in page.headers["content-security-policy"]
     text = page.body.decode()
     assert 'id="live"' in text and 'id="live"' not in strict.ask("/").body.decode()
+    assert 'for="explain"' in text and 'id="explain"' in text
     files = re.findall(r'(?:src|href)="([^"#]+)"', text)
     assert {"page.js", "page.css", "openapi.json"} <= {*files}
     for file in files:
         assert file == "data:," or service.ask(f"/{file}").status == 200
     assert service.ask("/openapi.json").json["paths"].keys() >= {"/v1/emotions", "/v1/page"}
     assert service.ask("/docs").status == 404
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_front_page_is_used_with_the_keyboard_on_a_phone_and_a_desktop(service, tmp_path, width):
+    unnamed = "[...document.querySelectorAll('input, textarea, button')].filter(e => !e.labels.length && !e.innerText)"
+    with browser.tab(f"http://127.0.0.1:{service.port}/", width, tmp_path / "profile") as tab:
+        assert tab.wait_for("document.readyState === 'complete'") and tab.evaluate(f"{unnamed}.length") == 0
+        reached = []
+        for _ in range(8):
+            tab.press("Tab", 9)
+            reached.append(tab.evaluate("document.activeElement.id || document.activeElement.type"))
+        assert reached == ["text", "file", "explain", "submit", "example", "speaker", "utterance", "submit"]
+        tab.evaluate("document.getElementById('explain').click(), document.getElementById('text').focus()")
+        tab.write("Ana: i am so happy!\nBen: what about the weather?")
+        tab.press("Enter", 13, control=True)
+        tab.wait_for("document.getElementById('status').textContent.startsWith('Labeled.')")
+        shown = "document.getElementById('result').contentDocument"
+        assert tab.wait_for(f"{shown}.querySelectorAll('.dialogue > li').length") == 2
+        assert tab.evaluate(f"{shown}.querySelectorAll('.why').length") == 2
+        tab.evaluate("document.getElementById('utterance').focus()")
+        tab.write("so happy")
+        tab.press("Enter", 13)
+        assert tab.wait_for("document.querySelector('#turns b')?.textContent").split(" ")[0] in LABELS
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_a_stopped_service_answers_what_it_accepted(causal_model, emotions):

@@ -6,6 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,11 @@ def refuse_archive(file: InputFile) -> None:
 
 
 def names_in_tar(file: InputFile) -> list[str]:
-    """List the files of a tar, until `max_unfolded` bytes."""
+    """List the files of a tar, at most `max_members`, until `max_unfolded` bytes."""
     names = []
     try:
         with tarfile.open(file.path) as tar:
-            for member in tar:
+            for member in islice(tar, file.options.max_members):
                 names += [member.name] if member.isfile() else []
                 if member.offset_data + member.size > file.options.max_unfolded:
                     break

@@ -1,8 +1,8 @@
-"""Limits for input files: the size after decompression, and the length of a line."""
+"""Limits for input files: the size after decompression, the number of files in an archive, the length of a line."""
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, BinaryIO, cast
 
@@ -24,11 +24,13 @@ class Limits:
         max_ratio: The maximum ratio of the decompressed size to the compressed size; 200 by default. Up to 1 MiB, any
             ratio is accepted.
         max_line: The maximum length of a line of text, in bytes; 64 MiB by default.
+        max_members: The maximum number of files in an archive; 524,288 by default.
     """
 
     max_unfolded: int = 1 << 30
     max_ratio: int = 200
     max_line: int = 1 << 26
+    max_members: int = 1 << 19
 
     def check_limits(self) -> None:
         """Check the limits.
@@ -36,7 +38,7 @@ class Limits:
         Raises:
             ValueError: A limit is not a whole number of 1 or more.
         """
-        for name in ("max_unfolded", "max_ratio", "max_line"):
+        for name in (field.name for field in fields(Limits)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"option {name} must be a whole number of 1 or more; got {value!r}")
@@ -106,6 +108,24 @@ def too_large(most: int, option: str) -> str:
         option: The name of the option that sets it.
     """
     return f"expands to more than {most:,} bytes, the limit set by {option}; if you trust the file, increase {option}"
+
+
+def check_members(archive: object, count: int, limits: Limits) -> None:
+    """Check the number of files in an archive.
+
+    Args:
+        archive: The name of the archive.
+        count: The number of its files and folders.
+        limits: The limits.
+
+    Raises:
+        TooLargeError: There are more than `max_members`.
+    """
+    if count > limits.max_members:
+        raise TooLargeError(
+            f"{archive}: has more than {limits.max_members:,} files, the limit set by max_members; if you trust the "
+            "archive, increase max_members"
+        )
 
 
 def limited_lines(file: Any, limits: Limits) -> Iterator[Any]:

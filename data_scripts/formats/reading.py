@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ..tools.console import reason_of
 from .encodings import named_damage, open_binary
-from .limits import Limits, limited_lines
+from .limits import Limits, TooLargeError, limited, limited_lines
 
 AnyPath = TypeVar("AnyPath", bound=Path | zipfile.Path)
 
@@ -66,8 +66,23 @@ def decode(data: bytes, name: object, line: int = 1, offset: int = 0) -> str:
 
 
 def read_text(path: Path | zipfile.Path) -> str:
-    """Read a whole text file, and decode it."""
-    return decode(path.read_bytes(), path)
+    """Read a whole text file, and decode it.
+
+    Raises:
+        ValueError: It is not UTF-8.
+        TooLargeError: It is in a zip, and expands to more than the limits of [`Limits`].
+    """
+    if isinstance(path, Path):
+        return decode(path.read_bytes(), path)
+    packed = path.root.getinfo(path.at).compress_size
+    try:
+        with path.open("rb") as file, limited(file, packed, Limits()) as unfolded:
+            return decode(unfolded.read(), path)
+    except TooLargeError as error:
+        reason, _, _ = str(error).partition(", the limit")
+        raise TooLargeError(
+            f"{path}: {reason}, the limit of a file in a zip; if you trust the zip, unpack it and use the folder"
+        ) from None
 
 
 def read_lines(path: Path, encoding: str = "utf-8", name: object = None, limits: Limits | None = None) -> Iterator[str]:

@@ -16,9 +16,10 @@ from typing import Any, BinaryIO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.zip import ZipFileSystem
 
 from ..tools.whole_files import read_json, write_json
-from .limits import FREE_BYTES, Limits, limited
+from .limits import FREE_BYTES, Limits, check_members, limited
 from .reading import file_states_digest
 
 # The errors that reading a damaged file raises.
@@ -45,10 +46,16 @@ class Source:
         if self.root and self.fs.isfile(self.root):
             self.root, _, self.file = self.root.rpartition("/")
 
-    def sizes(self) -> dict[str, int]:
-        """The names of all files and their sizes in bytes, in the order of the names."""
+    def sizes(self, limits: Limits) -> dict[str, int]:
+        """The names of all files and their sizes in bytes, in the order of the names.
+
+        Raises:
+            TooLargeError: A zip has more files than `max_members`.
+        """
         if self.file:
             return {self.file: self.fs.size(f"{self.root}/{self.file}")}
+        if isinstance(self.fs, ZipFileSystem):
+            check_members(self.where, len(self.fs.zip.namelist()), limits)
         start = len(self.root) + 1 if self.root else 0
         # Folder by folder, because the information on all files would need much memory.
         folders = self.fs.walk(self.root, detail=True, on_error="raise")
@@ -157,10 +164,16 @@ def unpack(path: Path, folder: Path, wanted: re.Pattern, limits: Limits) -> tupl
 
     Returns:
         The folder, and the counts of the files that were left out.
+
+    Raises:
+        TooLargeError: The tar has more files than `max_members`.
     """
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as beside, tarfile.open(path) as archive:
+            # A small tar may have very many files, and their list is in memory.
+            for count, _ in enumerate(archive, start=1):
+                check_members(path, count, limits)
             members = TarMembers(path, wanted, limits)
             archive.extractall(Path(beside, "files"), filter=members)
             Path(beside, "files").mkdir(exist_ok=True)

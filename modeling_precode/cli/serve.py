@@ -35,7 +35,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     add("--max_utterances", type=int, default=defaults.max_utterances, metavar="N",
         help="maximum utterances of a request (422; default: %(default)s)")  # fmt: skip
     add("--max_dialogue_tokens", type=int, default=defaults.max_dialogue_tokens, metavar="N",
-        help="maximum tokens of a dialogue (422; default: %(default)s)")  # fmt: skip
+        help="maximum tokens of a dialogue, or of what is read to explain it (422; default: %(default)s)")  # fmt: skip
     add("--max_queue", type=int, default=defaults.max_queue, metavar="N",
         help="maximum requests in progress (503; default: %(default)s)")  # fmt: skip
     add("--max_client_requests", type=int, metavar="N",

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..batching import WINDOW_UTTERANCES
+from ..explanation import explanation_size
 from .errors import INTERNAL, ServiceError, log_failure
 from .metrics import Metrics
+from .requests import AnswerOptions
 from .settings import ServiceSettings
 
 Outcome = list[list[dict]] | dict | ServiceError
@@ -21,12 +23,22 @@ class Job:
     """The dialogues of a request, and the results of those that are labeled."""
 
     dialogues: list[list[dict]]
-    distribution: bool
+    options: AnswerOptions
     answer: asyncio.Future
     results: list[list[dict]] = field(default_factory=list)
-    # The rows of `preprocess`, once they are computed, and how many dialogues are in a batch or labeled.
+    # The rows of `preprocess` and their sizes, once they are computed, and how many dialogues are in a batch or labeled.
     rows: list[dict] | None = None
+    sizes: list[int] = field(default_factory=list)
     taken: int = 0
+
+    def set_rows(self, rows: list[dict]) -> None:
+        """Set the rows. The size of a dialogue is the number of tokens that the model reads for it."""
+        self.rows = rows
+        if self.options.explain:
+            pairs = zip(self.dialogues, rows, strict=True)
+            self.sizes = [explanation_size(dialogue, row["input_ids"]) for dialogue, row in pairs]
+        else:
+            self.sizes = list(map(count_tokens, rows))
 
 
 # A dialogue of a request, with its row.
@@ -49,7 +61,8 @@ class ModelWorker:
     with many dialogues gets a batch at a time. A request whose answer is cancelled is dropped before its next batch.
 
     Args:
-        emotions: The pipeline. Its `preprocess`, `label_encoded` and streams are used, all in the thread of the worker.
+        emotions: The pipeline. Its `preprocess`, `label_encoded`, `add_explanations` and streams are used, all in the
+            thread of the worker.
         settings: The limits.
     """
 
@@ -78,10 +91,10 @@ class ModelWorker:
         """Whether the thread runs."""
         return self.thread.is_alive()
 
-    def label(self, dialogues: list[list[dict]], distribution: bool) -> asyncio.Future:
+    def label(self, dialogues: list[list[dict]], options: AnswerOptions) -> asyncio.Future:
         """A future of the pipeline's turns of each dialogue. Cancelling it drops the request."""
         answer = asyncio.get_running_loop().create_future()
-        self._put(self.jobs, Job(dialogues, distribution, answer))
+        self._put(self.jobs, Job(dialogues, options, answer))
         return answer
 
     def step(self, stream: Callable[[Any], dict], utterance: dict) -> asyncio.Future:
@@ -128,15 +141,14 @@ class ModelWorker:
             job = self.jobs.popleft()
             first = job.taken
             while job.taken < len(job.dialogues) and not job.answer.done():
-                row = rows[job.taken]
-                size = count_tokens(row)
+                size = job.sizes[job.taken]
                 if batch and tokens + size > self.settings.max_batch_tokens:
                     # A request that got nothing of this batch is the first of the next one.
                     (self.jobs.append if job.taken > first else self.jobs.appendleft)(job)
                     self._observe(batch, tokens)
                     return batch
                 tokens += size
-                batch.append((job, job.dialogues[job.taken], row))
+                batch.append((job, job.dialogues[job.taken], rows[job.taken]))
                 job.taken += 1
         self._observe(batch, tokens)
         return batch
@@ -159,10 +171,11 @@ class ModelWorker:
             self._divide(jobs, error, self._encode)
             return
         for job in jobs:
-            job.rows = [next(rows) for _ in job.dialogues]
-            most, longest = self.settings.max_dialogue_tokens, max(map(count_tokens, job.rows))
+            job.set_rows([next(rows) for _ in job.dialogues])
+            most, longest = self.settings.max_dialogue_tokens, max(job.sizes)
             if longest > most:
-                message = f"a dialogue has {longest:,} tokens, and the limit is {most:,}; send it in several parts"
+                has = "takes {:,} tokens to explain" if job.options.explain else "has {:,} tokens"
+                message = f"a dialogue {has.format(longest)}, and the limit is {most:,}; send it in several parts"
                 self._fail(job, ServiceError(422, message))
 
     def _divide(self, jobs: list[Job], error: Exception, run: Callable[[list[Job]], None]) -> None:
@@ -189,16 +202,19 @@ class ModelWorker:
             labeled = self.emotions.label_encoded(
                 [dialogue for _, dialogue, _ in batch],
                 [row for _, _, row in batch],
-                distribution=any(job.distribution for job in jobs),
+                distribution=any(job.options.distribution for job in jobs),
                 # A batch may be one dialogue that is longer.
                 max_batch_tokens=max(self.settings.max_batch_tokens, self.settings.max_dialogue_tokens),
             )
+            for (job, dialogue, row), turns in zip(batch, labeled, strict=True):
+                if job.options.explain:
+                    self.emotions.add_explanations(dialogue, row, turns, self.settings.max_batch_tokens)
         except Exception as error:
             self._divide(jobs, error, lambda one: self._label([part for part in batch if part[0] is one[0]]))
             return
         self.metrics.utterances.inc(sum(map(len, labeled)))
         for (job, _, _), turns in zip(batch, labeled, strict=True):
-            if not job.distribution:
+            if not job.options.distribution:
                 for turn in turns:
                     turn.pop("distribution", None)
             job.results.append(turns)

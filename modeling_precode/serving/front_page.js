@@ -30,6 +30,7 @@ async function labelWhole() {
   }
   const form = new FormData()
   form.append("file", chosen ?? new Blob([text.value], {type: "text/plain"}), chosen?.name ?? "Conversation")
+  if (byId("explain").checked) form.append("explain", "true")
   labelButton.disabled = true
   say(byId("status"), "Labeling…")
   try {

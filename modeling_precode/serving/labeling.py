@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -9,7 +10,7 @@ from starlette.responses import HTMLResponse
 
 from .batching import ModelWorker
 from .errors import ServiceError
-from .requests import SHORT_BYTES, Labeling, read_request
+from .requests import OPTION_NAMES, SHORT_BYTES, Labeling, read_request
 
 router = APIRouter()
 
@@ -24,6 +25,7 @@ UTTERANCE = {
     ]
 }
 DIALOGUE = {"type": "array", "items": UTTERANCE}
+ANSWER_OPTIONS = {name: {"type": "boolean"} for name in OPTION_NAMES}
 REQUEST_BODY = {
     "requestBody": {
         "required": True,
@@ -33,7 +35,7 @@ REQUEST_BODY = {
                     "type": "object",
                     "properties": {
                         "inputs": {"oneOf": [{"type": "string"}, DIALOGUE, {"type": "array", "items": DIALOGUE}]},
-                        "parameters": {"type": "object", "properties": {"distribution": {"type": "boolean"}}},
+                        "parameters": {"type": "object", "properties": ANSWER_OPTIONS},
                     },
                     "required": ["inputs"],
                 },
@@ -44,7 +46,7 @@ REQUEST_BODY = {
                     "type": "object",
                     "properties": {
                         "file": {"type": "string", "format": "binary"},
-                        "distribution": {"type": "boolean"},
+                        **ANSWER_OPTIONS,
                         "input_format": {"type": "string"},
                     },
                     "required": ["file"],
@@ -90,7 +92,7 @@ async def emotions(request: Request) -> Response:
             }
             for dialogue, turns in zip(labeling.read, results, strict=True)
         ]
-    if sum(map(len, results)) * 100 < SHORT_BYTES:
+    if not labeling.options.explain and sum(map(len, results)) * 100 < SHORT_BYTES:
         return Response(as_json(answer), media_type="application/json")
     return Response(await asyncio.to_thread(as_json, answer), media_type="application/json")
 
@@ -98,7 +100,7 @@ async def emotions(request: Request) -> Response:
 @router.post("/v1/page", openapi_extra=REQUEST_BODY, responses=RESPONSES, response_class=HTMLResponse)
 async def page(request: Request) -> Response:
     """Label dialogues, and answer with the web page that `precode predict` writes."""
-    labeling, results = await label(request, distribution=True)
+    labeling, results = await label(request, with_distribution=True)
     state = request.app.state
     labeled = list(zip(labeling.described, results, strict=True))
     name = labeling.file or "Conversation"
@@ -112,12 +114,12 @@ async def page(request: Request) -> Response:
     return HTMLResponse(text)
 
 
-async def label(request: Request, distribution: bool = False) -> tuple[Labeling, list[list[dict]]]:
+async def label(request: Request, with_distribution: bool = False) -> tuple[Labeling, list[list[dict]]]:
     """Read a request, and label its dialogues.
 
     Args:
         request: The request.
-        distribution: Whether to compute the probability of every label, even if the client did not ask for it.
+        with_distribution: Whether to compute the probability of every label, even if the client did not ask for it.
 
     Returns:
         The content of the request, and the turns of the pipeline for each dialogue.
@@ -135,7 +137,8 @@ async def label(request: Request, distribution: bool = False) -> tuple[Labeling,
     if not labeling.dialogues:
         return labeling, []
     worker: ModelWorker = state.worker
-    answer = worker.label(labeling.dialogues, labeling.distribution or distribution)
+    options = replace(labeling.options, distribution=labeling.options.distribution or with_distribution)
+    answer = worker.label(labeling.dialogues, options)
     gone = asyncio.ensure_future(request.receive())
     try:
         await asyncio.wait(

@@ -22,6 +22,22 @@ FORMS = 'send JSON, such as {"inputs": ["Hi.", "Hello!"]}, or a file as the fiel
 SHORT_BYTES = 1 << 15
 
 
+@dataclass(frozen=True)
+class AnswerOptions:
+    """What an answer has besides the labels.
+
+    Args:
+        distribution: The probability of every label.
+        explain: How the probability of a label changes without a word or another utterance.
+    """
+
+    distribution: bool = False
+    explain: bool = False
+
+
+OPTION_NAMES = ("distribution", "explain")
+
+
 @dataclass
 class Labeling:
     """The content of a request.
@@ -29,14 +45,14 @@ class Labeling:
     Attributes:
         dialogues: Lists of `{"text", "speaker"?}`, as the pipeline takes them.
         is_single: Whether the input is one dialogue, and not a list of dialogues.
-        distribution: Whether the answer has the probability of every label.
+        options: What the answer has besides the labels.
         file: The name of the uploaded file, if there is one.
         read: The dialogues of that file, with ids and times.
     """
 
     dialogues: list[list[dict]]
     is_single: bool
-    distribution: bool
+    options: AnswerOptions
     file: str | None = None
     read: list[Dialogue] | None = None
 
@@ -74,11 +90,11 @@ def read_json(body: bytes, settings: ServiceSettings) -> Labeling:
         content = json.loads(body)
     except (ValueError, RecursionError):
         raise ServiceError(400, f"the body is not JSON; {FORMS}") from None
-    inputs, distribution = content, False
+    inputs, options = content, AnswerOptions()
     if isinstance(content, dict):
         if "inputs" not in content or content.keys() - {"inputs", "parameters"}:
             raise ServiceError(422, f"the keys of the body must be `inputs` and optionally `parameters`; {FORMS}")
-        inputs, distribution = content["inputs"], read_parameters(content.get("parameters") or {})
+        inputs, options = content["inputs"], read_parameters(content.get("parameters") or {})
     try:
         dialogues, is_single = read_inputs(inputs)
         dialogues = list(dialogues)
@@ -86,17 +102,17 @@ def read_json(body: bytes, settings: ServiceSettings) -> Labeling:
         raise ServiceError(422, " ".join(str(error).split())) from None
     check_number(sum(map(len, dialogues)), settings)
     check_text(dialogues)
-    return Labeling(dialogues, is_single, distribution)
+    return Labeling(dialogues, is_single, options)
 
 
-def read_parameters(parameters: Any) -> bool:
-    """Whether the parameters ask for the probability of every label. Raises a ServiceError if they are invalid."""
-    if not isinstance(parameters, dict) or parameters.keys() - {"distribution"}:
-        raise ServiceError(422, "`parameters` is an object whose only key is `distribution`")
-    distribution = parameters.get("distribution", False)
-    if not isinstance(distribution, bool):
-        raise ServiceError(422, "`distribution` is true or false")
-    return distribution
+def read_parameters(parameters: Any) -> AnswerOptions:
+    """Read the parameters of a request. Raises a ServiceError if they are invalid."""
+    if not isinstance(parameters, dict) or parameters.keys() - set(OPTION_NAMES):
+        raise ServiceError(422, f"`parameters` is an object whose only keys are {' and '.join(OPTION_NAMES)}")
+    for name, value in parameters.items():
+        if not isinstance(value, bool):
+            raise ServiceError(422, f"`{name}` is true or false")
+    return AnswerOptions(**parameters)
 
 
 def check_text(dialogues: list[list[dict]]) -> None:
@@ -124,9 +140,7 @@ async def read_form(request: Request, settings: ServiceSettings) -> Labeling:
         if not isinstance(file, UploadFile) or len(form.getlist("file")) > 1:
             raise ServiceError(422, f"the form has no field `file` with one file; {FORMS}")
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
-        distribution = fields.pop("distribution", "false")
-        if distribution not in ("true", "false"):
-            raise ServiceError(422, "the field `distribution` is true or false")
+        options = AnswerOptions(**{name: is_true(name, fields.pop(name, "false")) for name in OPTION_NAMES})
         filename = file.filename or "upload.txt"
         read = await asyncio.to_thread(read_upload, file.file, filename, fields, settings)
     finally:
@@ -136,4 +150,11 @@ async def read_form(request: Request, settings: ServiceSettings) -> Labeling:
         for dialogue in read
     ]
     check_text(dialogues)
-    return Labeling(dialogues, False, distribution == "true", shown_name(filename), read)
+    return Labeling(dialogues, False, options, shown_name(filename), read)
+
+
+def is_true(name: str, value: str) -> bool:
+    """Whether a field of a form is true. Raises a ServiceError if it is neither true nor false."""
+    if value not in ("true", "false"):
+        raise ServiceError(422, f"the field `{name}` is true or false")
+    return value == "true"

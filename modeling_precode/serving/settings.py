@@ -12,7 +12,7 @@ class ServiceSettings:
         max_body_bytes: The number of bytes of a request or of a message of a stream (413). A compressed file may have 8
             times as many after decompression.
         max_utterances: The number of utterances in a request (422).
-        max_dialogue_tokens: The number of tokens in a dialogue (422).
+        max_dialogue_tokens: The number of tokens in a dialogue, or the number that the model reads to explain it (422).
         max_batch_tokens: The number of tokens that go through the model at once. A longer dialogue goes alone.
         max_queue: The number of requests in progress, including those that wait (503).
         max_client_requests: The number of requests in progress from one address (429). `None` is no limit.

@@ -81,7 +81,7 @@ def check_number(utterances: int, settings: ServiceSettings) -> None:
 def reading_options(options: dict[str, str], settings: ServiceSettings) -> ReadingOptions:
     """The options for reading a file, from the fields of a form. Raises a ValueError for an unknown field."""
     if unknown := options.keys() - OPTIONS:
-        known = ", ".join(["file", "distribution", *sorted(OPTIONS)])
+        known = ", ".join(["file", "distribution", "explain", *sorted(OPTIONS)])
         raise ValueError(f"unknown field {sorted(unknown)[0]!r}; known are {known}")
     as_text = [name for name in OPTIONS if isinstance(ReadingOptions.__dataclass_fields__[name].default, str)]
     pairs = [f"{name}={value}" for name, value in options.items()]

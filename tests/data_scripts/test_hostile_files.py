@@ -294,6 +294,26 @@ def test_xml_nested_very_deep_is_dropped_and_counted(load, write, caplog):
     assert "files damaged 1, films kept 4" in caplog.text
 
 
+def test_a_zip_of_a_corpus_that_unfolds_to_too_much_is_an_error(load, tmp_path):
+    for split in ("train", "validation", "test"):
+        with zipfile.ZipFile(tmp_path / f"{split}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in (f"dialogues_{split}.txt", f"dialogues_emotion_{split}.txt"):
+                archive.writestr(f"{split}/{name}", b"\n" * (1 << 24))
+    message = r"dialogues_train.txt: expands to more than [\d,]+ bytes, the limit of a file in a zip; .* unpack it"
+    with pytest.raises(ValueError, match=message):
+        load("dailydialog", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["films.zip", "films.tar.gz"])
+def test_an_archive_of_very_many_files_is_an_error(load, write, name):
+    files = {f"{number}/": b"" for number in range(100)} | {f"film_{number}.srt": film().encode() for number in range(4)}
+    path = write({name: zipped(files) if name.endswith("zip") else tarred(files, "w:gz")}) / name
+    message = rf"{name}: has more than 50 files, the limit set by max_members; .* increase max_members"
+    with pytest.raises(ValueError, match=message):
+        load("opsub", path, max_members=50)
+    assert load("opsub", path)["train"].num_rows
+
+
 def zipped(files):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
