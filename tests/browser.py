@@ -109,6 +109,7 @@ class Tab:
     def __init__(self, socket: Any, width: int):
         self.socket, self.number = socket, 0
         self.command("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        self.command("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def command(self, method: str, **parameters: Any) -> dict:
         """Send a command of the DevTools protocol, and wait for its result."""
@@ -157,6 +158,8 @@ def tab(address: str, width: int, profile: Path) -> Iterator[Tab]:
             connection.request("GET", "/json/list")
             [page] = [one for one in json.load(connection.getresponse()) if one["type"] == "page"]
             with connect(page["webSocketDebuggerUrl"], max_size=None) as socket:
-                yield Tab(socket, width)
+                opened = Tab(socket, width)
+                opened.wait_for("location.protocol === 'http:' && document.readyState === 'complete'")
+                yield opened
         finally:
             process.terminate()
