@@ -198,7 +198,7 @@ class EmotionLabelingMixin:
         logger.warning(
             "only %.0f %% of a dialogue's words are known to the model (it begins %r): if the model was trained on "
             "another language or script, the labels are not reliable; this warning appears only once, and "
-            "known_words=True returns the share for every utterance",
+            "known_words=True (precode predict: --known_words) returns the share for every utterance",
             *(100 * share, dialogue[0]["text"][:40]),
         )
 

@@ -6,6 +6,7 @@ import logging
 import os
 from pathlib import Path
 
+import pandas
 import pytest
 from test_predict import checkpoint, predict  # noqa: F401
 
@@ -80,7 +81,7 @@ def test_a_map_for_live_labels_is_read_and_checked_before_the_first_line(live, t
     assert {line.split()[0] for line in live("--label_map", own)} <= {"bad", "good"}
 
 
-@pytest.mark.parametrize("option", ["explain", "resume"])
+@pytest.mark.parametrize("option", ["explain", "known_words", "resume"])
 def test_what_needs_the_whole_dialogue_or_a_file_is_refused_with_live(live, option):
     with pytest.raises(
         SystemExit, match=f"--{option} cannot be used with --live, which prints a line for each line of text; leave one"
@@ -118,3 +119,23 @@ def test_labels_that_were_mapped_or_explained_in_another_way_are_refused(interru
     # Another file with the same map gives the same labels.
     predict(tmp_path / "in.jsonl", "--output", output, "--resume", "--explain", "--label_map", own)
     assert len(output.read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_the_share_of_known_words_is_a_column_of_the_output(predict, tmp_path, kind):  # noqa: F811
+    (tmp_path / "in.txt").write_text("Ann: so happy\nBo: xyzzy happy\n")
+    predict(tmp_path / "in.txt", "--known_words", "--output", tmp_path / f"out.{kind}")
+    if kind == "jsonl":
+        shares = json.loads((tmp_path / "out.jsonl").read_text())["known_words"]
+    else:
+        read = pandas.read_csv if kind == "csv" else pandas.read_parquet
+        shares = list(read(tmp_path / f"out.{kind}")["known_words"])
+    assert shares == [1.0, 0.5]
+
+
+@pytest.mark.parametrize("options", [["--output", "out.html"], [], ["--output", "out.parquet", "--distribution"]])
+def test_an_output_that_cannot_contain_the_share_of_known_words_is_named(predict, tmp_path, options):  # noqa: F811
+    (tmp_path / "in.txt").write_text("Ann: so happy\n")
+    options = [str(tmp_path / option) if option.startswith("out") else option for option in options]
+    with pytest.raises(SystemExit, match=r"--known_words: the format .* cannot contain the share of known words; use"):
+        predict(tmp_path / "in.txt", "--known_words", *options)

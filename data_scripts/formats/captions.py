@@ -23,19 +23,36 @@ ARROW = re.compile(
 BLOCK = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
 VOICE = re.compile(r"<v(?:\.[^\s<>]*)?(?:\s([^<>]*))?>", re.IGNORECASE)
 TAG = re.compile(r"</?(?:c|[bius]|em|lang|ruby|rt|font|v)(?:[.\s][^<>]*)?>|<\d[\d:.]*>|\{\\[^{}]*\}", re.IGNORECASE)
+WORD_TAG = re.compile(r"</?c(?:\.[^<>]*)?>|<\d[\d:.]*>")
 DASH = re.compile(r"(?:[-–—‐](?![-–—])|>>>?)\s*")
 SOUND = re.compile(r"[\s♪♫¶]*(?:[\[(][^\[\]()]*[\])][\s♪♫¶]*)+|[♪♫¶][^♪♫¶]*[♪♫¶]?\s*")
 # In captions, a name may also be in brackets: `[Ana]`.
 BRACKETED = re.compile(r"\[([^\[\]:]{1,60})\]\s*:?\s*(?=\S)")
 
 
+# Webex writes the name of the speaker into the identifier of a cue: `1 "Ana Silva" (3774120960)`.
+NAMED_CUE = re.compile(r"""\d+\s+["“]([^"“”]{1,70})["”](?:\s+\(\d+\))?""")
+CREDIT = re.compile(
+    r".*\b(?:(?:subtitles?|subs|captions?|captioning|sync(?:ed|hronized)?|corrections?|translated|transcribed)\b.{0,60}"
+    r"\bby\b|opensubtitles|subscene|addic7ed|amara\.org).*",
+    re.IGNORECASE | re.DOTALL,
+)
+# Cues that scroll follow one another within this time, in seconds.
+LONGEST_SCROLL = 0.1
+
+
 class Cue(NamedTuple):
-    """One cue: `number` is the number of the line with its times, which are in seconds. `lines` is its text."""
+    """One cue.
+
+    `number` is the number of the line with its times, which are in seconds. `lines` is its text. `speaker` is the name
+    in its identifier.
+    """
 
     number: int
     start: float
     end: float
     lines: list[str]
+    speaker: str = ""
 
 
 def is_webvtt(file: InputFile) -> bool:
@@ -61,14 +78,10 @@ def read_captions(file: InputFile) -> Iterator[Dialogue]:
     known = long_names(found)
     has_names_above = is_named_above(found)
     utterances = []
-    previous: list[str] = []
-    for cue in found:
-        # Live captions repeat the previous line in the cue that scrolls it up.
-        scrolled = [TAG.sub("", line).strip() for line in cue.lines]
-        if previous and scrolled and scrolled == previous:
-            file.leave_out("repeated captions")
+    for cue in without_repeated_lines(file, found):
+        if cue in (found[0], found[-1]) and not is_vtt and CREDIT.fullmatch(" ".join(cue.lines)):
+            file.leave_out("credits")
             continue
-        previous = scrolled
         where = f"{file.name}:{cue.number}"
         if has_names_above and len(cue.lines) > 1:
             said: Iterable[tuple[str, str]] = [
@@ -80,9 +93,24 @@ def read_captions(file: InputFile) -> Iterator[Dialogue]:
             if not text or SOUND.fullmatch(text):
                 file.leave_out("sounds" if text else "empty captions")
             else:
-                utterances.append(Utterance(text, speaker, where=where, start=cue.start, end=cue.end))
+                utterances.append(Utterance(text, speaker or cue.speaker, where=where, start=cue.start, end=cue.end))
     if utterances:
         yield Dialogue("", utterances)
+
+
+def without_repeated_lines(file: InputFile, found: list[Cue]) -> Iterator[Cue]:
+    """Yield the cues without the lines of the previous cue, which live captions repeat while they scroll them up."""
+    previous: list[str] = []
+    end = 0.0
+    for cue in found:
+        lines = [WORD_TAG.sub("", line).strip() for line in cue.lines]
+        most = min(len(previous), len(lines)) if cue.start - end <= LONGEST_SCROLL else 0
+        repeated = next((count for count in range(most, 0, -1) if previous[-count:] == lines[:count]), 0)
+        previous, end = lines or previous, cue.end
+        if repeated:
+            file.leave_out("repeated captions")
+        if repeated < len(lines) or not lines:
+            yield cue._replace(lines=cue.lines[repeated:])
 
 
 def cues(lines: Iterable[str], is_vtt: bool, left_out: Counter[str]) -> Iterator[Cue]:
@@ -90,7 +118,9 @@ def cues(lines: Iterable[str], is_vtt: bool, left_out: Counter[str]) -> Iterator
     paragraph: list[tuple[int, str]] = []
     is_first = is_vtt
     for number, line in enumerate(chain(lines, [""]), start=1):
-        if line.strip():
+        # The first line of a cue may consist of spaces, which do not end it.
+        is_part = bool(is_vtt and paragraph and line.rstrip("\r\n") and ARROW.match(paragraph[-1][1]))
+        if line.strip() or is_part:
             paragraph.append((number, line.strip()))
             continue
         if paragraph and is_first:
@@ -115,8 +145,9 @@ def cues_of(paragraph: list[tuple[int, str]], is_vtt: bool, left_out: Counter[st
     if places[0] > 1:
         left_out["lines outside of a cue"] += places[0] - 1
     for place, following in zip(places, [*places[1:], None], strict=True):
-        content = [line for _, line in paragraph[place + 1 : following]]
-        if following is not None and content and content[-1].isdigit():
+        content = [line for _, line in paragraph[place + 1 : following] if line]
+        named = NAMED_CUE.fullmatch(paragraph[place - 1][1]) if place else None
+        if following is not None and content and (content[-1].isdigit() or NAMED_CUE.fullmatch(content[-1])):
             content.pop()  # the number of the next cue
         times = ARROW.match(paragraph[place][1])
         assert times is not None
@@ -124,7 +155,7 @@ def cues_of(paragraph: list[tuple[int, str]], is_vtt: bool, left_out: Counter[st
         if start is None or end is None:
             left_out["cues without times"] += 1
         else:
-            yield Cue(paragraph[place][0], start, max(start, end), content)
+            yield Cue(paragraph[place][0], start, max(start, end), content, named[1].strip() if named else "")
 
 
 def film_lines_of_webvtt(text: str, left_out: Counter[str] | None = None) -> list[Line]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from html import unescape
 from typing import Any, NamedTuple
@@ -14,6 +15,13 @@ from .values import MOST_SECONDS, name_of
 SLACK_NOT_SAID = re.compile(
     r"(?:channel|group)_(?:join|leave|topic|purpose|name|archive|unarchive|convert_to_private|posting_permissions)"
     r"|pinned_item|unpinned_item|bot_add|bot_remove|reminder_add|tombstone|huddle_thread|sh_room_created|app_conversation_join"
+)
+# What Messenger writes as messages of a person.
+MESSENGER_ACTION = re.compile(
+    r"(?:You )?(?:reacted|liked)\b.{0,40}\b(?:to your|a|your) message\s?|.{1,60} (?:sent|unsent) (?:an?|the|\d+) "
+    r"(?:attachment|photo|video|sticker|GIF|voice message|location|message|link)s?\.|(?:.{1,60} )?missed (?:a|your) "
+    r"(?:video )?(?:call|chat)(?: from .{1,60})?\.",
+    re.IGNORECASE,
 )
 SLACK_MARK = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 
@@ -53,7 +61,14 @@ def is_slack(entry: Any) -> bool:
 
 def is_discord(entry: Any) -> bool:
     """Whether an entry is a chat of Discord: its messages have an author and content."""
-    return is_message_list(entry, lambda one: isinstance(one.get("author"), dict) and "content" in one)
+    return is_message_list(
+        entry, lambda one: isinstance(one.get("author"), dict) and "content" in one
+    ) or is_empty_export(entry, {"guild", "channel"})
+
+
+def is_empty_export(entry: Any, keys: set[str]) -> bool:
+    """Whether an entry is a chat without messages that has the other keys of an application."""
+    return isinstance(entry, dict) and entry.get("messages") == [] and keys <= entry.keys()
 
 
 def is_telegram(entry: Any) -> bool:
@@ -61,12 +76,17 @@ def is_telegram(entry: Any) -> bool:
     chats = entry.get("chats") if isinstance(entry, dict) else None
     if isinstance(chats, dict) and isinstance(chats.get("list"), list):
         return any(map(is_telegram, chats["list"]))
-    return is_message_list(entry, lambda one: one.get("type") in ("message", "service") and "date" in one)
+    return is_message_list(
+        entry, lambda one: one.get("type") in ("message", "service") and "date" in one
+    ) or is_empty_export(entry, {"name", "type", "id"})
 
 
 def is_messenger(entry: Any) -> bool:
-    """Whether an entry is a chat of Messenger: its messages have `sender_name` and `timestamp_ms`."""
-    return is_message_list(entry, lambda one: "sender_name" in one and "timestamp_ms" in one)
+    """Whether an entry is a chat of Messenger: its messages have a sender and a time in milliseconds."""
+    return is_message_list(
+        entry,
+        lambda one: {"sender_name", "timestamp_ms"} <= one.keys() or {"senderName", "timestamp", "text"} <= one.keys(),
+    )
 
 
 def entries_are_messages(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tuple[str, list]]:
@@ -80,20 +100,31 @@ def entries_are_messages(file: InputFile, entries: list[tuple[str, Any]]) -> Ite
 def entries_are_chats(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tuple[str, list]]:
     """Yield each chat with its messages. An entry is a chat, or Telegram's list of all chats of an account."""
     for where, entry in entries:
-        chats = entry.get("chats", {}).get("list") if isinstance(entry, dict) and "chats" in entry else [entry]
+        chats = [entry]
+        if isinstance(entry, dict) and "chats" in entry:
+            lists = [entry[key].get("list") for key in ("chats", "left_chats") if isinstance(entry.get(key), dict)]
+            chats = [chat for found in lists if isinstance(found, list) for chat in found]
+        names: Counter[str] = Counter()
         for number, chat in enumerate(chats, start=1):
             if not isinstance(chat, dict) or not isinstance(chat.get("messages"), list):
                 raise ValueError(f"{where}: a chat without messages; got {str(chat):.60}; export the chat again")
             place = where if len(chats) == 1 else f"{where}, chat {number}"
             messages = [(f"{place}, message {n}", one) for n, one in enumerate(chat["messages"], start=1)]
-            name = (chat.get("name") or chat.get("id")) if len(chats) > 1 else ""
-            yield str(name or ""), messages
+            name = str((chat.get("name") or chat.get("id") or "") if len(chats) > 1 else "")
+            names[name] += bool(name)
+            # Two chats may have the same name.
+            yield (f"{name} ({names[name]})" if names[name] > 1 else name), messages
 
 
 def newest_last(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tuple[str, list]]:
     """Yield each chat with its messages sorted by time. Messenger exports the newest message first."""
     for name, messages in entries_are_chats(file, entries):
-        yield name, sorted(messages, key=lambda pair: number_of(pair[1], "timestamp_ms"))
+        yield name, sorted(messages, key=lambda pair: messenger_milliseconds(pair[1]))
+
+
+def messenger_milliseconds(message: Any) -> float:
+    """The time of a Messenger message in milliseconds since 1970; 0 if it is missing or invalid."""
+    return number_of(message, "timestamp_ms") or number_of(message, "timestamp")
 
 
 def number_of(message: Any, key: str) -> float:
@@ -183,12 +214,21 @@ def telegram_message(message: dict[str, Any], names: dict[str, str]) -> Message:
 
 
 def messenger_message(message: dict[str, Any], names: dict[str, str]) -> Message:
-    """Read a message of Messenger or Instagram, which write each byte of UTF-8 as a character."""
-    speaker, text = (repaired_encoding(str(message.get(key) or "")) for key in ("sender_name", "content"))
-    milliseconds = number_of(message, "timestamp_ms")
+    """Read a message of Messenger or Instagram, which write each byte of UTF-8 as a character.
+
+    The export of encrypted chats has other keys.
+    """
+    keys = (("sender_name", "senderName"), ("content", "text"))
+    speaker, text = (
+        repaired_encoding(str(next((message[key] for key in names if message.get(key)), ""))) for names in keys
+    )
+    milliseconds = messenger_milliseconds(message)
     date = iso_date(milliseconds / 1000) if milliseconds else None
-    if message.get("is_unsent"):
+    if message.get("is_unsent") or message.get("isUnsent"):
         return Message(speaker, "", date, "deleted messages")
+    is_action = message.get("type") in ("Subscribe", "Unsubscribe", "Call") or "call_duration" in message
+    if is_action or MESSENGER_ACTION.fullmatch(text):
+        return Message(speaker, "", date, "system lines")
     return Message(speaker, text, date, "" if text.strip() else "omitted media")
 
 

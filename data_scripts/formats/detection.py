@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..building.dialogues import Dialogue
 from .captions import is_subrip, is_webvtt, read_captions
 from .excel import is_excel, read_excel
-from .input_file import InputFile, refuse_archive
+from .input_file import InputFile, refuse_archive, refuse_other_content
 from .json_files import is_json, read_json, title_of
 from .limits import TooLargeError
 from .plain_text import read_detected_text, read_plain_text
@@ -80,16 +80,16 @@ def detect(file: InputFile) -> Format:
     Raises:
         ValueError: The format is unknown, or the file is an archive.
     """
-    kind = file.options.input_format or BY_NAME.get(file.suffix)
+    by_content = next((name for name in BINARY if FORMATS[name].recognizes(file)), None)
+    kind = file.options.input_format or by_content or BY_NAME.get(file.suffix)
     if kind and kind not in FORMATS:
         raise ValueError(f"{file.name}: unknown input_format; got {kind!r}; known: {', '.join(FORMATS)}")
-    if kind not in BINARY and file.suffix not in DOCUMENTS and not is_excel(file):
-        refuse_archive(file)
+    if kind not in BINARY:
+        if file.suffix not in DOCUMENTS and not is_excel(file):
+            refuse_archive(file)
+        refuse_other_content(file)
     if kind:
         return with_title(file, FORMATS[kind])
-    for name in BINARY:
-        if FORMATS[name].recognizes(file):
-            return FORMATS[name]
     if file.suffix == ".txt":
         return next((with_title(file, found) for found in by_text() if found.recognizes(file)), PLAIN_TEXT)
     try:
@@ -100,9 +100,10 @@ def detect(file: InputFile) -> Format:
         found = None  # the file is not text
     if found is None:
         known = ", ".join([*TEXT_SUFFIXES, ".parquet", ".xlsx"])
+        advice = "save its text as .txt" if file.suffix in DOCUMENTS else "use one of these"
         raise ValueError(
             f"{file.name}: unknown file format; got {file.suffix!r}; known: {known}; text may be compressed (.gz); "
-            "use one of these, or name the format with input_format"
+            f"{advice}, or name the format with input_format"
         )
     return with_title(file, found)
 

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 PLURALS = re.compile(
     r"\b(line|message|row|caption|note|style|sound|attachment|cue|segment|turn|chat|utterance|sheet|speaker|dialogue"
-    r"|date)s\b"
+    r"|date|credit)s\b"
 )
 
 
@@ -70,7 +70,7 @@ def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
     """
     log = logger.debug if is_silent else logger.info
     name = file.path.name if file.name == str(file.path) else file.name
-    dialogues = utterances = unnamed = 0
+    dialogues = utterances = unnamed = empty = 0
     speakers: set[str] = set()
     found = detect(file)
     log("%s: detected format: %s", name, found.title)
@@ -80,6 +80,7 @@ def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
         utterances += len(dialogue.utterances)
         speakers.update(turn.speaker for turn in dialogue.utterances if turn.speaker)
         unnamed += sum(not turn.speaker for turn in dialogue.utterances)
+        empty += sum(not turn.text.strip() for turn in dialogue.utterances)
     if not dialogues:
         left_out = f" left out: {shown_counts(file)};" if file.left_out else ""
         size = file.path.stat().st_size
@@ -93,6 +94,8 @@ def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
     ]
     if speakers and unnamed:
         counts.append(f"{count_with_noun(unnamed, 'utterances')} without a speaker")
+    if empty:
+        counts.append(count_with_noun(empty, "utterances") + " without a text")
     left_out = f"; left out: {shown_counts(file)}" if file.left_out else ""
     log("%s: %s, %s%s", name, found.title, ", ".join([*counts, *remarks(file)]), left_out)
 

@@ -24,6 +24,13 @@ MARKS = {
 WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
 WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f]")
+# The encodings of Latin letters that old programs write: Windows in the West, Macintosh, Windows in Central Europe.
+LATIN = ("cp1252", "mac_roman", "cp1250")
+CAPITAL = "À-ÖØ-ÞŠŽŒŸĄĆČĎĘĚŁĹĽŃŇŐŘŚŤŮŰŹŻ"
+SMALL = "ß-öø-ÿœšžąćčďęěłĺľńňőřśťůűźżăşţđ"
+UNLIKELY = re.compile(
+    rf"(?<=[a-zß-öø-ÿ])[{CAPITAL}¡¿¢-©«-¹¼-¾ˆ˜†‡‰‚„‹]|[‚ˆ˜†‡‰¤¦¨¬¯¸∂∆∏∑√∞∫≈◊]|(?<=[a-z])[^\W\da-z{SMALL}{CAPITAL}]"
+)
 HIGH = bytes(range(128, 256))
 SAMPLE_BYTES = 1 << 16
 
@@ -122,11 +129,17 @@ def encoding_by_letters(data: bytes) -> str:
         return "utf-8"  # with a few invalid bytes, which the reader reports
     words = b"".join(word for word in WORD.findall(data) if not word.isascii())
     if len(words.translate(None, HIGH)) > len(words) * 0.4:
-        return "cp1252" if can_decode(data, "cp1252") else "latin-1"
+        fit = [encoding for encoding in LATIN if can_decode(data, encoding)]
+        return min(fit, key=lambda encoding: unlikely_letters(data.decode(encoding)), default="latin-1")
     import charset_normalizer
 
     best = charset_normalizer.from_bytes(data).best()
     return best.encoding if best else "cp1252"
+
+
+def unlikely_letters(text: str) -> int:
+    """The number of characters that are unlikely in their place, such as a capital or a sign in a word."""
+    return len(UNLIKELY.findall(text))
 
 
 def can_decode(data: bytes, encoding: str) -> bool:

@@ -16,6 +16,29 @@ from .reading import not_regular_message, parse_json, read_lines
 
 SAMPLE_CHARACTERS = 1 << 18
 TAR_MARKS = (b"ustar\0", b"ustar  \0")  # at byte 257
+# The first bytes of what is often saved or renamed as text, with what it is and the fix.
+SAVE_TEXT = "save its text as .txt"
+BINARY_CONTENT = {
+    b"\x1f\x8b": ("compressed with gzip", "give it a name that ends with .gz"),
+    b"\xd0\xcf\x11\xe0": ("a document of an old Word or Excel", "save it as .txt or .xlsx"),
+    b"%PDF-": ("a PDF document", SAVE_TEXT),
+    b"{\\rtf": ("a rich text document (RTF)", SAVE_TEXT),
+    b"SQLite format 3\0": ("a database", "export its messages as .csv or .json"),
+    b"\x89PNG": ("an image", SAVE_TEXT),
+    b"\xff\xd8\xff": ("an image", SAVE_TEXT),
+    b"ID3\x03": ("a recording", "transcribe it"),
+    b"ID3\x04": ("a recording", "transcribe it"),
+    b"OggS\0": ("a recording", "transcribe it"),
+}
+MARKUP = {
+    b"<!doctype html": ("an HTML page", "export the chat as JSON or text"),
+    b"<html": ("an HTML page", "export the chat as JSON or text"),
+    b"<?xml": ("XML", "export it as JSON, .csv or text"),
+    b"[script info]": ("subtitles of SubStation Alpha", "convert them to .srt"),
+    b'file type = "ootextfile': ("a TextGrid of Praat", "write one utterance per line as `Name: text`"),
+    b"@utf8": ("a CHAT transcript of CHILDES", "write one utterance per line as `Name: text`"),
+    b"@begin": ("a CHAT transcript of CHILDES", "write one utterance per line as `Name: text`"),
+}
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
 
@@ -97,9 +120,12 @@ class InputFile:
 def refuse_archive(file: InputFile) -> None:
     """Raise a ValueError if the file is an archive. The message names the files inside."""
     names: list[str] = []
-    if file.start.startswith(b"PK\x03\x04") and zipfile.is_zipfile(file.path):
+    is_zip = file.start.startswith(b"PK\x03\x04")
+    if is_zip and zipfile.is_zipfile(file.path):
         with zipfile.ZipFile(file.path) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
+    elif is_zip and file.path.suffix.lower() == ".gz":
+        raise ValueError(f"{file.name}: is an archive, compressed once more; unpack it and use one of its files")
     elif file.start[257:].startswith(TAR_MARKS) or file.path.name.lower().endswith(ARCHIVES):
         names = names_in_tar(file)
     else:
@@ -108,6 +134,15 @@ def refuse_archive(file: InputFile) -> None:
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
     found = f"{', '.join(shown) or 'none'}{more}"
     raise ValueError(f"{file.name}: is an archive; got {found}; unpack it and use one of its files")
+
+
+def refuse_other_content(file: InputFile) -> None:
+    """Raise a ValueError if the file is not text or is markup. With the option `input_format`, markup is read."""
+    start = file.start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    known = BINARY_CONTENT if file.options.input_format else BINARY_CONTENT | MARKUP
+    for mark, (what, advice) in known.items():
+        if start.startswith(mark) or mark in MARKUP and start.lower().startswith(mark):
+            raise ValueError(f"{file.name}: is {what}; got {start[:30]!r}; {advice}")
 
 
 def names_in_tar(file: InputFile) -> list[str]:

@@ -42,6 +42,9 @@ def is_model_chat(entry: Any) -> bool:
 def read_model_chats(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
     """Yield one dialogue per entry."""
     for where, entry in entries:
+        if isinstance(entry, dict) and any(entry.get(key) == [] for key in LISTS) or entry == []:
+            file.leave_out("chats without a message")
+            continue
         name = list_of(entry)
         if name is None and not is_model_chat(entry):
             raise ValueError(

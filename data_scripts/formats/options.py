@@ -124,8 +124,8 @@ class ReadingOptions(Limits):
                 raise ValueError(f"{name}: {other} is for another kind of file; got {getattr(self, other)!r}; {advice}")
 
     def refuse_columns(self, name: object) -> None:
-        """Refuse all options for columns, because the file has none."""
-        self.refuse(name, dict.fromkeys(COLUMNS))
+        """Refuse all options for tables, because the file is none."""
+        self.refuse(name, dict.fromkeys([*COLUMNS, "rows"]))
 
     def changed_values(self, *options: str) -> list[str]:
         """The values of those of these options that differ from their defaults."""

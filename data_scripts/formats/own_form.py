@@ -16,8 +16,8 @@ TIMES = ("starts", "ends")
 
 
 def is_own_form(entry: Any, options: ReadingOptions) -> bool:
-    """Whether a JSON entry is a dialogue of this library: an object with the column of utterances."""
-    return isinstance(entry, dict) and options.utterances_column in entry
+    """Whether a JSON entry is a dialogue of this library: an object with the column of utterances, in any case."""
+    return isinstance(entry, dict) and options.adapted_to(list(entry)).utterances_column in entry
 
 
 def read_own_form(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
@@ -32,6 +32,9 @@ def read_own_form(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterat
     """
     needed = file.options.of_dialogues(file.name)
     for where, entry in entries:
+        if isinstance(entry, dict) and needed[0] not in entry:
+            file.options = file.options.adapted_to(list(entry))
+            needed = file.options.of_dialogues(file.name)
         if not isinstance(entry, dict) or any(name not in entry for name in needed):
             form = ", ".join(f'"{name}": [...]' for name in needed)
             shown = json.dumps(entry, ensure_ascii=False)[:60]
@@ -85,6 +88,8 @@ def strings(
 
     A label may be a number. A missing speaker may be NaN, as some programs write it.
     """
+    if name in entry and entry[name] is None and length is None:
+        raise ValueError(f"{where}: dialogue without utterances; got {name} null; write them as a list of strings")
     values = entry.get(name) or [""] * (length or 0)
     is_fit = isinstance(values, list) and all(
         isinstance(value, str | None) or (are_labels and is_number(value)) or (length and value != value)

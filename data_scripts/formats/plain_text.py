@@ -2,53 +2,85 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import NamedTuple
 
 from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile
 from .names import TITLE, long_name, speaker_and_text
+from .unknown_forms import is_rule, refuse_unknown_form
 
-ADVICE = (
-    "use input_format=txt to read every line as an utterance, with the name before a colon as its speaker, "
-    "or write one utterance per line as `Name: text` (precode predict: --input_format txt)"
-)
-BEGINS_WITH_TIME = re.compile(r"\W{0,3}(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b|\d{1,3}:\d{2}(?::\d{2})?\b)")
-ENDS_WITH_TIME = re.compile(r".{0,60}\W\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp]\.?[Mm]\.?)?\W{0,2}$")
-FEW = 0.5
+# The names of fields in the head of a transcript. They stand before a colon, as speakers do.
+FIELDS = {"date", "time", "location", "place", "participants", "attendees", "present", "subject", "topic", "title"}
+FIELDS |= {"duration", "recording", "recorded", "interview", "interview id", "interviewee", "meeting", "meeting id"}
+FIELDS |= {
+    "written by",
+    "directed by",
+    "transcribed by",
+    "author",
+    "file",
+    "transcript",
+    "project",
+    "language",
+    "from",
+    "to",
+    "cc",
+    "sent",
+    "session",
+    "channel",
+    "source",
+}
+NOTE = re.compile(r"\[[^\[\]]{1,160}\]|\([^()]{1,160}\)|(?:page\s)?\d{1,4}(?:\s(?:of|/)\s\d{1,4})?", re.IGNORECASE)
+ENDS_SENTENCE = re.compile(r"""[.!?…。！？][)"'”’\]]*$""")
+LONGEST_TITLE, SHORTEST_FULL_LINE = 80, 60
 
 
-def read_plain_text(file: InputFile, known: frozenset[str] | None = None) -> Iterator[Dialogue]:
-    """Read plain text, one dialogue per paragraph, without a check of its form.
+class Layout(NamedTuple):
+    """How a text is laid out: the last line of its head (0 without one), and whether two people or more speak."""
+
+    head: int
+    has_speakers: bool
+
+
+def read_plain_text(file: InputFile) -> Iterator[Dialogue]:
+    """Read plain text, one dialogue per paragraph, without a check of its form. Every line is an utterance."""
+    file.options.refuse_columns(file.name)
+    yield from paragraphs(file, enumerate(map(str.strip, file.lines()), start=1), file_names(file))
+
+
+def read_detected_text(file: InputFile) -> Iterator[Dialogue]:
+    """Read text that was detected as plain text. Its head, rules, and notes between turns are left out.
+
+    Raises:
+        ValueError: The text looks like a transcript in an unknown form.
+    """
+    file.options.refuse_columns(file.name)
+    known = file_names(file)
+    refuse_unknown_form(file, known)
+    layout = layout_of(file, known)
+    is_one = is_one_dialogue(file, known, layout)
+    found = paragraphs(file, spoken_lines(file, known, layout, file.left_out), known)
+    if not is_one:
+        yield from found
+    elif utterances := [turn for dialogue in found for turn in dialogue.utterances]:
+        yield Dialogue("", utterances)
+
+
+def paragraphs(file: InputFile, lines: Iterable[tuple[int, str]], known: frozenset[str]) -> Iterator[Dialogue]:
+    """Yield one dialogue per paragraph.
 
     Args:
         file: The file.
-        known: The long names of the file; by default they are searched.
+        lines: The stripped lines with their numbers.
+        known: The long names of the file.
     """
-    file.options.refuse_columns(file.name)
-    known = file_names(file) if known is None else known
-    lines = enumerate(map(str.strip, file.lines()), start=1)
     for is_dialogue, numbered in groupby(lines, key=lambda pair: bool(pair[1])):
         if is_dialogue:
             turns = [(number, *speaker_and_text(line, known)) for number, line in numbered]
             yield Dialogue(
                 "", [Utterance(text, speaker, where=f"{file.name}:{number}") for number, speaker, text in turns]
             )
-
-
-def read_detected_text(file: InputFile) -> Iterator[Dialogue]:
-    """Read text that was detected as plain text.
-
-    Raises:
-        ValueError: The text looks like a transcript in an unknown form.
-    """
-    known = file_names(file)
-    refuse_unknown_transcript(file, known)
-    if not is_one_dialogue(file, known):
-        yield from read_plain_text(file, known)
-        return
-    utterances = [turn for dialogue in read_plain_text(file, known) for turn in dialogue.utterances]
-    yield Dialogue("", utterances)
 
 
 def file_names(file: InputFile) -> frozenset[str]:
@@ -67,40 +99,74 @@ def file_names(file: InputFile) -> frozenset[str]:
     return frozenset(name for name, count in counts.items() if count > 1 or TITLE.search(name) or not has_other)
 
 
-def is_one_dialogue(file: InputFile, known: frozenset[str]) -> bool:
+def layout_of(file: InputFile, known: frozenset[str]) -> Layout:
+    """Find the head of a text: fields such as `Date: ...`, or a title above turns that all have a speaker."""
+    last_field = first_turn = 0
+    is_title, has_other = True, False
+    fields: set[str] = set()
+    names: set[str] = set()
+    for number, line in enumerate(map(str.strip, file.lines()), start=1):
+        if not line or is_rule(line):
+            continue
+        speaker = speaker_and_text(line, known)[0]
+        if speaker.casefold() in FIELDS and not names and not has_other:
+            last_field = number
+            fields.add(speaker)
+        elif speaker:
+            names.add(speaker)
+            first_turn = first_turn or number
+        elif names:
+            is_title &= bool(NOTE.fullmatch(line))
+        else:
+            is_title &= len(line) <= LONGEST_TITLE and not ENDS_SENTENCE.search(line)
+            has_other = has_other or not is_title
+    if fields & names or not (names or has_other):  # a person, or a file of nothing else
+        return Layout(0, len(fields | names) > 1)
+    return Layout(first_turn - 1 if is_title and len(names) > 1 else last_field, len(names) > 1)
+
+
+def spoken_lines(
+    file: InputFile, known: frozenset[str], layout: Layout, left_out: Counter[str]
+) -> Iterator[tuple[int, str]]:
+    """Yield the lines that somebody said, and blank ones, with their numbers. The others are counted in `left_out`.
+
+    A rule such as `---` separates dialogues like a blank line. In a text with speakers, a line in brackets and the
+    number of a page are notes, and a line that continues a full line above it in lower case is a part of it.
+    """
+    previous: tuple[int, str] | None = None
+    for number, line in enumerate(map(str.strip, file.lines()), start=1):
+        if is_rule(line):
+            left_out["separator lines"] += 1
+            line = ""
+        elif line and number <= layout.head:
+            left_out["lines above the first turn"] += 1
+            continue
+        elif layout.has_speakers and NOTE.fullmatch(line):
+            left_out["notes"] += 1
+            continue
+        if layout.has_speakers and previous and continues(previous[1], line, known):
+            previous = (previous[0], f"{previous[1]} {line}")
+            continue
+        if previous is not None:
+            yield previous
+        previous = (number, line)
+    if previous is not None:
+        yield previous
+
+
+def continues(above: str, line: str, known: frozenset[str]) -> bool:
+    """Whether a line is the rest of the line above it, which an editor wrapped."""
+    is_open = len(above) >= SHORTEST_FULL_LINE and not ENDS_SENTENCE.search(above)
+    return is_open and line[:1].islower() and not speaker_and_text(line, known)[0]
+
+
+def is_one_dialogue(file: InputFile, known: frozenset[str], layout: Layout) -> bool:
     """Whether the file is one dialogue: each turn is a line followed by a blank line, and at least two people speak."""
     speakers, previous = set(), ""
-    for line in map(str.strip, file.lines()):
+    for _, line in spoken_lines(file, known, layout, Counter()):
         speaker = speaker_and_text(line, known)[0] if line else ""
         if line and (previous or not speaker):
             return False
         speakers |= {speaker} - {""}
         previous = line
     return len(speakers) > 1
-
-
-def refuse_unknown_transcript(file: InputFile, known: frozenset[str]) -> None:
-    """Raise a ValueError if many lines have a time or some have a speaker, as in a transcript."""
-    names: Counter[str] = Counter()
-    shown: list[str] = []
-    lines = with_time = with_end = 0
-    for line in map(str.strip, file.lines()):
-        if not line:
-            continue
-        lines += 1
-        shown.extend([line] if len(shown) < 2 else [])
-        with_time += bool(BEGINS_WITH_TIME.match(line))
-        with_end += bool(ENDS_WITH_TIME.match(line))
-        if speaker := speaker_and_text(line, known)[0]:
-            names[speaker] += 1
-    with_speaker = names.total()
-    if with_time > lines * FEW and lines > 1:
-        reason = f"{with_time} of {lines} lines begin with a time"
-    elif lines >= 4 and with_end >= lines / 3:
-        reason = f"{with_end} of {lines} lines end with a time"
-    elif 2 <= with_speaker < lines * FEW and (max(names.values()) > 1 or with_speaker > lines / 10):
-        reason = f"{with_speaker} of {lines} lines have a speaker"
-    else:
-        return
-    sample = " and ".join(repr(line[:80]) for line in shown)
-    raise ValueError(f"{file.name}: looks like a transcript in an unknown form: {reason}; got {sample}; {ADVICE}")

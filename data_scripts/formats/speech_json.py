@@ -1,4 +1,4 @@
-"""Reads the JSON of speech recognizers: WhisperX, Whisper, whisper.cpp, OpenAI, AssemblyAI and Deepgram."""
+"""Reads the JSON of speech recognizers: WhisperX, Whisper, whisper.cpp, OpenAI, AssemblyAI, Deepgram, transformers."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,9 @@ from .values import speaker_of
 
 SOUND = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|[♪♫]")
 WORD = re.compile(r"\w")
+# Where recognizers write the speaker of a segment, and the name in it if it is an object.
+SPEAKERS = ("speaker", "speaker_name", "speaker_label", "speaker_id", "speakerName")
+NAMES = ("name", "label", "id")
 SPEAKER_IN_TEXT = re.compile(r"\s*\(speaker ([\d?]+)\)\s*")
 
 
@@ -20,6 +23,8 @@ def segments_of(entry: Any) -> list[Any] | None:
         return None
     results = entry.get("results")
     candidates = [entry.get("segments"), entry.get("transcription"), entry.get("utterances")]
+    # The pipelines of transformers write `chunks`; those with speakers also write `speakers`.
+    candidates += [entry.get("speakers"), entry.get("chunks")]
     candidates.append(results.get("utterances") if isinstance(results, dict) else None)
     for found in candidates:
         if isinstance(found, list) and found and all(isinstance(segment, dict) for segment in found):
@@ -37,8 +42,14 @@ def is_speech_segment(segment: Any) -> bool:
     return (
         isinstance(segment, dict)
         and isinstance(segment.get("text", segment.get("transcript")), str)
-        and bool(segment.keys() & {"start", "end", "offsets", "timestamps"})
+        and (bool(segment.keys() & {"start", "end", "offsets", "timestamps"}) or has_span(segment))
     )
+
+
+def has_span(segment: dict[str, Any]) -> bool:
+    """Whether a segment has its start and its end in a list `timestamp`, as the pipelines of transformers write it."""
+    span = segment.get("timestamp")
+    return isinstance(span, list | tuple) and len(span) == 2
 
 
 def read_speech(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
@@ -47,10 +58,21 @@ def read_speech(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator
         segments = segments_of(entry)
         if segments is None:
             raise ValueError(f"{where}: not a recording; got {str(entry):.60}; use JSON with segments that have a text")
+        if segments is entry.get("chunks") and are_words(segments):
+            raise ValueError(
+                f"{where}: the chunks are words; got {[chunk['text'] for chunk in segments[:3]]}; transcribe with "
+                "return_timestamps=True"
+            )
         # AssemblyAI writes milliseconds. Only the name of the list indicates this.
         milliseconds = "utterances" in entry and "segments" not in entry and "transcription" not in entry
         numbered = ((f"{where}, segment {number}", one) for number, one in enumerate(segments, start=1))
         yield from dialogue_of(file, numbered, 1000 if milliseconds else 1)
+
+
+def are_words(chunks: list[Any]) -> bool:
+    """Whether chunks are the words of a recording, not its sentences."""
+    lengths = [len(str(chunk.get("text")).split()) for chunk in chunks]
+    return len(lengths) > 4 and sum(length < 2 for length in lengths) > 0.9 * len(lengths)
 
 
 def read_segments(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
@@ -78,10 +100,16 @@ def dialogue_of(file: InputFile, segments: Iterable[tuple[str, Any]], unit: int)
             file.leave_out("sounds" if text else "empty segments")
             continue
         start, end = times(segment, unit)
-        speaker = speaker_of(named[1] if named else segment.get("speaker"))
+        speaker = speaker_of(named[1] if named else named_speaker(segment))
         utterances.append(Utterance(text, "" if speaker == "?" else speaker, where=where, start=start, end=end))
     if utterances:
         yield Dialogue("", utterances)
+
+
+def named_speaker(segment: dict[str, Any]) -> Any:
+    """The speaker of a segment, by the first of the usual keys that has one."""
+    found = next((segment[key] for key in SPEAKERS if segment.get(key) is not None), None)
+    return next((found[key] for key in NAMES if found.get(key) is not None), None) if isinstance(found, dict) else found
 
 
 def is_sound(text: str) -> bool:
@@ -93,7 +121,8 @@ def times(segment: dict[str, Any], unit: int) -> tuple[float | None, float | Non
     """The start and end of a segment, in seconds; None where missing.
 
     Args:
-        segment: The segment, with `offsets` in milliseconds, `timestamps` of a clock, or `start` and `end`.
+        segment: The segment, with `offsets` in milliseconds, `timestamps` of a clock, a list `timestamp`, or `start`
+            and `end`.
         unit: The number of units of `start` and `end` in a second, such as 1000 for milliseconds.
     """
     offsets, stamps = segment.get("offsets"), segment.get("timestamps")
@@ -101,6 +130,8 @@ def times(segment: dict[str, Any], unit: int) -> tuple[float | None, float | Non
         return seconds(offsets.get("from"), 1000), seconds(offsets.get("to"), 1000)
     if isinstance(stamps, dict):
         return seconds(stamps.get("from"), 1), seconds(stamps.get("to"), 1)
+    if has_span(segment):
+        return seconds(segment["timestamp"][0], 1), seconds(segment["timestamp"][1], 1)
     return seconds(segment.get("start"), unit), seconds(segment.get("end"), unit)
 
 

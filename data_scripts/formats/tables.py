@@ -13,9 +13,11 @@ from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile
 from .options import ReadingOptions
 from .reading import SEPARATORS, check_columns, read_csv
+from .times import seconds_of
 from .values import label_of, plain_value, speaker_of, text_of, time_of
 
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+MARKDOWN_RULE = re.compile(r"(?=.*-)(?=.*\|)[\s|:-]{3,200}")
 # Common column names. They identify a table by its first line.
 USUAL_COLUMNS = {"text", "utterance", "utterances", "message", "sentence", "transcript", "content", "label", "emotion"}
 USUAL_COLUMNS |= {
@@ -107,6 +109,7 @@ class RowReader:
         self.needed = [column for column in dict.fromkeys([*id_columns, *own]) if column in columns]
         # A column that is only a part of the id is kept in `extra`.
         read = {*own, *(id_columns if len(id_columns) == 1 else [])}
+        self.has_unknown_time = False
         self.others = [column for column in columns if column not in read] if file.keeps_columns else []
 
     def turns(self, rows: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, Utterance]]:
@@ -131,7 +134,8 @@ class RowReader:
         for column, value in zip(self.id_columns, values, strict=True):
             if not value.strip():
                 raise ValueError(f"{where}: {column} is empty; got {row[column]!r}; fill it in")
-        return "-".join(values)
+        # 1-2 and 3 are not 1 and 2-3.
+        return ("/" if any("-" in value for value in values) and len(values) > 1 else "-").join(values)
 
     def utterance(self, where: str, row: dict[str, Any], text: str, number: int) -> Utterance:
         """The utterance of a row.
@@ -143,13 +147,17 @@ class RowReader:
             number: The number of the row among those that are kept, from 0.
         """
         options = self.options
+        start, end = (time_of(plain_value(row.get(name))) for name in (options.start_column, options.end_column))
+        if isinstance(start, str) and not self.has_unknown_time and seconds_of(start) is None:
+            self.has_unknown_time = True
+            self.file.remarks.append(f"times such as {start!r} are no dates in ISO 8601, and kept as text")
         return Utterance(
             text,
             speaker_of(row.get(options.speaker_column)),
             label_of(row.get(options.label_column)),
             where,
-            time_of(plain_value(row.get(options.start_column))),
-            time_of(plain_value(row.get(options.end_column))),
+            start,
+            end,
             {column: plain_value(row.get(column)) for column in self.others} if self.file.keeps_columns else None,
             number,
         )
@@ -247,11 +255,17 @@ def separator_of(file: InputFile) -> tuple[str, int]:
         needed = {*options.dialogue_columns(columns), options.text_column}
         return len(needed & set(columns)), len(columns)
 
-    return max(usual, key=fit), 0
+    best = max(usual, key=fit)
+    # Any other mark may separate the columns, if no usual one does.
+    others = sorted({mark for line in file.sample[:1] for mark in line if not mark.isalnum() and not mark.isspace()})
+    other = max((mark for mark in others if mark not in "\"'_.-"), key=fit, default=best)
+    return other if fit(other)[0] > fit(best)[0] else best, 0
 
 
 def is_separated(file: InputFile) -> bool:
     """Whether text is a table: the first line has known column names, and most others have as many fields."""
+    if any(MARKDOWN_RULE.fullmatch(line.strip()) for line in file.sample[:2]):
+        return False
     separator, skipped = separator_of(file)
     columns = header(file.sample, skipped, separator)
     options = file.options
@@ -265,12 +279,12 @@ def is_separated(file: InputFile) -> bool:
 
 def is_row(entry: Any, options: ReadingOptions) -> bool:
     """Whether a JSON entry is an utterance: an object with the text column."""
-    return isinstance(entry, dict) and isinstance(entry.get(options.text_column), str)
+    return isinstance(entry, dict) and isinstance(entry.get(options.adapted_to(list(entry)).text_column), str)
 
 
 def is_row_of_dialogue(entry: Any, options: ReadingOptions) -> bool:
     """Whether a JSON entry is an utterance with the id of its dialogue, or does not need one."""
-    return is_row(entry, options) and set(options.dialogue_columns(list(entry))) <= entry.keys()
+    return is_row(entry, options) and set(options.adapted_to(list(entry)).dialogue_columns(list(entry))) <= entry.keys()
 
 
 def read_json_rows(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator[Dialogue]:
@@ -291,6 +305,6 @@ def read_json_rows(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Itera
             )
 
     columns = list(dict.fromkeys(name for _, entry in read_entries(file) if isinstance(entry, dict) for name in entry))
-    needed = file.options.of_utterances(file.name, columns)
+    needed = file.options.adapted_to(columns).of_utterances(file.name, columns)
     check_table(Table(first[0], list(first[1]), rows), file.options, file.name)
     yield from read_table(file, Table(first[0], columns, rows))

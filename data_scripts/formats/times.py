@@ -6,6 +6,13 @@ from datetime import datetime, timezone
 
 # The silence between messages that ends a dialogue, in seconds: about one night.
 CHAT_SILENCE = 8 * 3600.0
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+# The names in English; German ones that are spelled alike are included.
+MONTH = (
+    r"(?:Jan(?:uary?)?|Feb(?:ruary?)?|Mar(?:ch)?|Apr(?:il)?|May|Jun[ei]?|Jul[iy]?|Aug(?:ust)?|Sept?(?:ember)?"
+    r"|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
+)
+WEEKDAY = r"(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,?\s"
 SECONDS = re.compile(r"\s*(?:(\d{1,6}):)?(\d{1,6}):(\d{1,6})(?:[.,](\d{1,6}))?\s*(?:([AaPp])\.?\s?[Mm]\.?)?\s*")
 # The marks for p.m., before or after the hour. Other marks are taken for a.m.
 AFTERNOON = re.compile(
@@ -38,6 +45,17 @@ def half_day_hour(hour: int, half: str) -> int:
     if AFTERNOON.search(half):
         return hour if hour >= 12 else hour + 12
     return 0 if hour == 12 and MORNING.search(half) else hour
+
+
+def date_numbers(day: str) -> tuple[int, int, int]:
+    """The three numbers of a date, in its order. With the name of a month, the order is year, month, day."""
+    day = re.sub(WEEKDAY, "", day, count=1, flags=re.IGNORECASE)
+    name = re.search(r"[A-Za-z]+", day)
+    numbers = [int(number) for number in re.findall(r"\d+", day)]
+    if name is None:
+        return numbers[0], numbers[1], numbers[2]
+    date, year = numbers
+    return (year + 2000 if year < 100 else year), MONTHS.index(name[0][:3].lower()) + 1, date
 
 
 def date_order(dates: Iterable[Sequence[int]], twelve_hours: bool) -> str:

@@ -8,27 +8,32 @@ from typing import NamedTuple
 from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile
 from .names import is_name, may_name, speaker_and_text
-from .times import CHAT_SILENCE, clock_seconds, date_order, in_order
+from .times import AFTERNOON, CHAT_SILENCE, MONTH, MORNING, WEEKDAY, clock_seconds, date_numbers, date_order, in_order
+from .unknown_forms import KEYS
 
 CLOCK = r"\d{1,3}:\d{2}(?::\d{2})?(?:[.,]\d{1,3})?(?:\s?[AaPp]\.?\s?[Mm]\b\.?)?"
-DAY = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
+NUMBERS = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
+DAY = rf"(?:{WEEKDAY})?(?:{NUMBERS}|\d{{1,2}}[-. ]{{1,2}}{MONTH}[-, ]{{1,2}}\d{{2,4}}|{MONTH}\s\d{{1,2}},?\s\d{{4}})"
 ZONE = r"(?:Z|\s?[+-]\d\d:?\d\d\b|\s?(?:UTC|GMT))?"
 TIME = rf"(?:(?:(?P<day>{DAY})|today|yesterday)(?:T|,?\s+(?:at\s+)?))?(?P<clock>{CLOCK}){ZONE}"
 RANGE = rf"{TIME}(?:\s*(?:-->|->|–|—|-|to)\s*(?P<end>{CLOCK}))?"
 BOX = rf"[\[(]?\s*{RANGE}\s*[\])]?"
 NAME = r"(?P<name>[^:：\t|<>\[\]]{1,70}?)"
 BETWEEN = r"[\s,|•·–—-]*"
-COLON = r"\s?[:：](?:\s+|$)"
-MARKED = r"(?:\d+[.)]|[-*•–—>]+)\s+"
+COLON = r"\s?(?::(?:\s+|$)|：\s*)"
+MARKED = r"(?:#?\d{1,6}[.)]?|[-*•–—>]+)\s+"
 # In each form, a turn begins with a line that matches the pattern.
 _PATTERNS = {
     "time, name and text": rf"{BOX}{BETWEEN}\[?{NAME}\]?{COLON}(?P<text>.*)",
     "name, time and text": rf"\[?{NAME}\]?{BETWEEN}{BOX}{COLON}(?P<text>.*)",
     "time, <name> and text": rf"(?:{BOX}\s*)?<[\s@+~&%]*{NAME}>\s+(?P<text>.*)",
     "time, tab, name, tab and text": rf"{BOX}\s*\t\s*{NAME}\s*\t\s*(?P<text>.*)",
+    "name, [time] and text": rf"{NAME}\s?[:：]\s*[\[(]\s*{RANGE}\s*[\])]\s+(?P<text>.*)",
     "time, [name] and text": rf"{BOX}{BETWEEN}\[{NAME}\]:?\s+(?P<text>.*)",
-    "[name], [time] and text": rf"\[{NAME}\]\s*\[[^\]\d]{{0,6}}(?P<clock>{CLOCK})[^\]\d]{{0,6}}\]\s+(?P<text>.*)",
-    "name and time above the text": rf"\[?{NAME}\]?(?P<between>{BETWEEN}|\s+at\s+){BOX}\s*:?",
+    "[name], [time] and text": (
+        rf"\[{NAME}\]\s*\[(?P<half>[^\]\d]{{0,6}})(?P<clock>{CLOCK})[^\]\d]{{0,6}}\]\s+(?P<text>.*)"
+    ),
+    "name and time above the text": rf"\[?{NAME}\]?(?P<between>\s?:?{BETWEEN}|\s+at\s+){BOX}\s*:?",
     "time and name above the text": rf"{BOX}(?P<between>{BETWEEN}){NAME}\s*:?",
     "times in brackets and text": rf"\[\s*(?P<clock>{CLOCK})\s*-->\s*(?P<end>{CLOCK})\s*\]\s*(?P<text>.*)",
     "bold name and text": rf"(?:{MARKED})?(?P<mark>[*_]{{1,3}}){NAME}\s?[:：]?(?P=mark)\s?[:：]?\s+(?P<text>.*)",
@@ -39,19 +44,26 @@ FORMS = {form: re.compile(pattern, re.IGNORECASE) for form, pattern in _PATTERNS
 ABOVE = [form for form in FORMS if form.endswith("above the text")]
 TIME_ALONE = re.compile(BOX)
 TO_SOMEBODY = re.compile(r"^From\s+|\s+to\s+\S.*$", re.IGNORECASE)
-ADVERT = re.compile(
+# What a program writes about its transcript, above, between and below the turns.
+NOTE = re.compile(
     r"\W*(?:transcribed|transcript(?:ion)?|generated|recorded|created|powered|exported)\b.{0,40}"
-    r"(?:\b(?:by|with|from|using)\b|https?:).*",
+    r"(?:\b(?:by|with|from|using)\b|https?:).*|.{1,60}\s(?:started|stopped) (?:the )?(?:transcription|recording)\W?"
+    r"|\W*(?:meeting|recording|call) ended after\b.*|this editable transcript was\b.*|exported \d+ message\(?s?\)?\W?"
+    r"|\W*(?:end|start) of (?:the )?(?:transcript(?:ion)?|recording|meeting|interview|call)\W*|[-=_*#]{6,}",
     re.IGNORECASE,
 )
-MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w*\.?"
+# What a chat program writes when people come, go or change something.
+SYSTEM = re.compile(r"(?:-->|<--|-!-|--|\*\*\*|=!=)\s")
+NO_NAME = re.compile(r"[ap]\.?\s?m\.?", re.IGNORECASE)
+LABELED_SPEAKER = re.compile(r"\[((?:SPEAKER|Speaker)[ _]?\w{1,4})\]:?\s+")
 DATE_ALONE = re.compile(
-    rf"\W*(?:\w+,?\s)?{DAY}\W*\w{{0,12}}\W*|\W*\d{{4}}[년年]\s?\d{{1,2}}[월月]\s?\d{{1,2}}[일日][^:]{{0,12}}"
+    rf"\W*(?:\w+,?\s)?{NUMBERS}\W*\w{{0,12}}\W*|\W*\d{{4}}[년年]\s?\d{{1,2}}[월月]\s?\d{{1,2}}[일日][^:]{{0,12}}"
     rf"|\W*(?:\w+day,?\s+)?(?:{MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?|\d{{1,2}}\.?\s+{MONTH}),?(?:\s+\d{{4}})?\W*",
     re.IGNORECASE,
 )
+TIME_BEFORE_TEXT = re.compile(rf"[\[(]\s*{RANGE}\s*[\])]\s+(?=\S)", re.IGNORECASE)
 TIME_AND_TEXT = re.compile(rf"{BOX}{BETWEEN}\s(?P<text>\S.*)", re.IGNORECASE)
-FEWEST_TURNS, SPACES = 2, ("", " ")
+FEWEST_TURNS, MOST_LINES_ABOVE, SPACES = 2, 8, ("", " ")
 # The part before the text is short. A search in longer lines would take too long.
 LONGEST_HEAD = 200
 FILLED = re.compile(r"\s{40}|[-–—]{8}|(?:[-–—] ){8}")
@@ -87,15 +99,15 @@ def form_of(file: InputFile) -> str | None:
         heads = [head for line in lines if (head := head_of(form, line)) and "name" in head.groupdict()]
         names = Counter(clean_name(head["name"]) for head in heads)
         if form in ABOVE:
-            is_form = count >= FEWEST_TURNS and any(begins[:4]) and has_text_below(begins)
+            is_form = count >= FEWEST_TURNS and any(begins[:MOST_LINES_ABOVE]) and has_text_below(begins)
             # A time after a few words may be part of a sentence. So a name must recur, or look like a name.
             is_form &= max(names.values(), default=0) > 1 or all(
-                is_name(clean_name(head["name"])) or head["between"] not in SPACES for head in heads
+                is_name(clean_name(head["name"])) or has_gap(head) for head in heads
             )
         else:
             is_form = count >= min(FEWEST_TURNS, len(lines)) and count >= len(lines) / 2
             is_form |= count >= 3 and begins[0] and max(names.values(), default=0) > 1 and count >= len(lines) / 5
-        if is_form:
+        if is_form and not (names and names.keys() <= KEYS):
             found.append((count, form))
     # Of two forms with the same count, the first one wins, because it describes a line in more detail.
     return max(found, key=lambda pair: pair[0])[1] if found else None
@@ -109,11 +121,18 @@ def head_of(form: str, line: str) -> re.Match | None:
     if not found or "name" not in found.groupdict():
         return found
     name = clean_name(found["name"])
+    if NO_NAME.fullmatch(name) or DATE_ALONE.fullmatch(name):
+        return None
     if form in ABOVE:
         # A word in lower case is a user name if more than a space separates it from the time.
-        is_user = " " not in name and found["between"] not in SPACES
+        is_user = " " not in name and has_gap(found)
         return found if (is_name(name) or is_user) and any(map(str.isalpha, name)) else None
     return found if may_name(name) else None
+
+
+def has_gap(head: re.Match) -> bool:
+    """Whether more than a space separates the name and the time of a head, or the time is in brackets before it."""
+    return head["between"] not in SPACES or head.string.startswith("[")
 
 
 def is_short(line: str) -> bool:
@@ -123,7 +142,7 @@ def is_short(line: str) -> bool:
 
 def is_note(line: str) -> bool:
     """Whether a line is a note of the program that made the transcript, such as "Transcribed by ..."."""
-    return is_short(line) and bool(ADVERT.fullmatch(line))
+    return is_short(line) and bool(NOTE.fullmatch(line))
 
 
 def time_alone(line: str) -> re.Match | None:
@@ -133,7 +152,7 @@ def time_alone(line: str) -> re.Match | None:
 
 def clean_name(name: str) -> str:
     """A name without punctuation around it and without its addressee: "Ana" for "From Ana to everyone"."""
-    return TO_SOMEBODY.sub("", name.strip(" ,|-–—\t")).strip(" (,")
+    return TO_SOMEBODY.sub("", name.strip(" ,|-–—\t*")).strip(" (,")
 
 
 def has_text_below(begins: list[bool]) -> bool:
@@ -155,13 +174,15 @@ def read_timed_transcript(file: InputFile) -> Iterator[Dialogue]:
     file.options.refuse_columns(file.name)
     form = form_of(file)
     found = list(turns(file, form) if form else turns_below_times(file))
-    dates = [tuple(map(int, re.split("[-/.]", turn.day))) for turn in found if turn.day]
+    dates = [date_numbers(turn.day) for turn in found if turn.day]
     order = date_order(dates, any("m" in (turn.clock or "").lower() for turn in found))
     file.default_silence = CHAT_SILENCE if dates else None
     utterances = []
     for turn in found:
         text = " ".join(" ".join(turn.lines).split())
-        if text:
+        if not turn.speaker and SYSTEM.match(text):
+            file.leave_out("system lines")
+        elif text:
             start, end = times_of(turn, order)
             where = f"{file.name}:{turn.number}"
             utterances.append(Utterance(text, turn.speaker, where=where, start=start, end=end))
@@ -179,6 +200,7 @@ def turns(file: InputFile, form: str) -> Iterator[Turn]:
         form: The name of the form of its lines that begin a turn.
     """
     turn = None
+    names = names_without_times(file, form)
     for number, line in enumerate(map(str.strip, file.lines()), start=1):
         if not line:
             continue
@@ -200,12 +222,30 @@ def turns(file: InputFile, form: str) -> Iterator[Turn]:
             if turn:
                 yield turn
             turn = Turn(number, "", timed["day"], timed["clock"], timed["end"], [line[timed.start("text") :]])
+        elif turn and (said := speaker_and_text(line))[0] in names:
+            yield turn
+            turn = Turn(number, said[0], None, None, None, [said[1]])
         elif turn:
             turn.lines.append(line)
         else:
             file.leave_out("lines above the first turn")
     if turn:
         yield turn
+
+
+def names_without_times(file: InputFile, form: str) -> set[str]:
+    """The names that begin lines without a time, and also other lines, if the form has the name before the text."""
+    if form in ABOVE:
+        return set()
+    heads: set[str] = set()
+    others: Counter[str] = Counter()
+    for line in filter(None, map(str.strip, file.sample)):
+        head = head_of(form, line)
+        if head is None:
+            others.update([speaker_and_text(line)[0]])
+        elif "name" in head.groupdict():
+            heads.add(clean_name(head["name"]))
+    return {name for name, count in others.items() if name and (name in heads or count > 1 and is_name(name))}
 
 
 def turn_of(number: int, line: str, head: re.Match) -> Turn:
@@ -220,8 +260,17 @@ def turn_of(number: int, line: str, head: re.Match) -> Turn:
     text = line[head.start("text") :].strip() if "text" in parts else ""
     speaker = clean_name(parts.get("name") or "")
     if "name" not in parts:
-        speaker, text = speaker_and_text(text)
-    return Turn(number, speaker, parts.get("day"), parts.get("clock"), parts.get("end"), [text] if text else [])
+        labeled = LABELED_SPEAKER.match(text)
+        speaker, text = (labeled[1], text[labeled.end() :]) if labeled else speaker_and_text(text)
+    clock = parts.get("clock")
+    if (half := parts.get("half")) and AFTERNOON.search(half):
+        clock = f"{clock} PM"
+    elif half and MORNING.search(half):
+        clock = f"{clock} AM"
+    # A time in brackets may also begin the text.
+    if clock is None and (timed := TIME_BEFORE_TEXT.match(text)):
+        return Turn(number, speaker, timed["day"], timed["clock"], timed["end"], [text[timed.end() :]])
+    return Turn(number, speaker, parts.get("day"), clock, parts.get("end"), [text] if text else [])
 
 
 def turns_below_times(file: InputFile) -> Iterator[Turn]:
@@ -237,7 +286,7 @@ def turns_below_times(file: InputFile) -> Iterator[Turn]:
                 yield turn
             day, clock, end = (time["day"], time["clock"], time["end"]) if time else (None, None, None)
             turn, time = Turn(number, speaker, day, clock, end, [text]), None
-        elif line and turn and not is_note(line):
+        elif line and turn and not is_note(line) and not (is_short(line) and DATE_ALONE.fullmatch(line)):
             turn.lines.append(line)
         elif line:
             file.leave_out("notes of the program" if turn else "lines above the first turn")
@@ -251,7 +300,7 @@ def times_of(turn: Turn, order: str) -> tuple[float | str | None, float | None]:
     end = clock_seconds(turn.end) if turn.end else None
     if turn.clock is None or start is None or not turn.day:
         return start, end
-    year, month, day = in_order([int(part) for part in re.split("[-/.]", turn.day)], order)
+    year, month, day = in_order(date_numbers(turn.day), order)
     parts = turn.clock.split(":")
     # A time of day with two numbers has hours and minutes.
     seconds = int(start * 60 if len(parts) == 2 and "m" not in turn.clock.lower() else start)
@@ -292,9 +341,15 @@ def read_named_blocks(file: InputFile) -> Iterator[Dialogue]:
             first = first if block else number
             block.append(line)
         elif block:
-            # A paragraph without a name continues the previous speaker.
-            speaker, said = (block[0].rstrip(":"), block[1:]) if len(block) > 1 else (speaker, block)
-            utterances.append(Utterance(" ".join(said), speaker, where=f"{file.name}:{first}"))
+            # A paragraph without a name continues the previous speaker. A time may be below the name.
+            speaker, said = (
+                (block[0].strip("*").rstrip(":").strip("*"), block[1:]) if len(block) > 1 else (speaker, block)
+            )
+            mark = time_alone(said[0]) if len(said) > 1 else None
+            said = said[1:] if mark else said
+            turn = Turn(first, speaker, mark and mark["day"], mark and mark["clock"], mark and mark["end"], said)
+            start, end = times_of(turn, "dmy")
+            utterances.append(Utterance(" ".join(said), speaker, where=f"{file.name}:{first}", start=start, end=end))
             block = []
     if utterances:
         yield Dialogue("", utterances)

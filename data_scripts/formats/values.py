@@ -5,6 +5,8 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from .times import clock_seconds
+
 # Missing values, as pandas and spreadsheets write them.
 MISSING = {"", "nan", "NaN", "NA", "N/A", "#N/A", "<NA>", "NaT", "null", "NULL"}
 NOBODY = MISSING | {"None"}
@@ -43,7 +45,7 @@ def label_of(value: Any) -> str | None:
 
 
 def time_of(value: Any) -> float | str | None:
-    """A time in seconds, or a date in ISO 8601; None if it is missing."""
+    """A time in seconds, from a number or a clock such as `0:05`, or a date as it is written; None if it is missing."""
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
@@ -53,7 +55,8 @@ def time_of(value: Any) -> float | str | None:
         seconds = float(text)
         return seconds if abs(seconds) < MOST_SECONDS else None
     except ValueError:
-        return None if text in NOBODY else text
+        seconds = clock_seconds(text)
+        return seconds if seconds is not None else None if text in NOBODY else text
 
 
 def plain_value(value: Any) -> Any:

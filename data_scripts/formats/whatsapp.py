@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile
 from .times import CHAT_SILENCE, date_order, half_day_hour, in_order
-from .whatsapp_notices import ATTACHED, CHANGED, DELETED, ENCRYPTED, OMITTED
+from .whatsapp_notices import ACTION, ATTACHED, CHANGED, DELETED, ENCRYPTED, OMITTED
 
 # WhatsApp begins its own messages with this character.
 MARK = "\u200e"
@@ -147,7 +147,7 @@ def speaker_and_text(file: InputFile, content: str) -> tuple[str, str] | None:
             file.leave_out(what)
             return (name[1].strip(), " ".join(caption.split())) if caption.strip() else None
     text = " ".join(text.split())
-    if is_marked:
+    if is_marked or ACTION.fullmatch(first.strip()):
         file.leave_out("system lines")
         return None
     if not text:

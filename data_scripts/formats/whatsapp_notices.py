@@ -34,6 +34,20 @@ OMITTED = re.compile(
     r"|.{0,60}(?:已省略|已略去|省略されました|생략됨|생략된.{0,12}|تم استبعاد.{0,20}|छोड़ा गया)",
     re.IGNORECASE,
 )
+# Calls, polls and places, which Android writes as messages of the person. On iOS, they have a mark.
+ACTION = re.compile(
+    "(?:"
+    + any_of(
+        r"POLL:|UMFRAGE:|ENCUESTA:|SONDAGE ?:|SONDAGGIO:|ENQUETE:",
+        r"[^\W\d]{4,14} ?: https?://maps\.google\.com/\?q=[-\d.,]+",
+        r"live location shared|live-standort wird geteilt|ubicación en tiempo real compartida",
+        r"(?:missed|silenced) (?:voice|video|group voice|group video) call|verpasster (?:sprach|video)anruf",
+        r"appel (?:vocal|vidéo) manqué|llamada perdida|videollamada perdida|chamada de (?:voz|vídeo) perdida",
+        r"waiting for this message\b.{0,60}|auf diese nachricht warten\b.{0,60}",
+    )
+    + r")[.]?",
+    re.IGNORECASE,
+)
 FILE_NAME = r"[^\s<>/\\:]+(?: [^\s<>/\\:]+){0,8}?\.\w{2,5}"
 ATTACHED = re.compile(
     rf"^\s*{FILE_NAME} \([^()\d]{{4,30}}\)\s*(?:\n|$)|<[^<>:]{{2,30}}:\s?[^<>]+\.\w{{2,5}}>", re.IGNORECASE

@@ -35,14 +35,13 @@ from ..onnx_runtime import OnnxEmotionPipeline, is_exported
 from ..version import __version__
 from .kept_labels import KeptLabels, as_turn, folder_digest, kept_labels
 from .page_parts import check_parts_folder, write_pages
+from .predict_arguments import check_additions
 from .predictions import FILE_WRITERS, WRITERS, Labeled, as_line, as_table
 from .workbook import check_number_of_rows, check_workbook
 
 logger = logging.getLogger(__name__)
 
 STANDARD_INPUT = "/dev/stdin"
-# The formats that show explanations.
-EXPLAINED = ("jsonl", "html")
 
 
 def predict(args: argparse.Namespace) -> None:
@@ -89,6 +88,7 @@ def labels_to_keep(
         "--device": str(emotions.device),
         "--max_batch_tokens": args.max_batch_tokens,
         "--distribution": args.distribution or kind == "html",
+        "--known_words": args.known_words,
         "--label_map": counterparts,
         "--explain": args.explain,
         **{f"the option {name}": value for name, value in asdict(reading_options(args)).items()},
@@ -124,6 +124,7 @@ def label(
             max_batch_tokens=args.max_batch_tokens,
             label_map=counterparts,
             explain=args.explain,
+            known_words=args.known_words,
         ):
             dialogue = waiting.popleft()
             if kept:
@@ -226,6 +227,7 @@ def file_to_read(args: argparse.Namespace) -> Path:
         "max_batch_tokens",
         "resume",
         "explain",
+        "known_words",
     ):
         if args.live and getattr(args, option):
             raise ValueError(
@@ -341,8 +343,8 @@ def output_format(args: argparse.Namespace) -> str:
     """The format of the output. Raises an error if it cannot be written."""
     if args.resume and not args.output and not args.live:
         raise ValueError("--resume keeps labels beside the output file; give its name with --output")
-    if args.explain and not args.live:
-        check_explainable(args)
+    if not args.live:
+        check_additions(args)
     if not args.output:
         if args.format in FILE_WRITERS:
             raise ValueError(f"--format {args.format}: cannot be printed; give the name of a file with --output")
@@ -365,15 +367,6 @@ def output_format(args: argparse.Namespace) -> str:
     if kind == "xlsx":
         check_workbook(args.output)
     return kind
-
-
-def check_explainable(args: argparse.Namespace) -> None:
-    """Raise a ValueError if the output format cannot contain explanations."""
-    kind = args.format or Path(args.output or "").suffix.lower().removeprefix(".") or "table"
-    if kind not in EXPLAINED:
-        raise ValueError(
-            f"--explain: the format {kind} cannot contain explanations; use --output with a .jsonl or .html file"
-        )
 
 
 @contextmanager

@@ -2,12 +2,16 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from data_scripts.formats.detection import FORMATS, TEXT_SUFFIXES
 from data_scripts.tools.console import Parser
 
 from .model_arguments import MODEL_HELP, add_model_arguments
 from .predictions import FILE_WRITERS, WRITERS
+
+# The formats that can contain what these options add.
+ADDITIONS = {"explain": ("jsonl", "html"), "known_words": ("jsonl", "csv", "parquet", "xlsx")}
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "precode predict") -> None:
@@ -53,6 +57,8 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
         action="store_true",
         help="also write the probability of every label; a web page always has them",
     )
+    add("--known_words", action="store_true", help="also write the share of known words of every utterance, from 0 to "
+        "1; for .jsonl, .csv, .parquet and .xlsx")  # fmt: skip
     add("--label_map", metavar="MAP", help="write the labels of a smaller set: sentiment, ekman, or a YAML file "
         "of lines `label: counterpart`; probabilities are summed")  # fmt: skip
     add("--explain", action="store_true", help="also write how a probability changes without each other "
@@ -63,3 +69,17 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
         "only (precode finetune --causal)")  # fmt: skip
     add("--max_batch_tokens", type=int, metavar="N", help="number of tokens per batch")
     return parser.parse_args(arguments)
+
+
+def check_additions(args: argparse.Namespace) -> None:
+    """Raise a ValueError if the output format cannot contain what an option adds."""
+    kind = args.format or Path(args.output or "").suffix.lower().removeprefix(".") or "table"
+    what = {"explain": "explanations", "known_words": "the share of known words"}
+    for option, kinds in ADDITIONS.items():
+        is_corpus = option == "known_words" and kind == "parquet" and args.distribution
+        if getattr(args, option) and (kind not in kinds or is_corpus):
+            known = " or ".join(f".{name}" for name in kinds)
+            shown = f"{kind} with --distribution" if is_corpus else kind
+            raise ValueError(
+                f"--{option}: the format {shown} cannot contain {what[option]}; use --output with a {known} file"
+            )

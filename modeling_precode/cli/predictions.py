@@ -82,6 +82,8 @@ def as_json_lines(labeled: Labeled, labels: Sequence[str], name: str, model: str
         predicted = {"predictions": [turn["label"] for turn in turns], "scores": [turn["score"] for turn in turns]}
         if turns and "distribution" in turns[0]:
             predicted["distributions"] = [turn["distribution"] for turn in turns]
+        if turns and "known_words" in turns[0]:
+            predicted["known_words"] = [round(turn["known_words"], 6) for turn in turns]
         if turns and "explanation" in turns[0]:
             predicted["explanations"] = [turn["explanation"] for turn in turns]
         columns = dict.fromkeys(name for utterance in said for name in utterance.extra or {})

@@ -111,6 +111,8 @@ def row_of(dialogue: Dialogue, utterance: Utterance, turn: dict) -> dict[str, An
     for name, value in ((dialogue.extra or {}) | (utterance.extra or {})).items():
         row.setdefault(name, value)
     row["prediction"], row["score"] = turn["label"], round(turn["score"], 6)
+    if "known_words" in turn:
+        row["known_words"] = round(turn["known_words"], 6)
     for label, share in turn.get("distribution", {}).items():
         row[f"probability of {label}"] = round(share, 6)
     return row
@@ -144,7 +146,8 @@ def in_order(rows: Iterable[tuple[int | None, dict[str, Any]]]) -> Iterator[dict
 def columns_of(rows: Iterable[dict[str, Any]]) -> list[str]:
     """All columns. The predicted ones come last."""
     found = dict.fromkeys(name for row in rows for name in row)
-    predicted = [name for name in found if name in ("prediction", "score") or name.startswith("probability of ")]
+    last = ("prediction", "score", "known_words")
+    predicted = [name for name in found if name in last or name.startswith("probability of ")]
     head = ["dialogue_id", "speaker", "text", "label", "start", "end"]
     others = [name for name in found if name not in head and name not in predicted]
     return [*(name for name in head if name in found), *others, *predicted]

@@ -118,3 +118,56 @@ def test_captions_are_read_in_the_encoding_that_they_are_in(write, encoding):
         "Хорошо, спасибо тебе.",
         "Я очень рад.",
     ]
+
+
+def test_the_name_in_the_number_of_a_cue_is_its_speaker(write):
+    content = 'WEBVTT\n\n1 "Ana Silva" (37741)\n00:05.000 --> 00:08.000\nHi\n\n'
+    content += '2 "Ben Lee" (37742)\n00:09.000 --> 00:10.000\nYo\n'
+    [dialogue] = read_dialogues(write({"a.vtt": content}) / "a.vtt")
+    assert [(turn.speaker, turn.text) for turn in dialogue.utterances] == [("Ana Silva", "Hi"), ("Ben Lee", "Yo")]
+
+
+SCROLLING = """WEBVTT
+Kind: captions
+
+00:00.000 --> 00:02.000 align:start position:0%
+<space>
+I<00:00.500><c> got</c><00:01.000><c> the</c>
+
+00:02.000 --> 00:02.010 align:start position:0%
+I got the
+<space>
+
+00:02.010 --> 00:04.000 align:start position:0%
+I got the
+job<00:03.000><c> today</c>
+
+00:04.000 --> 00:04.010 align:start position:0%
+job today
+<space>
+
+00:04.010 --> 00:06.000 align:start position:0%
+job today
+really<00:05.000><c> yes</c>
+"""
+
+
+def test_words_that_scroll_up_are_read_once(write, caplog):
+    caplog.set_level(logging.INFO)
+    [dialogue] = read_dialogues(write({"a.vtt": SCROLLING.replace("<space>", " ")}) / "a.vtt")
+    assert [turn.text for turn in dialogue.utterances] == ["I got the", "job today", "really yes"]
+    assert caplog.messages[-1].endswith("left out: 4 repeated captions")
+
+
+def test_words_that_are_said_again_are_read_again(write):
+    cues = ["1\n00:00:01,000 --> 00:00:02,000\nNo.\n", "2\n00:00:03,000 --> 00:00:04,000\nNo.\n"]
+    [dialogue] = read_dialogues(write({"a.srt": "\n".join(cues)}) / "a.srt")
+    assert [turn.text for turn in dialogue.utterances] == ["No.", "No."]
+
+
+def test_the_makers_of_subtitles_are_left_out(write, caplog):
+    caplog.set_level(logging.INFO)
+    cues = ["1\n00:00:01,000 --> 00:00:02,000\nSubtitles by www.x.org\n", "2\n00:00:03,000 --> 00:00:04,000\nNo.\n"]
+    [dialogue] = read_dialogues(write({"a.srt": "\n".join(cues)}) / "a.srt")
+    assert [turn.text for turn in dialogue.utterances] == ["No."]
+    assert caplog.messages[-1].endswith("left out: 1 credit")

@@ -251,3 +251,71 @@ def test_json_of_another_form_is_named_with_its_place(write, value, message):
     with pytest.raises(ValueError, match=message) as caught:
         dialogues_of(write, value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["speaker", "speaker_id", "speaker_label", "speaker_name"])
+@pytest.mark.parametrize("name", ["Ana", {"name": "Ana", "confidence": 1}])
+def test_the_speaker_of_a_segment_is_found_by_its_usual_keys(write, key, name):
+    value = {"segments": [{"start": 0, "end": 1, "text": "Hi", key: name}]}
+    [dialogue] = dialogues_of(write, value)
+    assert [turn.speaker for turn in dialogue.utterances] == ["Ana"]
+
+
+def test_the_output_of_the_recognition_pipeline_of_transformers_is_read(write):
+    chunks = [{"timestamp": [0.0, 2.0], "text": " I got the job!"}, {"timestamp": [2.0, None], "text": " What?"}]
+    [dialogue] = dialogues_of(write, {"text": "I got the job! What?", "chunks": chunks})
+    assert [turn[:6:4] for turn in dialogue.utterances] == [("I got the job!", 0.0), ("What?", 2.0)]
+    assert [turn.end for turn in dialogue.utterances] == [2.0, None]
+    words = [{"timestamp": [n, n + 1], "text": " so"} for n in range(9)]
+    with pytest.raises(ValueError, match="a.json:1: the chunks are words; .*; transcribe with return_timestamps=True"):
+        dialogues_of(write, {"text": "so", "chunks": words})
+
+
+def test_a_chat_without_messages_does_not_end_the_reading(write, caplog):
+    caplog.set_level(logging.INFO)
+    lines = [{"messages": [{"role": "user", "content": "hi"}]}, {"messages": []}]
+    path = write({"a.jsonl": "\n".join(map(json.dumps, lines))}) / "a.jsonl"
+    assert len(list(read_dialogues(path))) == 1
+    assert caplog.messages[-1].endswith("left out: 1 chat without a message")
+
+
+def test_columns_in_json_are_found_whatever_their_case(write):
+    [dialogue] = dialogues_of(write, [{"Dialogue_ID": 1, "Text": "hi", "Speaker": "Ana"}])
+    assert (dialogue.dialogue_id, dialogue.utterances[0].speaker) == ("1", "Ana")
+    [dialogue] = dialogues_of(write, [{"Utterances": ["hi"], "Speakers": ["Ana"]}])
+    assert dialogue.utterances[0].speaker == "Ana"
+
+
+def test_chats_of_one_name_and_those_that_were_left_are_dialogues_of_their_own(write):
+    def chat(number, text):
+        message = {"type": "message", "date": "2023-04-30T17:33:00", "from": "Ana", "text": text}
+        return {"name": "Ben", "type": "personal_chat", "id": number, "messages": [message]}
+
+    value = {"chats": {"list": [chat(1, "a"), chat(2, "b")]}, "left_chats": {"list": [chat(3, "c")]}}
+    dialogues = dialogues_of(write, value)
+    assert [dialogue.dialogue_id for dialogue in dialogues] == ["Ben", "Ben (2)", "Ben (3)"]
+    assert [dialogue.utterances[0].text for dialogue in dialogues] == ["a", "b", "c"]
+
+
+def test_what_messenger_says_is_left_out_and_its_encrypted_chats_are_read(write, caplog):
+    caplog.set_level(logging.INFO)
+    said = [("I got the job!", {}), ("Reacted 😂 to your message", {}), ("You missed a call from Ana.", {})]
+    said += [("Ana named the group Fun.", {"type": "Subscribe"}), ("Ana sent an attachment.", {})]
+    messages = [
+        {"sender_name": "Ana", "timestamp_ms": 1682870000000 + n, "content": text, **more}
+        for n, (text, more) in enumerate(said)
+    ]
+    [dialogue] = dialogues_of(write, {"messages": messages})
+    assert [turn.text for turn in dialogue.utterances] == ["I got the job!"]
+    assert caplog.messages[-1].endswith("left out: 4 system lines")
+    encrypted = [{"isUnsent": False, "senderName": "Zoë", "text": "Hi", "timestamp": 1682870000000, "type": "text"}]
+    [dialogue] = dialogues_of(write, {"participants": ["Zoë"], "messages": encrypted})
+    assert [turn[:2] for turn in dialogue.utterances] == [("Hi", "Zoë")]
+    assert dialogue.utterances[0].start == "2023-04-30T15:53:20+00:00"
+
+
+def test_an_export_without_messages_and_null_utterances_are_named(write):
+    with pytest.raises(ValueError, match="a.json: contains no dialogues"):
+        dialogues_of(write, {"guild": {}, "channel": {}, "messages": []})
+    with pytest.raises(ValueError, match="a.json:1: dialogue without utterances; got utterances null"):
+        dialogues_of(write, {"id": "x", "text": "y", "utterances": None})

@@ -274,3 +274,59 @@ def test_a_file_that_is_not_there_and_a_folder_are_named(tmp_path):
         list(read_dialogues(tmp_path / "nowhere.txt"))
     with pytest.raises(IsADirectoryError, match="is a folder; give a file"):
         list(read_dialogues(tmp_path))
+
+
+@pytest.mark.parametrize("mark", "^~:!&")
+def test_any_mark_between_known_columns_is_a_separator(write, mark):
+    lines = ["dialogue_id,speaker,text", "1,Ana,Well"]
+    path = write({"a.csv": "\n".join(lines).replace(",", mark)}) / "a.csv"
+    [dialogue] = read_dialogues(path)
+    assert dialogue.utterances[0][:2] == ("Well", "Ana")
+
+
+@pytest.mark.parametrize(
+    "encoding, text",
+    [
+        ("mac_roman", "I can’t believe it’s “true”… Déjà vu"),
+        ("cp1250", "Nie mogę uwierzyć że już się udało"),
+        ("cp1250", "Příliš žluťoučký kůň"),
+        ("cp1252", "¿Qué tal? el año que viene, ¿no? «sí» así…"),
+        ("cp1252", "L’été dernier, où étiez-vous ? Cœur brisé"),
+        ("cp1252", "Það er gott að sjá þig"),
+    ],
+)
+def test_old_encodings_of_latin_letters_are_told_apart(write, encoding, text):
+    path = write({"a.csv": f'dialogue_id,text\n1,"{text}"\n'.encode(encoding)}) / "a.csv"
+    [dialogue] = read_dialogues(path)
+    assert dialogue.utterances[0].text == text
+
+
+def test_a_time_of_a_table_may_be_a_clock(write, caplog):
+    caplog.set_level(logging.INFO)
+    rows = 'dialogue_id,text,start,end\n1,a,00:00:05,0:08\n1,b,"00:50:09,059",00:51:00\n'
+    path = write({"a.csv": rows}) / "a.csv"
+    [dialogue] = read_dialogues(path)
+    assert [(turn.start, turn.end) for turn in dialogue.utterances] == [(5.0, 8.0), (3009.059, 3060.0)]
+    assert len(list(read_dialogues(path, max_silence=60))) == 2
+    path = write({"b.csv": "dialogue_id,text,start\n1,a,30/04/2023 17:33\n"}) / "b.csv"
+    [dialogue] = read_dialogues(path)
+    assert dialogue.utterances[0].start == "30/04/2023 17:33"
+    assert caplog.messages[-1].endswith("times such as '30/04/2023 17:33' are no dates in ISO 8601, and kept as text")
+
+
+def test_ids_of_several_columns_do_not_run_into_one_another(write):
+    path = write({"a.csv": "a,b,text\n1-2,3,x\n1,2-3,y\n"}) / "a.csv"
+    assert len(list(read_dialogues(path, dialogue_column="a,b"))) == 2
+
+
+def test_empty_utterances_are_counted(write, caplog):
+    caplog.set_level(logging.INFO)
+    list(read_dialogues(write({"a.csv": "dialogue_id,speaker,text\n1,Ana,\n1,Ben,Hi\n"}) / "a.csv"))
+    assert caplog.messages[-1].endswith("1 utterance without a text")
+
+
+def test_a_workbook_is_known_under_any_name(write):
+    content = workbook([["dialogue_id", "text"], [1, "Hi"]])
+    for name in ("a.csv", "a.txt", "a.xls"):
+        [dialogue] = read_dialogues(write({name: content}) / name)
+        assert dialogue.utterances[0].text == "Hi"

@@ -72,6 +72,18 @@ def test_names_and_times_on_lines_of_their_own_belong_to_what_is_below(write, ca
         "- {name}: {text}\n",
         "1. {name}: {text}\n",
         "[{name}]: {text}\n",
+        "{name}: [{time}] {text}\n",
+        "{name}: ({time})\n{text}\n\n",
+        "**{name}:** [00:{time}] {text}\n\n",
+        "[30 Apr 2023 at 17:{time}] {name}: {text}\n",
+        "Apr 30, 2023, {time} PM - {name}: {text}\n",
+        "Sunday, April 30, 2023 at {time} PM - {name}: {text}\n",
+        "[30-Apr-23 {time} PM] {name}\n{text}\n\n",
+        "{name}\n{time} PM\n{text}\n\n",
+        "#1 {name}: {text}\n",
+        "001\t{name}:\t{text}\n",
+        "[{time}] {name}：{text}\n",
+        "[00:00:00.000 --> 00:00:02.000] [SPEAKER_01] {text}\n",
     ],
 )
 def test_the_usual_forms_are_one_dialogue_with_its_speakers(write, form):
@@ -83,7 +95,7 @@ def test_the_usual_forms_are_one_dialogue_with_its_speakers(write, form):
     )
     turns = turns_of(write, content)
     assert [(turn.speaker, turn.text) for turn in turns] == [
-        (name, text) for (name, _), text in zip(names, texts, strict=True)
+        (name if "{name}" in form else "SPEAKER_01", text) for (name, _), text in zip(names, texts, strict=True)
     ]
     if "{time}" in form:
         assert all(turn.start is not None for turn in turns)
@@ -96,6 +108,38 @@ def test_times_are_seconds_and_dates_iso(write):
     assert first.start == 15 * 60
     [first, second] = turns_of(write, "2023-04-30 10:15:02 Ana: Hi\n2023-04-30 10:15:09 Ben: Yo\n")
     assert (first.start, second.start) == ("2023-04-30T10:15:02", "2023-04-30T10:15:09")
+
+
+def test_dates_with_the_name_of_a_month_are_iso(write):
+    for stamp in ("[30 Apr 2023 at 17:33:19] ", "Apr 30, 2023, 5:33:19 PM - ", "[30-Apr-23 17:33:19] "):
+        [turn, _] = turns_of(write, f"{stamp}Ana: Hi\n{stamp}Ben: Yo\n")
+        assert (turn.speaker, turn.start) == ("Ana", "2023-04-30T17:33:19")
+
+
+def test_the_half_of_the_day_may_be_before_the_time(write):
+    turns = turns_of(write, "[Ana] [오후 5:33] Hi\n[Ben] [오전 5:34] Yo\n")
+    assert [turn.start for turn in turns] == [17 * 3600 + 33 * 60, 5 * 3600 + 34 * 60]
+
+
+def test_user_names_in_lower_case_stand_beside_a_date_in_brackets(write):
+    turns = turns_of(write, "[30/04/2023 17:33] ana\nHi there!\n\n[30/04/2023 17:34] ben_1\nWhat?\n")
+    assert [(turn.speaker, turn.text) for turn in turns] == [("ana", "Hi there!"), ("ben_1", "What?")]
+
+
+def test_a_date_or_half_of_a_day_is_no_speaker(write, caplog):
+    caplog.set_level(logging.INFO)
+    head = "Meeting in General\nApril 30, 2023, 3:33PM\n45m 12s\n\nAna Silva started transcription\n\n"
+    turns = turns_of(write, head + OTTER.replace("Transcribed by https://otter.ai", "Ben Lee stopped transcription"))
+    assert [(turn.speaker, turn.text) for turn in turns] == TURNS
+    assert caplog.messages[-1].endswith("left out: 3 lines above the first turn, 2 notes of the program")
+
+
+def test_what_a_chat_program_says_is_no_turn(write, caplog):
+    caplog.set_level(logging.INFO)
+    stamp = "2023-04-30 17:33:00\t"
+    lines = [f"{stamp}ana\tHi", f"{stamp}-->\tben (b@x) has joined", f"{stamp}ben\tWhat?"]
+    assert [turn.speaker for turn in turns_of(write, "\n".join(lines))] == ["ana", "ben"]
+    assert caplog.messages[-1].endswith("left out: 1 system line")
 
 
 @pytest.mark.parametrize(

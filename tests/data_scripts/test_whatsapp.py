@@ -158,6 +158,11 @@ def test_day_and_month_are_told_from_all_dates(write, dates, expected):
         "삭제된 메시지입니다",
         "تم حذف هذه الرسالة",
         "\u200eMissed voice call",
+        "Missed voice call",
+        "POLL:\nWhere?\nOPTION: Here (1 vote)",
+        "location: https://maps.google.com/?q=48.1,11.5",
+        "live location shared",
+        "Waiting for this message. This may take a while.",
         "\u200ePOLL:\nWhere?\n\u200eOPTION: Here (1 vote)",
     ],
 )
