@@ -348,7 +348,8 @@ def read_named_blocks(file: InputFile) -> Iterator[Dialogue]:
             mark = time_alone(said[0]) if len(said) > 1 else None
             said = said[1:] if mark else said
             turn = Turn(first, speaker, mark and mark["day"], mark and mark["clock"], mark and mark["end"], said)
-            start, end = times_of(turn, "dmy")
+            order = date_order([date_numbers(turn.day)] if turn.day else [], "m" in (turn.clock or "").lower())
+            start, end = times_of(turn, order)
             utterances.append(Utterance(" ".join(said), speaker, where=f"{file.name}:{first}", start=start, end=end))
             block = []
     if utterances:
