@@ -5,12 +5,14 @@ of a folder: each is complete at all times, but after an interruption some may b
 """
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,19 +48,33 @@ def disk_full_errors(path: str | Path) -> Iterator[None]:
 def whole_file(path: Path, is_alone: bool = False) -> Iterator[Path]:
     """Yield a path to write to. The file is renamed to `path` once it is on disk. After an error, nothing remains.
 
+    What killed processes left of the file is removed.
+
     Args:
         path: The path of the file.
-        is_alone: Whether no other process writes the same file at the same time. Then the file replaces what a killed
-            process left.
+        is_alone: Whether no other process writes the same file at the same time. Then its temporary name is always the
+            same.
     """
     partial = partial_path(path if is_alone else path.with_name(f"{path.name}.{os.getpid()}"))
     try:
-        with disk_full_errors(path):
+        with disk_full_errors(path), open(partial, "wb") as held:
+            with suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(held, fcntl.LOCK_EX)
+            remove_leftovers(path)
             yield partial
             sync(partial)
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of a file. A process that is still writing holds a lock on what it wrote."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.\d+\.partial")
+    for partial in [other for other in path.parent.iterdir() if name.fullmatch(other.name)]:
+        with suppress(OSError), open(partial, "r+b") as left:
+            fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            partial.unlink()
 
 
 @contextmanager

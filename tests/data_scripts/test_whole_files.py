@@ -1,6 +1,10 @@
 """What is written appears whole or not at all, and nothing that somebody else put there is deleted."""
 
 import errno
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -34,6 +38,33 @@ def test_an_error_leaves_the_earlier_file_and_folder(tmp_path):
             raise RuntimeError
     assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "data").read_text() == "first"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+WRITE = (
+    "import sys, time; from pathlib import Path; from data_scripts.tools.whole_files import whole_file\n"
+    "with whole_file(Path(sys.argv[1])) as path: path.write_text('half'); print(path, flush=True); time.sleep(60)"
+)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_and_what_another_writes_is_not(tmp_path):
+    output = tmp_path / "labels.csv"
+    others = [tmp_path / name for name in (".labels.csv.partial", ".labels.csv.gz.7.partial", ".labels.csv.7")]
+    for path in others:
+        path.write_text("of somebody else")
+    command = [sys.executable, "-c", WRITE, str(output)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writing,
+    ):
+        left, unfinished = (process.stdout.readline().strip() for process in (killed, writing))
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        assert os.path.exists(left)
+        with whole_file(output) as path:
+            path.write_text("whole")
+        assert not os.path.exists(left) and os.path.exists(unfinished)
+        writing.kill()
+    assert output.read_text() == "whole" and all(path.read_text() == "of somebody else" for path in others)
 
 
 @pytest.mark.parametrize(
