@@ -1,11 +1,13 @@
-/* The element-wise parts of a recurrence and of pooling, each in one pass over memory, for numbers of float32 or, with
-   BFLOAT16 defined, bfloat16 on a CPU; every number is read once, and what is computed of it is float32.
+/* The element-wise operations of a recurrence and of pooling on a CPU, each in one pass over memory. The numbers are
+   float32, or bfloat16 if BFLOAT16 is defined. Every number is read once, and all computations are in float32.
 
-   D directions of I places and H numbers a place; a block is `count` places of every direction, from `start` on.
-   The meaning of each array is that of `gru.py` and `pooling.py`, which do the same in PyTorch.
+   There are D directions with I places each, and H numbers per place. A block is `count` consecutive places of every
+   direction, the first of which is `start`. The arrays are those of `gru.py` and `pooling.py`, which compute the same
+   in PyTorch.
 
-   `setup.py` compiles this file once for each type of number and each instruction set, with a SUFFIX of their names for
-   the functions, and links all of it into one library, of which `kernels.py` calls what the processor can run. */
+   `setup.py` compiles this file once for each type and each instruction set, and links everything into one library.
+   SUFFIX, with both names, is appended to the names of the functions. `kernels.py` calls those that the processor
+   supports. */
 
 #include <math.h>
 #include <stdint.h>
@@ -14,10 +16,10 @@
 #define EXPANDED(name, suffix) JOINED(name, suffix)
 #define FUNCTION(name) EXPANDED(name, SUFFIX)
 
-#define FEW 4096 /* numbers that are not worth a second thread */
+#define FEW 4096 /* a second thread is of no use below this count of numbers */
 
 #ifdef BFLOAT16
-/* The upper half of a float32, rounded to the nearest, of two to the even one. */
+/* The upper half of a float32. It is rounded to the nearest number, and to the even one if two are equally near. */
 typedef uint16_t number;
 typedef union { uint32_t bits; float number; } word;
 
@@ -36,13 +38,14 @@ static inline float get(number x) { return x; }
 static inline number put(float x) { return x; }
 #endif
 
-/* e^x within two units of the last place, in line, so that a loop over it becomes vectors: 2^n e^r with |r| <= ln 2 / 2,
-   the latter from its series. Beyond +-87, where a gate is open or shut to the last digit, that of +-87. */
+/* e^x, exact within two units of the last place. It is inlined, so that the compiler can vectorize a loop over it.
+   e^x = 2^n e^r with |r| <= ln 2 / 2, and e^r is a series. x is limited to +-87, beyond which no digit of a gate
+   changes. */
 static inline float exponential(float x)
 {
     x = x < -87.0f ? -87.0f : x > 87.0f ? 87.0f : x;
     const float n = rintf(x * 1.44269504f);
-    const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f; /* ln 2 in two parts, the first of few digits */
+    const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f; /* ln 2 in two parts; the first one has few digits */
     const float series =
         1 + r * (1 + r * (1 / 2.f + r * (1 / 6.f + r * (1 / 24.f + r * (1 / 120.f + r * (1 / 720.f + r * (1 / 5040.f)))))));
     union { int32_t bits; float number; } power = {((int32_t)n + 127) << 23};
@@ -53,16 +56,16 @@ static inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 
 static inline float hyperbolic_tangent(float x)
 {
-    /* Near 0 the difference would lose its digits; there the series is as exact as the type. */
+    /* Near 0, the difference would lose digits. The series is as exact as the type there. */
     const float y = x * x;
     const float series = x + x * y * (-1 / 3.f + y * (2 / 15.f + y * (-17 / 315.f + y * (62 / 2835.f))));
     const float e = exponential(-2.0f * fabsf(x));
     return y < 0.0625f ? series : copysignf((1.0f - e) / (1.0f + e), x);
 }
 
-/* gates (R, 3 H): n, r, z. index (D, I). recurrent (D, count, 3 H): r, z, n; null at the first step. bias (D, H).
-   reset_update (D, I, 2 H), memory, candidate (D, I, H) are null where nothing is to be kept. states (D, I, H);
-   `before` is the place of the states a step before. */
+/* gates (R, 3 H): n, r, z. index (D, I). recurrent (D, count, 3 H): r, z, n; null in the first step. bias (D, H).
+   reset_update (D, I, 2 H), memory, candidate (D, I, H) are null if they are not needed later. states (D, I, H).
+   `before` is the first place of the previous step. */
 void FUNCTION(gru_forward)(int64_t directions, int64_t places, int64_t size, int64_t start, int64_t before,
                            int64_t count, const number *gates, const int64_t *index, const number *recurrent,
                            const number *bias, number *reset_update, number *memory, number *candidate, number *states)
@@ -102,9 +105,9 @@ void FUNCTION(gru_forward)(int64_t directions, int64_t places, int64_t size, int
         }
 }
 
-/* grad_states (D, I, H); later (D, rows, H), what comes from the steps after, of which `row` is the block's first.
-   by_all (D, I, 4 H): n, r, z, m. to_before (D, count, H), what goes to the state before but for the product.
-   previous (D, I, H) receives the state before each place. */
+/* grad_states (D, I, H). later (D, rows, H): the gradients from later steps; the block begins at `row`.
+   by_all (D, I, 4 H): n, r, z, m. to_before (D, count, H): the gradient of the previous state without that of the
+   matrix product. previous (D, I, H) receives the previous state of each place. */
 void FUNCTION(gru_backward)(int64_t directions, int64_t places, int64_t size, int64_t start, int64_t before,
                             int64_t count, int64_t rows, int64_t row, const number *grad_states, const number *later,
                             const number *reset_update, const number *memory, const number *candidate,
@@ -126,7 +129,7 @@ void FUNCTION(gru_backward)(int64_t directions, int64_t places, int64_t size, in
                 const float grad = get(from_state[j]) + get(from_later[j]), old = h ? get(h[j]) : 0;
                 const float z = get(updates[j]), r = get(resets[j]), n = get(candidates[j]);
                 const float through = grad * z;
-                /* Factors such as 1 - z keep their digits where a gate is nearly open or shut. */
+                /* Factors such as 1 - z keep their digits if a gate is almost open or closed. */
                 const float to_n = grad * (1 - z) * (1 - n) * (1 + n), to_m = to_n * r;
                 by_n[j] = put(to_n);
                 by_m[j] = put(to_m);
@@ -138,8 +141,8 @@ void FUNCTION(gru_backward)(int64_t directions, int64_t places, int64_t size, in
         }
 }
 
-/* states (D, I, H) of `rows` sequences, whose steps begin at the places `starts` (steps,) -> maximum, total and the
-   step of the maximum (D, rows, H). lengths (rows,). */
+/* states (D, I, H): those of `rows` sequences. starts (steps,): the first place of each step. lengths (rows,). The
+   results are the maximum, the total and the step of the maximum, each (D, rows, H). */
 void FUNCTION(pool_forward)(int64_t directions, int64_t places, int64_t size, int64_t rows, const int64_t *starts,
                             const int64_t *lengths, const number *states, float *maximum, float *total,
                             int32_t *step_of_maximum)
