@@ -1,5 +1,6 @@
 """What a maintainer relies on: one version everywhere, tested bounds of the dependencies, documented names."""
 
+import ast
 import configparser
 import inspect
 import re
@@ -62,6 +63,21 @@ def test_both_ends_of_a_dependencys_range_are_tested(requirement):
     [floor] = [Version(bound.version) for bound in requirement.specifier if bound.operator == ">="]
     assert constraints("constraints-lowest.txt")[name] == floor
     assert requirement.specifier.contains(constraints("constraints.txt")[name])
+
+
+def docstrings(tree: ast.Module) -> set[ast.AST]:
+    named = [node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    return {node.body[0].value for node in named if ast.get_docstring(node, clean=False) is not None}
+
+
+@pytest.mark.parametrize("package", [modeling_precode, data_scripts], ids=lambda package: package.__name__)
+def test_no_message_names_a_file_that_only_a_checkout_has(package):
+    checkout = re.compile(r"run_(pretrain|finetune)\.py|pip install [\"']?\.|\b(tests|benchmarks|examples)/")
+    for path in Path(package.__file__).parent.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        texts = {node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        found = [node.value for node in texts - docstrings(tree) if checkout.search(node.value)]
+        assert not found, f"{path.name}: {found}"
 
 
 def test_users_of_the_wheel_get_its_types_and_its_data(tmp_path):

@@ -77,7 +77,7 @@ def push_corpus(
         folder,
         repo_id,
         what="corpus",
-        later=f"python -m data_scripts --export {shlex.quote(str(folder))} --push_to_hub {shlex.quote(repo_id)}{flags}",
+        later=f"precode corpus --export {shlex.quote(str(folder))} --push_to_hub {shlex.quote(repo_id)}{flags}",
         repo_type="dataset",
         private=private,
         token=token,

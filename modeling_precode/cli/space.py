@@ -43,5 +43,5 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode space") ->
     write_space(args.out, args.model, title=args.title, package=args.package, revision=args.revision)
     out = shlex.quote(str(Path(args.out)))
     print(f"Wrote the Space {printable(args.out)}, which installs {printable(requirement)}")
-    print(f'Try it: pip install ".[space]" && python {out}/app.py')
+    print(f'Try it: pip install "precode[space]" && python {out}/app.py')
     print(f"Push it: hf upload you/name {out} --repo-type space")

@@ -136,7 +136,7 @@ def _read(predictions: Predictions) -> _SeedCounts:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{source}, line {number}: not a dialogue with `dialogue_id`, `labels` and as many `predictions` "
-                f"({type(error).__name__}: {error}); give a test_predictions.jsonl that run_finetune.py wrote"
+                f"({type(error).__name__}: {error}); give a test_predictions.jsonl that precode finetune wrote"
             ) from error
         pairs.setdefault(dialogue, []).extend(pair for pair in labels if pair[0] is not None)
     return _SeedCounts(source, pairs)

@@ -233,7 +233,7 @@ def test_a_push_that_fails_leaves_the_export_and_the_command_for_later(corpus, t
     assert push_corpus(folder, "someone/corpus", private=True) is None  # the tests are offline
     message = capsys.readouterr().err
     assert "The push to the Hub failed" in message
-    later = f"python -m data_scripts --export '{folder}' --push_to_hub someone/corpus --private"
+    later = f"precode corpus --export '{folder}' --push_to_hub someone/corpus --private"
     assert message.strip().endswith(later)
     assert_same(folder, corpus, tmp_path / "read")
 
