@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .training.pretraining import ConversationCompletionTrainer
     from .training.pretraining_arguments import ConversationCompletionArguments
     from .training.run_origin import RunOrigin
+    from .training.seeds import save_best_seed, train_seed
     from .training.word_vectors import load_word_vectors
 
 __all__ = [
@@ -68,6 +69,8 @@ __all__ = [
     "load_word_vectors",
     "paired_bootstrap",
     "push_checkpoint",
+    "save_best_seed",
+    "train_seed",
     "write_model_card",
 ]
 
@@ -96,6 +99,7 @@ _NAMES = {
     "training.pretraining": ["ConversationCompletionTrainer"],
     "training.pretraining_arguments": ["ConversationCompletionArguments"],
     "training.run_origin": ["RunOrigin"],
+    "training.seeds": ["save_best_seed", "train_seed"],
     "training.word_vectors": ["load_word_vectors"],
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}

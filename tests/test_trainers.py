@@ -25,6 +25,8 @@ from modeling_precode import (
     UtteranceClassificationArguments,
     UtteranceClassificationTrainer,
     label_settings,
+    save_best_seed,
+    train_seed,
 )
 from modeling_precode.training import checkpoints
 from modeling_precode.training import finetuning as finetuning_module
@@ -194,6 +196,25 @@ def test_finetuning_resumes_from_python(finetuning, tmp_path):
     finetuning([Stop()], output_dir=str(tmp_path / "stopped"), num_train_epochs=3).train()
     saved = json.loads(next((tmp_path / "stopped").glob("checkpoint-*/training.json")).read_text())
     assert saved["finished"]  # the callback ended it for good
+
+
+def test_several_seeds_are_trained_from_python_and_the_best_is_kept(corpus, tokenizer, tmp_path):
+    def build_trainer(args: UtteranceClassificationArguments) -> UtteranceClassificationTrainer:
+        set_seed(args.seed)
+        config = PreCodeConfig(vocab_size=len(tokenizer), **SIZES, **label_settings(corpus))
+        splits = (corpus["train"], corpus["validation"], tokenizer, corpus["test"])
+        return UtteranceClassificationTrainer(PreCodeForUtteranceClassification(config), args, *splits)
+
+    args = UtteranceClassificationArguments(output_dir=str(tmp_path / "seeds"), seeds=[3, 5], num_train_epochs=2)
+    message = save_best_seed([train_seed(seed, args, build_trainer) for seed in args.seeds], args)
+    results = json.loads((tmp_path / "seeds" / "finetune_results.json").read_text())
+    found = {run["seed"]: run["scores"] for run in results["runs"]}
+    mean = np.mean([scores["test"]["weighted_f1"] for scores in found.values()])
+    assert found.keys() == {3, 5} and results["test_mean"]["weighted_f1"] == pytest.approx(mean)
+    best = max(found, key=lambda seed: found[seed]["validation"]["weighted_f1"])
+    assert f"({best})" in message and results["settings"]["seeds"] == [3, 5]
+    weights = [(tmp_path / "seeds" / place / "model.safetensors").read_bytes() for place in (f"seed_{best}", ".")]
+    assert weights[0] == weights[1]
 
 
 def test_labels_that_the_model_does_not_have_are_refused(corpus, tokenizer, tmp_path):

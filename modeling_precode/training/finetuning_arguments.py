@@ -55,9 +55,9 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     """Settings of [`UtteranceClassificationTrainer`]. Every field is an argument of `run_finetune.py`, which lists them
     with their meaning and default: `python run_finetune.py --help-all`.
 
-    Only the script reads `seeds`, `score_test` and `calibrate`, and pushes at the end. In Python, call the trainer's
-    `predict`, `calibrate` and `push_to_hub`. With `push_to_hub=True` and `hub_strategy="best"`, the trainer pushes
-    every new best checkpoint.
+    The trainer does not read `seeds`, `score_test` and `calibrate`, and does not push at the end: call its `predict`,
+    `calibrate` and `push_to_hub`, or [`train_seed`] for each seed. With `push_to_hub=True` and `hub_strategy="best"`,
+    the trainer pushes every new best checkpoint.
 
     Raises:
         ValueError: A value is out of range, or an argument of `TrainingArguments` has no effect here.

@@ -35,7 +35,8 @@ def train_seed(
     Args:
         seed: The seed of the run.
         args: The settings of all seeds.
-        build_trainer: Builds the trainer from the settings of the seed.
+        build_trainer: Builds the trainer from the settings of the seed. With `args.score_test`, the trainer needs a
+            `test_dataset`.
 
     Returns:
         The summary of the run. A resumed run returns the saved summary of a seed that is finished.
@@ -84,14 +85,16 @@ def train_seed(
     return summary
 
 
-def save_best_seed(runs: list[dict[str, Any]], args: UtteranceClassificationArguments, settings: dict[str, Any]) -> str:
+def save_best_seed(
+    runs: list[dict[str, Any]], args: UtteranceClassificationArguments, settings: dict[str, Any] | None = None
+) -> str:
     """Copy the checkpoint of the best seed into the output folder, with a model card over all seeds, and write the mean
     and standard deviation of the scores into `finetune_results.json`.
 
     Args:
         runs: The summaries of all seeds, from [`train_seed`].
         args: The settings.
-        settings: All settings of the run, for the file.
+        settings: All settings of the run, for the file; by default `args`.
 
     Returns:
         A message with the scores and the folder.
@@ -110,7 +113,7 @@ def save_best_seed(runs: list[dict[str, Any]], args: UtteranceClassificationArgu
         f"{scored}_mean": mean,
         f"{scored}_standard_deviation": deviation,
         "runs": runs,
-        "settings": without_folders(settings),
+        "settings": without_folders(settings or args.to_dict()),
     }
     write_json(output_dir / FINETUNE_RESULTS, results)
     seeds = {"split": scored, "runs": args.seeds, "mean": mean, "deviation": deviation}
