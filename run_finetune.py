@@ -98,6 +98,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
     build_trainer = trainer_builder(corpus, tokenizer, encoder_args, origin, args)
     if args.only_scores:
         score_checkpoint(build_trainer(args), args)
+        if main_process:
+            write_config(Path(args.output_dir), corpus_args, encoder_args, args)
         return
 
     # ---- Train: choose the checkpoint of every seed on validation, score it once on test

@@ -3,22 +3,24 @@
 import json
 import sys
 
+import datasets
 import pytest
 import yaml
 from corpus_of_topics import write_corpus
 from safetensors.torch import load_file
+from tiny import WORDS
 from transformers import TrainingArguments
 
 import run_finetune
 import run_pretrain
-from modeling_precode import PreCodeTokenizer
+from modeling_precode import PreCodeConfig, PreCodeForConversationCompletion, PreCodeTokenizer
 from modeling_precode.cli.main import main as precode
 from modeling_precode.training.arguments import CorpusArguments, EncoderArguments
 from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
 from modeling_precode.training.original_recipe import finetuning_settings
 from modeling_precode.training.parsing import ScriptParser, parse_arguments, write_config
 from modeling_precode.training.pretraining_arguments import ConversationCompletionArguments
-from modeling_precode.training.starting import load_splits
+from modeling_precode.training.starting import build_model, build_tokenizer, load_splits
 
 pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
 
@@ -104,6 +106,8 @@ def test_a_checkpoint_is_scored_and_not_trained(train, tmp_path, caplog):
     expected = json.loads((trained / "results.json").read_text())["scores"]
     assert json.loads((scored / "scores.json").read_text()) == expected
     assert not (scored / "model.safetensors").exists() and not (scored / "seed_1").exists()
+    run_finetune.main(["--config", f"{scored}/run.yaml", "--output_dir", f"{tmp_path}/again"])
+    assert (tmp_path / "again" / "scores.json").read_bytes() == (scored / "scores.json").read_bytes()
     caplog.clear()
     train(run_finetune, f"--model {trained} --do_train false --do_predict", "test_only")
     assert set(json.loads((tmp_path / "test_only" / "scores.json").read_text())) == {"test"}
@@ -126,11 +130,19 @@ def test_scoring_needs_a_checkpoint(tmp_path):
         run_finetune.main(["--do_eval", "--output_dir", str(tmp_path / "out")])
 
 
-def test_a_tokenizer_keeps_its_own_text_mode(train, tmp_path):
+@pytest.mark.parametrize("mode", ["clean", "unicode"])  # unicode is the default
+def test_a_tokenizer_keeps_its_own_text_mode(train, tmp_path, mode):
     PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", "cake", "party"], "original").save_pretrained(tmp_path / "t")
-    first = train(run_pretrain, f"{TINY} --max_steps 1", "first")
-    with pytest.raises(ValueError, match="--text_mode original: the tokenizer of .* normalizes text as 'unicode'"):
-        train(run_pretrain, f"{TINY} --max_steps 1 --tokenizer {first} --text_mode original", "second")
+    PreCodeConfig(vocab_size=4).save_pretrained(tmp_path / "t")
+    with pytest.raises(ValueError, match=f"--text_mode {mode}: the tokenizer of .* normalizes text as 'original'"):
+        train(run_pretrain, f"{TINY} --max_steps 1 --tokenizer {tmp_path / 't'} --text_mode {mode}")
+
+
+def test_a_default_that_is_asked_for_is_refused_where_it_has_no_effect(checkpoint, tmp_path):
+    start = f"--model {checkpoint} --output_dir {tmp_path / 'output'}"
+    for option in ("--size small", "--size=small", "--min_count 2"):
+        with pytest.raises(ValueError, match=f"{option[:6]}.* is for a model from scratch; leave it out with --model"):
+            run_finetune.main([*start.split(), *option.split()])
 
 
 def test_the_forward_half_of_an_encoder_is_a_start_for_a_causal_one(train):
@@ -192,6 +204,21 @@ def test_the_default_warm_up_of_a_file_follows_the_number_of_steps(train, tmp_pa
     run_pretrain.main(["--config", f"{first}/run.yaml", "--max_steps", "20", "--output_dir", f"{tmp_path}/second"])
     results = [json.loads((folder / "pretrain_results.json").read_text()) for folder in (first, tmp_path / "second")]
     assert [one["settings"]["warmup_steps"] for one in results] == [1, 2]
+
+
+def test_a_file_leaves_to_a_checkpoint_or_tokenizer_what_it_determines(tiny_config, tmp_path):
+    PreCodeForConversationCompletion(tiny_config(causal=True)).save_pretrained(tmp_path / "causal")
+    PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", *WORDS], "clean").save_pretrained(tmp_path / "causal")
+    for start, name, value in (("model", "causal", True), ("tokenizer", "text_mode", "clean")):
+        args = EncoderArguments(**{start: str(tmp_path / "causal")})
+        loaded = build_tokenizer(args, datasets.Dataset.from_dict({}))
+        build_model(args, PreCodeForConversationCompletion, loaded, seed=1)
+        write_config(tmp_path, args)
+        content = yaml.safe_load((tmp_path / "run.yaml").read_text())
+        assert getattr(args, name) == args.settings().get(name) == value and name not in content and start in content
+    write_config(tmp_path, EncoderArguments(causal=True, text_mode="clean"))
+    content = yaml.safe_load((tmp_path / "run.yaml").read_text())
+    assert content["causal"] is True and content["text_mode"] == "clean"
 
 
 @pytest.mark.parametrize(

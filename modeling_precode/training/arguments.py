@@ -1,7 +1,7 @@
 """Command-line arguments that pre-training and fine-tuning share, as validated dataclasses."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -219,9 +219,27 @@ class EncoderArguments:
     )
     dropout: float | None = argument("Dropout probability.")
 
+    def __post_init__(self):
+        self.derived: set[str] = set()
+        # The names on the command line, where even a default value is a request.
+        self.requested: set[str] = set()
+
+    def take(self, name: str, value: Any) -> None:
+        """Set an argument to the value in a checkpoint or tokenizer, which another one may not have."""
+        if getattr(self, name) != value:
+            self.derived.add(name)
+            setattr(self, name, value)
+
+    @property
+    def saved_names(self) -> list[str]:
+        """The arguments in a configuration file: all but those that a checkpoint or tokenizer determines."""
+        return [option.name for option in fields(self) if option.name not in self.derived]
+
     def settings(self) -> dict[str, Any]:
         """The arguments that affect the model: with a checkpoint or a text encoder, not those for other models."""
-        names: Iterable[str] = vars(self) if self.text_encoder is None else self.FROM_TEXT_ENCODER
+        names: Iterable[str] = [option.name for option in fields(self)]
+        if self.text_encoder is not None:
+            names = self.FROM_TEXT_ENCODER
         if self.model is not None:
             names = self.WITH_MODEL
         return {name: getattr(self, name) for name in names}
@@ -232,19 +250,24 @@ class EncoderArguments:
         return {"utterance_hidden_size": size, "conversation_hidden_size": size}
 
     def refuse_all_but(self, names: Sequence[str], reason: str) -> None:
-        """Raise a ValueError if an argument that is not in `names` does not have its default value."""
+        """Raise a ValueError if an argument that is not in `names` was requested or does not have its default value."""
         self.refuse([option.name for option in fields(self) if option.name not in names], reason)
 
     def refuse(self, names: Sequence[str], reason: str) -> None:
-        """Raise a ValueError if an argument in `names` does not have its default value."""
-        for option in fields(self):
-            default = option.default if option.default_factory is MISSING else option.default_factory()
-            if option.name in names and getattr(self, option.name) != default:
-                raise ValueError(f"--{option.name} {reason}")
+        """Raise a ValueError if an argument in `names` was requested or does not have its default value."""
+        for name in names:
+            if self.is_requested(name):
+                raise ValueError(f"--{name} {reason}")
+
+    def is_requested(self, name: str) -> bool:
+        """Whether an argument is on the command line or does not have its default value."""
+        [option] = [option for option in fields(self) if option.name == name]
+        default = option.default if option.default_factory is MISSING else option.default_factory()
+        return name in self.requested or getattr(self, name) != default
 
     def fingerprint(self) -> dict[str, Any]:
         """The values that a resumed run must share with the run that it continues, by their names in messages."""
-        settings = {f"--{name}": value for name, value in vars(self).items()}
+        settings = {f"--{name}": value for name, value in asdict(self).items()}
         starts = {START: self.model, "the text encoder's digest": self.text_encoder}
         return settings | {name: start_digest(start) for name, start in starts.items() if start}
 

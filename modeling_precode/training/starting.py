@@ -111,12 +111,12 @@ def load_vocabulary(args: EncoderArguments) -> PreTrainedTokenizerBase:
     assert args.tokenizer is not None
     tokenizer = load_tokenizer(args.tokenizer)
     mode: Any = getattr(tokenizer, "text_mode", None)
-    if args.text_mode not in (mode, EncoderArguments.text_mode):
+    if args.text_mode != mode and args.is_requested("text_mode"):
         raise ValueError(
             f"--text_mode {args.text_mode}: the tokenizer of {args.tokenizer} normalizes text as {mode!r}; leave "
             "--text_mode out, or leave out --tokenizer"
         )
-    args.text_mode = mode
+    args.take("text_mode", mode)
     return tokenizer
 
 
@@ -166,7 +166,7 @@ def build_model(
         model = model_class.from_utterance_encoder(args.text_encoder, **config)
     else:
         model = model_over_words(args, model_class, tokenizer, seed, {**config, "causal": args.causal})
-    args.causal = model.config.causal
+    args.take("causal", model.config.causal)
     # `--recipe original` sets it to true for every checkpoint.
     if args.freeze_word_vectors is False and model.config.text_config is not None:
         raise ValueError(
