@@ -39,7 +39,7 @@ from .building.dialogues import Dialogue, Utterance
 from .building.parts import read_part, report_path
 from .building.splitting import in_parts, split_by_hash
 from .formats.captions import film_lines_of_webvtt
-from .formats.limits import Limits, TooLargeError
+from .formats.limits import Limits, TooLargeError, limited_time
 from .formats.opus import xml_lines
 from .formats.original import original_files, read_original
 from .formats.owner import check_owner
@@ -82,7 +82,8 @@ class OpSubConfig(Limits, datasets.BuilderConfig):
         max_unfolded: The maximum size of a film after decompression, in bytes. Larger films are dropped.
         max_ratio: See `Limits`.
         max_line: The maximum length of a line of plain text, in bytes. Longer lines are dropped.
-        max_members: See `Limits`.
+        max_members, max_depth: See `Limits`.
+        max_seconds: The maximum time for reading a film, in seconds. Films that take longer are dropped.
     """
 
     max_silence: float = 5.0
@@ -95,6 +96,7 @@ class OpSubConfig(Limits, datasets.BuilderConfig):
     encoding: str = ""
     max_unfolded: int = 1 << 24
     max_line: int = 1 << 20
+    max_seconds: int = 600
 
 
 class OpSub(DialogueBuilder):
@@ -236,7 +238,7 @@ class OpSub(DialogueBuilder):
         self._films = []
         for piece in pieces:
             try:
-                for film, dialogues in self.films(where, piece):
+                for film, dialogues in limited_time(self.films(where, piece), self.config):
                     rows = utterances = 0
                     lines: set[int] = set()
                     name = os.fsencode(film).decode("utf-8", "replace")
@@ -272,7 +274,7 @@ class OpSub(DialogueBuilder):
             read_lines = film_lines if kind == "srt" else film_lines_of_webvtt
             lines = read_lines(decode_subtitles(data, self.config.encoding or None), self._notes)
         else:
-            lines = list(xml_lines(data, self._notes))
+            lines = list(xml_lines(data, self._notes, self.config.max_depth))
         if not self.is_wanted(piece.name, lines):
             return
         if self.config.join_sentences and kind != "xml":

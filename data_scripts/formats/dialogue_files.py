@@ -13,7 +13,7 @@ from typing import Any
 from ..building.dialogues import Dialogue, Utterance
 from .detection import detect
 from .input_file import InputFile
-from .limits import Limits
+from .limits import Limits, limited_time
 from .options import ReadingOptions
 from .times import seconds_of
 
@@ -74,7 +74,7 @@ def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
     speakers: set[str] = set()
     found = detect(file)
     log("%s: detected format: %s", name, found.title)
-    for dialogue in with_ids(file, found.read(file)):
+    for dialogue in with_ids(file, limited_time(found.read(file), file.options, file.name)):
         yield dialogue
         dialogues += 1
         utterances += len(dialogue.utterances)

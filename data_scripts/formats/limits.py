@@ -1,10 +1,14 @@
-"""Limits for input files: the size after decompression, the number of files in an archive, the length of a line."""
+"""Limits for input files: the size after decompression, the number of files in an archive, the length of a line, the
+depth of nested elements, and the time for reading."""
 
 import io
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
+
+Item = TypeVar("Item")
 
 # Up to this size, the ratio is not limited: short files may be very repetitive.
 FREE_BYTES = 1 << 20
@@ -25,12 +29,17 @@ class Limits:
             ratio is accepted.
         max_line: The maximum length of a line of text, in bytes; 64 MiB by default.
         max_members: The maximum number of files in an archive; 524,288 by default.
+        max_depth: The maximum depth of nested elements in XML; 100 by default.
+        max_seconds: The maximum time for reading a file, in seconds; 3,600 by default. The time that the caller takes
+            between two dialogues does not count.
     """
 
     max_unfolded: int = 1 << 30
     max_ratio: int = 200
     max_line: int = 1 << 26
     max_members: int = 1 << 19
+    max_depth: int = 100
+    max_seconds: int = 3600
 
     def check_limits(self) -> None:
         """Check the limits.
@@ -126,6 +135,34 @@ def check_members(archive: object, count: int, limits: Limits) -> None:
             f"{archive}: has more than {limits.max_members:,} files, the limit set by max_members; if you trust the "
             "archive, increase max_members"
         )
+
+
+def limited_time(items: Iterator[Item], limits: Limits, name: str | None = None) -> Iterator[Item]:
+    """Yield the items of a reader. Its time is checked after each of them.
+
+    Args:
+        items: What the reader yields.
+        limits: The limits.
+        name: The name of the file, for an error that is not caught.
+
+    Raises:
+        TooLargeError: The reader took more than `max_seconds`.
+    """
+    seconds = 0.0
+    while True:
+        start = time.monotonic()
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        seconds += time.monotonic() - start
+        if seconds > limits.max_seconds:
+            where = f"{name}: " if name else ""
+            raise TooLargeError(
+                f"{where}takes more than {limits.max_seconds:,} seconds to read, the limit set by max_seconds; if you "
+                "trust the file, increase max_seconds"
+            )
+        yield item
 
 
 def limited_lines(file: Any, limits: Limits) -> Iterator[Any]:

@@ -35,7 +35,7 @@ class ReadingOptions(Limits):
             messages with dates. Recordings are not cut. `inf` never cuts.
         encoding: The encoding of the text; by default it is detected.
         input_format: One of `data_scripts.formats.detection.FORMATS`; by default the format is detected.
-        max_unfolded, max_ratio, max_line, max_members: See [`Limits`].
+        max_unfolded, max_ratio, max_line, max_members, max_depth, max_seconds: See [`Limits`].
     """
 
     dialogue_column: str = "dialogue_id"

@@ -6,24 +6,26 @@ from collections.abc import Iterator
 from io import BytesIO
 from xml.etree import ElementTree
 
+from .limits import Limits
 from .subtitles import NO_TIMES, Line, clock, turns
 
 BEFORE = re.compile(r" (?=[.,!?;:%)\]…]|'(?:s|m|re|ve|ll|d)\b|n't\b)", re.IGNORECASE)
 AFTER = re.compile(r"(?<=[(\[$£¿¡]) ")
 
-MOST_NESTED = 100
 
-
-def xml_lines(data: bytes, left_out: Counter[str] | None = None) -> Iterator[Line]:
+def xml_lines(data: bytes, left_out: Counter[str] | None = None, max_depth: int = Limits.max_depth) -> Iterator[Line]:
     """Yield every turn of every sentence. A sentence without times starts at the end of the previous one.
 
-    Sentences with an invalid time are left out, and counted in `left_out`.
+    Args:
+        data: The content of the file.
+        left_out: Sentences with an invalid time are left out, and counted here.
+        max_depth: See [`Limits`].
 
     Raises:
-        xml.etree.ElementTree.ParseError: The XML is damaged, truncated, or nested more than 100 levels deep.
+        xml.etree.ElementTree.ParseError: The XML is damaged, truncated, or nested too deep.
     """
     start = end = 0.0
-    for sentence in sentences(data):
+    for sentence in sentences(data, max_depth):
         times = [(time.get("id", ""), clock(time.get("value", ""))) for time in sentence.iter("time")]
         if any(time is None for _, time in times):
             if left_out is not None:
@@ -37,7 +39,7 @@ def xml_lines(data: bytes, left_out: Counter[str] | None = None) -> Iterator[Lin
         sentence.clear()
 
 
-def sentences(data: bytes) -> Iterator[ElementTree.Element]:
+def sentences(data: bytes, max_depth: int) -> Iterator[ElementTree.Element]:
     """Yield the sentences (`<s>`) of a film in OPUS XML. Memory does not grow with the file.
 
     Raises:
@@ -48,8 +50,10 @@ def sentences(data: bytes) -> Iterator[ElementTree.Element]:
         for event, element in ElementTree.iterparse(BytesIO(data), ("start", "end")):
             if event == "start":
                 path.append(element)
-                if len(path) > MOST_NESTED:
-                    raise ElementTree.ParseError(f"elements nested more than {MOST_NESTED} deep")
+                if len(path) > max_depth:
+                    raise ElementTree.ParseError(
+                        f"elements are nested more than {max_depth} deep, the limit set by max_depth"
+                    )
                 continue
             path.pop()
             if element.tag == "s":

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 import json
 import math
 import os
@@ -220,6 +221,26 @@ def test_a_line_of_too_many_characters_is_an_error(write, encoding):
         list(read_dialogues(path, max_line=4000))
 
 
+@pytest.mark.parametrize("corpus", [False, True])
+def test_a_reader_that_takes_too_long_is_stopped(load, write, caplog, monkeypatch, corpus):
+    folder = write({"a.txt": "Ana: Hi.\n\nBen: Hello.\n", **{f"film_{n}.srt": film() for n in range(4)}})
+    # A clock on which reading any film or dialogue takes a quarter of an hour.
+    monkeypatch.setattr(time, "monotonic", itertools.count(0, 900).__next__)
+    if corpus:
+        (folder / "a.txt").unlink()
+        with caplog.at_level("INFO", logger="data_scripts"):
+            load("opsub", folder, max_seconds=2000)
+            with pytest.raises(ValueError):
+                load("opsub", folder)
+        assert "film_0.srt dropped: takes more than 600 seconds to read, the limit set" in caplog.text
+        return
+    assert list(read_dialogues(folder / "a.txt"))
+    with pytest.raises(
+        ValueError, match=r"^[^:]*a.txt: takes more than 500 seconds to read, the limit set by max_seconds"
+    ):
+        list(read_dialogues(folder / "a.txt", max_seconds=500))
+
+
 @pytest.mark.parametrize("hours", ["9" * 400, "9" * 5000, "1e308"])
 def test_a_cue_whose_hours_are_none_is_dropped_and_counted(load, write, caplog, hours):
     bad = f"\n900\n{hours}:00:00,000 --> {hours}:00:01,000\nNot this.\n"
@@ -290,8 +311,12 @@ def test_xml_nested_very_deep_is_dropped_and_counted(load, write, caplog):
     assert peak < 1 << 25
     with caplog.at_level("INFO", logger="data_scripts"):
         load("opsub", folder)
-    assert "deep.xml dropped because it cannot be read: elements nested more than 100 deep" in caplog.text
+    reason = "elements are nested more than 100 deep, the limit set by max_depth"
+    assert f"deep.xml dropped because it cannot be read: {reason}" in caplog.text
     assert "files damaged 1, films kept 4" in caplog.text
+    assert len(
+        list(xml_lines(b"<document>" + b"<a>" * 150 + b"<s>Hi.</s>" + b"</a>" * 150 + b"</document>", None, 200))
+    )
 
 
 def test_a_zip_of_a_corpus_that_unfolds_to_too_much_is_an_error(load, tmp_path):
@@ -306,7 +331,9 @@ def test_a_zip_of_a_corpus_that_unfolds_to_too_much_is_an_error(load, tmp_path):
 
 @pytest.mark.parametrize("name", ["films.zip", "films.tar.gz"])
 def test_an_archive_of_very_many_files_is_an_error(load, write, name):
-    files = {f"{number}/": b"" for number in range(100)} | {f"film_{number}.srt": film().encode() for number in range(4)}
+    files = {f"{number}/": b"" for number in range(100)} | {
+        f"film_{number}.srt": film().encode() for number in range(4)
+    }
     path = write({name: zipped(files) if name.endswith("zip") else tarred(files, "w:gz")}) / name
     message = rf"{name}: has more than 50 files, the limit set by max_members; .* increase max_members"
     with pytest.raises(ValueError, match=message):
