@@ -11,6 +11,8 @@ from .configuration_precode import PreCodeConfig, quoted
 
 # The maximum size of a file of settings in bytes, and the maximum number of nested levels.
 LARGEST_SETTINGS, DEEPEST = 2**24, 100
+# The maximum length of the name of a file.
+LONGEST_NAME = 255
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 
 
@@ -119,10 +121,13 @@ def _weights_files(checkpoint: str, variant: str | None, where: dict[str, Any]) 
     for name in ("metadata", "weight_map"):
         if not isinstance(index.get(name), dict):
             raise ValueError(f"{path}: `{name}` must be a dictionary; got {quoted(index.get(name))}")
+    if not index["weight_map"]:
+        raise ValueError(f"{path}: `weight_map` must name the file of each weight; got {{}}; save the checkpoint again")
     shards: list[Path] = []
     for file in dict.fromkeys(map(_shard_name, index["weight_map"].values())):
         shard = None
-        if file.endswith(".safetensors") and "\\" not in file and Path(file).name == file:
+        is_name = len(file) <= LONGEST_NAME and "\\" not in file and Path(file).name == file
+        if is_name and file.endswith(".safetensors"):
             shard = find_file(checkpoint, file, **where)
         if shard is None:
             raise ValueError(

@@ -203,6 +203,10 @@ def settings_of_a_newer_version(folder: Path) -> None:
         (settings_without_temperature, "config.json: not the settings of an exported model: KeyError.'temperature'"),
         (settings_of_a_newer_version, "`format_version` 2 was exported by a newer version of precode"),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json: not a tokenizer"),
+        (
+            lambda folder: os.truncate(folder / "tokenizer.json", 2**29),
+            "tokenizer.json: must have at most 268,435,456 by",
+        ),
         (lambda folder: (folder / "tokenizer_config.json").unlink(), "tokenizer_config.json: not the settings of a to"),
         (
             lambda folder: (folder / "config.json").write_bytes(b"\xff"),

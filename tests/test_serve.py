@@ -399,7 +399,8 @@ def test_a_dialogue_beyond_the_limits_is_refused(strict, inputs, message):
 
 
 @pytest.mark.parametrize(
-    "inputs, message", [(["so so so"] * 4, "takes 112 tokens to explain"), (["x" * 1600 + " so so so"], "takes 505 tokens")]
+    "inputs, message",
+    [(["so so so"] * 4, "takes 112 tokens to explain"), (["x" * 1600 + " so so so"], "takes 505 tokens")],
 )
 def test_a_dialogue_that_takes_too_long_to_explain_is_refused(strict, inputs, message):
     assert strict.label(inputs, **KEY).status == 200

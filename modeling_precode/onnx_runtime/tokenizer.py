@@ -9,6 +9,8 @@ from ..word_encoding import WordEncodingMixin
 from .config import LENGTH, is_length, read_object
 
 TOKENIZER_FILE, TOKENIZER_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
+# The maximum size of `tokenizer.json` in bytes.
+LARGEST_TOKENIZER = 2**28
 _SPECIAL_TOKENS = ("cls", "sep", "bos", "eos", "unk", "pad")
 _SIDES = ("left", "right")
 _TEXT_MODES = ("clean", "original", "unicode")
@@ -31,6 +33,9 @@ class ExportedTokenizer:
 
     def __init__(self, path: Path, settings: dict[str, Any]):
         self.name_or_path = str(path)
+        size = path.stat().st_size if path.is_file() else 0
+        if size > LARGEST_TOKENIZER:
+            raise ValueError(f"{path}: must have at most {LARGEST_TOKENIZER:,} bytes; got {size:,}")
         try:
             self.backend_tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises no other class
