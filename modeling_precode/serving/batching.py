@@ -26,7 +26,7 @@ class Job:
     options: AnswerOptions
     answer: asyncio.Future
     results: list[list[dict]] = field(default_factory=list)
-    # The rows of `preprocess` and their sizes, once they are computed, and how many dialogues are in a batch or labeled.
+    # The rows of `preprocess` and their sizes, once they are computed; how many dialogues are in a batch or labeled.
     rows: list[dict] | None = None
     sizes: list[int] = field(default_factory=list)
     taken: int = 0
