@@ -67,7 +67,7 @@ def chat(file: InputFile, turns: Iterable[tuple[str, Any]], entry: Any, name: st
         entry: The whole entry, for the id and the other information.
         name: The key of the list of turns in the entry, or None if the entry is the list.
     """
-    file.options.refuse_columns(file.name)
+    file.options.refuse_columns(file.name, has_roles=True)
     utterances = [turn for where, one in turns if (turn := utterance(file, where, one))]
     if not utterances:
         file.leave_out("chats without a message")

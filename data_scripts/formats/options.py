@@ -99,13 +99,13 @@ class ReadingOptions(Limits):
 
     def of_utterances(self, name: object, found: list[str]) -> list[str]:
         """The required columns of a table with one utterance per row and the columns `found`."""
-        self.refuse(name, {other: own for own, other in PAIRS.items()})
+        self.refuse(name, {**{other: own for own, other in PAIRS.items()}, "roles": None})
         optional = self.changed_values("speaker_column", "label_column", "start_column", "end_column")
         return [*self.dialogue_columns(found), self.text_column, *optional]
 
     def of_dialogues(self, name: object) -> list[str]:
         """The required columns of a table with one dialogue per row."""
-        self.refuse(name, PAIRS)
+        self.refuse(name, {**PAIRS, "rows": None, "roles": None})
         return [self.utterances_column, *self.changed_values("dialogue_column", "speakers_column", "labels_column")]
 
     def refuse(self, name: object, others: Mapping[str, str | None]) -> None:
@@ -123,9 +123,9 @@ class ReadingOptions(Limits):
                 advice = f"use {own}" if own else "leave it out"
                 raise ValueError(f"{name}: {other} is for another kind of file; got {getattr(self, other)!r}; {advice}")
 
-    def refuse_columns(self, name: object) -> None:
-        """Refuse all options for tables, because the file is none."""
-        self.refuse(name, dict.fromkeys([*COLUMNS, "rows"]))
+    def refuse_columns(self, name: object, has_roles: bool = False) -> None:
+        """Refuse all options for tables, because the file is none. Only chats with a model have roles."""
+        self.refuse(name, dict.fromkeys([*COLUMNS, "rows", *([] if has_roles else ["roles"])]))
 
     def changed_values(self, *options: str) -> list[str]:
         """The values of those of these options that differ from their defaults."""

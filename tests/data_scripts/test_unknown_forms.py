@@ -129,3 +129,10 @@ def test_what_is_no_text_is_named_with_the_fix(write, name, content, message):
 def test_an_option_for_tables_is_refused_for_a_chat(write):
     with pytest.raises(ValueError, match="a.txt: rows is for another kind of file; got 'one'; leave it out"):
         said(write, BODY, rows="one")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl"])
+def test_roles_are_refused_if_there_are_none(write, name):
+    content = {"a.csv": "dialogue_id,text\n1,Hi\n", "a.jsonl": '{"utterances": ["Hi"]}'}.get(name, BODY)
+    with pytest.raises(ValueError, match="roles is for another kind of file; got 'user'; leave it out"):
+        said(write, content, name, roles="user")
