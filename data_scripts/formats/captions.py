@@ -27,7 +27,7 @@ WORD_TAG = re.compile(r"</?c(?:\.[^<>]*)?>|<\d[\d:.]*>")
 DASH = re.compile(r"(?:[-–—‐](?![-–—])|>>>?)\s*")
 SOUND = re.compile(r"[\s♪♫¶]*(?:[\[(][^\[\]()]*[\])][\s♪♫¶]*)+|[♪♫¶][^♪♫¶]*[♪♫¶]?\s*")
 # In captions, a name may also be in brackets: `[Ana]`.
-BRACKETED = re.compile(r"\[([^\[\]:]{1,60})\]\s*:?\s*(?=\S)")
+BRACKETED = re.compile(r"[\[(]([^\[\]():]{1,60})[\])]\s*:?\s*(?=\S)")
 
 
 # Webex writes the name of the speaker into the identifier of a cue: `1 "Ana Silva" (3774120960)`.
@@ -211,13 +211,17 @@ def plain_text(text: str, is_vtt: bool) -> str:
 def long_names(found: list[Cue]) -> frozenset[str]:
     """Find the names that begin more than one cue and have more than three words or are in brackets."""
     counts: dict[str, int] = {}
+    in_parentheses: Counter[str] = Counter()
     for cue in found:
         first = plain_text(DASH.sub("", cue.lines[0], count=1), True) if cue.lines else ""
         for pattern in (LONG_SPEAKER, BRACKETED):
             name = pattern.match(first)
             if name and is_name(name[1]):
                 counts[name[1]] = counts.get(name[1], 0) + 1
-    return frozenset(name for name, count in counts.items() if count > 1)
+                in_parentheses.update([name[1]] if first.startswith("(") else [])
+    # In parentheses are mostly sounds, unless nearly all cues begin with a name.
+    sounds = {} if in_parentheses.total() >= 0.8 * len(found) else in_parentheses
+    return frozenset(name for name, count in counts.items() if count > 1 and name not in sounds)
 
 
 def is_named_above(found: list[Cue]) -> bool:

@@ -159,8 +159,20 @@ def slack_message(message: dict[str, Any], names: dict[str, str]) -> Message:
         target = names.get(target, target) if kind == "@" else target
         return f"{'@' if kind in ('@', '!') else kind}{label or target.partition('^')[0]}"
 
-    text = unescape(SLACK_MARK.sub(shown, str(message.get("text") or "")))
+    written = str(message.get("text") or "") or "".join(texts_of_blocks(message.get("blocks")))
+    text = unescape(SLACK_MARK.sub(shown, written))
     return Message(speaker, text, date, "" if text.strip() else "omitted media")
+
+
+def texts_of_blocks(block: Any) -> Iterator[str]:
+    """Yield the texts in the blocks of a Slack message, in their order."""
+    if isinstance(block, list):
+        for one in block:
+            yield from texts_of_blocks(one)
+    elif isinstance(block, dict):
+        text = block.get("text")
+        yield from [text] if isinstance(text, str) else texts_of_blocks(text)
+        yield from texts_of_blocks(block.get("elements"))
 
 
 def slack_name(profile: Any) -> str:

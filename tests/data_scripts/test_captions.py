@@ -171,3 +171,12 @@ def test_the_makers_of_subtitles_are_left_out(write, caplog):
     [dialogue] = read_dialogues(write({"a.srt": "\n".join(cues)}) / "a.srt")
     assert [turn.text for turn in dialogue.utterances] == ["No."]
     assert caplog.messages[-1].endswith("left out: 1 credit")
+
+
+@pytest.mark.parametrize("last, speakers", [("(Ana) Yes!", ["Ana", "Ben", "Ana"]), ("Yes!", ["", "", ""])])
+def test_names_in_parentheses_are_speakers_if_nearly_all_cues_begin_with_one(write, last, speakers):
+    texts = ["(Ana) Hi.", "(Ben) What?", last]
+    cues = [f"{n}\n00:00:0{n},000 --> 00:00:0{n},900\n{text}\n" for n, text in enumerate(texts, start=1)]
+    cues += ["4\n00:00:05,000 --> 00:00:06,000\n(Ben) So?\n"] if last.startswith("(") else []
+    [dialogue] = read_dialogues(write({"a.srt": "\n".join(cues)}) / "a.srt")
+    assert [turn.speaker for turn in dialogue.utterances][:3] == speakers

@@ -319,3 +319,13 @@ def test_an_export_without_messages_and_null_utterances_are_named(write):
         dialogues_of(write, {"guild": {}, "channel": {}, "messages": []})
     with pytest.raises(ValueError, match="a.json:1: dialogue without utterances; got utterances null"):
         dialogues_of(write, {"id": "x", "text": "y", "utterances": None})
+
+
+def test_the_text_of_a_slack_message_may_be_in_its_blocks(write):
+    section = {
+        "type": "rich_text_section",
+        "elements": [{"type": "text", "text": "Hi "}, {"type": "text", "text": "you"}],
+    }
+    message = {"type": "message", "ts": "1682870000.1", "user": "U01", "text": "", "blocks": [{"elements": [section]}]}
+    [dialogue] = dialogues_of(write, [message])
+    assert dialogue.utterances[0].text == "Hi you"
