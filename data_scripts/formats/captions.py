@@ -220,8 +220,8 @@ def long_names(found: list[Cue]) -> frozenset[str]:
                 counts[name[1]] = counts.get(name[1], 0) + 1
                 in_parentheses.update([name[1]] if first.startswith("(") else [])
     # In parentheses are mostly sounds, unless nearly all cues begin with a name.
-    sounds = {} if in_parentheses.total() >= 0.8 * len(found) else in_parentheses
-    return frozenset(name for name, count in counts.items() if count > 1 and name not in sounds)
+    are_names = in_parentheses.total() >= 0.8 * len(found) and max(in_parentheses.values(), default=0) > 1
+    return frozenset(name for name, count in counts.items() if (are_names if name in in_parentheses else count > 1))
 
 
 def is_named_above(found: list[Cue]) -> bool:

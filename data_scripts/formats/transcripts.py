@@ -107,6 +107,12 @@ def form_of(file: InputFile) -> str | None:
         else:
             is_form = count >= min(FEWEST_TURNS, len(lines)) and count >= len(lines) / 2
             is_form |= count >= 3 and begins[0] and max(names.values(), default=0) > 1 and count >= len(lines) / 5
+            if not is_form and count >= FEWEST_TURNS and "clock" in FORMS[form].groupindex:
+                # Only some turns may have a time. Nearly all others have a speaker.
+                pairs = zip(lines, begins, strict=True)
+                others = Counter(speaker_and_text(line)[0] for line, is_head in pairs if not is_head)
+                recurs = max(names.values(), default=0) > 1 or bool(names.keys() & others.keys())
+                is_form = recurs and others[""] <= len(lines) / 5
         if is_form and not (names and names.keys() <= KEYS):
             found.append((count, form))
     # Of two forms with the same count, the first one wins, because it describes a line in more detail.

@@ -55,8 +55,8 @@ def time_of(value: Any) -> float | str | None:
         seconds = float(text)
         return seconds if abs(seconds) < MOST_SECONDS else None
     except ValueError:
-        seconds = clock_seconds(text)
-        return seconds if seconds is not None else None if text in NOBODY else text
+        clock = clock_seconds(text)
+        return clock if clock is not None else None if text in NOBODY else text
 
 
 def plain_value(value: Any) -> Any:

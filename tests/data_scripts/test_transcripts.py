@@ -134,6 +134,16 @@ def test_a_date_or_half_of_a_day_is_no_speaker(write, caplog):
     assert caplog.messages[-1].endswith("left out: 3 lines above the first turn, 2 notes of the program")
 
 
+def test_a_turn_without_a_time_keeps_its_speaker(write):
+    turns = turns_of(write, "[00:05] Ana: Hi\nBen: What?\nNote: so\n[00:10] Ana: Yes!\nBen: Oh.\n")
+    assert [(turn.speaker, turn.text, turn.start) for turn in turns] == [
+        ("Ana", "Hi", 5),
+        ("Ben", "What? Note: so", None),
+        ("Ana", "Yes!", 10),
+        ("Ben", "Oh.", None),
+    ]
+
+
 def test_what_a_chat_program_says_is_no_turn(write, caplog):
     caplog.set_level(logging.INFO)
     stamp = "2023-04-30 17:33:00\t"
