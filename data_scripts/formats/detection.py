@@ -66,7 +66,8 @@ PLAIN_TEXT = Format("plain text", lambda file: True, read_detected_text)
 BINARY = ("parquet", "xlsx")
 # A text file with an unknown suffix must have one of these formats. It could match the others by chance.
 CERTAIN = ["json", "vtt", "srt", "whatsapp", "transcript"]
-# A file with one of these suffixes has the format, whatever its content.
+# Text that is none of these is in the format of its suffix, whatever its content.
+UNLIKE_ITS_NAME = ["json", "vtt", "srt", "whatsapp"]
 BY_NAME = {".jsonl": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".vtt": "vtt", ".srt": "srt"}
 BY_NAME |= {".parquet": "parquet", ".xlsx": "xlsx"}
 TEXT_SUFFIXES = [".jsonl", ".json", ".csv", ".tsv", ".txt", ".vtt", ".srt"]
@@ -88,6 +89,8 @@ def detect(file: InputFile) -> Format:
         if file.suffix not in DOCUMENTS and not is_excel(file):
             refuse_archive(file)
         refuse_other_content(file)
+    if kind and not file.options.input_format and kind not in BINARY:
+        kind = by_certain_content(file, kind)
     if kind:
         return with_title(file, FORMATS[kind])
     if file.suffix == ".txt":
@@ -106,6 +109,18 @@ def detect(file: InputFile) -> Format:
             f"{advice}, or name the format with input_format"
         )
     return with_title(file, found)
+
+
+def by_certain_content(file: InputFile, kind: str) -> str:
+    """The format of a text file with a known suffix: that of its name, unless its content is certainly another."""
+    try:
+        if FORMATS[kind].recognizes(file):
+            return kind
+        return next((name for name in UNLIKE_ITS_NAME if FORMATS[name].recognizes(file)), kind)
+    except TooLargeError:
+        raise
+    except ValueError:
+        return kind  # the reader names what is wrong with the text
 
 
 def by_text() -> list[Format]:

@@ -147,7 +147,8 @@ def max_silence(file: InputFile) -> float | None:
 
 def shown_duration(seconds: float | None) -> str:
     """A duration as text, in hours from one hour on: `8 hours`, `90 seconds`."""
-    return f"{(seconds or 0) / 3600:g} hours" if (seconds or 0) >= 3600 else f"{seconds:g} seconds"
+    count, noun = ((seconds or 0) / 3600, "hour") if (seconds or 0) >= 3600 else (seconds or 0, "second")
+    return f"{count:g} {noun}{'s' * (count != 1)}"
 
 
 def cut_at_silences(turns: list[Utterance], longest: float | None) -> Iterator[list[Utterance]]:

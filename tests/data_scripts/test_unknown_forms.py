@@ -1,6 +1,7 @@
 """Plain text is what people said: no header, rule, note or key of it is labeled, and another form is refused."""
 
 import gzip
+import json
 import logging
 
 import pytest
@@ -130,6 +131,15 @@ def test_what_is_no_text_is_named_with_the_fix(write, name, content, message):
     with pytest.raises(ValueError, match=message) as caught:
         said(write, content, name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.json", "a.srt", "a.log"])
+def test_a_chat_is_known_under_any_name(write, caplog, name):
+    caplog.set_level(logging.INFO)
+    lines = [f"30/04/23, 17:3{n} - {speaker}: {text}" for n, (speaker, text) in enumerate(TURNS)]
+    assert said(write, "\n".join(lines), name) == TURNS
+    assert caplog.messages[0] == f"{name}: detected format: WhatsApp export"
+    assert said(write, json.dumps([{"utterances": ["Hi"]}]), "a.csv") == [("", "Hi")]
 
 
 def test_an_option_for_tables_is_refused_for_a_chat(write):
