@@ -124,10 +124,10 @@ def test_a_line_every_minute_says_how_long_the_rest_takes(predict, tmp_path, mon
     rows = "".join(f"{number // 2},so happy\n" for number in range(40))
     (tmp_path / "in.csv").write_text("dialogue_id,text\n" + rows)
     predict(tmp_path / "in.csv", "--output", tmp_path / "out.csv")
-    assert "labeling: 38 of 40 utterances, about 0 minutes left" in caplog.messages
+    assert "labeling: 38 of 40 utterances, about 0 min left" in caplog.messages
     (tmp_path / "in.csv").write_text("text\n" + "so happy\n" * 40)
     predict(tmp_path / "in.csv", "--output", tmp_path / "out.csv", "--corpus_options", "rows=dialogue")
-    assert "labeling: 10 of 40 utterances, about 0 minutes left" in caplog.messages
+    assert "labeling: 10 of 40 utterances, about 0 min left" in caplog.messages
     (tmp_path / "in.txt").write_text("Ann: so happy\nBo: so?\n")
     predict(tmp_path / "in.txt", "--output", tmp_path / "out.csv")
     assert "labeling: 2 utterances" in caplog.messages

@@ -56,7 +56,7 @@ class ProgressLines:
         if self.total is None:
             return f" {self.unit}"
         left = (now - self.start) / (self.done - self.first) * max(self.total - self.done, 0)
-        return f" of {self.total:,} {self.unit}, about {left / 60:.0f} minutes left"
+        return f" of {self.total:,} {self.unit}, about {left / 60:.0f} min left"
 
     def close(self) -> None:
         """Remove the progress bar."""
