@@ -26,9 +26,10 @@ class Job:
     options: AnswerOptions
     answer: asyncio.Future
     results: list[list[dict]] = field(default_factory=list)
-    # The rows of `preprocess` and their sizes, once they are computed; how many dialogues are in a batch or labeled.
+    # The rows of `preprocess` and their sizes, once they are computed.
     rows: list[dict] | None = None
     sizes: list[int] = field(default_factory=list)
+    # How many dialogues are in a batch or labeled.
     taken: int = 0
 
     def set_rows(self, rows: list[dict]) -> None:
