@@ -96,9 +96,9 @@ def pipeline_alone(model: str, rows: int) -> Cost:
     """Measure the pipeline on dialogues in memory, without its start."""
     from transformers import pipeline
 
-    import modeling_precode  # noqa: F401
+    from modeling_precode.default_model import checkpoint_path
 
-    emotions = pipeline("conversation-emotion", model=model)
+    emotions = pipeline("conversation-emotion", model=checkpoint_path(model))
     turns = [{"speaker": f"user {row % 3}", "text": text} for row, text in enumerate(texts(rows))]
     dialogues = [turns[start : start + 10] for start in range(0, rows, 10)]
     emotions(dialogues[:20])
@@ -137,7 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--order", choices=["dialogue", "time", "mixed"], default="dialogue")
-    parser.add_argument("--model", help="folder of a checkpoint (default: random weights of the size --size)")
+    parser.add_argument("--model", help="folder of a checkpoint, or default (without it: random weights of the size --size)")
     parser.add_argument("--size", choices=["small", "mid", "large"], default="small")
     parser.add_argument("--output_format", choices=["csv", "jsonl", "parquet", "xlsx"], default="csv")
     parser.add_argument("--resume", action="store_true", help="also keep the labels beside the output")
