@@ -2,11 +2,11 @@
 
 import json
 import os
-import socket
 import sys
 from pathlib import Path
 
 import torch
+from torch.distributed import TCPStore
 
 import run_finetune
 import run_pretrain
@@ -38,6 +38,7 @@ MARKED = {
         (CheckpointCallback, "on_save"),
     ],
 }
+HOST = "127.0.0.1"
 # What says how long something took, or how much memory there was.
 TIMES = ("second", "runtime", "megabytes")
 
@@ -65,17 +66,19 @@ class Training(Job):
         if self.task == "fine-tuning":
             arguments += ["--per_device_train_batch_size", str(10 // self.processes)]
         argv = [script.__file__, *arguments, "--resume_from_checkpoint", "latest"]
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        return [lambda marks, rank=rank: self.run(argv, rank, port, marks) for rank in range(self.processes)]
+        if self.processes > 1:
+            # As under torchrun, the parent listens before its processes start. A port that is only chosen here could
+            # belong to another program by the time at which the first process listens.
+            self.store = TCPStore(HOST, 0, is_master=True, wait_for_workers=False)
+        return [lambda marks, rank=rank: self.run(argv, rank, marks) for rank in range(self.processes)]
 
-    def run(self, argv: list[str], rank: int, port: int, marks) -> None:
+    def run(self, argv: list[str], rank: int, marks) -> None:
         sys.argv = argv
         if self.processes > 1:
-            ranks = {"RANK": rank, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            ranks = {"RANK": rank, "LOCAL_RANK": rank}
             sizes = {"WORLD_SIZE": self.processes, "LOCAL_WORLD_SIZE": self.processes}
-            os.environ.update({name: str(value) for name, value in {**ranks, **sizes}.items()})
+            store = {"MASTER_ADDR": HOST, "MASTER_PORT": self.store.port, "TORCHELASTIC_USE_AGENT_STORE": True}
+            os.environ.update({name: str(value) for name, value in {**ranks, **sizes, **store}.items()})
         if rank == 0:
             for phase, methods in MARKED.items():
                 for owner, method in methods:
