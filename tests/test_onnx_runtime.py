@@ -16,8 +16,16 @@ import openpyxl
 import pandas as pd
 import pytest
 from clean_environment import make_environment
+from exported_damage import (
+    changed,
+    other_graph,
+    settings_of_a_newer_version,
+    settings_without_temperature,
+    settings_without_tokens,
+    shift_ids,
+)
 from onnx_models import LABELS, pipeline_of, text_model, word_model
-from test_serve import DIALOGUE, Service, assert_equal, serving
+from services import DIALOGUE, Service, assert_equal, serving
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -152,45 +160,6 @@ def test_a_folder_that_is_no_export_is_refused(tmp_path, checkpoint):
         OnnxEmotionPipeline(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="emotions: no exported model, .*; use precode export"):
         OnnxEmotionPipeline(checkpoint)
-
-
-def changed(name: str, section: str | None = None, **values: object):
-    """A change of some settings in a JSON file of a folder."""
-
-    def damage(folder: Path) -> None:
-        content = json.loads((folder / name).read_text())
-        (content[section] if section else content).update(values)
-        (folder / name).write_text(json.dumps(content))
-
-    return damage
-
-
-def other_graph(folder: Path) -> None:
-    shutil.copy(folder / "utterance_encoder.onnx", folder / "conversation_encoder.onnx")
-
-
-def settings_without_temperature(folder: Path) -> None:
-    settings = json.loads((folder / "config.json").read_text())
-    del settings["onnx"]["temperature"]
-    (folder / "config.json").write_text(json.dumps(settings))
-
-
-def settings_without_tokens(folder: Path) -> None:
-    (folder / "tokenizer_config.json").write_text("{}")
-
-
-def shift_ids(path: Path) -> None:
-    """Give every word an id that the model does not have."""
-    content = json.loads(path.read_text())
-    content["added_tokens"] = []
-    content["model"]["vocab"] = {word: 10**6 + number for word, number in content["model"]["vocab"].items()}
-    path.write_text(json.dumps(content))
-
-
-def settings_of_a_newer_version(folder: Path) -> None:
-    settings = json.loads((folder / "config.json").read_text())
-    settings["onnx"]["format_version"] += 1
-    (folder / "config.json").write_text(json.dumps(settings))
 
 
 @pytest.mark.parametrize(

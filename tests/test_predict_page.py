@@ -1,6 +1,7 @@
-"""What the web page of labeled dialogues promises: times where there are any, and several pages where one is too
-long."""
+"""What the web page of labeled dialogues promises: text that stays text, times where there are any, and several pages
+where one is too long."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,6 +9,7 @@ from urllib.parse import unquote
 
 import browser
 import pytest
+from test_predict import checkpoint, predict  # noqa: F401
 
 from data_scripts import read_dialogues
 from data_scripts.building.dialogues import Dialogue, Utterance
@@ -15,6 +17,7 @@ from modeling_precode.cli import excerpts, page_parts
 from modeling_precode.cli.page_parts import as_page, write_pages
 
 LABELS = ["joy", "neutral"]
+TRAPS = ['<script>document.title = "trap"</script>', '<img src="http://trap.test/x" onerror="alert(1)">', "a" * 400]
 CHAT = """30/04/23, 17:30 - Messages and calls are end-to-end encrypted.
 30/04/23, 17:30 - Ana: 🎉🎉
 30/04/23, 17:30 - Ana: I got it!
@@ -47,6 +50,9 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> list[dict]:
         return self.found.get(tag, [])
+
+    def elements(self) -> list[tuple[str, dict]]:
+        return [(tag, attributes) for tag, found in self.found.items() for attributes in found]
 
 
 def turns_of(dialogue: Dialogue) -> list[dict]:
@@ -280,3 +286,91 @@ def test_a_page_with_times_fits_a_phone_and_a_desktop_in_a_real_browser(tmp_path
     (tmp_path / "page.html").write_text(page_of(long._replace(utterances=said)), encoding="utf-8")
     measured = browser.show(tmp_path / "page.html", width, tmp_path / "profile").measured
     assert (measured["width"], measured["scroll_width"], measured["too_wide"]) == (width, width, [])
+
+
+def test_a_page_names_nobody_for_an_utterance_without_a_speaker(predict, tmp_path):  # noqa: F811
+    (tmp_path / "a.txt").write_text("Ann: so happy\n12:30 we left\n")
+    predict(tmp_path / "a.txt", "--output", tmp_path / "a.html")
+    names = re.findall('<p class="speaker">.*?<bdi>(.*?)</bdi></p>', (tmp_path / "a.html").read_text(encoding="utf-8"))
+    assert names == ["Ann", "–"]
+
+
+@pytest.fixture
+def trapped_page(predict, tmp_path) -> Path:  # noqa: F811
+    """A page of dialogues whose text, names and ids would like to be more than text."""
+    turns = {"utterances": ["I am so happy!", *TRAPS, ""] * 4, "speakers": ["Ann", *TRAPS[:2], "Bo", ""] * 4}
+    path = tmp_path / 'tr"ap<b>.jsonl'
+    path.write_text("".join(json.dumps({"dialogue_id": trap, **turns}) + "\n" for trap in TRAPS))
+    predict(path, "--output", tmp_path / "page.html")
+    return tmp_path / "page.html"
+
+
+def test_a_page_needs_nothing_else_and_escapes_all_text(trapped_page):
+    page = trapped_page.read_text(encoding="utf-8")
+    elements = Page(page).elements()
+    assert not {"script", "img", "link", "iframe", "b<", "object"} & {tag for tag, _ in elements}
+    for tag, attributes in elements:
+        assert not any(name.startswith("on") for name in attributes), (tag, attributes)
+        for name in ("src", "href", "action", "data"):
+            assert attributes.get(name, "#").startswith("#")
+    assert "url(" not in page and "@import" not in page
+    # A plot for each label, and the band of all of them.
+    assert sum(tag == "figure" for tag, _ in elements) == 3 * (3 + 1)
+    assert sum(tag == "li" and "id" in attributes for tag, attributes in elements) == 3 * 20
+    # Each label is written, not only colored, and each plot says what it shows.
+    assert page.count('<p class="place">') == 60
+    assert all("over the dialogue: peak" in a["aria-label"] for tag, a in elements if tag == "svg" and "role" in a)
+    ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {a["href"][1:] for tag, a in elements if tag == "a"} <= set(ids)
+
+
+def test_the_plots_of_a_long_dialogue_are_means_and_those_of_an_empty_one_are_empty():
+    def turn(joy: float) -> dict:
+        label, shares = ("joy" if joy > 0.5 else "neutral"), {"joy": joy, "neutral": 1 - joy}
+        return {"text": "so", "label": label, "score": shares[label], "distribution": shares}
+
+    dialogues = [("1", [turn(1.0), turn(0.0)] * 200), ("2", []), ("3", [turn(0.9)])]
+    labeled = [(Dialogue(name, [Utterance("so") for _ in turns]), turns) for name, turns in dialogues]
+    text = "".join(as_page(labeled, ["joy", "neutral"], "calls", "model"))
+    lines = [attributes["points"] for attributes in Page(text).all("polyline")]
+    long, *_ = [[float(pair.split(",")[1]) for pair in line.split()] for line in lines]
+    assert len(long) == 82  # 80 means, and both edges
+    assert set(long) <= {24.0, 36.0}  # of 60: three of five, or two of five, are joy
+    assert "means of 5 utterances each" in text
+    assert lines[2] == lines[3] == ""
+    assert text.count('aria-label="utterance 1: joy 90%"') == 1
+
+
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_page_fits_a_phone_and_a_desktop_in_a_real_browser(trapped_page, tmp_path, width):
+    shown = browser.show(trapped_page, width, tmp_path / "profile")
+    measured = shown.measured
+    assert (measured["width"], measured["scroll_width"], measured["too_wide"]) == (width, width, [])
+    assert shown.console == []
+    assert shown.requests == []
+    assert (measured["items"], measured["figures"], measured["foreign"]) == (60, 9, 0)
+    assert measured["title"] == 'Emotions in tr"ap<b>.jsonl'
+    assert measured["text"] == "I am so happy!"
+    assert measured["font_size"] >= 16
+    # Where there is room, the band is above the words and the summary beside them; on a phone, the words come first.
+    assert (measured["summary_left"] >= measured["dialogue_right"]) == (width == 1280)
+    assert (measured["band_top"] < measured["dialogue_top"]) == (width == 1280)
+    assert measured["band_width"] > width / 2
+
+
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+def test_the_browser_would_tell_of_what_a_page_must_not_do(tmp_path):
+    """That the test above can fail: a page with a script that fails, a picture from elsewhere, and a wide line."""
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<title>bad</title><div class="band"></div><aside></aside><ol class="dialogue"><li><p class="text" '
+        'style="width:2000px">a</p></li></ol><img src="http://trap.test/x">'
+        '<script>console.error("an error"); undefined_name()</script>'
+    )
+    shown = browser.show(page, 390, tmp_path / "profile")
+    assert shown.measured["scroll_width"] > 390 and shown.measured["too_wide"]
+    assert any("undefined_name" in line for line in shown.console)
+    assert any("trap.test" in path for path in shown.requests)
+    assert shown.measured["foreign"] == 2
