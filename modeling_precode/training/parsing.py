@@ -139,7 +139,7 @@ def parse_arguments(
     parser.set_defaults(**{**defaults, **settings})
     *parsed, _ = parser.parse_args_into_dataclasses(tokens)
     for holder in (holder for holder in parsed if hasattr(holder, "requested")):
-        holder.requested = {name.removeprefix("--") for name in names}
+        holder.requested = {name.removeprefix("--") for name in names if name.startswith("--")}
     for name in (name for name, value in settings.items() if isinstance(value, dict)):
         [holder] = [holder for holder in parsed if hasattr(holder, name)]
         setattr(holder, name, {**settings[name], **(getattr(holder, name) or {})})
