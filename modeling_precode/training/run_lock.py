@@ -12,8 +12,8 @@ from .fingerprint import RUN_FOLDER
 from .interruption import finish_exchanges
 
 LOCK = f"{RUN_FOLDER}/lock"
-# The loading processes of a run that was killed hold its lock until they notice. They look every 5 seconds, and may have
-# to wait for a core on a busy machine.
+# The loading processes of a run that was killed hold its lock until they notice. They look every 5 seconds, and may
+# have to wait for a core on a busy machine.
 TIMEOUT_SECONDS = 15
 
 _locks: WeakValueDictionary[Path, FileLock] = WeakValueDictionary()
