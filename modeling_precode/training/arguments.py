@@ -219,7 +219,7 @@ class EncoderArguments:
     )
     dropout: float | None = argument("Dropout probability.")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.derived: set[str] = set()
         # The names on the command line, where even a default value is a request.
         self.requested: set[str] = set()
