@@ -1,4 +1,5 @@
-"""A virtual environment of some distributions and what they require, and nothing else; nothing is downloaded."""
+"""A virtual environment of some distributions and what they require, and nothing else; nothing is downloaded. And the
+module with which a program cannot import torch."""
 
 import sys
 import venv
@@ -6,6 +7,18 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
+
+# Python runs this module before every program.
+WITHOUT_TORCH = """
+import sys
+
+class Forbidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers", "datasets"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Forbidden())
+"""
 
 
 def make_environment(folder: Path, *names: str) -> Path:

@@ -15,7 +15,7 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
-from clean_environment import make_environment
+from clean_environment import WITHOUT_TORCH, make_environment
 from exported_damage import (
     changed,
     other_graph,
@@ -239,17 +239,6 @@ def test_a_folder_whose_files_do_not_fit_is_named_when_it_is_used(words, tmp_pat
     assert str(folder) in str(error.value) and "\n" not in str(error.value)
 
 
-# Python runs this module before every program.
-WITHOUT_TORCH = """
-import sys
-
-class Forbidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "transformers", "datasets"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Forbidden())
-"""
 LABEL = """
 import sys
 from modeling_precode.onnx_runtime import OnnxEmotionPipeline
