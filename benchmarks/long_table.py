@@ -137,7 +137,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--order", choices=["dialogue", "time", "mixed"], default="dialogue")
-    parser.add_argument("--model", help="folder of a checkpoint, or default (without it: random weights of the size --size)")
+    parser.add_argument(
+        "--model", help="folder of a checkpoint, or default (without it: random weights of the size --size)"
+    )
     parser.add_argument("--size", choices=["small", "mid", "large"], default="small")
     parser.add_argument("--output_format", choices=["csv", "jsonl", "parquet", "xlsx"], default="csv")
     parser.add_argument("--resume", action="store_true", help="also keep the labels beside the output")
