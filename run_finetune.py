@@ -49,8 +49,8 @@ GROUPS = {
         *("corpus", "data_dir", "corpus_options", "label_map", "corpus_weights", "output_dir", "overwrite_output_dir")
     ],
     "The model": [
-        *("model", "size", "text_encoder", "freeze_text_encoder", "speaker_prefix", "max_speakers", "word_vectors"),
-        *("text_mode", "dropout"),
+        *("model", "size", "text_encoder", "freeze_text_encoder", "text_context", "speaker_prefix", "max_speakers"),
+        *("word_vectors", "text_mode", "dropout"),
     ],
     "Training": [
         *("recipe", "seeds", "learning_rate", "num_train_epochs", "per_device_train_batch_size", "class_weight_rate"),

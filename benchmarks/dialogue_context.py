@@ -32,6 +32,7 @@ from benchmarks.evidence.results import Results, key_of  # noqa: E402
 from data_scripts import label_names, load_corpus  # noqa: E402
 from modeling_precode import ERCScores, PreCodeForUtteranceClassification  # noqa: E402
 from modeling_precode.batching import chunks  # noqa: E402
+from modeling_precode.dialogue_windows import dialogue_windows  # noqa: E402
 from modeling_precode.training.optimization import parameter_groups  # noqa: E402
 
 CONTEXTS = ("utterance", "dialogue")
@@ -47,35 +48,17 @@ class Sequence(NamedTuple):
 
 
 def sequences_of(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase, context: str, window: int) -> list[Sequence]:
-    """The sequences of a dialogue. Those of a long dialogue overlap by half.
-
-    An utterance's vector comes from the sequence in which the smaller of its distances to the two ends is largest.
-    """
+    """The sequences of a dialogue. Those of a long dialogue are the windows of [`dialogue_windows`]."""
     utterances = [
         _tokens_of(name, text, tokenizer) for name, text in zip(row["speakers"], row["utterances"], strict=True)
     ]
     if context == "utterance":
         return [_sequence(utterances, number, number + 1, [number], tokenizer) for number in range(len(utterances))]
-    sizes = [len(name) + len(text) + 1 for name, text in utterances]
-    windows, first = [], 0
-    while True:
-        last, size = first, 1
-        while last < len(sizes) and (last == first or size + sizes[last] <= window):
-            size += sizes[last]
-            last += 1
-        windows.append((first, last))
-        if last == len(sizes):
-            break
-        half = next(i for i in range(first + 1, last + 1) if i == last or sum(sizes[first:i]) >= size / 2)
-        first = half
-    owned: list[list[int]] = [[] for _ in windows]
-    for number in range(len(sizes)):
-        margins = [
-            min(sum(sizes[start:number]), sum(sizes[number + 1 : end])) if start <= number < end else -1
-            for start, end in windows
-        ]
-        owned[margins.index(max(margins))].append(number)
-    return [_sequence(utterances, *span, own, tokenizer) for span, own in zip(windows, owned, strict=True) if own]
+    spans, window_of = dialogue_windows(np.array([len(name) + len(text) for name, text in utterances]), window)
+    return [
+        _sequence(utterances, start, end, np.flatnonzero(window_of == number).tolist(), tokenizer)
+        for number, (start, end) in enumerate(spans.tolist())
+    ]
 
 
 def _tokens_of(name: str | None, text: str, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:

@@ -19,12 +19,16 @@ SIZES = {"small": 150, "mid": 300, "large": 450}
 GRU_UTTERANCE_ENCODERS = ("gru", "gru2", "stacked_gru")
 UTTERANCE_ENCODERS = (*GRU_UTTERANCE_ENCODERS, "text_encoder")
 TEXT_POOLINGS = ("mean", "cls", "max_mean")
+TEXT_CONTEXTS = ("utterance", "dialogue")
 # The settings of models over words only, and those of models with a text encoder only.
 WORD_SETTINGS = ("vocab_size", "word_vector_size", "word_vector_max_norm", "freeze_word_vectors", "pooling_length")
-TEXT_SETTINGS = ("text_config", "text_pooling", "freeze_text_encoder", "speaker_prefix")
+WINDOW_SETTINGS = ("text_context", "max_window_tokens", "start_token_id", "separator_token_id")
+TEXT_SETTINGS = ("text_config", "text_pooling", "freeze_text_encoder", "speaker_prefix", *WINDOW_SETTINGS)
 CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
 # The maximum sizes of vectors and states, and of a vocabulary. A checkpoint with larger ones could exhaust the memory.
 LARGEST_SIZE, LARGEST_VOCABULARY = 2**16, 2**24
+# A start token, a token and a separator, and one more: with fewer, no utterance has two tokens.
+SHORTEST_WINDOW = 4
 
 # The modules that every checkpoint carries, so that it loads without this package.
 CODE = (
@@ -32,7 +36,8 @@ CODE = (
     *("pretrained", "inputs", "outputs", "encoded_batch", "conversation_encoder", "gru_encoder", "text_encoder"),
     *("gru", "kernels", "pooling", "dropout", "layout", "steps", "gathering", "speakers", "streaming"),
     *("dialogue_inputs", "known_words", "explanation", "label_folding", "nonspacing_marks", "unicode_words", "version"),
-    *("batching", "dialogue_encoding", "emotion_labeling", "word_encoding"),
+    *("batching", "dialogue_encoding", "emotion_labeling", "word_encoding", "classification_head"),
+    *("dialogue_text_encoder", "dialogue_windows"),
     *("checkpoint_files", "setting_checks", "tokenizer_files"),
 )
 # The classes in the code of a checkpoint, by which transformers loads it without this package.
@@ -47,7 +52,9 @@ _PIPELINE = {"impl": "pipeline_precode.ConversationEmotionPipeline", "pt": ["Aut
 CUSTOM_PIPELINES = {"conversation-emotion": _PIPELINE, "text-classification": _PIPELINE}
 IS_INSTALLED = not __name__.startswith("transformers_modules.")
 # Increases when earlier versions would misread new checkpoints.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+# The version of checkpoints without `text_context` "dialogue", which earlier versions read as they should.
+UTTERANCE_FORMAT_VERSION = 2
 
 
 @strict
@@ -70,6 +77,14 @@ class PreCodeConfig(PreTrainedConfig):
         text_pooling: The pooling of the text encoder's states over the tokens: `"mean"`, `"cls"` (the first state) or
             `"max_mean"` (maximum plus mean).
         freeze_text_encoder: Do not train the text encoder.
+        text_context: What the text encoder reads at once. `"utterance"`: every utterance alone. `"dialogue"`: the
+            dialogue as one sequence, so that it reads an utterance in its context. A dialogue that is longer than
+            `max_window_tokens` is read in windows that overlap by half.
+        max_window_tokens: The maximum number of tokens of such a sequence. `None` means 512, or the limit of the text
+            encoder if that is lower.
+        start_token_id: The token at the start of such a sequence. `from_utterance_encoder` and `from_pretrained` take
+            it from the tokenizer.
+        separator_token_id: The token after every utterance of such a sequence, also from the tokenizer.
         speaker_prefix: Put the name of the speaker before the text of an utterance, as in `Ross: Hi.`. This is only for
             a text encoder.
         utterance_hidden_size: The size of the vector of an utterance, and of a state of its GRU in one direction (d_u).
@@ -115,12 +130,16 @@ class PreCodeConfig(PreTrainedConfig):
     class_weights: list[float] | None = None
     temperature: float | int = 1.0
     training_summary: dict | None = None
-    format_version: int = FORMAT_VERSION
+    format_version: int = UTTERANCE_FORMAT_VERSION
     pad_token_id: int | None = 0
     text_config: dict | PreTrainedConfig | None = None
     text_pooling: str = "mean"
     freeze_text_encoder: bool = False
     speaker_prefix: bool = False
+    text_context: str = TEXT_CONTEXTS[0]
+    max_window_tokens: int | None = None
+    start_token_id: int | None = None
+    separator_token_id: int | None = None
 
     def __post_init__(self, **kwargs: Any):
         if IS_INSTALLED:
@@ -171,10 +190,13 @@ class PreCodeConfig(PreTrainedConfig):
     def to_dict(self) -> dict[str, Any]:
         """The settings, with the places of all classes in the code of a checkpoint, whichever of them is saved."""
         others = WORD_SETTINGS if self.utterance_encoder == "text_encoder" else TEXT_SETTINGS
+        version = FORMAT_VERSION
+        if self.text_context == "utterance":
+            others, version = (*others, *WINDOW_SETTINGS), UTTERANCE_FORMAT_VERSION
         settings = {name: value for name, value in super().to_dict().items() if name not in others}
         # Copies, because transformers modifies both. A configuration of an older format is saved in the current one.
         code = {"auto_map": dict(AUTO_MAP), "custom_pipelines": deepcopy(CUSTOM_PIPELINES)}
-        return {**settings, **code, "format_version": FORMAT_VERSION}
+        return {**settings, **code, "format_version": version}
 
     def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any) -> None:
         """Save `config.json` as transformers does, and the code that a checkpoint carries next to it."""
@@ -239,7 +261,7 @@ class PreCodeConfig(PreTrainedConfig):
     def validate_choices(self):
         """Raise a ValueError if a setting with fixed choices has another value."""
         choices = {"utterance_encoder": UTTERANCE_ENCODERS, "convcom_objective": CONVCOM_OBJECTIVES}
-        choices["text_pooling"] = TEXT_POOLINGS
+        choices |= {"text_pooling": TEXT_POOLINGS, "text_context": TEXT_CONTEXTS}
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"`{name}` must be one of {', '.join(known)}; got {getattr(self, name)!r}")
@@ -256,10 +278,32 @@ class PreCodeConfig(PreTrainedConfig):
                 raise ValueError(
                     f"`text_config`: a {self.text_config.model_type!r} is an encoder with a decoder; use an encoder"
                 )
-        elif others := [
-            name for name in ("text_config", "freeze_text_encoder", "speaker_prefix") if getattr(self, name)
-        ]:
+            if self.text_context == "dialogue":
+                self._validate_windows()
+            return
+        others = [name for name in ("text_config", "freeze_text_encoder", "speaker_prefix") if getattr(self, name)]
+        others += ["text_context"] * (self.text_context != TEXT_CONTEXTS[0])
+        if others:
             raise ValueError(f"`{others[0]}` is for `utterance_encoder` 'text_encoder'; got {self.utterance_encoder!r}")
+
+    def _validate_windows(self) -> None:
+        if self.text_pooling == "cls":
+            raise ValueError(
+                "`text_pooling` 'cls' cannot be used with `text_context` 'dialogue', where it is the state of the "
+                "whole dialogue; use 'mean' or 'max_mean'"
+            )
+        for name in ("start_token_id", "separator_token_id"):
+            value = getattr(self, name)
+            if value is None or not 0 <= value < self.vocab_size:
+                raise ValueError(
+                    f"`{name}` must be the id of a token for `text_context` 'dialogue', less than {self.vocab_size}; "
+                    f"got {value}; from_utterance_encoder and from_pretrained(..., text_context='dialogue') set it"
+                )
+        if self.max_window_tokens is not None and not SHORTEST_WINDOW <= self.max_window_tokens <= LARGEST_SIZE:
+            raise ValueError(
+                f"`max_window_tokens` must be at least {SHORTEST_WINDOW} and at most {LARGEST_SIZE:,}; got "
+                f"{self.max_window_tokens}"
+            )
 
 
 def check_text_config(text_config: PreTrainedConfig) -> None:

@@ -203,8 +203,7 @@ class EmotionLabelingMixin:
         )
 
     def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:
-        """Encode the turns of dialogues, each with `text` and optionally `speaker`, as rows of `input_ids` and
-        `speaker_ids`."""
+        """Encode the turns of dialogues, each with `text` and optionally `speaker`, as rows of `encode_dialogues`."""
         encoded = encode_dialogues(_columns(dialogues), self.tokenizer, **self._reading())
         return [dict(zip(encoded, row, strict=True)) for row in zip(*encoded.values(), strict=True)]
 
@@ -223,6 +222,7 @@ class EmotionLabelingMixin:
         return {
             "max_utterance_tokens": self.max_utterance_tokens,
             "speaker_prefix": self.model.config.speaker_prefix,
+            "text_context": self.model.config.text_context,
         }
 
     def postprocess(
@@ -306,7 +306,8 @@ class EmotionStream:
                 "influence the labels; this warning appears only once",
                 self.emotions.max_utterance_tokens,
             )
-        logits = self.logits(row["input_ids"][0], self.speakers(turns[0].get("speaker")))
+        name = {"name_length": row["name_lengths"][0]} if "name_lengths" in row else {}
+        logits = self.logits(row["input_ids"][0], self.speakers(turns[0].get("speaker")), **name)
         probabilities = self.emotions.probabilities(logits)
         counts = count_known_words(row["input_ids"], self.emotions.tokenizer)
         outputs = (turns, probabilities[None], counts)
@@ -317,7 +318,7 @@ class EmotionStream:
         """The state of the stream, without the model: a few kilobytes that `torch.save` can save.
 
         Returns:
-            `state`, as in [`DialogueStream`], and `speakers`, the names in the order in which they first spoke.
+            The state of [`DialogueStream`], and `speakers`, the names in the order in which they first spoke.
         """
         return {**self.logits.state_dict(), "speakers": list(self.speakers.ids)}
 
@@ -329,7 +330,8 @@ class EmotionStream:
         """
         if "speakers" not in state:
             raise ValueError(f"the state of a stream needs `state` and `speakers`; got {', '.join(state) or 'nothing'}")
-        self.logits.load_state_dict({"state": state.get("state")})
+        own = {name: value for name, value in state.items() if name != "speakers"}
+        self.logits.load_state_dict({"state": None, **own})
         self.speakers = SpeakerOrder(state["speakers"])
 
 

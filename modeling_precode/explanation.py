@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
 
@@ -22,10 +23,17 @@ class Run(NamedTuple):
 
 
 class Reader(Protocol):
-    """A pipeline whose model reads in two steps: every utterance alone, and then the dialogue."""
+    """A pipeline. Unless its text encoder reads whole dialogues, it also reads in two steps: every utterance alone,
+    and then the dialogue."""
+
+    model: Any
 
     def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:
         """Compute the row of `input_ids` of each dialogue."""
+        ...
+
+    def compute_probabilities(self, rows: list[dict]) -> Sequence[Any]:
+        """Compute the probabilities (U, C) of each row. Rows of padding may follow."""
         ...
 
     def utterance_vectors(self, input_ids: list[list[int]], max_batch_tokens: int) -> Any:
@@ -48,7 +56,7 @@ def explain(
     """Explain the labels of a dialogue. The model reads the dialogue again without each utterance and each word.
 
     Only what changes is computed again. Without an utterance, that is the conversation encoder. Without a word, it is
-    the vector of its utterance too.
+    the vector of its utterance too. If the text encoder reads whole dialogues, everything is computed again.
 
     Args:
         reader: The pipeline.
@@ -67,26 +75,19 @@ def explain(
     if not dialogue:
         return []
     words = [(place, match) for place, turn in enumerate(dialogue) for match in WORD.finditer(turn["text"])]
-    shortened = [{**dialogue[place], "text": without(match)} for place, match in words]
-    shortened_ids = reader.preprocess([shortened])[0]["input_ids"] if words else []
-    vectors = reader.utterance_vectors([*input_ids, *shortened_ids], max_batch_tokens)
-    everyone = list(range(len(dialogue)))
-    names = [turn.get("speaker") for turn in dialogue]
-    explanations: list[dict[str, Any]] = [{"utterances": [None] * len(dialogue), "words": []} for _ in dialogue]
-    if len(dialogue) > 1:
-        remaining = [[place for place in everyone if place != left_out] for left_out in everyone]
-        runs = (Run(rows, speaker_ids_of([names[place] for place in rows], len(rows))) for rows in remaining)
-        for left_out, shares in enumerate(probabilities_of_runs(reader, vectors, runs, max_batch_tokens, folding)):
-            for place, share in zip(remaining[left_out], shares, strict=True):
-                label, score = results[place]
-                explanations[place]["utterances"][left_out] = score - float(share[label])
-    speaker_ids = speaker_ids_of(names, len(names))
-    replaced = (
-        Run([*everyone[:place], row, *everyone[place + 1 :]], speaker_ids)
-        for row, (place, _) in enumerate(words, start=len(dialogue))
+    shortened = [(place, {**dialogue[place], "text": without(match)}) for place, match in words]
+    everyone = range(len(dialogue)) if len(dialogue) > 1 else ()
+    remaining = [[place for place in everyone if place != left_out] for left_out in everyone]
+    read_again = read_whole if reader.model.config.text_context == "dialogue" else read_separately
+    without_utterances, without_words = read_again(
+        reader, dialogue, input_ids, remaining, shortened, max_batch_tokens, folding
     )
-    changed = probabilities_of_runs(reader, vectors, replaced, max_batch_tokens, folding)
-    for (place, match), shares in zip(words, changed, strict=True):
+    explanations: list[dict[str, Any]] = [{"utterances": [None] * len(dialogue), "words": []} for _ in dialogue]
+    for left_out, shares in enumerate(without_utterances):
+        for place, share in zip(remaining[left_out], shares, strict=True):
+            label, score = results[place]
+            explanations[place]["utterances"][left_out] = score - float(share[label])
+    for (place, match), shares in zip(words, without_words, strict=True):
         label, score = results[place]
         change = score - float(shares[place][label])
         word = {"word": match[0], "start": match.start(), "end": match.end(), "change": change}
@@ -115,8 +116,63 @@ def without(word: re.Match[str]) -> str:
     return f"{before} {after}".strip()
 
 
+def read_separately(
+    reader: Reader,
+    dialogue: list[dict],
+    input_ids: list[list[int]],
+    remaining: list[list[int]],
+    shortened: list[tuple[int, dict]],
+    max_batch_tokens: int,
+    folding: LabelFolding | None,
+) -> tuple[Iterator[list[list[float]]], Iterator[list[list[float]]]]:
+    """The probabilities of all labels, for each utterance of a changed dialogue, from the vectors of its utterances.
+
+    Args:
+        reader, dialogue, input_ids, max_batch_tokens, folding: As in [`explain`].
+        remaining: The places of the utterances of each dialogue that lacks an utterance.
+        shortened: The place and the turn for each dialogue in which one turn is another.
+
+    Returns:
+        The probabilities for the dialogues of `remaining`, and for those of `shortened`.
+    """
+    everyone, names = list(range(len(dialogue))), [turn.get("speaker") for turn in dialogue]
+    shortened_ids = reader.preprocess([[turn for _, turn in shortened]])[0]["input_ids"] if shortened else []
+    vectors = reader.utterance_vectors([*input_ids, *shortened_ids], max_batch_tokens)
+    parts = (Run(rows, speaker_ids_of([names[place] for place in rows], len(rows))) for rows in remaining)
+    speaker_ids = speaker_ids_of(names, len(names))
+    replaced = (
+        Run([*everyone[:place], row, *everyone[place + 1 :]], speaker_ids)
+        for row, (place, _) in enumerate(shortened, start=len(dialogue))
+    )
+    read = partial(probabilities_of_runs, reader, vectors, max_utterances=max_batch_tokens, folding=folding)
+    return read(parts), read(replaced)
+
+
+def read_whole(
+    reader: Reader,
+    dialogue: list[dict],
+    input_ids: list[list[int]],
+    remaining: list[list[int]],
+    shortened: list[tuple[int, dict]],
+    max_batch_tokens: int,
+    folding: LabelFolding | None,
+) -> tuple[Iterator[list[list[float]]], Iterator[list[list[float]]]]:
+    """As [`read_separately`], from the changed dialogues themselves."""
+    tokens = sum(map(len, input_ids))
+
+    def read(dialogues: Iterator[list[dict]]) -> Iterator[list[list[float]]]:
+        for batch in successive_batches(dialogues, lambda _: tokens, max_batch_tokens):
+            rows = reader.compute_probabilities(reader.preprocess(batch))
+            for turns, probabilities in zip(batch, rows, strict=True):
+                own = probabilities[: len(turns)]
+                yield (folding(own) if folding else own).tolist()
+
+    parts = ([dialogue[place] for place in places] for places in remaining)
+    return read(parts), read([*dialogue[:place], turn, *dialogue[place + 1 :]] for place, turn in shortened)
+
+
 def probabilities_of_runs(
-    reader: Reader, vectors: Any, runs: Iterator[Run], max_utterances: int, folding: LabelFolding | None
+    reader: Reader, vectors: Any, runs: Iterator[Run], *, max_utterances: int, folding: LabelFolding | None
 ) -> Iterator[list[list[float]]]:
     """The probabilities of all labels, for each utterance of each run."""
     for batch in successive_batches(runs, lambda run: len(run.rows), max_utterances):

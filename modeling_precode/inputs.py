@@ -76,6 +76,44 @@ def token_mask(input_ids: Tensor, attention_mask: Tensor | None, pad_token_id: i
     return attention_mask
 
 
+def without_padding(numbers: Tensor, name: str, inputs: Tensor, layout: BatchLayout) -> Tensor:
+    """Return the numbers (N,) of the utterances of a batch.
+
+    Args:
+        numbers: (D, U), a number for each utterance.
+        name: Their name in an error message.
+        inputs: (D, U, ...), the token ids or embeddings of the batch.
+        layout: The layout of the batch.
+
+    Raises:
+        ValueError: The numbers have another shape.
+    """
+    if numbers.shape != inputs.shape[:2]:
+        raise ValueError(
+            f"{name} must have the shape (dialogues, utterances), here {tuple(inputs.shape[:2])}; got "
+            f"{tuple(numbers.shape)}"
+        )
+    return numbers.flatten()[layout.utterances]
+
+
+def check_name_lengths(config: PreCodeConfig, inputs: Tensor, name_lengths: Tensor | None) -> None:
+    """Check that token ids were encoded for the `text_context` of a model.
+
+    Raises:
+        ValueError: `name_lengths` is missing, or the model does not read it.
+    """
+    needed = config.text_context == "dialogue" and not inputs.is_floating_point()
+    if needed == (name_lengths is not None):
+        return
+    reason = "needs `name_lengths`" if needed else "reads no `name_lengths`"
+    if inputs.is_floating_point():
+        raise ValueError("`name_lengths` belong to token ids; leave them out with `utterance_embeds`")
+    raise ValueError(
+        f"a model with `text_context` {config.text_context!r} {reason}: use encode_dialogues(..., "
+        f"text_context={config.text_context!r})"
+    )
+
+
 def utterance_hashes(input_ids: Tensor, layout: BatchLayout) -> Tensor:
     """Hash the words, or the embedding, of each utterance: (N,). Equal utterances have equal hashes.
 

@@ -1,6 +1,8 @@
 """The positions of the tokens in a padded batch, and the order in which the encoders read them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +27,7 @@ class BatchLayout:
         negative_tokens: (tokens,), the places of the tokens in the flattened `negative_input_ids`; `None` without
             negatives.
         negatives: (K',), the places of the negatives among the D x K; `None` without negatives.
+        lengths: (D, U), the numbers of tokens of the utterances, 0 at padding. They stay on the host.
     """
 
     tokens: Tensor
@@ -35,6 +38,7 @@ class BatchLayout:
     utterance_steps: Steps
     negative_tokens: Tensor | None = None
     negatives: Tensor | None = None
+    lengths: np.ndarray | None = None
 
     @classmethod
     def of(cls, attention_mask: Tensor, negative_attention_mask: Tensor | None = None) -> "BatchLayout":
@@ -57,20 +61,27 @@ class BatchLayout:
             negatives = [negative_tokens, np.flatnonzero(negative_lengths)]
         steps = Steps.of(sizes[sizes > 0]), Steps.of(np.concatenate(all_lengths))
         rows = [torch.from_numpy(places) for places in (tokens, utterances, dialogues, targets)]
-        return cls(rows[0], rows[1], rows[2], rows[3], *steps, *map(torch.from_numpy, negatives))
+        negative_places = map(torch.from_numpy, negatives)
+        return cls(rows[0], rows[1], rows[2], rows[3], *steps, *negative_places, lengths=lengths)
+
+    def lengths_by_dialogue(self) -> list[np.ndarray]:
+        """The numbers of tokens of the utterances of each dialogue, without padding."""
+        assert self.lengths is not None
+        return [row[row > 0] for row in self.lengths if row[0]]
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> "BatchLayout":
         """Copy the layout to another device."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved = {
-            name: value.to(device, non_blocking=non_blocking) for name, value in values.items() if value is not None
-        }
-        return replace(self, **moved)
+        return self._each(lambda part: part.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "BatchLayout":
         """Copy the layout to pinned memory. `DataLoader` calls this method."""
+        return self._each(lambda part: part.pin_memory())
+
+    def _each(self, move: Callable[[Any], Any]) -> "BatchLayout":
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: value.pin_memory() for name, value in values.items() if value is not None})
+        return replace(
+            self, **{name: move(value) for name, value in values.items() if isinstance(value, Tensor | Steps)}
+        )
 
 
 def _lengths(attention_mask: Tensor) -> tuple[np.ndarray, np.ndarray]:

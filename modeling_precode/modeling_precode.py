@@ -12,32 +12,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.utils.generic import can_return_tuple
 
+from .classification_head import ClassificationHead, soft_cross_entropy
 from .configuration_precode import PreCodeConfig
 from .conversation_encoder import ConversationEncoder
+from .dialogue_text_encoder import DialogueTextEncoder
 from .encoded_batch import EncodedBatch, pad
 from .gathering import gather_counts, gather_rows
 from .gru_encoder import GRUUtteranceEncoder
-from .inputs import ids_or_embeds, token_mask, utterance_hashes
+from .inputs import check_name_lengths, ids_or_embeds, token_mask, utterance_hashes, without_padding
 from .layout import BatchLayout
 from .outputs import ConversationCompletionOutput, PreCodeModelOutput, UtteranceClassificationOutput
 from .pretrained import PreCodePreTrainedModel
 from .streaming import DialogueStream
 from .text_encoder import TextUtteranceEncoder
-
-
-class ClassificationHead(nn.Module):
-    """Linear, tanh, Linear: (..., d_u + d_s) -> (..., C) (paper, section 3.4)."""
-
-    def __init__(self, config: PreCodeConfig):
-        super().__init__()
-        size = config.utterance_hidden_size + config.conversation_state_size
-        assert config.num_labels is not None
-        self.dense = nn.Linear(size, config.classifier_hidden_size)
-        self.output = nn.Linear(config.classifier_hidden_size, config.num_labels)
-
-    def forward(self, states: Tensor) -> Tensor:
-        """Compute the logits (..., C) from the vector and the state of each utterance (..., d_u + d_s)."""
-        return self.output(torch.tanh(self.dense(states)))
 
 
 class PreCodeModel(PreCodePreTrainedModel):
@@ -47,8 +34,9 @@ class PreCodeModel(PreCodePreTrainedModel):
 
     def __init__(self, config: PreCodeConfig):
         super().__init__(config)
-        kind: type[TextUtteranceEncoder | GRUUtteranceEncoder]
-        kind = TextUtteranceEncoder if config.utterance_encoder == "text_encoder" else GRUUtteranceEncoder
+        kind: type[TextUtteranceEncoder | GRUUtteranceEncoder] = GRUUtteranceEncoder
+        if config.utterance_encoder == "text_encoder":
+            kind = DialogueTextEncoder if config.text_context == "dialogue" else TextUtteranceEncoder
         self.utterance_encoder = kind(config)
         self.conversation_encoder = ConversationEncoder(config)
         self.post_init()
@@ -70,7 +58,12 @@ class PreCodeModel(PreCodePreTrainedModel):
 
         Returns:
             The vectors (D, U, d_u), 0 at padding, and a mask (D, U), true where there is an utterance.
+
+        Raises:
+            ValueError: The model has `text_context="dialogue"`.
         """
+        if self.config.text_context == "dialogue":
+            raise ValueError("a model with `text_context` 'dialogue' reads no utterance alone; call it with dialogues")
         layout = self.layout(input_ids, attention_mask)
         vectors = self.utterance_encoder(input_ids.flatten()[layout.tokens], layout.utterance_steps)
         padded = pad(vectors, layout.utterances, input_ids.shape[:2])
@@ -97,6 +90,7 @@ class PreCodeModel(PreCodePreTrainedModel):
         layout: BatchLayout | None = None,
         utterance_embeds: Tensor | None = None,
         speaker_ids: Tensor | None = None,
+        name_lengths: Tensor | None = None,
         negative_input_ids: Tensor | None = None,
         negative_attention_mask: Tensor | None = None,
         negative_utterance_embeds: Tensor | None = None,
@@ -106,7 +100,7 @@ class PreCodeModel(PreCodePreTrainedModel):
         `forward` and both heads begin with this step.
 
         Args:
-            input_ids, attention_mask, layout, utterance_embeds, speaker_ids: As in `forward`.
+            input_ids, attention_mask, layout, utterance_embeds, speaker_ids, name_lengths: As in `forward`.
             negative_input_ids, negative_attention_mask, negative_utterance_embeds: As in
                 [`PreCodeForConversationCompletion`].
         """
@@ -117,21 +111,21 @@ class PreCodeModel(PreCodePreTrainedModel):
         if layout is None:
             layout = self.layout(inputs, attention_mask, negatives, negative_attention_mask)
         layout = layout.to(inputs.device)
+        check_name_lengths(self.config, inputs, name_lengths)
         if speaker_ids is not None:
-            if speaker_ids.shape != inputs.shape[:2]:
-                raise ValueError(
-                    f"speaker ids must have the shape (dialogues, utterances), here {tuple(inputs.shape[:2])}; "
-                    f"got {tuple(speaker_ids.shape)}"
-                )
-            speaker_ids = speaker_ids.flatten()[layout.utterances]
-        vectors, negative_vectors = self._vectors(inputs, negatives, layout)
+            speaker_ids = without_padding(speaker_ids, "speaker ids", inputs, layout)
+        if name_lengths is not None:
+            name_lengths = without_padding(name_lengths, "name lengths", inputs, layout)
+        vectors, negative_vectors = self._vectors(inputs, negatives, layout, name_lengths)
         states = self.conversation_encoder(vectors, layout.conversation_steps, speaker_ids)
         if negatives is not None:
             assert negative_vectors is not None and layout.negatives is not None
             negative_vectors = pad(negative_vectors, layout.negatives, negatives.shape[:2])
         return EncodedBatch(inputs, layout, vectors, states, negative_vectors)
 
-    def _vectors(self, inputs: Tensor, negatives: Tensor | None, layout: BatchLayout) -> tuple[Tensor, Tensor | None]:
+    def _vectors(
+        self, inputs: Tensor, negatives: Tensor | None, layout: BatchLayout, name_lengths: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         """The vectors (N, d_u) of the utterances, and (K', d_u) of the negatives, if any."""
         if negatives is not None and negatives.is_floating_point() != inputs.is_floating_point():
             raise ValueError("utterances and negatives must both be token ids, or both be embeddings; got one of each")
@@ -140,6 +134,9 @@ class PreCodeModel(PreCodePreTrainedModel):
             if negatives is not None:
                 embeds = torch.cat([embeds, negatives.flatten(0, 1)[layout.negatives]])
             vectors = self.utterance_encoder.project(embeds)
+        elif name_lengths is not None:
+            tokens, lengths = inputs.flatten()[layout.tokens], layout.lengths_by_dialogue()
+            vectors = self.utterance_encoder(tokens, lengths, name_lengths)
         else:
             tokens = inputs.flatten()[layout.tokens]
             if negatives is not None:
@@ -157,6 +154,7 @@ class PreCodeModel(PreCodePreTrainedModel):
         output_hidden_states: bool | None = None,
         utterance_embeds: Tensor | None = None,
         speaker_ids: Tensor | None = None,
+        name_lengths: Tensor | None = None,
     ) -> PreCodeModelOutput:
         """Encode dialogues.
 
@@ -170,11 +168,13 @@ class PreCodeModel(PreCodePreTrainedModel):
             utterance_embeds: (D, U, h), the text encoder's pooled states of every utterance, in place of `input_ids`.
             speaker_ids: (D, U), the speakers from [`encode_dialogues`], numbered from 1 in the order in which they
                 first speak in the dialogue. 0, the default, is an unknown speaker.
+            name_lengths: (D, U), for a model with `text_context="dialogue"`: the number of tokens at the start of each
+                utterance that are the name of its speaker, from [`encode_dialogues`].
 
         Raises:
             ValueError: The input has another shape, the padding is not on the right, or there is no utterance.
         """
-        batch = self.encode(input_ids, attention_mask, layout, utterance_embeds, speaker_ids)
+        batch = self.encode(input_ids, attention_mask, layout, utterance_embeds, speaker_ids, name_lengths)
         vectors, states = batch.hidden_states()
         mask = batch.pad(batch.layout.utterances.new_ones(len(batch.vectors))).bool()
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
@@ -193,6 +193,11 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
 
     def __init__(self, config: PreCodeConfig):
         super().__init__(config)
+        if config.text_context == "dialogue":
+            raise ValueError(
+                "`text_context` 'dialogue': a text encoder that reads the dialogue has seen the hidden utterance; pre-"
+                "train with 'utterance', and fine-tune with 'dialogue'"
+            )
         self.precode = PreCodeModel(config)
         self.context_projection = nn.Linear(config.conversation_state_size, config.utterance_hidden_size)
         self.post_init()
@@ -233,7 +238,7 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             speaker_ids: (D, U), as in [`PreCodeModel`]. The vector of a candidate does not depend on its speaker.
         """
         batch = self.precode.encode(
-            *(input_ids, attention_mask, layout, utterance_embeds, speaker_ids),
+            *(input_ids, attention_mask, layout, utterance_embeds, speaker_ids, None),
             *(negative_input_ids, negative_attention_mask, negative_utterance_embeds),
         )
         layout, vectors, targets = batch.layout, batch.vectors, batch.layout.targets
@@ -330,6 +335,7 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         speaker_ids: Tensor | None = None,
         # Not named after labels: `Trainer` expects every argument with "label" in its name in every batch.
         soft_targets: Tensor | None = None,
+        name_lengths: Tensor | None = None,
     ) -> UtteranceClassificationOutput:
         """Score every class for every utterance, and compute the loss if labels are given.
 
@@ -345,14 +351,14 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             output_hidden_states: Also return `hidden_states`.
             utterance_embeds: (D, U, h), the text encoder's pooled states of every utterance, in place of `input_ids`.
                 The mask may then be (D, U).
-            speaker_ids: (D, U), as in [`PreCodeModel`].
+            speaker_ids, name_lengths: (D, U), as in [`PreCodeModel`].
             soft_targets: (D, U, C), the probabilities of the classes for the utterances with a label. The loss is the
                 cross-entropy against them. Where they are 0 or NaN, it is the cross-entropy against the label.
 
         Raises:
             ValueError: [`PreCodeModel`] does not accept the input, or the soft targets have another shape.
         """
-        batch = self.precode.encode(input_ids, attention_mask, layout, utterance_embeds, speaker_ids)
+        batch = self.precode.encode(input_ids, attention_mask, layout, utterance_embeds, speaker_ids, name_lengths)
         logits = batch.pad(self.classifier(torch.cat([batch.vectors, batch.states], dim=-1)))
         loss = None
         if labels is not None:
@@ -362,27 +368,11 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             if soft_targets is None:
                 total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), weight=weights, reduction="sum")
             else:
-                total = self._soft_cross_entropy(logits, labels, soft_targets, weights)
+                total = soft_cross_entropy(logits, labels, soft_targets, weights)
             count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
             loss = total / torch.as_tensor(count).to(total.device, non_blocking=True).clamp(min=1)
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         return UtteranceClassificationOutput(loss, logits, batch.hidden_states() if wanted else None)
-
-    def _soft_cross_entropy(
-        self, logits: Tensor, labels: Tensor, distributions: Tensor, weights: Tensor | None
-    ) -> Tensor:
-        """The summed cross-entropy of all labeled utterances, against their distribution or else their label."""
-        if distributions.shape != logits.shape:
-            raise ValueError(
-                f"soft targets must have the shape (dialogues, utterances, classes), here {tuple(logits.shape)}; "
-                f"got {tuple(distributions.shape)}"
-            )
-        labels = labels.unsqueeze(-1)
-        of_labels = labels == torch.arange(logits.shape[-1], device=labels.device)
-        has_distribution = distributions.sum(-1, keepdim=True) > 0
-        targets = torch.where(has_distribution & (labels != -100), distributions.float(), of_labels.float())
-        losses = -targets * logits.float().log_softmax(-1)
-        return (losses if weights is None else losses * weights).sum()
 
     def stream(self) -> DialogueStream:
         """Start a dialogue that is labeled utterance by utterance. The model must have `causal=True`."""

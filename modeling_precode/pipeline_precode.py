@@ -89,7 +89,7 @@ class ConversationEmotionPipeline(EmotionLabelingMixin, Pipeline):  # type: igno
         return min((limit for limit in limits if limit is not None and limit < LARGE_INTEGER), default=None)
 
     def compute_probabilities(self, rows: list[dict]) -> torch.Tensor:  # type: ignore[override]
-        """Compute the padded probabilities (D, U, C) of D rows of `input_ids` and `speaker_ids`."""
+        """Compute the padded probabilities (D, U, C) of D rows of `preprocess`."""
         return self.forward(PreCodeDataCollator(self.tokenizer.pad_token_id)(rows))
 
     def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:  # type: ignore[override]

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from .checkpoint_files import HUB_ARGUMENTS, read_config, read_shapes
 from .configuration_precode import PreCodeConfig, check_text_config
 from .conversation_encoder import SpeakerEmbedding
+from .dialogue_encoding import window_token_ids
+from .dialogue_text_encoder import DialogueTextEncoder
 from .text_encoder import TextUtteranceEncoder, checkpointing_contexts, without_pooler
 from .tokenizer_files import check_tokenizer_files
 
@@ -52,7 +54,7 @@ class PreCodePreTrainedModel(PreTrainedModel):
 
         Args:
             pretrained_model_name_or_path: The folder, or the name on the Hub.
-            args, kwargs: Further arguments of transformers' `from_pretrained`.
+            args, kwargs: Further arguments of transformers' `from_pretrained`, and settings of [`PreCodeConfig`].
             use_safetensors: True or `None`.
 
         Raises:
@@ -64,11 +66,15 @@ class PreCodePreTrainedModel(PreTrainedModel):
             raise ValueError(f"use_safetensors=False: {_SAFETENSORS_ONLY}")
         if pretrained_model_name_or_path is not None and not os.path.isfile(pretrained_model_name_or_path):
             _check_checkpoint(cls, str(pretrained_model_name_or_path), kwargs)
+            kwargs = {**_window_settings(str(pretrained_model_name_or_path), kwargs), **kwargs}
         with _safetensors_only(pretrained_model_name_or_path):
             loaded = super().from_pretrained(pretrained_model_name_or_path, *args, use_safetensors=True, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         # Loading replaces every parameter with a trainable one.
-        model.base_model.utterance_encoder.freeze()
+        encoder = model.base_model.utterance_encoder
+        encoder.freeze()
+        if isinstance(encoder, DialogueTextEncoder):
+            encoder.check_causal()
         return loaded
 
     @classmethod
@@ -97,6 +103,9 @@ class PreCodePreTrainedModel(PreTrainedModel):
         text_config.name_or_path = "" if os.path.isdir(name_or_folder) else name_or_folder
         text_config.dtype = None
         config = {"pad_token_id": text_config.pad_token_id, **config}
+        if config.get("text_context") == "dialogue":
+            tokenizer = AutoTokenizer.from_pretrained(name_or_folder, revision=revision)
+            config = {**window_token_ids(tokenizer), **config}
         settings = PreCodeConfig(
             utterance_encoder="text_encoder", text_config=text_config, text_pooling=text_pooling, **config
         )
@@ -147,6 +156,9 @@ def _check_checkpoint(model_class: type[PreCodePreTrainedModel], checkpoint: str
         return
     if os.path.isdir(checkpoint):
         check_tokenizer_files(checkpoint, config, **where)
+    if options.get("text_context") == "utterance":
+        # The weights are the same, but not every head reads whole dialogues.
+        config.text_context = "utterance"
     shapes = {
         _own_name(name): shape for name, shape in read_shapes(checkpoint, options.get("variant"), **where).items()
     }
@@ -164,6 +176,17 @@ def _check_checkpoint(model_class: type[PreCodePreTrainedModel], checkpoint: str
                 f"{checkpoint}: by its config.json, {name} has the shape {tuple(weight.shape)}, but its weights have "
                 f"{saved}; they come from different runs"
             )
+
+
+def _window_settings(checkpoint: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The settings that a checkpoint lacks if its text encoder is to read dialogues instead of utterances."""
+    if options.get("text_context") != "dialogue":
+        return {}
+    where = {name: options[name] for name in HUB_ARGUMENTS if options.get(name) is not None}
+    config = read_config(checkpoint, **where)
+    if config is None or config.text_config is None or config.text_context == "dialogue":
+        return {}
+    return window_token_ids(AutoTokenizer.from_pretrained(checkpoint, **where))
 
 
 def _own_name(name: str) -> str:

@@ -1,11 +1,14 @@
 """Labels a dialogue in progress, utterance by utterance."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from .dialogue_text_encoder import DialogueTextEncoder
+from .dialogue_windows import current_window
 from .steps import Steps
 
 if TYPE_CHECKING:
@@ -15,8 +18,9 @@ if TYPE_CHECKING:
 class DialogueStream:
     """Takes the utterances of one dialogue one at a time and returns the logits of each.
 
-    The logits are equal to those for the whole dialogue. The stream stores only the last state, so the cost of an
-    utterance does not depend on the length of the dialogue.
+    The logits are equal to those for the whole dialogue. The stream stores only the last state and, for a model with
+    `text_context="dialogue"`, the token ids of the current window. The cost of an utterance therefore does not depend
+    on the length of the dialogue.
 
     ```python
     stream = model.stream()
@@ -39,14 +43,18 @@ class DialogueStream:
             )
         self.model = model
         self.state: Tensor | None = None
+        # The utterances of the current window: token ids, and how many of them are the name of the speaker.
+        self.window: list[tuple[list[int], int]] = []
 
     @torch.no_grad()
-    def __call__(self, input_ids: Sequence[int] | Tensor, speaker_id: int = 0) -> Tensor:
+    def __call__(self, input_ids: Sequence[int] | Tensor, speaker_id: int = 0, name_length: int = 0) -> Tensor:
         """Label the next utterance.
 
         Args:
             input_ids: (T,), the token ids of the utterance.
             speaker_id: The speaker, as [`SpeakerOrder`] numbers them; 0, the default, is an unknown speaker.
+            name_length: For a model with `text_context="dialogue"`: how many of the token ids are the name of the
+                speaker.
 
         Returns:
             The logits (C,).
@@ -60,21 +68,37 @@ class DialogueStream:
             raise ValueError(
                 f"a stream takes the token ids of one utterance, at least one; got the shape {tuple(tokens.shape)}"
             )
-        vector = model.precode.utterance_encoder(tokens, Steps.of([len(tokens)]).to(tokens.device))
+        vector = self._vector(tokens, name_length)
         encoder = model.precode.conversation_encoder
         speaker_ids = torch.tensor([speaker_id], device=tokens.device)
         self.state = encoder.gru.step(encoder.with_speakers(vector, speaker_ids), self.state)
         return model.classifier(torch.cat([vector, encoder.dropout(self.state)], dim=-1))[0]
 
-    def state_dict(self) -> dict[str, Tensor | None]:
+    def _vector(self, tokens: Tensor, name_length: int) -> Tensor:
+        """The vector (1, d_u) of the next utterance."""
+        encoder = self.model.precode.utterance_encoder
+        if not isinstance(encoder, DialogueTextEncoder):
+            return encoder(tokens, Steps.of([len(tokens)]).to(tokens.device))
+        assert encoder.max_tokens is not None
+        window = current_window([*self.window, (tokens.tolist(), name_length)], encoder.max_tokens)
+        ids = tokens.new_tensor([token for ids, _ in window for token in ids])
+        names = tokens.new_tensor([length for _, length in window])
+        vectors = encoder(ids, [np.array([len(ids) for ids, _ in window])], names)
+        self.window = window  # only now, because an utterance that is too long is refused
+        return vectors[-1:]
+
+    def state_dict(self) -> dict[str, Any]:
         """The state of the stream, without the model.
 
         Returns:
-            `state`: the last state (1, d_c) on the CPU, or `None` before the first utterance.
+            `state`: the last state (1, d_c) on the CPU, or `None` before the first utterance. For a model with
+            `text_context="dialogue"` also `window`: the token ids of the utterances of the current window, each with
+            the number of those of the speaker's name.
         """
-        return {"state": None if self.state is None else self.state.cpu().clone()}
+        window = {"window": list(self.window)} if self.model.config.text_context == "dialogue" else {}
+        return {"state": None if self.state is None else self.state.cpu().clone(), **window}
 
-    def load_state_dict(self, state: Mapping[str, Tensor | None]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from the state of another stream of the same model.
 
         Raises:
@@ -82,9 +106,15 @@ class DialogueStream:
         """
         if "state" not in state:
             raise ValueError(f"the state of a stream needs the key `state`; got {', '.join(state) or 'no keys'}")
+        if ("window" in state) != (self.model.config.text_context == "dialogue"):
+            raise ValueError(
+                f"the state of a stream of a model with `text_context` {self.model.config.text_context!r} "
+                f"{'has no' if 'window' in state else 'needs the'} key `window`; it is from another model"
+            )
         last, shape = state["state"], (1, self.model.config.conversation_hidden_size)
         if last is not None and tuple(last.shape) != shape:
             raise ValueError(
                 f"a state of this model has the shape {shape}; got the shape {tuple(last.shape)} of another model"
             )
         self.state = None if last is None else last.to(self.model.device, self.model.dtype, copy=True)
+        self.window = list(state.get("window", ()))

@@ -1,8 +1,10 @@
 """An utterance encoder that uses a text encoder of transformers, such as BERT."""
 
 import inspect
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -78,27 +80,67 @@ class TextUtteranceEncoder(nn.Module):
     def pooled(self, tokens: Tensor, steps: Steps) -> Tensor:
         """Compute the pooled states (N, h) from the ids of all tokens (I,), utterance after utterance."""
         lengths = steps.lengths()  # longest first, so that a chunk has little padding
-        if self.max_tokens is not None and lengths[0] > self.max_tokens:
+        self.check_length(int(lengths[0]))
+        with self.gradients():
+            chunks_of_states = self.states(tokens, steps.items[0, : len(lengths)], lengths)
+            pools = [pool_tokens(states, mask.unsqueeze(-1), self.pooling) for _, _, mask, states in chunks_of_states]
+        return torch.cat(pools).index_select(0, steps.ranks)
+
+    def check_length(self, longest: int) -> None:
+        """Raise a ValueError if `longest`, special tokens included, is more tokens than the text encoder reads."""
+        if self.max_tokens is not None and longest > self.max_tokens:
             raise ValueError(
-                f"an utterance has {lengths[0]} tokens; the text encoder reads at most {self.max_tokens}; use "
+                f"an utterance has {longest} tokens; the text encoder reads at most {self.max_tokens}; use "
                 f"encode_dialogues(..., max_utterance_tokens={self.max_tokens})"
             )
-        starts = steps.items[0, : len(lengths)]
-        pools = []
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            # Look up all words at once: each look-up has a gradient of the size of the whole vocabulary.
-            words, word_of_token = tokens, torch.arange(len(tokens), device=tokens.device)
-            if tokens.device.type == "cpu":
-                words, word_of_token = tokens.unique(return_inverse=True)
-            word_vectors = self.get_input_embeddings()(words)
-            for rows in chunks(lengths, CPU_CHUNK_TOKENS if tokens.device.type == "cpu" else CHUNK_TOKENS):
-                places = torch.arange(lengths[rows.start], device=tokens.device)
-                mask = places < torch.from_numpy(lengths[rows]).to(tokens.device, non_blocking=True).unsqueeze(1)
-                inputs = F.embedding(word_of_token[(starts[rows].unsqueeze(1) + places) * mask], word_vectors)
-                with sdpa_kernel(ATTENTION):
-                    states = self.encoder(inputs_embeds=inputs, attention_mask=mask.long()).last_hidden_state
-                pools.append(pool_tokens(states, mask.unsqueeze(-1), self.pooling))
-        return torch.cat(pools).index_select(0, steps.ranks)
+
+    def gradients(self) -> AbstractContextManager:
+        """The context in which the states of a frozen text encoder have no gradient."""
+        return torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen)
+
+    def states(
+        self, tokens: Tensor, starts: Tensor, lengths: np.ndarray, groups: Tensor | None = None
+    ) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+        """Compute the states of sequences, in chunks of similar lengths.
+
+        Args:
+            tokens: (I,), the ids of all tokens.
+            starts: (R,), the place of the first token of each sequence.
+            lengths: (R,), their lengths, in descending order.
+            groups: (I,), a number for each token, which then sees the tokens with the same or a lower number only.
+
+        Yields:
+            The rows of a chunk; the places of their tokens (R, T); a mask (R, T), false at padding; and the states
+            (R, T, h).
+        """
+        # Look up all words at once: each look-up has a gradient of the size of the whole vocabulary.
+        words, word_of_token = tokens, torch.arange(len(tokens), device=tokens.device)
+        if tokens.device.type == "cpu":
+            words, word_of_token = tokens.unique(return_inverse=True)
+        word_vectors = self.get_input_embeddings()(words)
+        for rows in chunks(lengths, CPU_CHUNK_TOKENS if tokens.device.type == "cpu" else CHUNK_TOKENS):
+            offsets = torch.arange(lengths[rows.start], device=tokens.device)
+            mask = offsets < torch.from_numpy(lengths[rows]).to(tokens.device, non_blocking=True).unsqueeze(1)
+            places = (starts[rows].unsqueeze(1) + offsets) * mask
+            inputs = F.embedding(word_of_token[places], word_vectors)
+            attention = mask.long() if groups is None else visibility_mask(groups[places], mask, inputs.dtype)
+            with sdpa_kernel(ATTENTION):
+                states = self.encoder(inputs_embeds=inputs, attention_mask=attention).last_hidden_state
+            yield rows, places, mask, states
+
+
+def visibility_mask(groups: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """The numbers to add to the scores of attention (R, 1, T, T): 0 for a token that another one sees, or the lowest.
+
+    Args:
+        groups: (R, T), a number for each token, which sees the tokens with the same or a lower number.
+        mask: (R, T), false at padding.
+        dtype: The type of the result.
+    """
+    visible = (groups.unsqueeze(2) >= groups.unsqueeze(1)) & mask.unsqueeze(1)
+    visible[..., 0] = True  # a row without any would have no result, and padding has one too
+    lowest = torch.finfo(dtype).min
+    return torch.zeros_like(visible, dtype=dtype).masked_fill(~visible, lowest).unsqueeze(1)
 
 
 def checkpointing_contexts() -> tuple[AbstractContextManager, AbstractContextManager]:

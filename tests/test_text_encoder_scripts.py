@@ -105,6 +105,39 @@ def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp
     assert all(torch.equal(encoder_weights(whole)[name], after[name]) == frozen for name in after)
 
 
+DIALOGUES = "--text_context dialogue --max_window_tokens 24 --speaker_prefix --num_train_epochs 2"
+
+
+@pytest.mark.parametrize("settings", [TRAINED, FROZEN], ids=["trained", "frozen"])
+def test_finetuning_on_whole_dialogues_goes_on_where_it_stopped(train, tmp_path, monkeypatch, settings):
+    settings = f"{settings} {DIALOGUES} --checkpointing_steps 3"
+    first = train(run_finetune, tmp_path / "finetuned", settings)
+    with monkeypatch.context() as context, pytest.raises(SystemExit):
+        signalled_at(context, UtteranceClassificationTrainer, "training_step", 7)
+        train(run_finetune, tmp_path / "again", settings)
+    again = train(run_finetune, tmp_path / "again", f"{settings} --resume_from_checkpoint latest")
+    assert_same_weights(first, again)
+    assert results(first)["test_mean"] == results(again)["test_mean"]
+    assert "the text encoder reads an utterance together with the others" in (first / "README.md").read_text()
+    assert load_config(str(first)).text_context == "dialogue"
+    # Scored by the pipeline, which reads the text, a checkpoint does what the run wrote of it.
+    rows = [json.loads(line) for line in (first / "test_predictions.jsonl").read_text().splitlines()]
+    emotions = pipeline("conversation-emotion", model=str(first))
+    dialogues = [list(zip(row["speakers"], row["utterances"], strict=True)) for row in rows]
+    found = [[turn["label"] for turn in turns] for turns in emotions(dialogues)]
+    assert found == [row["predictions"] for row in rows]
+
+
+def test_a_pretrained_checkpoint_is_finetuned_on_whole_dialogues(train, tmp_path):
+    start = train(run_pretrain, tmp_path / "start", f"{NEW} {PRETRAIN}")
+    folder = train(run_finetune, tmp_path / "finetuned", f"--model {start} {DIALOGUES}")
+    assert load_config(str(folder)).text_context == "dialogue"
+    with pytest.raises(ValueError, match="has seen the hidden utterance"):
+        train(run_pretrain, tmp_path / "again", f"--model {folder} {PRETRAIN}")
+    with pytest.raises(ValueError, match="--max_window_tokens 24: this is for --text_context dialogue; leave it out"):
+        train(run_finetune, tmp_path / "again", f"--model {start} --max_window_tokens 24")
+
+
 def test_the_recipe_of_the_original_starts_from_a_text_encoder(train, tmp_path, monkeypatch):
     """Though it trains word vectors, which there are none of; and its lowest learning rate is below every rate."""
     schedulers = []
@@ -196,6 +229,22 @@ def test_two_processes_learn_what_one_does(corpus, encoder, tmp_path, settings):
     assert len(vectors) == ("--freeze" in settings)
 
 
+@pytest.mark.slow
+def test_two_processes_learn_of_whole_dialogues_what_one_does(corpus, encoder, tmp_path):
+    calm = Path(shutil.copytree(encoder, tmp_path / "calm"))
+    config = json.loads((calm / "config.json").read_text())
+    calm_config = {**config, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (calm / "config.json").write_text(json.dumps(calm_config))
+    arguments = f"{TINY} {TRAINED} {DIALOGUES} --dropout 0 --data_dir {corpus}"
+    weights = []
+    for launcher, output, batch_size in (([], tmp_path / "one", 12), (TORCHRUN, tmp_path / "two", 6)):
+        command = f"{arguments} --output_dir {output} --per_device_train_batch_size {batch_size}".format(encoder=calm)
+        run(*launcher, "run_finetune.py", *command.split(), HF_DATASETS_CACHE=str(output.with_suffix(".cache")))
+        weights.append(load_file(output / "model.safetensors"))
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, atol=2e-4, rtol=1e-3)
+
+
 BAD = {
     "--text_encoder {encoder} --min_count 3": "--min_count cannot be used with --text_encoder",
     "--text_encoder {encoder} --max_utterance_tokens 300": "reads at most 128; give a smaller",
@@ -204,6 +253,8 @@ BAD = {
     "--layer_decay 0.9": "--layer_decay 0.9: this is for a trained text encoder",
     "--freeze_text_encoder": "`freeze_text_encoder` is for `utterance_encoder` 'text_encoder'; got 'gru2'",
     "--text_encoder nowhere/at/all": "nowhere/at/all",
+    "--text_encoder {encoder} --text_context dialogue": "has seen the hidden utterance; pre-train with 'utterance'",
+    "--text_context dialogue": "`text_context` is for `utterance_encoder` 'text_encoder'; got 'gru2'",
     "--text_encoder {encoder} --speaker_prefix": "--speaker_prefix: names would reveal the hidden utterance",
     "--text_encoder {encoder} --freeze_text_encoder --gradient_checkpointing": "this is for a trained text encoder",
 }

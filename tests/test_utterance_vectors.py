@@ -127,6 +127,54 @@ def test_they_are_computed_once_and_anew_where_anything_is_another(folder, model
     assert len(calls) == len(files(cache)) == 6
 
 
+@pytest.fixture
+def in_context(folder):
+    torch.manual_seed(0)
+    settings = {"text_context": "dialogue", "max_window_tokens": 20, **SMALL}
+    return PreCodeForUtteranceClassification.from_utterance_encoder(folder, **settings).eval()
+
+
+@pytest.fixture
+def dialogues(folder) -> dict[str, datasets.Dataset]:
+    """The last two are equal but for what is a name."""
+    examples = {
+        "utterances": [*DIALOGUES, DIALOGUES[0][:2], ["Yes: No way."], ["No way."]],
+        "speakers": [["Ann", "Bo", "Ann", "Bo"], [None] * 3, ["Bo"] * 3, ["Ann", "Bo"], [None], ["Yes"]],
+    }
+    options = {"speaker_prefix": True, "text_context": "dialogue"}
+    rows = encode_dialogues(examples, AutoTokenizer.from_pretrained(folder), **options)
+    whole = datasets.Dataset.from_dict(rows)
+    return {"train": datasets.concatenate_datasets([whole, whole.select([0])]), "test": whole.select([1])}
+
+
+@torch.no_grad()
+def test_in_context_there_is_a_vector_for_every_utterance_of_every_distinct_dialogue(folder, in_context, dialogues):
+    vectors = UtteranceVectors(dialogues, in_context)
+    assert vectors.rows.shape == (4 + 3 + 3 + 2 + 1 + 1, 16)
+    pad = AutoTokenizer.from_pretrained(folder).pad_token_id
+    for split in dialogues.values():
+        tokens = PreCodeDataCollator(pad, with_layout=True)(list(split))
+        pooled = PreCodeDataCollator(pad, with_layout=True, vectors=vectors)(list(vectors.dialogues(split)))
+        assert "name_lengths" not in pooled
+        torch.testing.assert_close(in_context(**pooled).logits, in_context(**tokens).logits, atol=1e-5, rtol=1e-4)
+
+
+def test_in_context_another_window_needs_other_vectors_and_an_interrupted_computation_is_resumed(
+    folder, in_context, dialogues, cache, monkeypatch
+):
+    monkeypatch.setattr(utterance_vectors, "WINDOW", 4)
+    UtteranceVectors(dialogues, in_context)
+    [path] = files(cache)
+    whole = path.read_bytes()
+    path.unlink()
+    path.with_name(f"{path.name}.partial").write_bytes(whole[: 2 * 4 * 16 * 3 + 5])
+    UtteranceVectors(dialogues, in_context)
+    assert path.read_bytes() == whole
+    settings = {"text_context": "dialogue", "max_window_tokens": 30, **SMALL}
+    UtteranceVectors(dialogues, PreCodeForUtteranceClassification.from_utterance_encoder(folder, **settings))
+    assert len(files(cache)) == 2
+
+
 def test_what_is_cut_short_is_gone_on_with(model, splits, cache, monkeypatch):
     monkeypatch.setattr(utterance_vectors, "WINDOW", 1)
     whole = np.array(UtteranceVectors(splits, model).rows)

@@ -73,6 +73,10 @@ def export_onnx(
     if not hasattr(torch.onnx, "ops"):
         raise ValueError(f"the export to ONNX needs torch 2.8 or newer; this is torch {torch.__version__}")
     model = emotions.model.eval()
+    if model.config.text_context == "dialogue":
+        raise ValueError(
+            "a model with `text_context` 'dialogue' cannot be exported to ONNX; train one with --text_context utterance"
+        )
     if model.device.type != "cpu" or model.dtype != torch.float32:
         raise ValueError(
             f"the model must be on the CPU and in float32; got {model.device} and {model.dtype}; use "

@@ -48,6 +48,8 @@ class ExportedConfig:
     conversation_hidden_size: int
     max_utterance_tokens: int | None
     quantization: str | None
+    # Other models cannot be exported.
+    text_context = "utterance"
 
     @classmethod
     def read(cls, folder: str | Path) -> "ExportedConfig":

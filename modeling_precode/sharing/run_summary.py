@@ -23,7 +23,7 @@ NO_SETTINGS = {
     *("greater_is_better", "restore_callback_states_from_checkpoint"),
     *("num_proc", "check_overlap", "logging_steps", "logging_strategy", "save_strategy", "save_total_limit", "seed"),
     # In `model_facts`, because they may come from a checkpoint.
-    *("causal", "max_speakers", "text_pooling", "freeze_text_encoder", "speaker_prefix"),
+    *("causal", "max_speakers", "text_pooling", "freeze_text_encoder", "speaker_prefix", "text_context"),
 }
 
 
@@ -129,7 +129,8 @@ def model_facts(config: PreCodeConfig) -> dict[str, Any]:
     facts: dict[str, Any] = {"causal": config.causal, "max_speakers": config.max_speakers}
     if isinstance(config.text_config, PreTrainedConfig):
         facts["text_encoder"] = config.text_config.model_type
-        facts |= {name: getattr(config, name) for name in ("text_pooling", "freeze_text_encoder", "speaker_prefix")}
+        names = ("text_pooling", "freeze_text_encoder", "speaker_prefix", "text_context")
+        facts |= {name: getattr(config, name) for name in names}
     return facts
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from data_scripts.building.label_maps import LABEL_MAPS, LabelMap
 from data_scripts.building.options import corpus_names, parse_corpus, parse_options
 
-from ..configuration_precode import GRU_UTTERANCE_ENCODERS, SIZES, TEXT_POOLINGS
+from ..configuration_precode import GRU_UTTERANCE_ENCODERS, SIZES, TEXT_CONTEXTS, TEXT_POOLINGS
 from ..sharing.language import check_language
 from ..tokenization_precode import DEFAULT_TEXT_MODE, MAX_UTTERANCE_TOKENS, TEXT_MODES
 from .fingerprint import RUN_FOLDER, START, start_digest
@@ -143,6 +143,8 @@ class EncoderArguments:
     WITH_TEXT_ENCODER: ClassVar = (
         "freeze_text_encoder",
         "speaker_prefix",
+        "text_context",
+        "max_window_tokens",
         "dropout",
     )
     WITH_MODEL: ClassVar = (
@@ -195,6 +197,15 @@ class EncoderArguments:
         "In fine-tuning: put the speaker before the text that the encoder reads, `Ross: Hi.` (default: as in the "
         "checkpoint; from scratch, no).",
         **FLAG,
+    )
+    text_context: str | None = argument(
+        "In fine-tuning: what the text encoder reads at once, an utterance or the whole dialogue (default: as in the "
+        "checkpoint; from scratch, utterance).",
+        choices=list(TEXT_CONTEXTS),
+    )
+    max_window_tokens: int | None = argument(
+        "With --text_context dialogue: a longer dialogue is read in windows of this many tokens (default: as in the "
+        "checkpoint; from scratch, 512 or what the text encoder reads)."
     )
     causal: bool = argument(
         "Read forward only, to label a dialogue in progress. From a checkpoint that reads both ways, the forward half "

@@ -7,8 +7,8 @@ import datasets
 import numpy as np
 from torch.utils.data import Dataset
 
-# The columns that a model reads. Not every corpus has the second one.
-INPUTS = ("input_ids", "speaker_ids")
+# The columns that a model reads. Only the first one is always there; the others have one integer per utterance.
+INPUTS = ("input_ids", "speaker_ids", "name_lengths")
 
 
 def inputs_of(row: dict[str, Any]) -> dict[str, Any]:
@@ -17,14 +17,14 @@ def inputs_of(row: dict[str, Any]) -> dict[str, Any]:
 
 
 class EncodedDialogues(Dataset):
-    """The rows of a dataset, with `input_ids` and, if the dataset has them, `speaker_ids`.
+    """The rows of a dataset, with `input_ids` and, if the dataset has them, `speaker_ids` and `name_lengths`.
 
     They are views of the dataset's memory-mapped file: nothing is copied, and reading a single utterance reads its ids
     only.
 
     Args:
         dataset: Dialogues with the column `input_ids`, a list of utterances, each a list of token ids, and optionally
-            `speaker_ids`, one number per utterance.
+            `speaker_ids` and `name_lengths`, one number per utterance.
         column: The column to read as `input_ids`; `input_ids` by default.
     """
 
@@ -37,10 +37,10 @@ class EncodedDialogues(Dataset):
             (column.offsets.to_numpy(), column.values.offsets.to_numpy(), column.values.values.to_numpy())
             for column in (batch[column] for batch in batches)
         ]
-        self.speakers = [
-            (column.offsets.to_numpy(), column.values.to_numpy())
-            for column in (batch["speaker_ids"] for batch in batches if "speaker_ids" in batch)
-        ]
+        self.numbers = {
+            name: [(batch[name].offsets.to_numpy(), batch[name].values.to_numpy()) for batch in batches]
+            for name in columns[1:]
+        }
         self.starts = np.cumsum([0, *(len(offsets) - 1 for offsets, _, _ in self.chunks)])
 
     def __len__(self) -> int:
@@ -52,9 +52,9 @@ class EncodedDialogues(Dataset):
         dialogues, utterances, tokens = self.chunks[chunk]
         row = index - self.starts[chunk]
         dialogue = {"input_ids": _Utterances(tokens, utterances[dialogues[row] : dialogues[row + 1] + 1])}
-        if self.speakers:
-            ends, speaker_ids = self.speakers[chunk]
-            dialogue["speaker_ids"] = speaker_ids[ends[row] : ends[row + 1]]
+        for name, chunks in self.numbers.items():
+            ends, numbers = chunks[chunk]
+            dialogue[name] = numbers[ends[row] : ends[row + 1]]
         return dialogue
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

@@ -38,7 +38,12 @@ def encode_splits(
     Returns:
         The encoded dialogues, and the collator that builds batches of them.
     """
-    settings = {"tokenizer": tokenizer, "speaker_prefix": model.config.speaker_prefix}
+    config = model.config
+    settings = {
+        "tokenizer": tokenizer,
+        "speaker_prefix": config.speaker_prefix,
+        "text_context": config.text_context,
+    }
     encoded = splits.map(encode_dialogues, batched=True, fn_kwargs=settings, desc="tokenizing")
     encoded, vectors = with_vectors(encoded, model, args.vector_type, args.bf16)
     return encoded, PreCodeDataCollator(tokenizer.pad_token_id, with_layout=True, vectors=vectors)

@@ -153,7 +153,7 @@ def build_model(
     Raises:
         ValueError: An argument has no meaning for this model.
     """
-    for name in ("max_speakers", "freeze_word_vectors", "freeze_text_encoder", "speaker_prefix", "dropout"):
+    for name in ("max_speakers", "freeze_word_vectors", *args.WITH_TEXT_ENCODER):
         if getattr(args, name) is not None:
             config[name] = getattr(args, name)
     if args.text_pooling is not None and args.text_encoder is None:
@@ -166,6 +166,10 @@ def build_model(
         model = model_class.from_utterance_encoder(args.text_encoder, **config)
     else:
         model = model_over_words(args, model_class, tokenizer, seed, {**config, "causal": args.causal})
+    if args.max_window_tokens is not None and model.config.text_context != "dialogue":
+        raise ValueError(
+            f"--max_window_tokens {args.max_window_tokens}: this is for --text_context dialogue; leave it out"
+        )
     args.take("causal", model.config.causal)
     # `--recipe original` sets it to true for every checkpoint.
     if args.freeze_word_vectors is False and model.config.text_config is not None:

@@ -1,0 +1,405 @@
+"""What a text encoder that reads whole dialogues promises: the states that transformers has of one sequence, windows
+for a dialogue that is too long for one, and everything around it as with any other utterance encoder."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from text_encoders import KINDS, write_text_encoder
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, pipeline
+
+from modeling_precode import (
+    PreCodeConfig,
+    PreCodeDataCollator,
+    PreCodeForConversationCompletion,
+    PreCodeForUtteranceClassification,
+    encode_dialogues,
+    text_encoder,
+)
+from modeling_precode.dialogue_encoding import count_cut
+from modeling_precode.dialogue_windows import WindowedTokens, dialogue_windows
+from modeling_precode.layout import BatchLayout
+
+DIALOGUES = [
+    ["I am so happy!", "About what?", "the weather, the sun and all the rest of it", "", "No way.", "I passed!"] * 2,
+    ["No way.", "I passed!", "You did?"],
+]
+SPEAKERS = [["Ann", "Bo", None] * 4, ["Bo", "Ann", "Bo"]]
+LABELS = {"id2label": {0: "anger", 1: "joy"}, "label2id": {"anger": 0, "joy": 1}}
+SMALL = {"utterance_hidden_size": 8, "conversation_hidden_size": 6, "classifier_hidden_size": 5, **LABELS}
+CONTEXT = {"text_context": "dialogue", "speaker_prefix": True}
+SHORT = {"max_window_tokens": 30, **CONTEXT}
+# Those that take a mask of what each token sees, and follow it.
+CAUSAL_KINDS = [kind for kind in KINDS if kind not in ("deberta-v2", "modernbert")]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """By its kind, the folder of a tiny encoder; the padding of a RoBERTa and of an MPNet is 1, as always."""
+    folder, texts = tmp_path_factory.mktemp("encoders"), [text for dialogue in DIALOGUES for text in dialogue]
+    return {
+        kind: write_text_encoder(
+            folder / kind, [*texts, "Ann:", "Bo:"], kind, pad_token_id=int(kind in ("roberta", "xlm-roberta", "mpnet"))
+        )
+        for kind in KINDS
+    }
+
+
+@pytest.fixture
+def make(folders):
+    def make(kind="bert", model_class=PreCodeForUtteranceClassification, **config):
+        torch.manual_seed(0)
+        return model_class.from_utterance_encoder(folders[kind], **{**SMALL, **CONTEXT, **config}).eval()
+
+    return make
+
+
+def rows_of(folder, dialogues=DIALOGUES, speakers=SPEAKERS):
+    examples = {"utterances": dialogues, "speakers": speakers}
+    encoded = encode_dialogues(examples, AutoTokenizer.from_pretrained(folder), **CONTEXT)
+    return [dict(zip(encoded, row, strict=True)) for row in zip(*encoded.values(), strict=True)]
+
+
+def batch_of(folder, *args, with_layout=False):
+    return PreCodeDataCollator(AutoTokenizer.from_pretrained(folder).pad_token_id, with_layout)(rows_of(folder, *args))
+
+
+def states_by_hand(folder, row, spans, pooling):
+    """Of the utterances of some windows, by their number: the pooled states of the model that transformers loads."""
+    encoder, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    found = {}
+    for window, (first, last) in enumerate(spans):
+        ids, places = [tokenizer.cls_token_id], {}
+        for number in range(first, last):
+            start = len(ids) + row["name_lengths"][number]
+            ids += [*row["input_ids"][number], tokenizer.sep_token_id]
+            places[number] = slice(start, len(ids) - 1)
+        [states] = encoder(input_ids=torch.tensor([ids])).last_hidden_state
+        for number, place in places.items():
+            own = states[place]
+            found[window, number] = own.mean(0) if pooling == "mean" else own.mean(0) + own.amax(0)
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("pooling", ["mean", "max_mean"])
+@torch.no_grad()
+def test_an_utterances_state_is_that_of_transformers_in_the_sequence_of_its_dialogue(folders, make, kind, pooling):
+    model, [row, _] = make(kind, text_pooling=pooling), rows_of(folders[kind])
+    states = states_by_hand(folders[kind], row, [(0, 12)], pooling)
+    expected = model(utterance_embeds=torch.stack([states[0, number] for number in range(12)]).unsqueeze(0)).logits
+    found = model(**batch_of(folders[kind])).logits[:1]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_long_dialogue_is_read_in_windows(folders, make):
+    model, [row, _] = make(**SHORT), rows_of(folders["bert"])
+    spans, window_of = dialogue_windows(np.array(list(map(len, row["input_ids"]))), 30)
+    assert len(spans) > 3 and set(window_of) == set(range(len(spans)))
+    states = states_by_hand(folders["bert"], row, spans, "mean")
+    expected = torch.stack([states[window, number] for number, window in enumerate(window_of)]).unsqueeze(0)
+    found = model(**batch_of(folders["bert"])).logits[:1]
+    torch.testing.assert_close(found, model(utterance_embeds=expected).logits, atol=1e-5, rtol=1e-4)
+
+
+LENGTHS = st.lists(st.integers(1, 28), min_size=1, max_size=40)
+
+
+@settings(max_examples=100, deadline=None)
+@given(lengths=LENGTHS)
+def test_an_utterances_vector_comes_from_the_window_in_which_it_is_most_central(lengths):
+    sizes = np.array(lengths) + 1
+    spans, window_of = dialogue_windows(np.array(lengths), 30)
+    assert np.all([1 + sizes[first:last].sum() <= 30 for first, last in spans])
+    assert spans[0, 0] == 0 and spans[-1, 1] == len(sizes) and np.all(np.diff(spans, axis=0) > 0)
+
+    def margin(number, window):
+        first, last = spans[window]
+        return min(sizes[first:number].sum(), sizes[number + 1 : last].sum()) if first <= number < last else -1
+
+    for number, window in enumerate(window_of):
+        assert margin(number, window) == max(margin(number, other) for other in range(len(spans)))
+    # A window begins in the middle of the one before it, or where that one ends.
+    for (first, last), (start, _) in zip(spans, spans[1:], strict=False):
+        assert sizes[first:start].sum() >= sizes[first:last].sum() / 2
+    assert (1 + np.array([sizes[first:last].sum() for first, last in spans])).sum() <= 3 * (1 + sizes.sum())
+
+
+@settings(max_examples=50, deadline=None)
+@given(lengths=LENGTHS)
+def test_windows_of_a_causal_model_do_not_depend_on_later_utterances(lengths):
+    spans, window_of = dialogue_windows(np.array(lengths), 30, causal=True)
+    for count in range(1, len(lengths)):
+        earlier, window_of_earlier = dialogue_windows(np.array(lengths[:count]), 30, causal=True)
+        assert earlier[window_of_earlier, 0].tolist() == spans[window_of[:count], 0].tolist()
+
+
+def test_a_very_long_dialogue_has_windows_of_bounded_size():
+    lengths = np.random.default_rng(0).integers(1, 60, 2000)
+    windows = WindowedTokens([lengths], 512)
+    assert windows.lengths.max() <= 512 and windows.counts.sum() == 2000
+    assert windows.lengths.sum() < 2.2 * (lengths + 1).sum()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@torch.no_grad()
+def test_no_result_depends_on_other_dialogues_chunks_or_padding(folders, make, monkeypatch, causal):
+    model = make(causal=causal, text_pooling="max_mean", **SHORT)
+    whole = model(**batch_of(folders["bert"])).logits
+    for number, dialogue in enumerate(DIALOGUES):
+        alone = model(**batch_of(folders["bert"], [dialogue], [SPEAKERS[number]], with_layout=True)).logits[0]
+        torch.testing.assert_close(alone, whole[number, : len(dialogue)], atol=1e-5, rtol=1e-4)
+    for tokens in (1, 70):
+        monkeypatch.setattr(text_encoder, "CPU_CHUNK_TOKENS", tokens)
+        torch.testing.assert_close(model(**batch_of(folders["bert"])).logits, whole, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_other_utterances_and_names_change_a_vector_but_not_as_its_own_tokens(folders, make):
+    """The conversation encoder reads them in both contexts, so this looks at what is below it."""
+    model = make().base_model
+    vectors = [
+        model(**batch_of(folders["bert"], [dialogue], [speakers])).utterance_vectors[0, 1]
+        for dialogue, speakers in (
+            (["No way.", "I passed!"], ["Ann", "Bo"]),
+            (["I passed!", "I passed!"], ["Ann", "Bo"]),
+            (["No way.", "I passed!"], ["Ann", "Ann"]),
+        )
+    ]
+    assert all((vectors[0] - other).abs().max() > 1e-5 for other in vectors[1:])
+
+
+@pytest.mark.parametrize("kind", CAUSAL_KINDS)
+@torch.no_grad()
+def test_with_a_causal_model_what_is_said_later_changes_nothing_and_a_stream_gives_the_same(folders, make, kind):
+    model, [row, _] = make(kind, causal=True, **SHORT), rows_of(folders[kind])
+    whole = model(**batch_of(folders[kind])).logits[0]
+    for count in (1, 4, 7):
+        before = model(**batch_of(folders[kind], [DIALOGUES[0][:count]], [SPEAKERS[0][:count]])).logits[0]
+        torch.testing.assert_close(before, whole[:count], atol=1e-5, rtol=1e-4)
+    stream = model.stream()
+    for number, logits in enumerate(whole):
+        if number == 6:  # the stream goes on elsewhere
+            state, stream = stream.state_dict(), model.stream()
+            stream.load_state_dict(state)
+        inputs = (row[name][number] for name in ("input_ids", "speaker_ids", "name_lengths"))
+        torch.testing.assert_close(stream(*inputs), logits, atol=1e-5, rtol=1e-4)
+    assert sum(len(ids) for ids, _ in stream.window) < 30
+
+
+def test_a_stream_is_as_it_was_after_an_utterance_that_it_refuses(make):
+    stream = make(causal=True, **SHORT).stream()
+    stream([5, 6])
+    with pytest.raises(ValueError, match="an utterance has 32 tokens; the text encoder reads at most 30"):
+        stream([5] * 30)
+    assert stream.window == [([5, 6], 0)]
+    with pytest.raises(ValueError, match="`text_context` 'dialogue' needs the key `window`; it is from another model"):
+        stream.load_state_dict({"state": None})
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("deberta-v2", "it takes no such mask"), ("modernbert", "layers with local attention see every token")],
+)
+def test_an_encoder_that_cannot_be_causal_is_refused_by_name(make, kind, reason):
+    with pytest.raises(ValueError, match=f"a '{kind}' cannot be limited to earlier utterances; use .*: .*{reason}"):
+        make(kind, causal=True)
+
+
+@pytest.mark.parametrize("settings", [{}, {"causal": True, "text_pooling": "max_mean"}], ids=str)
+def test_every_parameter_learns_and_gradient_checkpointing_changes_no_gradient(folders, make, settings):
+    batch = batch_of(folders["bert"])
+    batch["labels"] = torch.zeros(batch["input_ids"].shape[:2], dtype=torch.long)
+    models = [make(dropout=0.0, **SHORT, **settings) for _ in range(2)]
+    models[1].gradient_checkpointing_enable()
+    for model in models:
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        model.train()(**batch).loss.backward()
+    for (name, one), other in zip(models[0].named_parameters(), models[1].parameters(), strict=True):
+        assert one.grad is not None, name
+        torch.testing.assert_close(one.grad, other.grad)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@torch.no_grad()
+def test_bfloat16_is_close_to_float32(folders, make, causal):
+    model, batch = make(causal=causal, **SHORT), batch_of(folders["bert"])
+    whole = model(**batch).logits
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(model(**batch).logits.float(), whole, atol=2e-2, rtol=2e-2)
+    assert model.bfloat16()(**batch).logits.isfinite().all()
+
+
+@torch.no_grad()
+def test_a_checkpoint_comes_back_as_it_was_and_earlier_versions_refuse_it(folders, make, tmp_path):
+    model = make("roberta", **SHORT)
+    model.save_pretrained(tmp_path)
+    again = PreCodeForUtteranceClassification.from_pretrained(tmp_path)
+    assert (again.config.text_context, again.config.max_window_tokens) == ("dialogue", 30)
+    assert torch.equal(again(**batch_of(folders["roberta"])).logits, model(**batch_of(folders["roberta"])).logits)
+    assert again.max_utterance_tokens == 30
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert saved["format_version"] == 3
+    make("roberta", text_context="utterance").save_pretrained(tmp_path / "utterance")
+    other = json.loads((tmp_path / "utterance" / "config.json").read_text())
+    assert other["format_version"] == 2 and not {"text_context", "max_window_tokens"} & set(other)
+
+
+def test_the_code_in_a_checkpoint_reads_dialogues_too(folders, make, tmp_path):
+    make(**SHORT).save_pretrained(tmp_path)
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path, trust_remote_code=True)
+    names = {"modeling_precode.modeling_precode", "transformers_modules"}
+    assert any(type(model).__module__.startswith(name) for name in names)
+    assert model.config.text_context == "dialogue"
+
+
+@torch.no_grad()
+def test_a_pretrained_checkpoint_of_utterances_goes_on_with_dialogues(folders, make, tmp_path):
+    """And back, because Conversation Completion reads utterances."""
+    start = make("mpnet", PreCodeForConversationCompletion, text_context="utterance", speaker_prefix=False)
+    start.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(folders["mpnet"]).save_pretrained(tmp_path)
+    model = PreCodeForUtteranceClassification.from_pretrained(tmp_path, **CONTEXT, **LABELS)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    special = (model.config.start_token_id, model.config.separator_token_id)
+    assert special == (tokenizer.cls_token_id, tokenizer.sep_token_id)
+    before, after = start.state_dict(), model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("precode."))
+    assert model(**batch_of(folders["mpnet"])).logits.isfinite().all()
+    model.save_pretrained(tmp_path / "dialogues")
+    with pytest.raises(ValueError, match="has seen the hidden utterance; pre-train with 'utterance'"):
+        PreCodeForConversationCompletion.from_pretrained(tmp_path / "dialogues")
+    back = PreCodeForConversationCompletion.from_pretrained(tmp_path / "dialogues", text_context="utterance")
+    assert back.config.text_context == "utterance"
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_the_token_ids_are_those_of_a_named_utterance_without_special_tokens(folders, kind):
+    tokenizer = AutoTokenizer.from_pretrained(folders[kind])
+    for row, texts, names in zip(rows_of(folders[kind]), DIALOGUES, SPEAKERS, strict=True):
+        for ids, length, text, name in zip(row["input_ids"], row["name_lengths"], texts, names, strict=True):
+            whole = tokenizer(f"{name}: {text}" if name else text, add_special_tokens=False)["input_ids"]
+            assert ids == (whole if text else [*whole, tokenizer.unk_token_id])
+            assert length == (len(tokenizer(f"{name}:", add_special_tokens=False)["input_ids"]) if name else 0)
+
+
+def test_a_long_utterance_is_cut_and_a_long_name_leaves_room_for_the_text(folders):
+    tokenizer = AutoTokenizer.from_pretrained(folders["bert"])
+    examples = {"utterances": [["I passed! " * 9, "No way."]], "speakers": [["Ann " * 9, "Bo"]]}
+    settings = {"max_utterance_tokens": 12, **CONTEXT}
+    encoded = encode_dialogues(examples, tokenizer, **settings)
+    [[long, short]], [[name, _]] = encoded["input_ids"], encoded["name_lengths"]
+    assert (len(long), name) == (10, 5) and len(short) < 10
+    assert tokenizer.decode(long[5:]).startswith("i passed")
+    assert count_cut(examples, encoded["input_ids"], tokenizer, **settings) == 1
+
+
+@pytest.fixture
+def saved(folders, make, tmp_path):
+    def save(**config):
+        model = make(**config)
+        torch.nn.init.normal_(model.classifier.output.weight, std=3)
+        model.save_pretrained(tmp_path / "model")
+        AutoTokenizer.from_pretrained(folders["bert"]).save_pretrained(tmp_path / "model")
+        return pipeline("conversation-emotion", model=str(tmp_path / "model"))
+
+    return save
+
+
+def turns_of(number, speakers=SPEAKERS):
+    return list(zip(speakers[number], DIALOGUES[number], strict=True))
+
+
+def test_the_pipeline_reads_whole_dialogues_and_its_stream_gives_the_same(folders, saved, caplog):
+    emotions = saved(causal=True, **SHORT)
+    found = emotions([turns_of(0), turns_of(1)], distribution=True)
+    expected = emotions.model(**batch_of(folders["bert"])).logits.softmax(-1)
+    for turns, probabilities in zip(found, expected, strict=True):
+        for turn, own in zip(turns, probabilities.tolist(), strict=False):
+            assert list(turn["distribution"].values()) == pytest.approx(own, abs=1e-5)
+    live = emotions.stream()
+    for number, turn in enumerate(turns_of(0)):
+        if number == 5:
+            state, live = live.state_dict(), emotions.stream()
+            live.load_state_dict(state)
+        assert live(turn)["score"] == pytest.approx(found[0][number]["score"], abs=1e-5)
+    assert not caplog.text
+    emotions(["I passed! " * 20])
+    assert "1 of 1 utterances are longer than 30 tokens" in caplog.text
+
+
+def test_a_change_is_that_of_the_probability_when_the_model_reads_the_dialogue_without_it(saved):
+    emotions, dialogue = saved(**SHORT), turns_of(1)
+
+    def probability(changed, place, label):
+        return emotions(changed, distribution=True)[place]["distribution"][label]
+
+    for place, turn in enumerate(emotions(dialogue, explain=True, max_batch_tokens=50)):
+        for other, change in enumerate(turn["explanation"]["utterances"]):
+            if other != place:
+                rest = dialogue[:other] + dialogue[other + 1 :]
+                without = probability(rest, place - (other < place), turn["label"])
+                assert change == pytest.approx(turn["score"] - without, abs=1e-5)
+        for word in turn["explanation"]["words"]:
+            rest = list(dialogue)
+            text = turn["text"][: word["start"]] + turn["text"][word["end"] :]
+            rest[place] = (turn["speaker"], text.strip())
+            without = probability(rest, place, turn["label"])
+            assert word["change"] == pytest.approx(turn["score"] - without, abs=1e-5)
+
+
+BAD = {
+    "`text_context` must be one of utterance, dialogue; got 'all'": {"text_context": "all"},
+    "`text_pooling` 'cls' cannot be used with `text_context` 'dialogue'": {"text_pooling": "cls"},
+    "`max_window_tokens` must be at least 4 and at most 65,536; got 3": {"max_window_tokens": 3},
+    "`max_window_tokens` 600: the text encoder reads at most 512": {"max_window_tokens": 600},
+    "`separator_token_id` must be the id of a token .*; got 999": {"separator_token_id": 999},
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_a_wrong_setting_is_named(make, message):
+    with pytest.raises(Exception, match=message):
+        make(**BAD[message])
+
+
+def test_a_configuration_without_what_dialogues_need_is_refused(tiny_config):
+    with pytest.raises(Exception, match="`text_context` is for `utterance_encoder` 'text_encoder'; got 'gru2'"):
+        tiny_config(text_context="dialogue")
+    text = {"utterance_encoder": "text_encoder", "text_config": BertConfig()}
+    with pytest.raises(Exception, match="`start_token_id` must be the id of a token .*; got None; .*from_pretrained"):
+        PreCodeConfig(text_context="dialogue", **text)
+
+
+def test_a_tokenizer_without_the_special_tokens_is_named(folders, make, tmp_path):
+    make(text_context="utterance").save_pretrained(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(folders["bert"])
+    tokenizer.sep_token = None
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="has no sep_token and no eos_token, which text_context='dialogue' needs"):
+        PreCodeForUtteranceClassification.from_pretrained(tmp_path, text_context="dialogue")
+
+
+def test_token_ids_of_the_other_context_are_refused(folders, make):
+    batch = batch_of(folders["bert"])
+    with pytest.raises(ValueError, match="with `text_context` 'utterance' reads no `name_lengths`: use encode_dialog"):
+        make(text_context="utterance")(**batch)
+    names = batch.pop("name_lengths")
+    with pytest.raises(ValueError, match="with `text_context` 'dialogue' needs `name_lengths`: use encode_dialogues"):
+        make()(**batch)
+    with pytest.raises(ValueError, match=r"name lengths must have the shape .* here \(2, 12\); got \(2, 3\)"):
+        make()(**batch, name_lengths=names[:, :3])
+    with pytest.raises(ValueError, match="reads no utterance alone"):
+        make().base_model.encode_utterances(batch["input_ids"])
+
+
+def test_a_layout_keeps_the_lengths_on_the_host(folders):
+    layout = BatchLayout.of(batch_of(folders["bert"])["attention_mask"]).to("meta")
+    assert layout.tokens.device.type == "meta"
+    assert [len(lengths) for lengths in layout.lengths_by_dialogue()] == [12, 3]
