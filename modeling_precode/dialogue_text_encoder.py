@@ -111,6 +111,7 @@ def check_visibility(encoder: PreTrainedModel) -> None:
         ValueError: It does not.
     """
     kind, weight = encoder.config.model_type, encoder.get_input_embeddings().weight
+    assert isinstance(weight, Tensor)
     size = min(CHECKED_TOKENS, max_tokens_of(encoder) or CHECKED_TOKENS)
     early = torch.arange(size, device=weight.device) < size // 2
     # Two sequences with the same first half.

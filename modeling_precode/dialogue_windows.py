@@ -27,7 +27,7 @@ def dialogue_windows(lengths: np.ndarray, max_tokens: int, causal: bool = False)
     sizes = np.asarray(lengths, np.int64) + 1
     ends = np.cumsum(sizes)
     starts = ends - sizes
-    spans = []
+    spans: list[tuple[int, int]] = []
     best, window_of = np.full(len(sizes), -1), np.zeros(len(sizes), np.int64)
     first = last = 0
     while last < len(sizes):

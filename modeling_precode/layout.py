@@ -24,10 +24,10 @@ class BatchLayout:
         targets: (M,), the indices, among the N, of the utterances with a neighbor on both sides.
         conversation_steps: The steps of the dialogues that have an utterance.
         utterance_steps: The steps of the utterances, followed by the negatives.
+        lengths: (D, U), the numbers of tokens of the utterances, 0 at padding. They stay on the host.
         negative_tokens: (tokens,), the places of the tokens in the flattened `negative_input_ids`; `None` without
             negatives.
         negatives: (K',), the places of the negatives among the D x K; `None` without negatives.
-        lengths: (D, U), the numbers of tokens of the utterances, 0 at padding. They stay on the host.
     """
 
     tokens: Tensor
@@ -36,9 +36,9 @@ class BatchLayout:
     targets: Tensor
     conversation_steps: Steps
     utterance_steps: Steps
+    lengths: np.ndarray
     negative_tokens: Tensor | None = None
     negatives: Tensor | None = None
-    lengths: np.ndarray | None = None
 
     @classmethod
     def of(cls, attention_mask: Tensor, negative_attention_mask: Tensor | None = None) -> "BatchLayout":
@@ -61,12 +61,10 @@ class BatchLayout:
             negatives = [negative_tokens, np.flatnonzero(negative_lengths)]
         steps = Steps.of(sizes[sizes > 0]), Steps.of(np.concatenate(all_lengths))
         rows = [torch.from_numpy(places) for places in (tokens, utterances, dialogues, targets)]
-        negative_places = map(torch.from_numpy, negatives)
-        return cls(rows[0], rows[1], rows[2], rows[3], *steps, *negative_places, lengths=lengths)
+        return cls(rows[0], rows[1], rows[2], rows[3], *steps, lengths, *map(torch.from_numpy, negatives))
 
     def lengths_by_dialogue(self) -> list[np.ndarray]:
         """The numbers of tokens of the utterances of each dialogue, without padding."""
-        assert self.lengths is not None
         return [row[row > 0] for row in self.lengths if row[0]]
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> "BatchLayout":

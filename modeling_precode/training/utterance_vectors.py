@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import datasets
 import numpy as np
@@ -154,7 +154,7 @@ class UtteranceVectors:
 def _digest(encoder: TextUtteranceEncoder, types: list[str], texts: list[_Text]) -> str:
     total = blake2b(digest_size=16)
     settings = {name: value for name, value in encoder.encoder.config.to_dict().items() if name not in NO_SETTINGS}
-    parts = [settings, encoder.pooling, *types, transformers.__version__, __version__]
+    parts: list[Any] = [settings, encoder.pooling, *types, transformers.__version__, __version__]
     if isinstance(encoder, DialogueTextEncoder):
         parts += [encoder.max_tokens, encoder.special_tokens, encoder.causal]
     total.update(json.dumps(parts, sort_keys=True, default=str).encode())
