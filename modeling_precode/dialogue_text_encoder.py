@@ -95,11 +95,11 @@ def pool_spans(states: Tensor, member: Tensor, pooling: str) -> Tensor:
         mean = weights @ states / weights.sum(-1, keepdim=True).clamp(min=1)
     if pooling == "mean":
         return mean
-    count, size = member.shape[1], states.shape[-1]
+    rows, count, size = states.shape[0], member.shape[1], states.shape[2]
     # Tokens that belong to no set go into one more, which is left out.
     sets = torch.where(member.any(1), member.int().argmax(1), count)
-    lowest = torch.full((len(states), count + 1, size), torch.finfo(states.dtype).min, device=states.device)
-    maximum = lowest.to(states.dtype).scatter_reduce(1, sets.unsqueeze(-1).expand(-1, -1, size), states, "amax")
+    lowest = states.new_full((rows, count + 1, size), torch.finfo(states.dtype).min)
+    maximum = lowest.scatter_reduce(1, sets.unsqueeze(-1).expand(-1, -1, size), states, "amax")
     return mean + maximum[:, :count]
 
 

@@ -137,10 +137,10 @@ def visibility_mask(groups: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:
         mask: (R, T), false at padding.
         dtype: The type of the result.
     """
-    visible = (groups.unsqueeze(2) >= groups.unsqueeze(1)) & mask.unsqueeze(1)
-    visible[..., 0] = True  # a row without any would have no result, and padding has one too
-    lowest = torch.finfo(dtype).min
-    return torch.zeros_like(visible, dtype=dtype).masked_fill(~visible, lowest).unsqueeze(1)
+    # Padding sees the first token too: without any, it would have no result.
+    is_first = torch.arange(mask.shape[1], device=mask.device) == 0
+    visible = (groups.unsqueeze(2) >= groups.unsqueeze(1)) & mask.unsqueeze(1) | is_first
+    return torch.zeros_like(visible, dtype=dtype).masked_fill(~visible, torch.finfo(dtype).min).unsqueeze(1)
 
 
 def checkpointing_contexts() -> tuple[AbstractContextManager, AbstractContextManager]:

@@ -37,22 +37,34 @@ from modeling_precode.onnx_runtime import OnnxEmotionPipeline
 ROOT = Path(__file__).resolve().parents[1]
 TURNS = [("Ann", "I am so happy 🎉!"), ("Bo", "About [PAD] what?"), "Ça va ...", {"speaker": "Ann", "text": ""}]
 LONG = [("Cy", "well " * 200)] * 2 + [("Ann", "You did?")] * 30
-KINDS = ["words", "text"]
+KINDS = ["words", "text", pytest.param("dialogues", marks=pytest.mark.slow)]
+
+
+class Exports(dict):
+    """By its kind, a pipeline and the folder of its export: word vectors in both directions, a text encoder that reads
+    the names of speakers and forward only, and the same one with whole dialogues, in short windows."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __missing__(self, kind: str) -> tuple:
+        if kind == "words":
+            settings = {"utterance_encoder": "stacked_gru", "pooling_length": 9}
+            emotions = pipeline_of(word_model("unicode", **settings), None, "unicode")
+        else:
+            settings = {"text_pooling": "max_mean", "causal": True, "max_speakers": 2, "speaker_prefix": True}
+            if kind == "dialogues":
+                settings |= {"text_context": "dialogue", "max_window_tokens": 200}
+            encoder = self.folder / f"{kind} encoder"
+            emotions = pipeline_of(text_model(encoder, **settings), encoder)
+        export_onnx(emotions, self.folder / kind, load_corpus("sample")["validation"])
+        self[kind] = emotions, self.folder / kind
+        return self[kind]
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> dict[str, tuple]:
-    """By its kind, a pipeline and the folder of its export: word vectors in both directions, and a text encoder that
-    reads the names of speakers and forward only."""
-    folder = tmp_path_factory.mktemp("exports")
-    text = {"text_pooling": "max_mean", "causal": True, "max_speakers": 2, "speaker_prefix": True}
-    pipelines = {
-        "words": pipeline_of(word_model("unicode", utterance_encoder="stacked_gru", pooling_length=9), None, "unicode"),
-        "text": pipeline_of(text_model(folder / "encoder", **text), folder / "encoder"),
-    }
-    for kind, emotions in pipelines.items():
-        export_onnx(emotions, folder / kind, load_corpus("sample")["validation"])
-    return {kind: (emotions, folder / kind) for kind, emotions in pipelines.items()}
+def folders(tmp_path_factory) -> Exports:
+    return Exports(tmp_path_factory.mktemp("exports"))
 
 
 @pytest.fixture(params=KINDS)
@@ -137,8 +149,9 @@ def test_warnings_are_those_of_the_pipeline(both, caplog):
     assert messages[0] == messages[1] and "2 of 33 utterances are longer than" in messages[0][-1]
 
 
-def test_a_stream_has_the_results_of_the_whole_dialogue(folders):
-    emotions, folder = folders["text"]
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_a_stream_has_the_results_of_the_whole_dialogue(folders, kind):
+    emotions, folder = folders[kind]
     exported = OnnxEmotionPipeline(folder)
     live = exported.stream(distribution=True)
     first = [live(turn) for turn in TURNS[:2]]
@@ -147,7 +160,7 @@ def test_a_stream_has_the_results_of_the_whole_dialogue(folders):
     assert_same([*first, *(resumed(turn) for turn in TURNS[2:])], emotions(TURNS, distribution=True))
     assert live.state_dict()["state"].shape == (1, 6) and live.state_dict()["speakers"] == ["Ann", "Bo"]
     with pytest.raises(ValueError, match=r"a state of this model has the shape \(1, 6\); got \(1, 7\)"):
-        live.load_state_dict({"state": np.zeros((1, 7)), "speakers": []})
+        live.load_state_dict({**live.state_dict(), "state": np.zeros((1, 7))})
 
 
 def test_a_model_of_both_directions_has_no_stream(words):
@@ -187,6 +200,14 @@ def test_a_folder_that_is_no_export_is_refused(tmp_path, checkpoint):
         (changed("config.json", id2label={"1": "joy"}), "config.json: not the settings of an exported model: KeyError"),
         (changed("config.json", id2label=5), "config.json: not the settings of an exported model: TypeError"),
         (changed("config.json", "onnx", temperature=-1), "config.json: `temperature` must be a number above 0; got -1"),
+        (
+            changed("config.json", "onnx", text_context="all"),
+            '`text_context` must be "utterance" or "dialogue"; got .all',
+        ),
+        (
+            changed("config.json", "onnx", max_window_tokens=3),
+            "`max_window_tokens` must be a whole number from 4 to .*; got 3",
+        ),
         (changed("config.json", "onnx", causal=5), "config.json: `causal` must be true or false; got 5"),
         (changed("config.json", "onnx", max_speakers="x"), "`max_speakers` must be a whole number from 0 .* got 'x'"),
         (

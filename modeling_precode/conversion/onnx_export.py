@@ -29,7 +29,7 @@ from ..pipeline_precode import ConversationEmotionPipeline
 from ..version import __version__
 from .onnx_card import write_card
 from .onnx_comparison import Comparison, check_corpus, compare
-from .onnx_graphs import TextEncoderGraph, graphs_of
+from .onnx_graphs import DialogueEncoderGraph, TextEncoderGraph, graphs_of
 
 QUANTIZATIONS = ("int8",)
 # The version of ONNX's operators.
@@ -73,10 +73,6 @@ def export_onnx(
     if not hasattr(torch.onnx, "ops"):
         raise ValueError(f"the export to ONNX needs torch 2.8 or newer; this is torch {torch.__version__}")
     model = emotions.model.eval()
-    if model.config.text_context == "dialogue":
-        raise ValueError(
-            "a model with `text_context` 'dialogue' cannot be exported to ONNX; train one with --text_context utterance"
-        )
     if model.device.type != "cpu" or model.dtype != torch.float32:
         raise ValueError(
             f"the model must be on the CPU and in float32; got {model.device} and {model.dtype}; use "
@@ -109,6 +105,11 @@ def _write_graphs(model: PreCodeForUtteranceClassification, folder: Path) -> Non
     lengths = torch.tensor([4, 3, 2])
     ids = torch.zeros(3, 4, dtype=torch.long)
     inputs, axes = {"input_ids": ids, "lengths": lengths}, {"input_ids": {0: count, 1: tokens}, "lengths": {0: count}}
+    if config.text_context == "dialogue":
+        inputs["members"], axes["members"] = torch.zeros(3, 2, 4), {0: count, 1: Dim("members"), 2: tokens}
+        if config.causal:
+            # A copy, because the exporter takes a tensor that occurs twice for one input.
+            inputs["utterances"], axes["utterances"] = ids.clone(), axes["input_ids"]
     with _named_refusal(config, utterances):
         _write_graph(utterances, inputs, axes, ["vectors"], folder / UTTERANCE_GRAPH)
     outputs, dialogues = ["logits"], Dim("dialogues")
@@ -148,7 +149,7 @@ def _named_refusal(config: Any, graph: nn.Module) -> Iterator[None]:
         yield
     except Exception as error:  # the exporter raises many classes
         part = f"utterance_encoder {config.utterance_encoder!r}"
-        if isinstance(graph, TextEncoderGraph):
+        if isinstance(graph, TextEncoderGraph | DialogueEncoderGraph):
             part = f"a text encoder of the kind {config.text_config.model_type!r}"
         reason = str(error.__cause__ or error).strip().partition("\n")[0]
         raise ValueError(f"{part} cannot be exported to ONNX: {type(error).__name__}: {reason}") from error
@@ -183,15 +184,18 @@ def _settings(emotions: ConversationEmotionPipeline, quantization: str | None) -
     settings = config.to_dict()
     for name in ("auto_map", "custom_pipelines"):
         del settings[name]
+    names = ["temperature", "causal", "max_speakers", "speaker_prefix"]
+    names += ["utterance_hidden_size", "conversation_hidden_size"]
+    windows = {}
+    if config.text_context == "dialogue":
+        names += ["text_context", "start_token_id", "separator_token_id"]
+        windows = {"max_window_tokens": emotions.model.max_utterance_tokens}
     settings["onnx"] = {
         "format_version": FORMAT_VERSION,
         "precode_version": __version__,
         "quantization": quantization,
         "max_utterance_tokens": emotions.max_utterance_tokens,
-        **{
-            name: getattr(config, name)
-            for name in ("temperature", "causal", "max_speakers", "speaker_prefix")
-            + ("utterance_hidden_size", "conversation_hidden_size")
-        },
+        **{name: getattr(config, name) for name in names},
+        **windows,
     }
     return settings

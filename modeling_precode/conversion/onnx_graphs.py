@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..conversation_encoder import ConversationEncoder
+from ..dialogue_text_encoder import DialogueTextEncoder, pool_spans
 from ..gru_encoder import GRUUtteranceEncoder
 from ..modeling_precode import PreCodeForUtteranceClassification
-from ..text_encoder import TextUtteranceEncoder, pool_tokens
+from ..text_encoder import TextUtteranceEncoder, pool_tokens, visibility_mask
 
 
 class GRUGraph(nn.Module):
@@ -106,6 +107,32 @@ class TextEncoderGraph(nn.Module):
         return encoder.project(pool_tokens(states, mask, encoder.pooling))
 
 
+class DialogueEncoderGraph(nn.Module):
+    """The utterance encoder that reads whole dialogues: W windows of T tokens -> vectors (W, M, d_u).
+
+    M is the largest number of utterances whose vectors come from one window.
+    """
+
+    def __init__(self, encoder: DialogueTextEncoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, input_ids: Tensor, lengths: Tensor, members: Tensor, utterances: Tensor | None = None) -> Tensor:
+        """Encode padded windows.
+
+        Args:
+            input_ids: (W, T), the token ids.
+            lengths: (W,), the numbers of tokens.
+            members: (W, M, T), 1 for the tokens that the vector of an utterance is pooled over, and 0 for others.
+            utterances: (W, T), only for a causal model: the number of the utterance of each token.
+        """
+        encoder, mask = self.encoder, token_mask(input_ids, lengths).squeeze(-1)
+        inputs = encoder.get_input_embeddings()(input_ids)
+        attention = mask.long() if utterances is None else visibility_mask(utterances, mask, inputs.dtype)
+        states = encoder.encoder(inputs_embeds=inputs, attention_mask=attention).last_hidden_state
+        return encoder.project(pool_spans(states, members > 0, encoder.pooling))
+
+
 class ConversationGraph(nn.Module):
     """The conversation encoder and the head: vectors (D, U, d_u) and lengths (D,) -> logits (D, U, C).
 
@@ -137,5 +164,7 @@ def token_mask(sequences: Tensor, lengths: Tensor) -> Tensor:
 def graphs_of(model: PreCodeForUtteranceClassification) -> tuple[nn.Module, nn.Module]:
     """The utterance encoder and the conversation encoder of a model, as modules for the export."""
     encoder = model.precode.utterance_encoder
-    graph = TextEncoderGraph if isinstance(encoder, TextUtteranceEncoder) else WordVectorGraph
+    graph: type[nn.Module] = TextEncoderGraph if isinstance(encoder, TextUtteranceEncoder) else WordVectorGraph
+    if isinstance(encoder, DialogueTextEncoder):
+        graph = DialogueEncoderGraph
     return graph(encoder), ConversationGraph(model.precode.conversation_encoder, model.classifier)  # type: ignore

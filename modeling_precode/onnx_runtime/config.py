@@ -16,6 +16,7 @@ FORMAT_VERSION = 1
 LARGEST_SETTINGS, LARGEST_SIZE = 2**24, 2**16
 # With one token, a label would depend on the first word only.
 SHORTEST_UTTERANCE = 2
+SHORTEST_WINDOW = 4
 
 
 def is_exported(folder: str | Path) -> bool:
@@ -37,6 +38,10 @@ class ExportedConfig:
         conversation_hidden_size: The size of a state of the conversation encoder in one direction.
         max_utterance_tokens: The maximum number of tokens of an utterance; `None` without a limit.
         quantization: `"int8"`, or `None` for float32.
+        text_context: What a text encoder reads at once, `"utterance"` or `"dialogue"`.
+        max_window_tokens: The maximum number of tokens of a window, if that is a dialogue.
+        start_token_id: The token at the start of a window.
+        separator_token_id: The token after every utterance of a window.
     """
 
     label_names: list[str]
@@ -48,8 +53,10 @@ class ExportedConfig:
     conversation_hidden_size: int
     max_utterance_tokens: int | None
     quantization: str | None
-    # Other models cannot be exported.
-    text_context = "utterance"
+    text_context: str = "utterance"
+    max_window_tokens: int = LARGEST_SIZE
+    start_token_id: int = 0
+    separator_token_id: int = 0
 
     @classmethod
     def read(cls, folder: str | Path) -> "ExportedConfig":
@@ -72,7 +79,9 @@ class ExportedConfig:
                     f"{path}: `format_version` {export['format_version']} was exported by a newer version of precode; "
                     f"this is {__version__}, which reads {FORMAT_VERSION}; upgrade it, or export the model again"
                 )
-            config = cls(label_names=_label_names(settings), **{name: export[name] for name in EXPORT_SETTINGS})
+            needed = {name: export[name] for name in EXPORT_SETTINGS}
+            optional = {name: export[name] for name in WINDOW_SETTINGS if name in export}
+            config = cls(label_names=_label_names(settings), **needed, **optional)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"{path}: not the settings of an exported model: {error!r:.200}; use precode export"
@@ -109,7 +118,10 @@ def read_object(path: Path, what: str) -> dict[str, Any]:
 
 
 # The settings in the section `onnx` of the file.
-EXPORT_SETTINGS = [name for name in ExportedConfig.__dataclass_fields__ if name != "label_names"]
+WINDOW_SETTINGS = ("text_context", "max_window_tokens", "start_token_id", "separator_token_id")
+EXPORT_SETTINGS = [
+    name for name in ExportedConfig.__dataclass_fields__ if name not in ("label_names", *WINDOW_SETTINGS)
+]
 
 
 def _label_names(settings: dict[str, Any]) -> list[str]:
@@ -152,5 +164,12 @@ _CHECKS = {
     "utterance_hidden_size": (lambda value: _is_whole(value, 1), _SIZE),
     "conversation_hidden_size": (lambda value: _is_whole(value, 1), _SIZE),
     "max_utterance_tokens": (is_length, LENGTH),
+    "text_context": (lambda value: value in ("utterance", "dialogue"), '"utterance" or "dialogue"'),
+    "max_window_tokens": (
+        lambda value: _is_whole(value, SHORTEST_WINDOW),
+        f"a whole number from {SHORTEST_WINDOW} to {LARGEST_SIZE:,}",
+    ),
+    "start_token_id": (lambda value: _is_whole(value, 0, None), "the id of a token"),
+    "separator_token_id": (lambda value: _is_whole(value, 0, None), "the id of a token"),
     "quantization": (lambda value: value in (None, "int8"), '"int8" or null'),
 }

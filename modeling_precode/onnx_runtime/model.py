@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..batching import chunks
+from ..dialogue_windows import WindowedTokens
 from .config import CONVERSATION_GRAPH, UTTERANCE_GRAPH, ExportedConfig
 from .streaming import OnnxStream
 
@@ -39,7 +40,8 @@ class OnnxModel:
         self.name_or_path = str(folder)
         self.config = ExportedConfig.read(folder)
         speakers, state = ["speaker_ids"] * bool(self.config.max_speakers), ["state"] * self.config.causal
-        self._utterance_encoder = _Graph(Path(folder, UTTERANCE_GRAPH), ["input_ids", "lengths"], num_threads)
+        windows = ["members", *["utterances"] * self.config.causal] if self.config.text_context == "dialogue" else []
+        self._utterance_encoder = _Graph(Path(folder, UTTERANCE_GRAPH), ["input_ids", "lengths", *windows], num_threads)
         self._conversation_encoder = _Graph(
             Path(folder, CONVERSATION_GRAPH), ["vectors", "lengths", *speakers, *state], num_threads
         )
@@ -49,12 +51,18 @@ class OnnxModel:
 
         Args:
             dialogues: Rows with `input_ids`, a list of utterances, each a list of token ids, and optionally
-                `speaker_ids`, one integer per utterance, as `encode_dialogues` returns them. No utterance is empty.
+                `speaker_ids` and `name_lengths`, one integer per utterance, as `encode_dialogues` returns them. No
+                utterance is empty.
 
         Returns:
             The logits (U, C) of each dialogue.
         """
-        vectors = self.vectors([ids for row in dialogues for ids in row["input_ids"]])
+        if self.config.text_context == "dialogue":
+            vectors = self.vectors_in_dialogues(
+                [row["input_ids"] for row in dialogues], [row["name_lengths"] for row in dialogues]
+            )
+        else:
+            vectors = self.vectors([ids for row in dialogues for ids in row["input_ids"]])
         sizes = [len(row["input_ids"]) for row in dialogues]
         speakers = [row.get("speaker_ids") or [0] * len(row["input_ids"]) for row in dialogues]
         logits = self.logits_in_context(vectors, sizes, list(chain.from_iterable(speakers)))
@@ -88,21 +96,49 @@ class OnnxModel:
             [vectors[rows]] = self._utterance_encoder.run(inputs, (len(rows), vectors.shape[1]))
         return vectors
 
+    def vectors_in_dialogues(
+        self, dialogues: Sequence[Sequence[Sequence[int]]], name_lengths: Sequence[Sequence[int]]
+    ) -> np.ndarray:
+        """Compute the vectors (N, d_u) of the utterances of dialogues, whose text encoder reads them in their dialogue.
+
+        Args:
+            dialogues: The token ids of each utterance of each dialogue, without special tokens.
+            name_lengths: For each utterance, the number of its tokens that are the name of its speaker.
+        """
+        config = self.config
+        lengths = [np.array([len(ids) for ids in dialogue]) for dialogue in dialogues]
+        windows = WindowedTokens(lengths, config.max_window_tokens, config.causal)
+        tokens = chain.from_iterable(chain.from_iterable(dialogues))
+        ids = np.array([*tokens, config.start_token_id, config.separator_token_id], np.int64)[windows.tokens]
+        names = np.fromiter(chain.from_iterable(name_lengths), np.int64)
+        pooled_into = np.where(windows.offsets >= names[windows.utterances], windows.utterances, -1)
+        vectors = np.empty((len(names), config.utterance_hidden_size), np.float32)
+        for rows, places, mask in _padded(windows.lengths, CHUNK_TOKENS):
+            numbers = np.arange(windows.counts[rows].max())
+            targets = windows.first[rows, np.newaxis] + numbers
+            members = (pooled_into[places][:, np.newaxis] == targets[..., np.newaxis]) & mask[:, np.newaxis]
+            inputs = {"input_ids": ids[places], "lengths": windows.lengths[rows], "members": members.astype(np.float32)}
+            if config.causal:
+                inputs["utterances"] = windows.utterances[places]
+            [found] = self._utterance_encoder.run(inputs, (*targets.shape, vectors.shape[1]))
+            own = numbers < windows.counts[rows, np.newaxis]
+            vectors[targets[own]] = found[own]
+        return vectors
+
     def step(
-        self, input_ids: Sequence[int], speaker_id: int = 0, state: np.ndarray | None = None
+        self, vector: np.ndarray, speaker_id: int = 0, state: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Label the next utterance of a dialogue with a causal model.
 
         Args:
-            input_ids: The token ids of the utterance.
+            vector: (d_u,), the vector of the utterance.
             speaker_id: The speaker; 0 is an unknown speaker.
             state: (1, d_c), the state that the previous utterance returned; `None` for the first utterance.
 
         Returns:
             The logits (C,) and the state (1, d_c).
         """
-        vectors = self.vectors([input_ids])[np.newaxis]
-        logits, state = self._in_context(vectors, np.array([1]), np.array([[speaker_id]]), state)
+        logits, state = self._in_context(vector[np.newaxis, np.newaxis], np.array([1]), np.array([[speaker_id]]), state)
         assert state is not None
         return logits[0, 0], state
 

@@ -1,9 +1,11 @@
 """Labels a dialogue in progress with an exported model, utterance by utterance."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ..dialogue_windows import current_window
 
 if TYPE_CHECKING:
     from .model import OnnxModel
@@ -27,25 +29,40 @@ class OnnxStream:
             )
         self.model = model
         self.state: np.ndarray | None = None
+        # The utterances of the current window: token ids, and how many of them are the name of the speaker.
+        self.window: list[tuple[list[int], int]] = []
 
-    def __call__(self, input_ids: Sequence[int], speaker_id: int = 0) -> np.ndarray:
+    def __call__(self, input_ids: Sequence[int], speaker_id: int = 0, name_length: int = 0) -> np.ndarray:
         """Label the next utterance.
 
         Args:
             input_ids: (T,), the token ids of the utterance.
             speaker_id: The speaker; 0, the default, is an unknown speaker.
+            name_length: For a model that reads whole dialogues: how many of the token ids are the name of the speaker.
 
         Returns:
             The logits (C,).
         """
-        logits, self.state = self.model.step(input_ids, speaker_id, self.state)
+        logits, self.state = self.model.step(self._vector(input_ids, name_length), speaker_id, self.state)
         return logits
 
-    def state_dict(self) -> dict[str, np.ndarray | None]:
-        """The state (1, d_c) of the stream, without the model; `None` before the first utterance."""
-        return {"state": None if self.state is None else self.state.copy()}
+    def _vector(self, input_ids: Sequence[int], name_length: int) -> np.ndarray:
+        """The vector (d_u,) of the next utterance."""
+        if self.model.config.text_context != "dialogue":
+            return self.model.vectors([input_ids])[0]
+        utterances = [*self.window, (list(input_ids), name_length)]
+        window = current_window(utterances, self.model.config.max_window_tokens)
+        ids, names = zip(*window, strict=True)
+        vectors = self.model.vectors_in_dialogues([ids], [names])
+        self.window = window
+        return vectors[-1]
 
-    def load_state_dict(self, state: Mapping[str, np.ndarray | None]) -> None:
+    def state_dict(self) -> dict[str, Any]:
+        """The state of the stream, without the model, as that of [`DialogueStream`]."""
+        window = {"window": list(self.window)} if self.model.config.text_context == "dialogue" else {}
+        return {"state": None if self.state is None else self.state.copy(), **window}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from the state of another stream of the same model.
 
         Raises:
@@ -55,3 +72,4 @@ class OnnxStream:
         if last is not None and np.shape(last) != shape:
             raise ValueError(f"a state of this model has the shape {shape}; got {np.shape(last)} of another model")
         self.state = None if last is None else np.array(last, np.float32)
+        self.window = list(state.get("window", ()))

@@ -52,7 +52,12 @@ class ExportedTokenizer:
             setattr(self, f"{name}_token_id", None if content is None else self.convert_tokens_to_ids(content))
 
     def __call__(
-        self, texts: list[str], truncation: bool = False, max_length: int | None = None, **_: Any
+        self,
+        texts: list[str],
+        truncation: bool = False,
+        max_length: int | None = None,
+        add_special_tokens: bool = True,
+        **_: Any,
     ) -> dict[str, list[list[int]]]:
         """Encode texts, as a tokenizer of transformers does."""
         if truncation and max_length is not None:
@@ -60,7 +65,12 @@ class ExportedTokenizer:
         else:
             self.backend_tokenizer.no_truncation()
         try:
-            return {"input_ids": [encoding.ids for encoding in self.backend_tokenizer.encode_batch(texts)]}
+            return {
+                "input_ids": [
+                    encoding.ids
+                    for encoding in self.backend_tokenizer.encode_batch(texts, add_special_tokens=add_special_tokens)
+                ]
+            }
         except Exception as error:  # the library raises no other class
             reason = " ".join(str(error).split())
             raise ValueError(f"{self.name_or_path}: cannot encode a text: {reason}; export the model again") from None
