@@ -95,19 +95,23 @@ def explain(
     return explanations
 
 
-def explanation_size(dialogue: list[dict], input_ids: list[list[int]]) -> int:
+def explanation_size(dialogue: list[dict], input_ids: list[list[int]], text_context: str = "utterance") -> int:
     """The number of tokens, and of utterances in context, that the model reads to explain a dialogue.
 
     Args:
         dialogue: The turns, each with `text`.
         input_ids: The token ids of each turn.
+        text_context: What the text encoder of the model reads at once, `"utterance"` or `"dialogue"`.
     """
     words = [sum(1 for _ in WORD.finditer(turn["text"])) for turn in dialogue]
     tokens = [
         max(len(ids), len(turn["text"]) // TOKEN_CHARACTERS) for turn, ids in zip(dialogue, input_ids, strict=True)
     ]
+    parts = len(dialogue) + sum(words)
+    if text_context == "dialogue":
+        return (1 + parts) * sum(tokens) + parts * len(dialogue)
     without_a_word = sum(count * size for count, size in zip(words, tokens, strict=True))
-    return sum(tokens) + without_a_word + (len(dialogue) + sum(words)) * len(dialogue)
+    return sum(tokens) + without_a_word + parts * len(dialogue)
 
 
 def without(word: re.Match[str]) -> str:

@@ -21,6 +21,7 @@ from modeling_precode import (
 )
 from modeling_precode.dialogue_encoding import count_cut
 from modeling_precode.dialogue_windows import WindowedTokens, dialogue_windows
+from modeling_precode.explanation import explanation_size
 from modeling_precode.layout import BatchLayout
 
 DIALOGUES = [
@@ -352,6 +353,12 @@ def test_a_change_is_that_of_the_probability_when_the_model_reads_the_dialogue_w
             rest[place] = (turn["speaker"], text.strip())
             without = probability(rest, place, turn["label"])
             assert word["change"] == pytest.approx(turn["score"] - without, abs=1e-5)
+
+
+def test_an_explanation_takes_the_whole_dialogue_for_each_part():
+    dialogue, input_ids = [{"text": "No way."}, {"text": "I passed!"}], [[5, 6, 7], [8, 9, 10]]
+    sizes = [explanation_size(dialogue, input_ids, context) for context in ("utterance", "dialogue")]
+    assert sizes == [6 + 4 * 3 + 6 * 2, 6 + 6 * 6 + 6 * 2]
 
 
 BAD = {

@@ -32,12 +32,12 @@ class Job:
     # How many dialogues are in a batch or labeled.
     taken: int = 0
 
-    def set_rows(self, rows: list[dict]) -> None:
-        """Set the rows. The size of a dialogue is the number of tokens that the model reads for it."""
+    def set_rows(self, rows: list[dict], text_context: str) -> None:
+        """Set the rows. The size of a dialogue is the number of tokens that a model with this setting reads for it."""
         self.rows = rows
         if self.options.explain:
             pairs = zip(self.dialogues, rows, strict=True)
-            self.sizes = [explanation_size(dialogue, row["input_ids"]) for dialogue, row in pairs]
+            self.sizes = [explanation_size(dialogue, row["input_ids"], text_context) for dialogue, row in pairs]
         else:
             self.sizes = list(map(count_tokens, rows))
 
@@ -172,7 +172,7 @@ class ModelWorker:
             self._divide(jobs, error, self._encode)
             return
         for job in jobs:
-            job.set_rows([next(rows) for _ in job.dialogues])
+            job.set_rows([next(rows) for _ in job.dialogues], self.emotions.model.config.text_context)
             most, longest = self.settings.max_dialogue_tokens, max(job.sizes)
             if longest > most:
                 has = "takes {:,} tokens to explain" if job.options.explain else "has {:,} tokens"
