@@ -167,4 +167,4 @@ def graphs_of(model: PreCodeForUtteranceClassification) -> tuple[nn.Module, nn.M
     graph: type[nn.Module] = TextEncoderGraph if isinstance(encoder, TextUtteranceEncoder) else WordVectorGraph
     if isinstance(encoder, DialogueTextEncoder):
         graph = DialogueEncoderGraph
-    return graph(encoder), ConversationGraph(model.precode.conversation_encoder, model.classifier)  # type: ignore
+    return graph(encoder), ConversationGraph(model.precode.conversation_encoder, model.classifier)

@@ -79,9 +79,9 @@ class ExportedConfig:
                     f"{path}: `format_version` {export['format_version']} was exported by a newer version of precode; "
                     f"this is {__version__}, which reads {FORMAT_VERSION}; upgrade it, or export the model again"
                 )
-            needed = {name: export[name] for name in EXPORT_SETTINGS}
-            optional = {name: export[name] for name in WINDOW_SETTINGS if name in export}
-            config = cls(label_names=_label_names(settings), **needed, **optional)
+            values = {name: export[name] for name in EXPORT_SETTINGS}
+            values |= {name: export[name] for name in WINDOW_SETTINGS if name in export}
+            config = cls(label_names=_label_names(settings), **values)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"{path}: not the settings of an exported model: {error!r:.200}; use precode export"
@@ -117,7 +117,7 @@ def read_object(path: Path, what: str) -> dict[str, Any]:
     raise ValueError(f"{path}: not {what}: {reason}; export the model again")
 
 
-# The settings in the section `onnx` of the file.
+# The settings in the section `onnx` of the file. The first ones are only there for a model that reads whole dialogues.
 WINDOW_SETTINGS = ("text_context", "max_window_tokens", "start_token_id", "separator_token_id")
 EXPORT_SETTINGS = [
     name for name in ExportedConfig.__dataclass_fields__ if name not in ("label_names", *WINDOW_SETTINGS)
