@@ -105,15 +105,17 @@ def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp
     assert all(torch.equal(encoder_weights(whole)[name], after[name]) == frozen for name in after)
 
 
-DIALOGUES = "--text_context dialogue --max_window_tokens 24 --speaker_prefix --num_train_epochs 2"
+DIALOGUES = "--text_context dialogue --max_window_tokens 24 --speaker_prefix --num_train_epochs 1"
 
 
-@pytest.mark.parametrize("settings", [TRAINED, FROZEN], ids=["trained", "frozen"])
+@pytest.mark.parametrize(
+    "settings", [pytest.param(TRAINED, id="trained"), pytest.param(FROZEN, id="frozen", marks=pytest.mark.slow)]
+)
 def test_finetuning_on_whole_dialogues_goes_on_where_it_stopped(train, tmp_path, monkeypatch, settings):
-    settings = f"{settings} {DIALOGUES} --checkpointing_steps 3"
+    settings = f"{settings} {DIALOGUES} --checkpointing_steps 2"
     first = train(run_finetune, tmp_path / "finetuned", settings)
     with monkeypatch.context() as context, pytest.raises(SystemExit):
-        signalled_at(context, UtteranceClassificationTrainer, "training_step", 7)
+        signalled_at(context, UtteranceClassificationTrainer, "training_step", 4)
         train(run_finetune, tmp_path / "again", settings)
     again = train(run_finetune, tmp_path / "again", f"{settings} --resume_from_checkpoint latest")
     assert_same_weights(first, again)
