@@ -16,6 +16,7 @@ from data_scripts.inspection.overlap import find_overlap, load_other
 from data_scripts.tools.console import one_line_errors
 from modeling_precode import PreCodeForConversationCompletion
 from modeling_precode.cli.console import start_output
+from modeling_precode.loading.checkpoints import load_config
 from modeling_precode.training.arguments import CorpusArguments, EncoderArguments, check_output_dir, check_tracker
 from modeling_precode.training.original_recipe import differences, pretraining_settings
 from modeling_precode.training.parsing import ScriptParser, parse_arguments, write_config
@@ -33,8 +34,8 @@ DROPOUT = 0.1
 GROUPS = {
     "What to read and where to write": ["corpus", "data_dir", "corpus_options", "output_dir", "overwrite_output_dir"],
     "The model": [
-        *("model", "size", "utterance_encoder", "text_encoder", "freeze_text_encoder", "causal", "max_speakers"),
-        *("word_vectors", "text_mode", "dropout"),
+        *("model", "size", "utterance_encoder", "text_encoder", "freeze_text_encoder", "text_context", "causal"),
+        *("max_speakers", "word_vectors", "text_mode", "dropout"),
     ],
     "Training": [
         *("recipe", "objective", "batch_size", "learning_rate", "lr_scheduler_type", "max_epochs", "max_steps"),
@@ -73,8 +74,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_pretrain.py") 
     with accelerator.main_process_first():
         corpus = load_splits(corpus_args)
         tokenizer = build_tokenizer(encoder_args, corpus["train"])
-        # A fine-tuned checkpoint may read names, which would reveal the hidden utterance.
-        model = build_model(encoder_args, PreCodeForConversationCompletion, tokenizer, args.seed, speaker_prefix=False)
+        # A fine-tuned checkpoint may read names, which would reveal the hidden utterance if it was read alone.
+        config = {} if reads_dialogues(encoder_args) else {"speaker_prefix": False}
+        model = build_model(encoder_args, PreCodeForConversationCompletion, tokenizer, args.seed, **config)
     leakage = leakage_into_test(corpus, args.check_overlap, corpus_args) if accelerator.is_main_process else {}
 
     # ---- Train
@@ -107,10 +109,20 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_pretrain.py") 
 
 def check_arguments(encoder_args: EncoderArguments, args: ConversationCompletionArguments) -> None:
     """Check the arguments together, before anything is read or written."""
-    if encoder_args.speaker_prefix:
-        raise ValueError("--speaker_prefix: names would reveal the hidden utterance; use this in fine-tuning")
+    if encoder_args.speaker_prefix and not reads_dialogues(encoder_args):
+        raise ValueError(
+            "--speaker_prefix: names would reveal the hidden utterance; use this in fine-tuning, or with "
+            "--text_context dialogue"
+        )
     check_output_dir(args.output_dir, args.overwrite_output_dir, args.resume_from_checkpoint, encoder_args.model)
     check_tracker(args.report_to)
+
+
+def reads_dialogues(args: EncoderArguments) -> bool:
+    """Whether the text encoder of the model reads the dialogue, and not every utterance alone."""
+    if args.text_context is None and args.model is not None:
+        return load_config(args.model).text_context == "dialogue"
+    return args.text_context == "dialogue"
 
 
 def leakage_into_test(corpus: DatasetDict, others: list[str], args: CorpusArguments) -> dict[str, list[str]]:

@@ -22,7 +22,7 @@ TEXT_POOLINGS = ("mean", "cls", "max_mean")
 TEXT_CONTEXTS = ("utterance", "dialogue")
 # The settings of models over words only, and those of models with a text encoder only.
 WORD_SETTINGS = ("vocab_size", "word_vector_size", "word_vector_max_norm", "freeze_word_vectors", "pooling_length")
-WINDOW_SETTINGS = ("text_context", "max_window_tokens", "start_token_id", "separator_token_id")
+WINDOW_SETTINGS = ("text_context", "max_window_tokens", "start_token_id", "separator_token_id", "mask_token_id")
 TEXT_SETTINGS = ("text_config", "text_pooling", "freeze_text_encoder", "speaker_prefix", *WINDOW_SETTINGS)
 CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
 # The maximum sizes of vectors and states, and of a vocabulary. A checkpoint with larger ones could exhaust the memory.
@@ -37,7 +37,7 @@ CODE = (
     *("gru", "kernels", "pooling", "dropout", "layout", "steps", "gathering", "speakers", "streaming"),
     *("dialogue_inputs", "known_words", "explanation", "label_folding", "nonspacing_marks", "unicode_words", "version"),
     *("batching", "dialogue_encoding", "emotion_labeling", "word_encoding", "classification_head"),
-    *("dialogue_text_encoder", "dialogue_windows"),
+    *("dialogue_text_encoder", "dialogue_windows", "masked_dialogues", "completion_losses"),
     *("checkpoint_files", "setting_checks", "tokenizer_files"),
 )
 # The classes in the code of a checkpoint, by which transformers loads it without this package.
@@ -85,6 +85,8 @@ class PreCodeConfig(PreTrainedConfig):
         start_token_id: The token at the start of such a sequence. `from_utterance_encoder` and `from_pretrained` take
             it from the tokenizer.
         separator_token_id: The token after every utterance of such a sequence, also from the tokenizer.
+        mask_token_id: The token that stands for a hidden utterance in Conversation Completion with such sequences, also
+            from the tokenizer. `None` if it has no mask token.
         speaker_prefix: Put the name of the speaker before the text of an utterance, as in `Ross: Hi.`. This is only for
             a text encoder.
         utterance_hidden_size: The size of the vector of an utterance, and of a state of its GRU in one direction (d_u).
@@ -140,6 +142,7 @@ class PreCodeConfig(PreTrainedConfig):
     max_window_tokens: int | None = None
     start_token_id: int | None = None
     separator_token_id: int | None = None
+    mask_token_id: int | None = None
 
     def __post_init__(self, **kwargs: Any):
         if IS_INSTALLED:
@@ -292,8 +295,10 @@ class PreCodeConfig(PreTrainedConfig):
                 "`text_pooling` 'cls' cannot be used with `text_context` 'dialogue', where it is the state of the "
                 "whole dialogue; use 'mean' or 'max_mean'"
             )
-        for name in ("start_token_id", "separator_token_id"):
+        for name in ("start_token_id", "separator_token_id", "mask_token_id"):
             value = getattr(self, name)
+            if name == "mask_token_id" and value is None:
+                continue  # the classification head does not need it
             if value is None or not 0 <= value < self.vocab_size:
                 raise ValueError(
                     f"`{name}` must be the id of a token for `text_context` 'dialogue', less than {self.vocab_size}; "

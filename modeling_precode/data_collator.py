@@ -18,7 +18,7 @@ class PreCodeDataCollator:
 
     Each row has `input_ids` (a list of utterances, each a list of token ids). These columns are optional:
 
-    * `speaker_ids` and `name_lengths`: one integer per utterance.
+    * `speaker_ids`, `name_lengths` and `masked_utterances`: one integer per utterance.
     * `labels`: one class id per utterance, -1 for an utterance without a label.
     * `label_distributions` (only with `labels`): for each utterance, the probabilities of the classes, or an empty
       list.
@@ -29,7 +29,7 @@ class PreCodeDataCollator:
     A call returns a dictionary of tensors:
 
     * `input_ids` and `attention_mask` (dialogues, utterances, tokens), padded on the right.
-    * `speaker_ids` and `name_lengths` (dialogues, utterances), 0 where there is no utterance.
+    * `speaker_ids`, `name_lengths` and `masked_utterances` (dialogues, utterances), 0 where there is no utterance.
     * `labels` (dialogues, utterances), -100 where there is no label or no utterance.
     * `soft_targets` (dialogues, utterances, classes), 0 for an utterance without a distribution; left out if no
       utterance of the batch has one. An utterance with a distribution but no label gets its most likely class as its
@@ -59,7 +59,7 @@ class PreCodeDataCollator:
         if "negative_input_ids" in dialogues[0]:
             negatives = [row["negative_input_ids"] for row in dialogues]
             batch["negative_input_ids"], batch["negative_attention_mask"] = self._pad(negatives)
-        for name in ("speaker_ids", "name_lengths"):
+        for name in ("speaker_ids", "name_lengths", "masked_utterances"):
             if name in dialogues[0]:
                 batch[name] = self._pad_ids([row[name] for row in dialogues], 0)
         if "labels" in dialogues[0]:

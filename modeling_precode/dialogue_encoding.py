@@ -84,8 +84,10 @@ def count_cut(
     return sum(len(ids) > most for ids in _token_ids(tokenizer, texts, truncation=False, verbose=False))
 
 
-def window_token_ids(tokenizer: Any) -> dict[str, int]:
+def window_token_ids(tokenizer: Any) -> dict[str, int | None]:
     """The special tokens of a dialogue that is read as one sequence, as settings of [`PreCodeConfig`].
+
+    The mask token, which only Conversation Completion needs, is `None` if the tokenizer has none.
 
     Args:
         tokenizer: The tokenizer of the text encoder.
@@ -93,7 +95,7 @@ def window_token_ids(tokenizer: Any) -> dict[str, int]:
     Raises:
         ValueError: The tokenizer has no start token, or no separator.
     """
-    found: dict[str, int] = {}
+    found = {"mask_token_id": getattr(tokenizer, "mask_token_id", None)}
     for setting, names in {"start_token_id": ("cls", "bos"), "separator_token_id": ("sep", "eos")}.items():
         ids = [getattr(tokenizer, f"{name}_token_id", None) for name in names]
         known = [token for token in ids if token is not None]

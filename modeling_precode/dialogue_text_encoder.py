@@ -46,6 +46,15 @@ class DialogueTextEncoder(TextUtteranceEncoder):
         """Encode utterances: vectors (N, d_u). The arguments are those of `pooled`."""
         return self.project(self.pooled(tokens, lengths, name_lengths))
 
+    def encode_alone(self, tokens: Tensor, lengths: np.ndarray) -> Tensor:
+        """Encode utterances, each as a dialogue of its own: vectors (N, d_u).
+
+        Args:
+            tokens: (I,), the ids of all tokens, utterance after utterance, without names and special tokens.
+            lengths: (N,), the number of tokens of each utterance.
+        """
+        return self(tokens, list(lengths[:, np.newaxis]), tokens.new_zeros(len(lengths)))
+
     def pooled(self, tokens: Tensor, lengths: list[np.ndarray], name_lengths: Tensor) -> Tensor:  # type: ignore[override]
         """Compute the pooled states (N, h) of utterances.
 

@@ -76,6 +76,15 @@ def token_mask(input_ids: Tensor, attention_mask: Tensor | None, pad_token_id: i
     return attention_mask
 
 
+def check_shape(numbers: Tensor, name: str, inputs: Tensor) -> None:
+    """Raise a ValueError unless there is a number for each utterance; see [`without_padding`] for the arguments."""
+    if numbers.shape != inputs.shape[:2]:
+        raise ValueError(
+            f"{name} must have the shape (dialogues, utterances), here {tuple(inputs.shape[:2])}; got "
+            f"{tuple(numbers.shape)}"
+        )
+
+
 def without_padding(numbers: Tensor, name: str, inputs: Tensor, layout: BatchLayout) -> Tensor:
     """Return the numbers (N,) of the utterances of a batch.
 
@@ -88,11 +97,7 @@ def without_padding(numbers: Tensor, name: str, inputs: Tensor, layout: BatchLay
     Raises:
         ValueError: The numbers have another shape.
     """
-    if numbers.shape != inputs.shape[:2]:
-        raise ValueError(
-            f"{name} must have the shape (dialogues, utterances), here {tuple(inputs.shape[:2])}; got "
-            f"{tuple(numbers.shape)}"
-        )
+    check_shape(numbers, name, inputs)
     return numbers.flatten()[layout.utterances]
 
 

@@ -28,6 +28,7 @@ class BatchLayout:
         negative_tokens: (tokens,), the places of the tokens in the flattened `negative_input_ids`; `None` without
             negatives.
         negatives: (K',), the places of the negatives among the D x K; `None` without negatives.
+        negative_lengths: (D, K), the numbers of tokens of the negatives, also on the host; `None` without negatives.
     """
 
     tokens: Tensor
@@ -39,6 +40,7 @@ class BatchLayout:
     lengths: np.ndarray
     negative_tokens: Tensor | None = None
     negatives: Tensor | None = None
+    negative_lengths: np.ndarray | None = None
 
     @classmethod
     def of(cls, attention_mask: Tensor, negative_attention_mask: Tensor | None = None) -> "BatchLayout":
@@ -55,17 +57,24 @@ class BatchLayout:
         utterances = np.flatnonzero(lengths)
         all_lengths = [lengths[lengths > 0]]
         negatives: list[np.ndarray] = []
+        negative_lengths = None
         if negative_attention_mask is not None:
             negative_lengths, negative_tokens = _lengths(negative_attention_mask)
             all_lengths.append(negative_lengths[negative_lengths > 0])
             negatives = [negative_tokens, np.flatnonzero(negative_lengths)]
         steps = Steps.of(sizes[sizes > 0]), Steps.of(np.concatenate(all_lengths))
         rows = [torch.from_numpy(places) for places in (tokens, utterances, dialogues, targets)]
-        return cls(rows[0], rows[1], rows[2], rows[3], *steps, lengths, *map(torch.from_numpy, negatives))
+        places = map(torch.from_numpy, negatives)
+        return cls(rows[0], rows[1], rows[2], rows[3], *steps, lengths, *places, negative_lengths=negative_lengths)
 
     def lengths_by_dialogue(self) -> list[np.ndarray]:
         """The numbers of tokens of the utterances of each dialogue, without padding."""
         return [row[row > 0] for row in self.lengths if row[0]]
+
+    def lengths_of_all(self) -> np.ndarray:
+        """The numbers of tokens of the utterances, followed by those of the negatives, without padding."""
+        found = [lengths[lengths > 0] for lengths in (self.lengths, self.negative_lengths) if lengths is not None]
+        return np.concatenate(found)
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> "BatchLayout":
         """Copy the layout to another device."""

@@ -13,14 +13,15 @@ from torch import Tensor, nn
 from transformers.utils.generic import can_return_tuple
 
 from .classification_head import ClassificationHead, soft_cross_entropy
+from .completion_losses import candidate_losses, in_batch_losses
 from .configuration_precode import PreCodeConfig
 from .conversation_encoder import ConversationEncoder
 from .dialogue_text_encoder import DialogueTextEncoder
 from .encoded_batch import EncodedBatch, pad
-from .gathering import gather_counts, gather_rows
 from .gru_encoder import GRUUtteranceEncoder
 from .inputs import check_name_lengths, ids_or_embeds, token_mask, utterance_hashes, without_padding
 from .layout import BatchLayout
+from .masked_dialogues import encode_masked
 from .outputs import ConversationCompletionOutput, PreCodeModelOutput, UtteranceClassificationOutput
 from .pretrained import PreCodePreTrainedModel
 from .streaming import DialogueStream
@@ -53,19 +54,14 @@ class PreCodeModel(PreCodePreTrainedModel):
         """Encode utterances without their context.
 
         Args:
-            input_ids: (D, U, T) token ids.
+            input_ids: (D, U, T) token ids. For a model with `text_context="dialogue"`, without the names of speakers.
             attention_mask: (D, U, T), 1 for a token and 0 for padding; by default derived from the padding token.
 
         Returns:
             The vectors (D, U, d_u), 0 at padding, and a mask (D, U), true where there is an utterance.
-
-        Raises:
-            ValueError: The model has `text_context="dialogue"`.
         """
-        if self.config.text_context == "dialogue":
-            raise ValueError("a model with `text_context` 'dialogue' reads no utterance alone; call it with dialogues")
         layout = self.layout(input_ids, attention_mask)
-        vectors = self.utterance_encoder(input_ids.flatten()[layout.tokens], layout.utterance_steps)
+        vectors, _ = self.vectors(input_ids, None, layout)
         padded = pad(vectors, layout.utterances, input_ids.shape[:2])
         return padded, pad(layout.utterances.new_ones(len(vectors)), layout.utterances, input_ids.shape[:2]).bool()
 
@@ -116,34 +112,46 @@ class PreCodeModel(PreCodePreTrainedModel):
             speaker_ids = without_padding(speaker_ids, "speaker ids", inputs, layout)
         if name_lengths is not None:
             name_lengths = without_padding(name_lengths, "name lengths", inputs, layout)
-        vectors, negative_vectors = self._vectors(inputs, negatives, layout, name_lengths)
+        vectors, negative_vectors = self.vectors(inputs, negatives, layout, name_lengths)
         states = self.conversation_encoder(vectors, layout.conversation_steps, speaker_ids)
-        if negatives is not None:
-            assert negative_vectors is not None and layout.negatives is not None
-            negative_vectors = pad(negative_vectors, layout.negatives, negatives.shape[:2])
         return EncodedBatch(inputs, layout, vectors, states, negative_vectors)
 
-    def _vectors(
-        self, inputs: Tensor, negatives: Tensor | None, layout: BatchLayout, name_lengths: Tensor | None
+    def vectors(
+        self, inputs: Tensor, negatives: Tensor | None, layout: BatchLayout, name_lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """The vectors (N, d_u) of the utterances, and (K', d_u) of the negatives, if any."""
+        """Encode the utterances and the negatives of a batch.
+
+        Args:
+            inputs: (D, U, T) token ids, or (D, U, h) embeddings.
+            negatives: (D, K, T') token ids, or (D, K, h) embeddings; `None` without negatives.
+            layout: The layout of both.
+            name_lengths: (N,), for utterances to be read in their dialogue. Without it, each is read alone.
+
+        Returns:
+            The vectors (N, d_u) of the utterances, and (D, K, d_u) of the negatives, if any, 0 at padding.
+        """
         if negatives is not None and negatives.is_floating_point() != inputs.is_floating_point():
             raise ValueError("utterances and negatives must both be token ids, or both be embeddings; got one of each")
-        if inputs.is_floating_point():
-            embeds = inputs.flatten(0, 1)[layout.utterances]
-            if negatives is not None:
-                embeds = torch.cat([embeds, negatives.flatten(0, 1)[layout.negatives]])
-            vectors = self.utterance_encoder.project(embeds)
+        encoder, embeds = self.utterance_encoder, inputs.is_floating_point()
+        rows = inputs.flatten(0, 1)[layout.utterances] if embeds else inputs.flatten()[layout.tokens]
+        if negatives is not None:
+            others = (
+                negatives.flatten(0, 1)[layout.negatives] if embeds else negatives.flatten()[layout.negative_tokens]
+            )
+            rows = torch.cat([rows, others])
+        if embeds:
+            vectors = encoder.project(rows)
         elif name_lengths is not None:
-            tokens, lengths = inputs.flatten()[layout.tokens], layout.lengths_by_dialogue()
-            vectors = self.utterance_encoder(tokens, lengths, name_lengths)
+            vectors = encoder(rows, layout.lengths_by_dialogue(), name_lengths)
+        elif isinstance(encoder, DialogueTextEncoder):
+            vectors = encoder.encode_alone(rows, layout.lengths_of_all())
         else:
-            tokens = inputs.flatten()[layout.tokens]
-            if negatives is not None:
-                tokens = torch.cat([tokens, negatives.flatten()[layout.negative_tokens]])
-            vectors = self.utterance_encoder(tokens, layout.utterance_steps)
-        count = len(layout.utterances)
-        return vectors[:count], None if negatives is None else vectors[count:]
+            vectors = encoder(rows, layout.utterance_steps)
+        if negatives is None:
+            return vectors, None
+        vectors, of_negatives = vectors.tensor_split([len(layout.utterances)])
+        assert layout.negatives is not None
+        return vectors, pad(of_negatives, layout.negatives, negatives.shape[:2])
 
     @can_return_tuple
     def forward(
@@ -187,16 +195,20 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
     Every utterance with a neighbor on both sides is a target. Its context is the forward state before it and, unless
     the model is causal, the backward state after it. Neither state has seen the target. The score of a candidate is the
     dot product of its vector with the context.
+
+    With `text_context="dialogue"`, the states around a target have seen it, because the text encoder reads the whole
+    dialogue. Targets are therefore masked: only the name of the speaker and a mask token are read. The context is the
+    state of the masked utterance. Candidates are read alone, without names.
     """
 
     _auto_class = "AutoModelForPreTraining"
 
     def __init__(self, config: PreCodeConfig):
         super().__init__(config)
-        if config.text_context == "dialogue":
+        if config.text_context == "dialogue" and config.mask_token_id is None:
             raise ValueError(
-                "`text_context` 'dialogue': a text encoder that reads the dialogue has seen the hidden utterance; pre-"
-                "train with 'utterance', and fine-tune with 'dialogue'"
+                "`mask_token_id` is None: Conversation Completion with `text_context` 'dialogue' needs a tokenizer "
+                "with a mask token; use another text encoder, or text_context='utterance'"
             )
         self.precode = PreCodeModel(config)
         self.context_projection = nn.Linear(config.conversation_state_size, config.utterance_hidden_size)
@@ -216,6 +228,8 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
         utterance_embeds: Tensor | None = None,
         negative_utterance_embeds: Tensor | None = None,
         speaker_ids: Tensor | None = None,
+        name_lengths: Tensor | None = None,
+        masked_utterances: Tensor | None = None,
     ) -> ConversationCompletionOutput:
         """Score the true utterance and the candidates at every position, and compute the loss.
 
@@ -235,13 +249,30 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             utterance_embeds: (D, U, h), the text encoder's pooled states of every utterance, in place of `input_ids`.
                 The masks may then be (D, U) and (D, K).
             negative_utterance_embeds: (D, K, h), the same for the negatives, in place of `negative_input_ids`.
-            speaker_ids: (D, U), as in [`PreCodeModel`]. The vector of a candidate does not depend on its speaker.
+            speaker_ids, name_lengths: (D, U), as in [`PreCodeModel`]. The vector of a candidate does not depend on its
+                speaker.
+            masked_utterances: (D, U), only for a model with `text_context="dialogue"`: 1 for an utterance that is
+                masked, and therefore a target. By default the dialogues are read several times, and every utterance
+                with a neighbor on both sides is masked once.
+
+        Raises:
+            ValueError: [`PreCodeModel`] does not accept the input, or utterances are masked for a model with
+                `text_context="utterance"`.
         """
-        batch = self.precode.encode(
-            *(input_ids, attention_mask, layout, utterance_embeds, speaker_ids, None),
-            *(negative_input_ids, negative_attention_mask, negative_utterance_embeds),
-        )
-        layout, vectors, targets = batch.layout, batch.vectors, batch.layout.targets
+        if self.config.text_context == "dialogue":
+            if input_ids is None:
+                raise ValueError("a model with `text_context` 'dialogue' masks utterances; give `input_ids`")
+            inputs = (input_ids, attention_mask, negative_input_ids, negative_attention_mask)
+            batch, targets = encode_masked(self.precode, *inputs, speaker_ids, name_lengths, masked_utterances)
+        elif masked_utterances is not None:
+            raise ValueError("`masked_utterances` are for a model with `text_context` 'dialogue'; leave them out")
+        else:
+            batch = self.precode.encode(
+                *(input_ids, attention_mask, layout, utterance_embeds, speaker_ids, name_lengths),
+                *(negative_input_ids, negative_attention_mask, negative_utterance_embeds),
+            )
+            targets = batch.layout.targets
+        layout, vectors = batch.layout, batch.vectors
         contexts, places = self._contexts(batch.states, targets), layout.utterances[targets]
         scores = (contexts * vectors[targets]).sum(-1, keepdim=True)
         lowest = torch.finfo(scores.dtype).min
@@ -254,10 +285,10 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
             lowest = torch.finfo(negative_scores.dtype).min  # a sum may have another dtype than a product
             negative_scores = negative_scores.masked_fill(~is_negative[layout.dialogues[targets]], lowest)
             scores = torch.cat([scores.to(negative_scores.dtype), negative_scores], dim=-1)
-            losses = self._candidate_losses(scores)
+            losses = candidate_losses(scores, self.config.convcom_objective)
         elif self.config.convcom_objective == "in_batch_softmax":
             texts = utterance_hashes(batch.inputs, layout)
-            losses = self._in_batch_losses(contexts, vectors, texts, layout, gather_candidates)
+            losses = in_batch_losses(contexts, vectors, texts, layout.dialogues, targets, gather_candidates)
         if losses is not None:
             loss = losses.sum() / (max(len(targets), 1) if num_items_in_batch is None else num_items_in_batch)
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
@@ -266,42 +297,13 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
 
     def _contexts(self, states: Tensor, targets: Tensor) -> Tensor:
         """Contexts (M, d_u) of the targets: from the state before each and, unless causal, the one after it."""
+        if self.config.text_context == "dialogue":
+            # The conversation encoder has read the mask token's vector here. Its state is used instead of that vector,
+            # so that pre-training also trains the conversation encoder, and continues from a checkpoint of utterances.
+            return torch.tanh(self.context_projection(states[targets]))
         forward_states, *backward_states = states.split(self.config.conversation_hidden_size, dim=-1)
         neighbors = [forward_states[targets - 1], *(later[targets + 1] for later in backward_states)]
         return torch.tanh(self.context_projection(torch.cat(neighbors, dim=-1)))
-
-    def _candidate_losses(self, scores: Tensor) -> Tensor:
-        """Losses (M,) over the candidates with these scores (M, 1 + K).
-
-        The score of the true utterance comes first. The lowest number of the dtype marks a missing candidate.
-        """
-        is_candidate = scores > torch.finfo(scores.dtype).min
-        scores = scores.float()
-        if self.config.convcom_objective == "sampled_bce":
-            truth = torch.zeros_like(scores)
-            truth[:, 0] = 1
-            losses = F.binary_cross_entropy_with_logits(scores, truth, is_candidate.float(), reduction="none")
-            return losses.sum(-1) / is_candidate.sum(-1)
-        return F.cross_entropy(scores, scores.new_zeros(len(scores), dtype=torch.long), reduction="none")
-
-    def _in_batch_losses(
-        self, contexts: Tensor, vectors: Tensor, texts: Tensor, layout: BatchLayout, gather: bool
-    ) -> Tensor:
-        """Losses (M,): the cross-entropy of every target against the utterances of the other dialogues in the batch.
-
-        Utterances with the same words as the target are left out.
-        """
-        targets, dialogues = layout.targets, layout.dialogues
-        if gather:
-            process, counts = torch.distributed.get_rank(), gather_counts(vectors)
-            # Dialogues of different processes are different dialogues.
-            dialogues = gather_rows(dialogues * len(counts) + process, counts)
-            vectors, texts = gather_rows(vectors, counts), gather_rows(texts, counts)
-            targets = targets + sum(counts[:process])
-        excluded = (dialogues[targets].unsqueeze(1) == dialogues) | (texts[targets].unsqueeze(1) == texts)
-        excluded.scatter_(1, targets.unsqueeze(1), False)
-        scores = (contexts @ vectors.T).float().masked_fill(excluded, float("-inf"))
-        return F.cross_entropy(scores, targets, reduction="none")
 
 
 class PreCodeForUtteranceClassification(PreCodePreTrainedModel):

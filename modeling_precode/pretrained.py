@@ -157,7 +157,7 @@ def _check_checkpoint(model_class: type[PreCodePreTrainedModel], checkpoint: str
     if os.path.isdir(checkpoint):
         check_tokenizer_files(checkpoint, config, **where)
     if options.get("text_context") == "utterance":
-        # The weights are the same, but not every head reads whole dialogues.
+        # The weights are the same, but Conversation Completion needs a mask token to read whole dialogues.
         config.text_context = "utterance"
     shapes = {
         _own_name(name): shape for name, shape in read_shapes(checkpoint, options.get("variant"), **where).items()

@@ -26,7 +26,8 @@ from modeling_precode.training.pretraining_loop import PretrainingLoop
 
 TINY = "--corpus custom --learning_rate 0.01"
 NEW = "--text_encoder {encoder} --hidden_size 8 --dropout 0.1"
-TRAINED = f"{NEW} --text_encoder_learning_rate 1e-3 --layer_decay 0.5 --gradient_checkpointing"
+TEXT_ENCODER = "--text_encoder_learning_rate 1e-3 --layer_decay 0.5 --gradient_checkpointing"
+TRAINED = f"{NEW} {TEXT_ENCODER}"
 FROZEN = f"{NEW} --freeze_text_encoder --text_pooling max_mean --vector_type float16 --max_speakers 2"
 PRETRAIN = "--batch_size 12 --eval_steps 6 --max_steps 12 --checkpointing_steps 4 --logging_steps 1"
 README = "---\nlicense: mit\n---\n\n# tiny-encoder\n"
@@ -130,12 +131,31 @@ def test_finetuning_on_whole_dialogues_goes_on_where_it_stopped(train, tmp_path,
     assert found == [row["predictions"] for row in rows]
 
 
+def test_pretraining_on_whole_dialogues_goes_on_where_it_stopped(train, tmp_path, monkeypatch):
+    start = train(run_pretrain, tmp_path / "start", f"{NEW} {PRETRAIN} --max_steps 1")
+    settings = f"--model {start} {PRETRAIN} {TEXT_ENCODER} --text_context dialogue --max_window_tokens 24"
+    settings = f"{settings} --speaker_prefix --objective sampled_bce --num_negatives 3"
+    whole = train(run_pretrain, tmp_path / "whole", settings)
+    with monkeypatch.context() as context, pytest.raises(SystemExit):
+        signalled_at(context, PretrainingLoop, "update", 8)
+        train(run_pretrain, tmp_path / "stopped", settings)
+    stopped = train(run_pretrain, tmp_path / "stopped", f"{settings} --resume_from_checkpoint latest")
+    assert_same_weights(whole, stopped)
+    assert losses(whole) == losses(stopped) and losses(whole)[-1] < losses(whole)[0]
+    assert results(whole)["scores"]["test"] == results(stopped)["scores"]["test"]
+    before, after = load_file(start / "model.safetensors"), load_file(whole / "model.safetensors")
+    assert not any(torch.equal(before[name], after[name]) for name in after)
+    finetuned = train(run_finetune, tmp_path / "finetuned", f"--model {whole} --num_train_epochs 1")
+    config = load_config(str(finetuned))
+    assert (config.text_context, config.max_window_tokens, config.speaker_prefix) == ("dialogue", 24, True)
+    with pytest.raises(ValueError, match="--recipe original: the original has no masked utterances"):
+        train(run_pretrain, tmp_path / "again", f"--model {whole} --recipe original")
+
+
 def test_a_pretrained_checkpoint_is_finetuned_on_whole_dialogues(train, tmp_path):
     start = train(run_pretrain, tmp_path / "start", f"{NEW} {PRETRAIN}")
     folder = train(run_finetune, tmp_path / "finetuned", f"--model {start} {DIALOGUES}")
     assert load_config(str(folder)).text_context == "dialogue"
-    with pytest.raises(ValueError, match="has seen the hidden utterance"):
-        train(run_pretrain, tmp_path / "again", f"--model {folder} {PRETRAIN}")
     with pytest.raises(ValueError, match="--max_window_tokens 24: this is for --text_context dialogue; leave it out"):
         train(run_finetune, tmp_path / "again", f"--model {start} --max_window_tokens 24")
 
@@ -209,7 +229,12 @@ HfApi().create_tag("someone/emotions", tag="v1")
     )
 
 
-@pytest.mark.parametrize("settings", [TRAINED, pytest.param(FROZEN, marks=pytest.mark.slow)])
+MASKED = f"{TRAINED} --text_context dialogue --speaker_prefix"
+
+
+@pytest.mark.parametrize(
+    "settings", [TRAINED, *(pytest.param(one, marks=pytest.mark.slow) for one in (FROZEN, MASKED))]
+)
 def test_two_processes_learn_what_one_does(corpus, encoder, tmp_path, settings):
     """Without unused parameters, and with one file of vectors for both."""
     calm = Path(shutil.copytree(encoder, tmp_path / "calm"))  # the dropout of two processes is not that of one
@@ -255,7 +280,7 @@ BAD = {
     "--layer_decay 0.9": "--layer_decay 0.9: this is for a trained text encoder",
     "--freeze_text_encoder": "`freeze_text_encoder` is for `utterance_encoder` 'text_encoder'; got 'gru2'",
     "--text_encoder nowhere/at/all": "nowhere/at/all",
-    "--text_encoder {encoder} --text_context dialogue": "has seen the hidden utterance; pre-train with 'utterance'",
+    "--text_encoder {encoder} --text_context dialogue --freeze_text_encoder": "other utterances are masked in every ep",
     "--text_context dialogue": "`text_context` is for `utterance_encoder` 'text_encoder'; got 'gru2'",
     "--text_encoder {encoder} --speaker_prefix": "--speaker_prefix: names would reveal the hidden utterance",
     "--text_encoder {encoder} --freeze_text_encoder --gradient_checkpointing": "this is for a trained text encoder",

@@ -19,7 +19,10 @@ from transformers import (
     XLMRobertaConfig,
 )
 
-SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+SPECIAL = {
+    **{"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"},
+    "mask_token": "[MASK]",
+}
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 KINDS: dict[str, Callable[..., PreTrainedConfig]] = {
     "bert": lambda **more: BertConfig(**SIZES, **more),

@@ -194,13 +194,13 @@ class EncoderArguments:
         **FLAG,
     )
     speaker_prefix: bool | None = argument(
-        "In fine-tuning: put the speaker before the text that the encoder reads, `Ross: Hi.` (default: as in the "
-        "checkpoint; from scratch, no).",
+        "Put the speaker before the text that the encoder reads, `Ross: Hi.` In pre-training, only with --text_context "
+        "dialogue (default: as in the checkpoint; from scratch, no).",
         **FLAG,
     )
     text_context: str | None = argument(
-        "In fine-tuning: what the text encoder reads at once, an utterance or the whole dialogue (default: as in the "
-        "checkpoint; from scratch, utterance).",
+        "What the text encoder reads at once, an utterance or the whole dialogue (default: as in the checkpoint; from "
+        "scratch, utterance).",
         choices=list(TEXT_CONTEXTS),
     )
     max_window_tokens: int | None = argument(

@@ -1,16 +1,19 @@
 """Dialogues for Conversation Completion: tokenized, with the negatives of each, in batches for every process."""
 
 import logging
+from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
+from ..configuration_precode import PreCodeConfig
 from ..data_collator import PreCodeDataCollator
 from ..dialogue_encoding import encode_dialogues
 from .batches import DialogueBatches, DialogueLoader, EpochBatches
 from .encoded_dialogues import EncodedDialogues
+from .masking import MaskedDialogues, num_masked
 from .negatives import DialoguesWithNegatives, check_enough_dialogues
 from .original_recipe import DialoguesWithDrawnNegatives, OriginalBatches, OriginalOrder
 from .pretraining_arguments import ConversationCompletionArguments
@@ -19,19 +22,41 @@ from .recall import EVALUATION_NEGATIVES
 logger = logging.getLogger(__name__)
 
 
-def encode_with_negatives(examples: dict, tokenizer: PreTrainedTokenizerBase) -> dict:
-    """Token ids of dialogues, and of their negatives if the corpus publishes them."""
-    encoded = encode_dialogues(examples, tokenizer)
+def encode_with_negatives(
+    examples: dict, tokenizer: PreTrainedTokenizerBase, speaker_prefix: bool = False, text_context: str = "utterance"
+) -> dict:
+    """Token ids of dialogues, and of their negatives, without names, if the corpus publishes them."""
+    settings = {"tokenizer": tokenizer, "speaker_prefix": speaker_prefix, "text_context": text_context}
+    encoded = encode_dialogues(examples, **settings)
     if "negatives" in examples:
-        negatives = encode_dialogues({"utterances": examples["negatives"]}, tokenizer)["input_ids"]
+        negatives = _encode_negatives(examples, settings)
         if wrong := [len(row) for row in negatives if len(row) != EVALUATION_NEGATIVES]:
             raise ValueError(f"--corpus: a dialogue has {wrong[0]} negatives; each must have {EVALUATION_NEGATIVES}")
         encoded["negative_input_ids"] = negatives
     return encoded
 
 
+def _encode_negatives(examples: dict, settings: dict[str, Any]) -> list[list[list[int]]]:
+    others = {"utterances": examples["negatives"]}
+    if settings["text_context"] == "utterance":
+        return encode_dialogues(others, settings["tokenizer"])["input_ids"]
+    # Some tokenizers encode a text differently after a name, so the negatives need one if the true utterances have one.
+    names = [next(filter(None, names or []), None) for names in examples.get("speakers", [])]
+    if names:
+        others["speakers"] = [[name] * len(texts) for name, texts in zip(names, examples["negatives"], strict=True)]
+    encoded = encode_dialogues(others, **settings)
+    return [
+        [ids[length:] for ids, length in zip(row, lengths, strict=True)]
+        for row, lengths in zip(encoded["input_ids"], encoded["name_lengths"], strict=True)
+    ]
+
+
 def encode_split(
-    dialogues: Dataset, tokenizer: PreTrainedTokenizerBase, split: str, args: ConversationCompletionArguments
+    dialogues: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    split: str,
+    args: ConversationCompletionArguments,
+    config: PreCodeConfig,
 ) -> Dataset:
     """Tokenize the dialogues of a split that have a target, which are those of three utterances or more.
 
@@ -42,6 +67,9 @@ def encode_split(
         dialogues = dialogues.add_column("dialogue_id", [str(number) for number in range(len(dialogues))])
     columns = [name for name in dialogues.column_names if name != "dialogue_id"]
     settings = {"tokenizer": tokenizer}
+    if config.text_context == "dialogue":
+        # Only then are names no help in the choice among the candidates, which have none.
+        settings |= {"text_context": config.text_context, "speaker_prefix": config.speaker_prefix}
     encoded = dialogues.map(
         encode_with_negatives, batched=True, fn_kwargs=settings, remove_columns=columns, desc="tokenizing"
     )
@@ -57,12 +85,21 @@ def encode_split(
 
 
 def completion_loader(
-    dialogues: Dataset, args: ConversationCompletionArguments, collator: PreCodeDataCollator, accelerator: Accelerator
-) -> tuple[DialogueLoader, np.ndarray]:
-    """A loader of this process's share of every training batch, and the utterances (dialogues,) of every dialogue."""
+    dialogues: Dataset,
+    args: ConversationCompletionArguments,
+    config: PreCodeConfig,
+    collator: PreCodeDataCollator,
+    accelerator: Accelerator,
+) -> tuple[DialogueLoader, np.ndarray, np.ndarray]:
+    """A loader of this process's share of every training batch.
+
+    Returns:
+        The loader; and the numbers of utterances and of targets of every dialogue, two arrays (dialogues,).
+    """
     encoded = EncodedDialogues(dialogues)
     num_utterances, num_tokens = encoded.sizes()
-    train: EncodedDialogues | DialoguesWithDrawnNegatives | DialoguesWithNegatives = encoded
+    num_targets = num_utterances - 2
+    train: EncodedDialogues | DialoguesWithDrawnNegatives | DialoguesWithNegatives | MaskedDialogues = encoded
     batches: EpochBatches
     if args.recipe == "original" and args.objective == "sampled_bce":
         order = OriginalOrder(len(encoded), args.seed, num_utterances.tolist(), args.num_negatives)
@@ -73,5 +110,7 @@ def completion_loader(
         batches = DialogueBatches(num_tokens, args.seed, **budget, **place)
         if args.objective == "sampled_bce":
             train = DialoguesWithNegatives(encoded, args.num_negatives, args.seed)
+        if config.text_context == "dialogue":
+            train, num_targets = MaskedDialogues(train, args.seed), num_masked(num_utterances)
     loader = DialogueLoader(train, batches, collate_fn=collator, pin_memory=accelerator.device.type == "cuda")
-    return loader, num_utterances
+    return loader, num_utterances, num_targets

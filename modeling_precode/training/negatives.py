@@ -27,7 +27,8 @@ class DialoguesWithNegatives(Dataset):
     evaluation.
 
     Args:
-        dialogues: Rows with `input_ids`, a list of utterances, each a list of token ids, and optionally `speaker_ids`.
+        dialogues: Rows with `input_ids`, a list of utterances, each a list of token ids, and optionally `speaker_ids`
+            and `name_lengths`. The negatives have no names.
         num_negatives: The number of negatives per dialogue.
         seed: Seed of the draws.
 
@@ -56,6 +57,8 @@ class DialoguesWithNegatives(Dataset):
         negatives = []
         for other in others:
             # Skip this dialogue.
-            utterances = self.dialogues[int(other) + int(other >= index)]["input_ids"]
-            negatives.append(utterances[generator.integers(len(utterances))])
+            row = self.dialogues[int(other) + int(other >= index)]
+            place = generator.integers(len(row["input_ids"]))
+            name_length = row["name_lengths"][place] if "name_lengths" in row else 0
+            negatives.append(row["input_ids"][place][name_length:])
         return {**inputs_of(self.dialogues[index]), "negative_input_ids": negatives}

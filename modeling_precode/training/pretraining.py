@@ -28,6 +28,7 @@ from .checkpoints import PRETRAIN_RESULTS, begin_run, find_checkpoint, resume_ch
 from .completion_dialogues import completion_loader, encode_split
 from .fingerprint import check_fingerprint
 from .interruption import Interruption, finish_exchanges
+from .masking import check_masking
 from .memory import keep_freed_memory
 from .optimization import Schedule, parameter_groups
 from .original_recipe import compute_as_original
@@ -91,6 +92,7 @@ class ConversationCompletionTrainer:
             raise ValueError(f"--recipe original trains in one process; got {self.accelerator.num_processes} processes")
         check_text_encoder_options(args, model)
         check_gradient_checkpointing(model, args.gradient_checkpointing)
+        check_masking(model, args)
         model.config.convcom_objective = args.objective
         self.model, self.args, self.processing_class = model, args, processing_class
         self.callbacks, self.origin = list(callbacks or []), origin or RunOrigin()
@@ -105,14 +107,15 @@ class ConversationCompletionTrainer:
         args, accelerator, model = self.args, self.accelerator, self.model
         with accelerator.main_process_first():
             tokenizer = self.processing_class
-            self.encoded = {name: encode_split(rows, tokenizer, name, args) for name, rows in self.corpus.items()}
+            settings = (args, model.config)
+            self.encoded = {name: encode_split(rows, tokenizer, name, *settings) for name, rows in self.corpus.items()}
             bf16 = accelerator.mixed_precision == "bf16"
             dialogues, vectors = with_vectors(self.encoded, model.to(accelerator.device), args.vector_type, bf16)
         collator = self._collator(vectors)
         self.evaluations = {
             name: self._evaluation(rows, collator) for name, rows in dialogues.items() if name != "train"
         }
-        loader, num_utterances = completion_loader(dialogues["train"], args, collator, accelerator)
+        loader, *sizes = completion_loader(dialogues["train"], *settings, collator, accelerator)
         steps_per_epoch = -(-len(loader.batch_sampler) // args.gradient_accumulation_steps)
         total_steps = min(args.max_epochs * steps_per_epoch, args.max_steps or sys.maxsize)
         args.set_warmup(total_steps)
@@ -135,7 +138,8 @@ class ConversationCompletionTrainer:
             optimizer=optimizer,
             schedule=schedule,
             loader=loader,
-            num_utterances=num_utterances,
+            num_utterances=sizes[0],
+            num_targets=sizes[1],
             dialogue_ids=self.encoded["train"]["dialogue_id"],
             validation=self.evaluations["validation"],
             total_steps=total_steps,
@@ -265,7 +269,7 @@ class ConversationCompletionTrainer:
 
     def _evaluation_of(self, dialogues: Dataset) -> RecallEvaluation:
         """The evaluation of dialogues that are not one of the trainer's splits."""
-        encoded = encode_split(dialogues, self.processing_class, "test", self.args)
+        encoded = encode_split(dialogues, self.processing_class, "test", self.args, self.model.config)
         bf16 = self.accelerator.mixed_precision == "bf16"
         rows, vectors = with_vectors({"test": encoded}, self.model, self.args.vector_type, bf16)
         return self._evaluation(rows["test"], self._collator(vectors))

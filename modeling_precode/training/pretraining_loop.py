@@ -29,6 +29,7 @@ from .batches import DialogueLoader
 from .checkpoints import random_state, remove_old_checkpoints, set_random_state, whole_checkpoint
 from .fingerprint import write_fingerprint
 from .interruption import Interruption, raise_nonfinite
+from .masking import MaskedDialogues
 from .memory import memory_use
 from .negatives import DialoguesWithNegatives
 from .optimization import Schedule
@@ -55,7 +56,7 @@ class PretrainingLoop:
         optimizer: The optimizer, from `Accelerator.prepare`.
         schedule: The learning rate schedule.
         loader: The loader of this process's share of every batch.
-        num_utterances: (dialogues,) the number of utterances of every training dialogue.
+        num_utterances, num_targets: (dialogues,) the numbers of utterances and of targets of every training dialogue.
         dialogue_ids: The id of every training dialogue.
         validation: The evaluation that chooses the checkpoint.
         total_steps: The maximum number of steps.
@@ -72,6 +73,7 @@ class PretrainingLoop:
     schedule: Schedule
     loader: DialogueLoader
     num_utterances: np.ndarray
+    num_targets: np.ndarray
     dialogue_ids: list[str]
     validation: RecallEvaluation
     total_steps: int
@@ -155,7 +157,7 @@ class PretrainingLoop:
         dialogues = np.concatenate([self.batches.dialogues(number) for number, _ in batches])
         utterances = self.num_utterances[dialogues]
         # Processes average their gradients. With this divisor the result is the mean over the targets of all processes.
-        num_items = int(np.maximum(utterances - 2, 0).sum()) / accelerator.num_processes
+        num_items = int(self.num_targets[dialogues].sum()) / accelerator.num_processes
         total = torch.zeros((), device=accelerator.device)
         for _, batch in batches:
             last = batch is batches[-1][1]
@@ -186,7 +188,7 @@ class PretrainingLoop:
         if progress.batch == len(self.batches):
             progress.epoch, progress.batch, self.stream = progress.epoch + 1, 0, None
         if self.stream is None:
-            if isinstance(self.loader.dataset, DialoguesWithNegatives):
+            if isinstance(self.loader.dataset, DialoguesWithNegatives | MaskedDialogues):
                 self.loader.dataset.redraw(progress.epoch)
             self.loader.set_epoch(progress.epoch, progress.batch)
             self.stream = iter(self.loader)
