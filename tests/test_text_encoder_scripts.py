@@ -131,6 +131,7 @@ def test_finetuning_on_whole_dialogues_goes_on_where_it_stopped(train, tmp_path,
     assert found == [row["predictions"] for row in rows]
 
 
+@pytest.mark.slow
 def test_pretraining_on_whole_dialogues_goes_on_where_it_stopped(train, tmp_path, monkeypatch):
     start = train(run_pretrain, tmp_path / "start", f"{NEW} {PRETRAIN} --max_steps 1")
     settings = f"--model {start} {PRETRAIN} {TEXT_ENCODER} --text_context dialogue --max_window_tokens 24"
@@ -152,10 +153,12 @@ def test_pretraining_on_whole_dialogues_goes_on_where_it_stopped(train, tmp_path
         train(run_pretrain, tmp_path / "again", f"--model {whole} --recipe original")
 
 
-def test_a_pretrained_checkpoint_is_finetuned_on_whole_dialogues(train, tmp_path):
+def test_a_pretrained_checkpoint_is_finetuned_on_whole_dialogues_and_pretrained_further(train, tmp_path):
     start = train(run_pretrain, tmp_path / "start", f"{NEW} {PRETRAIN}")
     folder = train(run_finetune, tmp_path / "finetuned", f"--model {start} {DIALOGUES}")
     assert load_config(str(folder)).text_context == "dialogue"
+    again = load_config(str(train(run_pretrain, tmp_path / "further", f"--model {folder} {PRETRAIN} --max_steps 1")))
+    assert (again.text_context, again.max_window_tokens, again.speaker_prefix) == ("dialogue", 24, True)
     with pytest.raises(ValueError, match="--max_window_tokens 24: this is for --text_context dialogue; leave it out"):
         train(run_finetune, tmp_path / "again", f"--model {start} --max_window_tokens 24")
 
