@@ -153,7 +153,9 @@ class ConversationCompletionTrainer:
         return RecallEvaluation(dialogues, args.negatives_seed, args.eval_batch_size, collator, self.accelerator)
 
     def _collator(self, vectors: UtteranceVectors | None) -> PreCodeDataCollator:
-        return PreCodeDataCollator(self.processing_class.pad_token_id, with_layout=True, vectors=vectors)
+        # Dialogues with masked utterances have another layout.
+        with_layout = self.model.config.text_context == "utterance"
+        return PreCodeDataCollator(self.processing_class.pad_token_id, with_layout, vectors)
 
     def fingerprint(self) -> dict[str, Any]:
         """The values that a resumed run must share with this one, by their names in error messages."""
