@@ -56,16 +56,16 @@ class BatchLayout:
         targets = np.flatnonzero((position > 0) & (position < sizes[dialogues] - 1))
         utterances = np.flatnonzero(lengths)
         all_lengths = [lengths[lengths > 0]]
-        negatives: list[np.ndarray] = []
-        negative_lengths = None
+        negatives: dict[str, Any] = {}
         if negative_attention_mask is not None:
             negative_lengths, negative_tokens = _lengths(negative_attention_mask)
             all_lengths.append(negative_lengths[negative_lengths > 0])
-            negatives = [negative_tokens, np.flatnonzero(negative_lengths)]
+            places = {"negative_tokens": negative_tokens, "negatives": np.flatnonzero(negative_lengths)}
+            negatives = {name: torch.from_numpy(of_name) for name, of_name in places.items()}
+            negatives["negative_lengths"] = negative_lengths
         steps = Steps.of(sizes[sizes > 0]), Steps.of(np.concatenate(all_lengths))
         rows = [torch.from_numpy(places) for places in (tokens, utterances, dialogues, targets)]
-        places = map(torch.from_numpy, negatives)
-        return cls(rows[0], rows[1], rows[2], rows[3], *steps, lengths, *places, negative_lengths=negative_lengths)
+        return cls(rows[0], rows[1], rows[2], rows[3], *steps, lengths, **negatives)
 
     def lengths_by_dialogue(self) -> list[np.ndarray]:
         """The numbers of tokens of the utterances of each dialogue, without padding."""

@@ -246,8 +246,8 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
                 batches or several processes; by default the number of targets in this batch.
             gather_candidates: With `in_batch_softmax`, take the candidates from the batches of all processes, and send
                 their gradients back. All processes must then call this method together.
-            output_hidden_states: Also return `hidden_states`. With `text_context="dialogue"`, they are the vectors of the
-                candidates, and states that a target has where it is masked.
+            output_hidden_states: Also return `hidden_states`. With `text_context="dialogue"`, they are the vectors of
+                the candidates, and states that a target has where it is masked.
             utterance_embeds: (D, U, h), the text encoder's pooled states of every utterance, in place of `input_ids`.
                 The masks may then be (D, U) and (D, K).
             negative_utterance_embeds: (D, K, h), the same for the negatives, in place of `negative_input_ids`.

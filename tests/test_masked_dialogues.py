@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 from text_encoders import write_text_encoder
+from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers.trainers import BpeTrainer
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import cross_entropy, pad
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from modeling_precode import (
     PreCodeDataCollator,
@@ -19,6 +21,7 @@ from modeling_precode import (
     encode_dialogues,
 )
 from modeling_precode.masked_dialogues import masked_in_turn
+from modeling_precode.training.completion_dialogues import encode_with_negatives
 from modeling_precode.training.masking import MaskedDialogues, draw_masked, num_masked
 from modeling_precode.training.negatives import DialoguesWithNegatives
 
@@ -214,6 +217,22 @@ def test_sampled_negatives_have_no_names(folder):
     texts = {tuple(ids[name:]) for row in rows for ids, name in zip(row["input_ids"], row["name_lengths"], strict=True)}
     negatives = [tuple(ids) for i in range(3) for ids in DialoguesWithNegatives(rows, 2, 0)[i]["negative_input_ids"]]
     assert len(negatives) == 6 and set(negatives) <= texts
+
+
+def test_published_negatives_are_encoded_as_the_true_utterances(folder):
+    """Byte-level tokenizers distinguish the first word of a text from one after a name."""
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    texts = [*DIALOGUES[0], *DIALOGUES[2]] * 9
+    backend.train_from_iterator(texts, BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=128)
+    negatives = (DIALOGUES[0] * 2)[:10]
+    for speakers in (SPEAKERS[2], [None] * 3):
+        examples = {"utterances": [DIALOGUES[2]], "speakers": [speakers], "negatives": [negatives]}
+        [row] = encode_with_negatives(examples, tokenizer, **CONTEXT)["negative_input_ids"]
+        space = " " if speakers[0] else ""
+        assert row == [tokenizer(f"{space}{text}")["input_ids"] for text in negatives]
 
 
 @pytest.mark.parametrize("settings", [{"max_speakers": 2}, {"causal": True, "text_pooling": "max_mean"}], ids=str)

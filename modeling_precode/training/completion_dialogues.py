@@ -26,25 +26,27 @@ def encode_with_negatives(
     examples: dict, tokenizer: PreTrainedTokenizerBase, speaker_prefix: bool = False, text_context: str = "utterance"
 ) -> dict:
     """Token ids of dialogues, and of their negatives, without names, if the corpus publishes them."""
-    settings = {"tokenizer": tokenizer, "speaker_prefix": speaker_prefix, "text_context": text_context}
-    encoded = encode_dialogues(examples, **settings)
+    settings: dict[str, Any] = {"speaker_prefix": speaker_prefix, "text_context": text_context}
+    encoded = encode_dialogues(examples, tokenizer, **settings)
     if "negatives" in examples:
-        negatives = _encode_negatives(examples, settings)
+        negatives = _encode_negatives(examples, tokenizer, settings)
         if wrong := [len(row) for row in negatives if len(row) != EVALUATION_NEGATIVES]:
             raise ValueError(f"--corpus: a dialogue has {wrong[0]} negatives; each must have {EVALUATION_NEGATIVES}")
         encoded["negative_input_ids"] = negatives
     return encoded
 
 
-def _encode_negatives(examples: dict, settings: dict[str, Any]) -> list[list[list[int]]]:
+def _encode_negatives(
+    examples: dict, tokenizer: PreTrainedTokenizerBase, settings: dict[str, Any]
+) -> list[list[list[int]]]:
     others = {"utterances": examples["negatives"]}
     if settings["text_context"] == "utterance":
-        return encode_dialogues(others, settings["tokenizer"])["input_ids"]
+        return encode_dialogues(others, tokenizer)["input_ids"]
     # Some tokenizers encode a text differently after a name, so the negatives need one if the true utterances have one.
     names = [next(filter(None, names or []), None) for names in examples.get("speakers", [])]
     if names:
         others["speakers"] = [[name] * len(texts) for name, texts in zip(names, examples["negatives"], strict=True)]
-    encoded = encode_dialogues(others, **settings)
+    encoded = encode_dialogues(others, tokenizer, **settings)
     return [
         [ids[length:] for ids, length in zip(row, lengths, strict=True)]
         for row, lengths in zip(encoded["input_ids"], encoded["name_lengths"], strict=True)
@@ -66,7 +68,7 @@ def encode_split(
     if "dialogue_id" not in dialogues.column_names:
         dialogues = dialogues.add_column("dialogue_id", [str(number) for number in range(len(dialogues))])
     columns = [name for name in dialogues.column_names if name != "dialogue_id"]
-    settings = {"tokenizer": tokenizer}
+    settings: dict[str, Any] = {"tokenizer": tokenizer}
     if config.text_context == "dialogue":
         # Only then are names no help in the choice among the candidates, which have none.
         settings |= {"text_context": config.text_context, "speaker_prefix": config.speaker_prefix}
@@ -98,19 +100,19 @@ def completion_loader(
     """
     encoded = EncodedDialogues(dialogues)
     num_utterances, num_tokens = encoded.sizes()
-    num_targets = num_utterances - 2
+    num_targets, sampled = num_utterances - 2, args.objective == "sampled_bce"
     train: EncodedDialogues | DialoguesWithDrawnNegatives | DialoguesWithNegatives | MaskedDialogues = encoded
     batches: EpochBatches
-    if args.recipe == "original" and args.objective == "sampled_bce":
+    if args.recipe == "original" and sampled:
         order = OriginalOrder(len(encoded), args.seed, num_utterances.tolist(), args.num_negatives)
         batches, train = OriginalBatches(order, args.batch_size), DialoguesWithDrawnNegatives(encoded)
     else:
         budget = {"batch_size": args.batch_size} if args.batch_tokens is None else {"batch_tokens": args.batch_tokens}
         place = {"process_index": accelerator.process_index, "num_processes": accelerator.num_processes}
         batches = DialogueBatches(num_tokens, args.seed, **budget, **place)
-        if args.objective == "sampled_bce":
-            train = DialoguesWithNegatives(encoded, args.num_negatives, args.seed)
+        drawn = DialoguesWithNegatives(encoded, args.num_negatives, args.seed) if sampled else encoded
+        train = drawn
         if config.text_context == "dialogue":
-            train, num_targets = MaskedDialogues(train, args.seed), num_masked(num_utterances)
+            train, num_targets = MaskedDialogues(drawn, args.seed), num_masked(num_utterances)
     loader = DialogueLoader(train, batches, collate_fn=collator, pin_memory=accelerator.device.type == "cuda")
     return loader, num_utterances, num_targets
