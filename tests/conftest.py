@@ -33,6 +33,11 @@ def pytest_configure(config):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
+def pytest_make_parametrize_id(val):
+    """Name compressed data without its time, because the processes of pytest-xdist must name a test alike."""
+    return "gzip" if isinstance(val, bytes) and val.startswith(b"\x1f\x8b") else None
+
+
 def pytest_unconfigure():
     shutil.rmtree(CACHE, ignore_errors=True)
 
