@@ -163,6 +163,7 @@ def test_a_pretrained_checkpoint_is_finetuned_on_whole_dialogues_and_pretrained_
         train(run_finetune, tmp_path / "again", f"--model {start} --max_window_tokens 24")
 
 
+@pytest.mark.slow
 def test_the_recipe_of_the_original_starts_from_a_text_encoder(train, tmp_path, monkeypatch):
     """Though it trains word vectors, which there are none of; and its lowest learning rate is below every rate."""
     schedulers = []
@@ -235,9 +236,8 @@ HfApi().create_tag("someone/emotions", tag="v1")
 MASKED = f"{TRAINED} --text_context dialogue --speaker_prefix"
 
 
-@pytest.mark.parametrize(
-    "settings", [TRAINED, *(pytest.param(one, marks=pytest.mark.slow) for one in (FROZEN, MASKED))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [TRAINED, FROZEN, MASKED])
 def test_two_processes_learn_what_one_does(corpus, encoder, tmp_path, settings):
     """Without unused parameters, and with one file of vectors for both."""
     calm = Path(shutil.copytree(encoder, tmp_path / "calm"))  # the dropout of two processes is not that of one
