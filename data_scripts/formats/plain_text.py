@@ -12,25 +12,14 @@ from .names import TITLE, long_name, speaker_and_text
 from .unknown_forms import is_rule, refuse_unknown_form
 
 # The names of fields in the head of a transcript. They stand before a colon, as speakers do.
-FIELDS = {"date", "time", "location", "place", "participants", "attendees", "present", "subject", "topic", "title"}
-FIELDS |= {"duration", "recording", "recorded", "interview", "interview id", "interviewee", "meeting", "meeting id"}
-FIELDS |= {
-    "written by",
-    "directed by",
-    "transcribed by",
-    "author",
-    "file",
-    "transcript",
-    "project",
-    "language",
-    "from",
-    "to",
-    "cc",
-    "sent",
-    "session",
-    "channel",
-    "source",
-}
+FIELDS = set(
+    (
+        "attendees, author, cc, channel, date, directed by, duration, file, from, interview, interview id, "
+        "interviewee, language, location, meeting, meeting id, participants, place, present, project, recorded, "
+        "recording, sent, session, source, subject, time, title, to, topic, transcribed by, transcript, written "
+        "by"
+    ).split(", ")
+)
 NOTE = re.compile(r"\[[^\[\]]{1,160}\]|\([^()]{1,160}\)|(?:page\s)?\d{1,4}(?:\s(?:of|/)\s\d{1,4})?", re.IGNORECASE)
 ENDS_SENTENCE = re.compile(r"""[.!?…。！？][)"'”’\]]*$""")
 LONGEST_TITLE, SHORTEST_FULL_LINE = 80, 60
