@@ -12,14 +12,12 @@ from .names import TITLE, long_name, speaker_and_text
 from .unknown_forms import is_rule, refuse_unknown_form
 
 # The names of fields in the head of a transcript. They stand before a colon, as speakers do.
-FIELDS = set(
-    (
-        "attendees, author, cc, channel, date, directed by, duration, file, from, interview, interview id, "
-        "interviewee, language, location, meeting, meeting id, participants, place, present, project, recorded, "
-        "recording, sent, session, source, subject, time, title, to, topic, transcribed by, transcript, written "
-        "by"
-    ).split(", ")
-)
+FIELDS = {
+    *("attendees", "author", "cc", "channel", "date", "directed by", "duration", "file", "from", "interview"),
+    *("interview id", "interviewee", "language", "location", "meeting", "meeting id", "participants"),
+    *("place", "present", "project", "recorded", "recording", "sent", "session", "source", "subject", "time"),
+    *("title", "to", "topic", "transcribed by", "transcript", "written by"),
+}
 NOTE = re.compile(r"\[[^\[\]]{1,160}\]|\([^()]{1,160}\)|(?:page\s)?\d{1,4}(?:\s(?:of|/)\s\d{1,4})?", re.IGNORECASE)
 ENDS_SENTENCE = re.compile(r"""[.!?…。！？][)"'”’\]]*$""")
 LONGEST_TITLE, SHORTEST_FULL_LINE = 80, 60
