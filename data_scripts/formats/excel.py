@@ -7,7 +7,7 @@ from typing import Any
 
 from ..building.dialogues import Dialogue
 from ..tools.console import reason_of
-from .input_file import InputFile
+from .input_file import InputFile, names_in_zip
 from .limits import TooLargeError, most_unfolded, too_large
 from .options import ReadingOptions
 from .tables import Table, read_table
@@ -21,10 +21,7 @@ EMPTY_ROW = 64
 
 def is_excel(file: InputFile) -> bool:
     """Whether a file is an Excel workbook (.xlsx), by its content."""
-    if not file.start.startswith(b"PK\x03\x04") or not zipfile.is_zipfile(file.path):
-        return False
-    with zipfile.ZipFile(file.path) as archive:
-        return "xl/workbook.xml" in archive.namelist()
+    return "xl/workbook.xml" in (names_in_zip(file) or ())
 
 
 def read_excel(file: InputFile) -> Iterator[Dialogue]:

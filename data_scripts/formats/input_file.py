@@ -15,6 +15,7 @@ from .options import ReadingOptions, known_suffix
 from .reading import not_regular_message, parse_json, read_lines
 
 SAMPLE_CHARACTERS = 1 << 18
+ZIP_MARK = b"PK\x03\x04"
 TAR_MARKS = (b"ustar\0", b"ustar  \0")  # at byte 257
 # The first bytes of what is often saved or renamed as text, with what it is and the fix.
 SAVE_TEXT = "save its text as .txt"
@@ -119,11 +120,10 @@ class InputFile:
 
 def refuse_archive(file: InputFile) -> None:
     """Raise a ValueError if the file is an archive. The message names the files inside."""
-    names: list[str] = []
-    is_zip = file.start.startswith(b"PK\x03\x04")
-    if is_zip and zipfile.is_zipfile(file.path):
-        with zipfile.ZipFile(file.path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/")]
+    is_zip = file.start.startswith(ZIP_MARK)
+    names = names_in_zip(file) or []
+    if names:
+        names = [name for name in names if not name.endswith("/")]
     elif is_zip and file.path.suffix.lower() == ".gz":
         raise ValueError(f"{file.name}: is an archive, compressed once more; unpack it and use one of its files")
     elif file.start[257:].startswith(TAR_MARKS) or file.path.name.lower().endswith(ARCHIVES):
@@ -143,6 +143,17 @@ def refuse_other_content(file: InputFile) -> None:
     for mark, (what, advice) in known.items():
         if start.startswith(mark) or mark in MARKUP and start.lower().startswith(mark):
             raise ValueError(f"{file.name}: is {what}; got {start[:30]!r}; {advice}")
+
+
+def names_in_zip(file: InputFile) -> list[str] | None:
+    """List the files and folders of a zip; None if the file is not a zip, or is damaged."""
+    if not file.start.startswith(ZIP_MARK) or not zipfile.is_zipfile(file.path):
+        return None
+    try:
+        with zipfile.ZipFile(file.path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):  # also a name that cannot be decoded
+        return None
 
 
 def names_in_tar(file: InputFile) -> list[str]:

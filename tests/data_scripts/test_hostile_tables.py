@@ -207,3 +207,13 @@ def test_a_pipe_in_a_folder_of_dialogues_is_never_waited_for(load, write, place)
     folder = write({f"{split}.jsonl": line for split in ("validation", "test")} | {"train/b.jsonl": line})
     os.mkfifo(folder / place)
     assert load("custom", folder)["train"].num_rows == 1
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "zip", "csv"])
+def test_a_workbook_whose_list_of_parts_is_damaged_is_named(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    openpyxl.Workbook().save(path)
+    path.write_bytes(path.read_bytes().replace(b"PK\x01\x02", b"PK\x01\x03", 1))
+    with pytest.raises(ValueError, match=rf"^{path}\b.*; ") as error:
+        list(read_dialogues(path))
+    assert "\n" not in str(error.value) and not isinstance(error.value, UnicodeError)
