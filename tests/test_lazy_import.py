@@ -80,6 +80,7 @@ def test_transformers_knows_the_library_in_any_order_of_imports(order):
     run(f"{order}\n{CHECK}")
 
 
+@pytest.mark.slow
 def test_a_started_process_that_gets_a_pickled_object_knows_the_library(tmp_path):
     (tmp_path / "work.py").write_text(
         "def work(config):\n"

@@ -98,6 +98,7 @@ def test_pretraining_says_what_stands_in_a_test_split(corpus, tmp_path, caplog):
     assert "We have said all of this before, my friend." in caplog.text
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_under_accelerate_launch_too(pretrained, corpus, tmp_path):
     launch = "-m accelerate.commands.launch --cpu --num_processes 1 --num_machines 1"
     launch += " --mixed_precision no --dynamo_backend no"

@@ -210,6 +210,7 @@ def test_the_command_line_reads_speakers_as_the_training_did(train, tmp_path, ca
     assert scores[0] != pytest.approx(scores[1], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_stranger_loads_it_from_the_hub(train, hub, clean_python, tmp_path, monkeypatch):  # noqa: F811
     folder = train(run_finetune, tmp_path / "trained", f"{TRAINED} --num_train_epochs 1")
     settings = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_secret"}
