@@ -127,7 +127,9 @@ def _check_tokenizer_settings(path: Path, settings: dict[str, Any], config: PreC
             raise ValueError(f"{path}: `{name}` must be of the type {kind.__name__}; got {quoted(settings[name])}")
     for name, classes in (settings.get("auto_map") or {}).items():
         pair = classes if isinstance(classes, list) else [classes, None]  # a slow and a fast tokenizer
-        if len(pair) != 2 or not all(isinstance(one, str | None) for one in pair) or not any(pair):
+        # A class is named with its module, as in `tokenization.Tokenizer`.
+        are_names = all(one is None or isinstance(one, str) and "." in one for one in pair)
+        if len(pair) != 2 or not are_names or not any(pair):
             raise ValueError(f"{path}: `auto_map` must give {quoted(name)} the name of a class; got {quoted(classes)}")
     is_own = str(settings.get("tokenizer_class")).startswith("PreCodeTokenizer")
     if is_own and settings.get("text_mode") not in TEXT_MODES:
