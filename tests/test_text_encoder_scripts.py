@@ -61,6 +61,20 @@ def train(monkeypatch, corpus, encoder, tmp_path):
     return run
 
 
+@pytest.fixture
+def train_and_resume(train, monkeypatch):
+    steps = {run_pretrain: (PretrainingLoop, "update"), run_finetune: (UtteranceClassificationTrainer, "training_step")}
+
+    def run(script, output: Path, arguments: str, step: int) -> Path:
+        """Train until a signal arrives at a step, and then to the end."""
+        with monkeypatch.context() as context, pytest.raises(SystemExit):
+            signalled_at(context, *steps[script], step)
+            train(script, output, arguments)
+        return train(script, output, f"{arguments} --resume_from_checkpoint latest")
+
+    return run
+
+
 def encoder_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     inside = "precode.utterance_encoder.encoder."
     weights = load_file(checkpoint / "model.safetensors")
@@ -68,13 +82,10 @@ def encoder_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("settings", [TRAINED, FROZEN], ids=["trained", "frozen"])
-def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp_path, monkeypatch, settings):
+def test_pretraining_and_finetuning_go_on_where_they_stopped(train, train_and_resume, encoder, tmp_path, settings):
     settings = f"{PRETRAIN} --lr_scheduler_type constant {settings}"
     whole = train(run_pretrain, tmp_path / "whole", settings)
-    with monkeypatch.context() as context, pytest.raises(SystemExit):
-        signalled_at(context, PretrainingLoop, "update", 7)
-        train(run_pretrain, tmp_path / "stopped", settings)
-    stopped = train(run_pretrain, tmp_path / "stopped", f"{settings} --resume_from_checkpoint latest")
+    stopped = train_and_resume(run_pretrain, tmp_path / "stopped", settings, 7)
     assert_same_weights(whole, stopped)
     assert losses(whole) == losses(stopped) and losses(whole)[-1] < losses(whole)[0]
     assert {record["learning_rate"] for record in results(whole)["training_log"]} == {0.01}
@@ -90,10 +101,7 @@ def test_pretraining_and_finetuning_go_on_where_they_stopped(train, encoder, tmp
 
     settings = f"--model {whole} --num_train_epochs 2 --checkpointing_steps 3 --speaker_prefix"
     first = train(run_finetune, tmp_path / "finetuned", settings)
-    with monkeypatch.context() as context, pytest.raises(SystemExit):
-        signalled_at(context, UtteranceClassificationTrainer, "training_step", 14)
-        train(run_finetune, tmp_path / "again", settings)
-    again = train(run_finetune, tmp_path / "again", f"{settings} --resume_from_checkpoint latest")
+    again = train_and_resume(run_finetune, tmp_path / "again", settings, 14)
     assert_same_weights(first, again)
     assert results(first)["test_mean"] == results(again)["test_mean"]
     assert "**tiny-encoder** (license: mit)" in (first / "README.md").read_text()
@@ -112,13 +120,10 @@ DIALOGUES = "--text_context dialogue --max_window_tokens 24 --speaker_prefix --n
 @pytest.mark.parametrize(
     "settings", [pytest.param(TRAINED, id="trained"), pytest.param(FROZEN, id="frozen", marks=pytest.mark.slow)]
 )
-def test_finetuning_on_whole_dialogues_goes_on_where_it_stopped(train, tmp_path, monkeypatch, settings):
+def test_finetuning_on_whole_dialogues_goes_on_where_it_stopped(train, train_and_resume, tmp_path, settings):
     settings = f"{settings} {DIALOGUES} --checkpointing_steps 2"
     first = train(run_finetune, tmp_path / "finetuned", settings)
-    with monkeypatch.context() as context, pytest.raises(SystemExit):
-        signalled_at(context, UtteranceClassificationTrainer, "training_step", 4)
-        train(run_finetune, tmp_path / "again", settings)
-    again = train(run_finetune, tmp_path / "again", f"{settings} --resume_from_checkpoint latest")
+    again = train_and_resume(run_finetune, tmp_path / "again", settings, 4)
     assert_same_weights(first, again)
     assert results(first)["test_mean"] == results(again)["test_mean"]
     assert "the text encoder reads an utterance together with the others" in (first / "README.md").read_text()
@@ -132,15 +137,12 @@ def test_finetuning_on_whole_dialogues_goes_on_where_it_stopped(train, tmp_path,
 
 
 @pytest.mark.slow
-def test_pretraining_on_whole_dialogues_goes_on_where_it_stopped(train, tmp_path, monkeypatch):
+def test_pretraining_on_whole_dialogues_goes_on_where_it_stopped(train, train_and_resume, tmp_path):
     start = train(run_pretrain, tmp_path / "start", f"{NEW} {PRETRAIN} --max_steps 1")
     settings = f"--model {start} {PRETRAIN} {TEXT_ENCODER} --text_context dialogue --max_window_tokens 24"
     settings = f"{settings} --speaker_prefix --objective sampled_bce --num_negatives 3"
     whole = train(run_pretrain, tmp_path / "whole", settings)
-    with monkeypatch.context() as context, pytest.raises(SystemExit):
-        signalled_at(context, PretrainingLoop, "update", 8)
-        train(run_pretrain, tmp_path / "stopped", settings)
-    stopped = train(run_pretrain, tmp_path / "stopped", f"{settings} --resume_from_checkpoint latest")
+    stopped = train_and_resume(run_pretrain, tmp_path / "stopped", settings, 8)
     assert_same_weights(whole, stopped)
     assert losses(whole) == losses(stopped) and losses(whole)[-1] < losses(whole)[0]
     assert results(whole)["scores"]["test"] == results(stopped)["scores"]["test"]
