@@ -23,8 +23,9 @@ HEAVY = (
     "fastapi",
 )
 SHOW_HEAVY = f"import sys; print([name for name in {HEAVY} if name in sys.modules])"
-# Fails unless the Auto classes, the pipelines and the push with a model card are registered.
+# Fails unless the Auto classes, the pipelines and the push with a model card are registered, or if labeling needs more.
 CHECK = """
+import sys
 from transformers import AutoConfig, AutoModel, AutoModelForPreTraining, AutoModelForSequenceClassification, pipeline
 from modeling_precode.default_model import FOLDER
 config = AutoConfig.from_pretrained(FOLDER)
@@ -36,6 +37,7 @@ for auto in (AutoModel, AutoModelForPreTraining, AutoModelForSequenceClassificat
 emotions = pipeline("conversation-emotion")
 assert emotions("I'm so happy for you!")[0]["label"] == "joy"
 assert type(emotions).push_to_hub.__module__ == "modeling_precode.sharing.push"
+assert not {"datasets", "pyarrow"} & set(sys.modules), "labeling imports what only training needs"
 """
 ORDERS = {
     "this library first": "import modeling_precode; from transformers import pipeline",

@@ -14,7 +14,6 @@ from data_scripts.tools.whole_files import read_json, whole_file, write_json
 from ..configuration_precode import PreCodeConfig
 from ..modeling_precode import PreCodeForUtteranceClassification, PreCodePreTrainedModel
 from .endpoint import FILES, add_endpoint_files
-from .model_card import model_card
 from .run_summary import RunSummary
 
 # Sub-folders, predictions (which contain text of the corpus), files for resuming (which contain pickles), and what a
@@ -99,6 +98,8 @@ def _card(
     model: PreCodePreTrainedModel, repository: str, summary: RunSummary, is_own: bool, tags: list[str]
 ) -> ModelCard:
     """The card of a model. `is_own` is whether the summary describes its own training, not that of its start."""
+    from .model_card import model_card  # late, because it imports datasets, which labeling does not need
+
     own = summary if is_own else RunSummary(start="", start_summary=summary, command="", versions={})
     card = model_card(repository, _task(model), own)
     card.data["tags"] = list(dict.fromkeys([*card.data["tags"], *(model.model_tags or []), *tags]))
