@@ -3,7 +3,8 @@
 python benchmarks/open_corpus.py [meld=MELD dailydialog=DAILYDIALOG]
 
 A label can be given away by a word in the text, or by the opening line of a dialogue if it follows a template. Both are
-measured. With the model that comes with the package, so is how many emotions show only in the dialogue.
+measured. So is how many emotions show only in the dialogue: by an annotator who saw utterances without it, and by the
+model that comes with the package.
 """
 
 import json
@@ -23,6 +24,8 @@ from sklearn.pipeline import make_pipeline
 from data_scripts import label_names, load_corpus
 
 MELD_LABELS = Path(__file__).with_name("meld_validation_labels.jsonl")
+# The labels of an annotator who saw each utterance alone, without its dialogue.
+LABELS_ALONE = Path(__file__).with_name("openerc_labels_alone.jsonl")
 # Words that name a label, in any of the names of the corpora.
 GIVEAWAYS = {
     "anger": {"angry", "anger", "mad", "furious", "annoyed", "annoying", "frustrated", "rage", "irritated"},
@@ -109,6 +112,24 @@ def print_agreement_with_meld(data_dir: str) -> None:
         f"meld, validation: {len(pairs)} utterances labeled by this guideline, {equal:.0%} as published, "
         f"kappa {kappa:.2f}; most often "
         + ", ".join(f"{label} for {gold} ({count})" for (gold, label), count in confused)
+    )
+
+
+def print_labels_alone() -> None:
+    """Print how many emotions an annotator does not see in an utterance without its dialogue."""
+    labels_of = {}
+    for split in ("train", "validation", "test"):
+        for line in (DATA / f"{split}.jsonl").read_text(encoding="utf-8").splitlines():
+            dialogue = json.loads(line)
+            labels_of[dialogue["dialogue_id"]] = dialogue["labels"]
+    entries = [json.loads(line) for line in LABELS_ALONE.read_text(encoding="utf-8").splitlines()]
+    pairs = [(labels_of[entry["dialogue_id"]][entry["utterance"]], entry["label"]) for entry in entries]
+    emotions = [(label, alone) for label, alone in pairs if label in GIVEAWAYS]
+    neutral = sum(alone == "neutral" for _, alone in emotions) / len(emotions)
+    other = sum(alone not in (label, "neutral") for label, alone in emotions) / len(emotions)
+    print(
+        f"{len(emotions)} utterances with an emotion, labeled without their dialogue: {neutral:.0%} are neutral, "
+        f"{other:.0%} have another emotion"
     )
 
 
@@ -213,6 +234,7 @@ def print_variety(name: str, data_dir: str | None) -> None:
 def main() -> None:
     print_agreement()
     print_annotators()
+    print_labels_alone()
     print_variety("openerc", None)
     for split in ("validation", "test"):
         only, right = shown_by_context(load_corpus("openerc")[split])
