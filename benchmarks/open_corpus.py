@@ -26,6 +26,8 @@ from data_scripts import label_names, load_corpus
 MELD_LABELS = Path(__file__).with_name("meld_validation_labels.jsonl")
 # The labels of an annotator who saw each utterance alone, without its dialogue.
 LABELS_ALONE = Path(__file__).with_name("openerc_labels_alone.jsonl")
+# The ids of dialogues whose feelings show in ordinary words begin with these numbers.
+QUIET = ("41-", "42-", "43-", "44-")
 # Words that name a label, in any of the names of the corpora.
 GIVEAWAYS = {
     "anger": {"angry", "anger", "mad", "furious", "annoyed", "annoying", "frustrated", "rage", "irritated"},
@@ -123,14 +125,19 @@ def print_labels_alone() -> None:
             dialogue = json.loads(line)
             labels_of[dialogue["dialogue_id"]] = dialogue["labels"]
     entries = [json.loads(line) for line in LABELS_ALONE.read_text(encoding="utf-8").splitlines()]
-    pairs = [(labels_of[entry["dialogue_id"]][entry["utterance"]], entry["label"]) for entry in entries]
-    emotions = [(label, alone) for label, alone in pairs if label in GIVEAWAYS]
-    neutral = sum(alone == "neutral" for _, alone in emotions) / len(emotions)
-    other = sum(alone not in (label, "neutral") for label, alone in emotions) / len(emotions)
-    print(
-        f"{len(emotions)} utterances with an emotion, labeled without their dialogue: {neutral:.0%} are neutral, "
-        f"{other:.0%} have another emotion"
-    )
+    for name, is_quiet in (("quiet dialogues", True), ("the other dialogues", False)):
+        pairs = [
+            (labels_of[entry["dialogue_id"]][entry["utterance"]], entry["label"])
+            for entry in entries
+            if entry["dialogue_id"].startswith(QUIET) == is_quiet
+        ]
+        emotions = [(label, alone) for label, alone in pairs if label in GIVEAWAYS]
+        neutral = sum(alone == "neutral" for _, alone in emotions) / len(emotions)
+        other = sum(alone not in (label, "neutral") for label, alone in emotions) / len(emotions)
+        print(
+            f"{name}: {len(emotions)} utterances with an emotion were labeled without their dialogue; {neutral:.0%} "
+            f"became neutral, {other:.0%} another emotion"
+        )
 
 
 def distinct(utterances: Iterable[list[str]], n: int) -> float:

@@ -23,8 +23,8 @@ def entries() -> dict[str, list[dict]]:
 
 def test_it_has_the_size_of_the_corpora_of_the_field(load):
     dataset = load("openerc")
-    assert {split: len(rows) for split, rows in dataset.items()} == {"train": 2400, "validation": 149, "test": 249}
-    assert sum(map(len, dataset["train"]["utterances"])) == 23_850
+    assert {split: len(rows) for split, rows in dataset.items()} == {"train": 2710, "validation": 149, "test": 249}
+    assert sum(map(len, dataset["train"]["utterances"])) == 27_231
     assert label_names(dataset) == ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]
 
 
