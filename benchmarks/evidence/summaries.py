@@ -17,7 +17,7 @@ def zero_shot_summary(study: ZeroShot, results: Results) -> str:
     """The default model and what it is compared with, on each corpus with results of all of them."""
     titles = {
         "majority": "always the most frequent label",
-        f"bag of words, {study.training['corpus']}": "a linear model over words, from the same text",
+        f"bag of words, {study.training['corpus']}": f"a linear model over words, from {study.training['corpus']}",
         "default": "the default model, zero-shot",
     }
     titles = {system: title for system, title in titles.items() if system in study.systems}
