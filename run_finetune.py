@@ -38,7 +38,7 @@ from modeling_precode.training.processes import join_cpu_processes, use_cores
 from modeling_precode.training.run_lock import lock_run
 from modeling_precode.training.run_origin import RunOrigin
 from modeling_precode.training.seeds import save_best_seed, score_lines, train_seed
-from modeling_precode.training.starting import build_classifier, build_tokenizer, load_mixture, load_splits
+from modeling_precode.training.starting import build_classifier, build_tokenizer, load_corpora
 
 logger = logging.getLogger("run_finetune")
 
@@ -46,7 +46,8 @@ DROPOUT = 0.5
 # The usual arguments by purpose, for --help; --help-all shows the rest.
 GROUPS = {
     "What to read and where to write": [
-        *("corpus", "data_dir", "corpus_options", "label_map", "corpus_weights", "output_dir", "overwrite_output_dir")
+        *("corpus", "data_dir", "corpus_options", "label_map", "multi_task", "corpus_weights"),
+        *("output_dir", "overwrite_output_dir"),
     ],
     "The model": [
         *("model", "size", "text_encoder", "freeze_text_encoder", "text_context", "speaker_prefix", "max_speakers"),
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
     classes = (CorpusArguments, EncoderArguments, UtteranceClassificationArguments)
     parser = ScriptParser(classes, GROUPS, prog, __doc__)
     corpus_args, encoder_args, args = parse_arguments(parser, finetuning_settings, arguments, dropout=DROPOUT)
-    check_arguments(encoder_args, args)
+    check_arguments(corpus_args, encoder_args, args)
     main_process = args.process_index == 0
     start_output(main_process)
     if args.recipe == "original":
@@ -89,7 +90,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
 
     # ---- Corpus and tokenizer
     with args.main_process_first():
-        corpus, overlap = load_mixture(corpus_args) if corpus_args.has_several else (load_splits(corpus_args), {})
+        corpus, overlap = load_corpora(corpus_args, args.multi_task)
     check_labels(corpus, args)
     leakage = {"The test split against the training split": find_overlap(corpus["test"], corpus["train"]).figures()}
     leakage |= overlap
@@ -122,7 +123,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
             logger.info(f"Pushed to {address}")
 
 
-def check_arguments(encoder_args: EncoderArguments, args: UtteranceClassificationArguments) -> None:
+def check_arguments(
+    corpus_args: CorpusArguments, encoder_args: EncoderArguments, args: UtteranceClassificationArguments
+) -> None:
     """Check the arguments together, before anything is read or written."""
     start = None if args.only_scores else encoder_args.model
     check_output_dir(args.output_dir, args.overwrite_output_dir, args.resume_from_checkpoint, start)
@@ -143,6 +146,15 @@ def check_arguments(encoder_args: EncoderArguments, args: UtteranceClassificatio
         raise ValueError(
             f"--recipe original has --lr_scheduler_type reduce_lr_on_plateau; got {scheduler}. "
             """Leave it out, and change that one with --lr_scheduler_kwargs '{"factor": 0.9, "min_lr": 1e-5}'"""
+        )
+    if args.multi_task and not corpus_args.has_several:
+        raise ValueError(
+            f"--multi_task: there is one corpus, {corpus_args.name}; leave this out, or give several with --corpus"
+        )
+    if args.multi_task and corpus_args.label_map is not None:
+        raise ValueError(
+            f"--multi_task cannot be used with --label_map {corpus_args.label_map}, which gives all corpora the same "
+            "labels; leave one of them out"
         )
     for tracker in args.report_to:
         check_tracker(tracker)

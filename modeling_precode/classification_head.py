@@ -1,4 +1,4 @@
-"""The head that scores the classes of every utterance, and its loss against distributions of labels."""
+"""The head that scores the classes of every utterance, a mask of classes, and the loss against distributions."""
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,27 @@ class ClassificationHead(nn.Module):
     def forward(self, states: Tensor) -> Tensor:
         """Compute the logits (..., C) from the vector and the state of each utterance (..., d_u + d_s)."""
         return self.output(torch.tanh(self.dense(states)))
+
+
+def mask_classes(logits: Tensor, class_mask: Tensor) -> Tensor:
+    """Give the classes that the utterances of a dialogue cannot have the probability 0.
+
+    Args:
+        logits: (D, U, C).
+        class_mask: (D, C), 1 for a class that the utterances of a dialogue can have, and 0 for the others.
+
+    Returns:
+        The logits, with the lowest number of their type for the other classes.
+
+    Raises:
+        ValueError: The mask has another shape.
+    """
+    if class_mask.shape != (logits.shape[0], logits.shape[2]):
+        raise ValueError(
+            f"`class_mask` must have the shape (dialogues, classes), here {(logits.shape[0], logits.shape[2])}; got "
+            f"{tuple(class_mask.shape)}"
+        )
+    return logits.masked_fill(~class_mask.bool().unsqueeze(1), torch.finfo(logits.dtype).min)
 
 
 def soft_cross_entropy(logits: Tensor, labels: Tensor, distributions: Tensor, weights: Tensor | None) -> Tensor:

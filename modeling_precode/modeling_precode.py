@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.utils.generic import can_return_tuple
 
-from .classification_head import ClassificationHead, soft_cross_entropy
+from .classification_head import ClassificationHead, mask_classes, soft_cross_entropy
 from .completion_losses import candidate_losses, in_batch_losses
 from .configuration_precode import PreCodeConfig
 from .conversation_encoder import ConversationEncoder
@@ -340,6 +340,7 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
         # Not named after labels: `Trainer` expects every argument with "label" in its name in every batch.
         soft_targets: Tensor | None = None,
         name_lengths: Tensor | None = None,
+        class_mask: Tensor | None = None,
     ) -> UtteranceClassificationOutput:
         """Score every class for every utterance, and compute the loss if labels are given.
 
@@ -358,12 +359,15 @@ class PreCodeForUtteranceClassification(PreCodePreTrainedModel):
             speaker_ids, name_lengths: (D, U), as in [`PreCodeModel`].
             soft_targets: (D, U, C), the probabilities of the classes for the utterances with a label. The loss is the
                 cross-entropy against them. Where they are 0 or NaN, it is the cross-entropy against the label.
+            class_mask: (D, C), 1 for a class that the utterances of a dialogue can have; by default all of them.
 
         Raises:
-            ValueError: [`PreCodeModel`] does not accept the input, or the soft targets have another shape.
+            ValueError: [`PreCodeModel`] does not accept the input, or soft targets or class mask have another shape.
         """
         batch = self.precode.encode(input_ids, attention_mask, layout, utterance_embeds, speaker_ids, name_lengths)
         logits = batch.pad(self.classifier(torch.cat([batch.vectors, batch.states], dim=-1)))
+        if class_mask is not None:
+            logits = mask_classes(logits, class_mask)
         loss = None
         if labels is not None:
             weights = None

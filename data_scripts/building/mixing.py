@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 import datasets
 
@@ -13,14 +14,20 @@ logger = logging.getLogger(__name__)
 
 # The column with the name of the corpus of a dialogue.
 CORPUS = "corpus_name"
+# Between the name of a corpus and a label, where every corpus keeps its own labels.
+LABEL_SEPARATOR = ": "
 HELD_OUT = ("validation", "test")
 DISTRIBUTIONS = datasets.List(datasets.List(datasets.Value("float32")))
 
 
 def mix_corpora(
-    corpora: Mapping[str, datasets.DatasetDict],
+    corpora: Mapping[str, datasets.DatasetDict], separate_labels: bool = False
 ) -> tuple[datasets.DatasetDict, dict[str, list[str]]]:
     """Concatenate corpora with the same labels. The column `corpus_name` has the corpus of each dialogue.
+
+    With `separate_labels`, every corpus keeps its own labels, for one classification head per corpus
+    (`UtteranceClassificationArguments(multi_task=True)`). The result has the labels of all corpora, each with the name
+    of its corpus, such as `meld: joy`.
 
     Training dialogues that appear in the validation or test split of any of the corpora are dropped: those that appear
     in full, and those of which half of the utterances of five words or more appear.
@@ -33,15 +40,18 @@ def mix_corpora(
     Args:
         corpora: The splits `train`, `validation` and `test` of each corpus by its name, from `load_corpus` or
             `map_labels`. A corpus that is only for training, such as a model's own predictions, may have only `train`.
+        separate_labels: Whether every corpus keeps its own labels. By default, all corpora must have the same labels.
 
     Returns:
         The splits, and figures for a model card, by a description of each comparison: the dropped dialogues of every
         training split, and every pair of splits with an overlap.
 
     Raises:
-        ValueError: The corpora have different labels, a split has no labels or is missing in all corpora, or nothing
-            remains of a training split.
+        ValueError: The corpora have different labels, a split has no labels or is missing in all corpora, nothing
+            remains of a training split, or the name of a corpus has a colon and `separate_labels` is set.
     """
+    if separate_labels:
+        corpora = with_separate_labels(corpora)
     check_labels(corpora)
     trains: dict[str, datasets.Dataset] = {}
     leakage: dict[str, list[str]] = {}
@@ -68,6 +78,56 @@ def corpora_with(split: str, corpora: Mapping[str, datasets.DatasetDict]) -> lis
     return [(name, splits) for name, splits in corpora.items() if split in splits]
 
 
+def with_separate_labels(corpora: Mapping[str, datasets.DatasetDict]) -> dict[str, datasets.DatasetDict]:
+    """Give all corpora the labels of all corpora, each label with the name of its corpus before it.
+
+    Distributions of labels get the probability 0 for the labels of the other corpora.
+
+    Raises:
+        ValueError: A corpus has no labels, or the name of a corpus has a colon before a space.
+    """
+    names = {name: _labels_of(name, splits) for name, splits in corpora.items()}
+    if ambiguous := [name for name in names if LABEL_SEPARATOR in name]:
+        raise ValueError(
+            f"corpus {ambiguous[0]}: its name has {LABEL_SEPARATOR!r}, which separates the name from a label; rename it"
+        )
+    every = [f"{name}{LABEL_SEPARATOR}{label}" for name, labels in names.items() for label in labels]
+    separated, first = {}, 0
+    for name, splits in corpora.items():
+        settings = {"first": first, "others": len(every) - first - len(names[name])}
+        separated[name] = datasets.DatasetDict(
+            {split: _among_all(name, rows, every, settings) for split, rows in splits.items()}
+        )
+        first += len(names[name])
+    return separated
+
+
+def _among_all(name: str, rows: datasets.Dataset, labels: list[str], settings: dict[str, int]) -> datasets.Dataset:
+    features = datasets.Features(rows.features)
+    features["labels"] = datasets.List(datasets.ClassLabel(names=labels))
+    return rows.map(_shifted, batched=True, fn_kwargs=settings, features=features, desc=f"labels of {name}")
+
+
+def _shifted(rows: dict[str, list], first: int, others: int) -> dict[str, list]:
+    """Labels of which `first` are before those of the corpus, and `others` after them."""
+    shifted: dict[str, Any] = {
+        "labels": [[label + first if label >= 0 else -1 for label in labels] for labels in rows["labels"]]
+    }
+    if "label_distributions" in rows:
+        shifted["label_distributions"] = [
+            [[0.0] * first + shares + [0.0] * others if shares else [] for shares in dialogue]
+            for dialogue in rows["label_distributions"]
+        ]
+    return shifted
+
+
+def _labels_of(name: str, splits: datasets.DatasetDict) -> list[str]:
+    labels = label_names(splits)
+    if labels is None:
+        raise ValueError(f"corpus {name}: the corpus has no labels and cannot be mixed; leave it out")
+    return labels
+
+
 def check_labels(corpora: Mapping[str, datasets.DatasetDict]) -> None:
     """Check that corpora can be mixed.
 
@@ -77,17 +137,14 @@ def check_labels(corpora: Mapping[str, datasets.DatasetDict]) -> None:
     Raises:
         ValueError: A corpus has no labels or other labels than the first, a split is missing, or a split has no label.
     """
-    names: dict[str, list[str]] = {}
+    names = {name: _labels_of(name, splits) for name, splits in corpora.items()}
     first = next(iter(corpora))
-    for name, splits in corpora.items():
-        labels = label_names(splits)
-        if labels is None:
-            raise ValueError(f"corpus {name}: the corpus has no labels and cannot be mixed; leave it out")
-        names[name] = labels
+    for name, labels in names.items():
         if labels != names[first]:
             raise ValueError(
                 f"corpora {first} and {name} have different labels: {', '.join(names[first])}, and "
-                f"{', '.join(names[name])}; use a label map, such as --label_map ekman"
+                f"{', '.join(labels)}; use a label map, such as --label_map ekman, or --multi_task for one head per "
+                "corpus"
             )
     for split in ("train", *HELD_OUT):
         found = corpora_with(split, corpora)

@@ -75,6 +75,7 @@ def model_card(name: str, task: str, summary: RunSummary) -> ModelCard:
         text_encoder=_text_encoder(summary),
         text_mode=_text_mode(summary),
         corpora=[{**_corpus(run), "is_start": run is not summary} for run in summary.lineage() if run.corpus],
+        head=summary.head,
         run=_run(summary),
         settings=_settings(summary),
         scores=_scores(summary),
@@ -125,8 +126,8 @@ def _results(task: str, summary: RunSummary) -> Iterator[EvalResult]:
                 yield EvalResult(
                     task_type=task_type,
                     task_name=task_name,
-                    dataset_type=_dataset_id(summary.corpus) or "custom",
-                    dataset_name=summary.corpus,
+                    dataset_type=_dataset_id(summary.head or summary.corpus) or "custom",
+                    dataset_name=summary.head or summary.corpus,
                     dataset_split="test",
                     metric_type=kind,
                     metric_name=title + metric.removeprefix(beginning),

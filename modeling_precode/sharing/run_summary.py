@@ -54,6 +54,7 @@ class RunSummary:
         leakage: A description of each comparison, mapped to sentences with figures.
         seeds: Scores over all seeds: `split`, `runs` (the seeds), and `mean` and `deviation` of each metric.
         start_summary: The summary of the checkpoint that the run started from, as a summary or a dictionary.
+        head: The name of the corpus whose labels the checkpoint has, if the run trained one head per corpus.
         command: The command of the run. By default that of this process, without folders and tokens.
         versions: The version of each package. By default the installed versions.
     """
@@ -73,6 +74,7 @@ class RunSummary:
     leakage: dict[str, list[str]] | None = None
     seeds: dict[str, Any] | None = None
     start_summary: "RunSummary | dict[str, Any] | None" = None
+    head: str = ""
     command: str = field(default_factory=command_line)
     versions: dict[str, str] = field(default_factory=installed_versions)
 
@@ -94,7 +96,7 @@ class RunSummary:
                 left out. None results in an empty summary.
         """
         kinds: dict[str, type] = {field.name: dict for field in fields(cls)} | {"seed": int}
-        kinds |= dict.fromkeys(("corpus", "licence", "start", "selection", "command"), str)
+        kinds |= dict.fromkeys(("corpus", "licence", "start", "selection", "head", "command"), str)
         kept: dict[str, Any] = {
             name: value for name, value in (summary or {}).items() if isinstance(value, kinds.get(name, ()))
         }

@@ -124,7 +124,9 @@ class WeightedBatches(DialogueBatches):
         ValueError: The number of weights is not the number of corpora, or a weight is not above 0.
     """
 
-    def __init__(self, tokens: np.ndarray, corpora: Sequence[str], weights: Sequence[float], **kwargs: Any):
+    def __init__(
+        self, tokens: np.ndarray, corpora: Sequence[str] | np.ndarray, weights: Sequence[float], **kwargs: Any
+    ):
         names = list(dict.fromkeys(corpora))
         if len(weights) != len(names) or min(weights) <= 0:
             raise ValueError(

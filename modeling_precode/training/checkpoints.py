@@ -44,6 +44,8 @@ OUTPUTS = (
     *(CONFIG_NAME, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, CONFIG_FILE, "README.md", "test_predictions.jsonl"),
     *(f"{module}.py" for module in CODE),
 )
+# The folders of the checkpoints of all corpora, if each corpus has its own.
+HEADS = f"{RUN_FOLDER}/heads.json"
 RESUME = "run the same command with --resume_from_checkpoint latest"
 
 
@@ -184,7 +186,8 @@ def begin_run(output_dir: Path, fingerprint: dict[str, Any], resuming: bool, ove
         for folder in (*output_dir.glob("seed_*"), output_dir):
             _remove_outputs(folder)
     for folder in (output_dir, *output_dir.glob("seed_*")):
-        for path in (*folder.glob(".*.partial"), *(folder / RUN_FOLDER).glob(".*.partial")):
+        written = (folder, folder / RUN_FOLDER, *(folder / name for name in noted_heads(folder)))
+        for path in [path for place in written for path in place.glob(".*.partial")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         for _, checkpoint in checkpoints(folder):
             if not resuming or not (checkpoint / MANIFEST).is_file():
@@ -199,15 +202,29 @@ def _remove_outputs(folder: Path) -> None:
     if not (folder / FINGERPRINT).is_file():
         return
     remove_checkpoints(folder)
-    weights = folder.glob("model*.safetensors*")  # also in several files
-    results = (folder / name for name in (RESULTS, PRETRAIN_RESULTS, FINETUNE_RESULTS, *OUTPUTS))
-    for path in (*weights, *results):
-        path.unlink(missing_ok=True)
+    heads = [path for name in noted_heads(folder) if (path := folder / name).is_dir()]
+    for place in (folder, *heads):
+        weights = place.glob("model*.safetensors*")  # also in several files
+        results = (place / name for name in (RESULTS, PRETRAIN_RESULTS, FINETUNE_RESULTS, *OUTPUTS))
+        for path in (*weights, *results):
+            path.unlink(missing_ok=True)
+    (folder / HEADS).unlink(missing_ok=True)
     (folder / FINGERPRINT).unlink()
     # The lock of a run stays: another process may wait for it.
-    for emptied in (folder / RUN_FOLDER, folder):
+    for emptied in (*heads, folder / RUN_FOLDER, folder):
         if not any(emptied.iterdir()):
             emptied.rmdir()
+
+
+def note_heads(folder: Path, names: list[str]) -> None:
+    """Write down the folders of the checkpoints of all corpora, before they are written."""
+    (folder / HEADS).parent.mkdir(parents=True, exist_ok=True)
+    write_json(folder / HEADS, names)
+
+
+def noted_heads(folder: Path) -> list[str]:
+    """The names of the folders of [`note_heads`]; none if the run has one checkpoint."""
+    return read_json(folder / HEADS) if (folder / HEADS).is_file() else []
 
 
 def random_state() -> dict[str, Any]:

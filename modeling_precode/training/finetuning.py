@@ -22,13 +22,11 @@ from transformers import (
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput, TrainOutput
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from data_scripts.building.mixing import CORPUS
-from data_scripts.tools.whole_files import replaced_files, write_json
+from data_scripts.tools.whole_files import write_json
 
 from ..data_collator import PreCodeDataCollator
 from ..evaluation.calibration import calibrate
 from ..modeling_precode import PreCodeForUtteranceClassification
-from ..sharing.model_card import write_model_card
 from ..sharing.push import push_checkpoint
 from ..sharing.run_summary import RunSummary
 from .checkpoints import RESULTS, begin_run, find_checkpoint, resume_choice
@@ -40,6 +38,7 @@ from .finetuning_checkpoints import (
     PushBest,
     no_incomplete_checkpoint,
     read_training_state,
+    save_checkpoints,
     stop_at_nonfinite,
 )
 from .finetuning_corpus import check_corpus, class_weights, corpora_of
@@ -49,6 +48,7 @@ from .finetuning_progress import Bar, LogLine, MinuteLines, TrainingFigures
 from .fingerprint import check_fingerprint
 from .interruption import Interruption
 from .memory import keep_freed_memory
+from .multi_task import heads_of
 from .optimization import decay_groups, floors, parameter_groups
 from .run_lock import lock_run
 from .run_origin import RunOrigin
@@ -79,7 +79,8 @@ class UtteranceClassificationTrainer(Trainer):
         args: The settings. The trainer uses `seed`, not `seeds`: `run_finetune.py` builds one trainer per seed.
         train_dataset: Dialogues, as `load_corpus` returns them. A row has `utterances`, a list of strings, and
             `labels`, a list of `ClassLabel`s, -1 for an utterance without a label. With `args.soft_labels`, it also has
-            `label_distributions`: for every utterance, the probabilities of all labels, or an empty list.
+            `label_distributions`: for every utterance, the probabilities of all labels, or an empty list. With
+            `args.multi_task`, they come from `mix_corpora(corpora, separate_labels=True)`.
         eval_dataset: The dialogues that choose the checkpoint, in the same form.
         processing_class: The tokenizer.
         test_dataset: The dialogues that are scored once at the end, in the same form. None by default.
@@ -116,7 +117,8 @@ class UtteranceClassificationTrainer(Trainer):
         check_text_encoder_options(args, model)
         check_gradient_checkpointing(model, bool(args.gradient_checkpointing))
         model.config.class_weights = class_weights(self.corpus, self.names, args)
-        self.scorer = UtteranceScorer(self.names, args)
+        self.heads = heads_of(self.corpus, args.multi_task)
+        self.scorer = UtteranceScorer(self.names, args, self.heads)
         self.settings, self.origin = args, origin or RunOrigin()
         self.scores: dict[str, dict[str, Any]] = {}
         self.calibration: dict[str, Any] | None = None
@@ -147,14 +149,12 @@ class UtteranceClassificationTrainer(Trainer):
 
     def _prepare_batches(self) -> None:
         num_utterances, num_tokens = EncodedDialogues(self.train_dataset).sizes()
-        train = self.corpus["train"]
-        corpora = train[CORPUS] if CORPUS in train.column_names else None
-        self.batches = training_batches(num_tokens, corpora, self.settings)
+        self.batches = training_batches(num_tokens, corpora_of(self.corpus["train"]), self.settings)
         self.figures = TrainingFigures(int(num_utterances.sum()))
         # This process's share of the batches of the current step.
         self.step_batches: list[dict[str, Any]] = []
         has_ids = "dialogue_id" in self.train_dataset.column_names
-        self.dialogue_ids = self.train_dataset["dialogue_id"] if has_ids else [str(i) for i in range(len(train))]
+        self.dialogue_ids = self.train_dataset["dialogue_id"] if has_ids else [str(i) for i in range(len(num_tokens))]
 
     # ---- Methods that `Trainer` calls
 
@@ -318,10 +318,13 @@ class UtteranceClassificationTrainer(Trainer):
 
         Returns:
             The temperature, and calibration error and likelihood before and after it on every predicted split, as
-            [`modeling_precode.calibrate`] returns them.
+            [`modeling_precode.calibrate`] returns them. With one head per corpus, these are by the name of the corpus.
         """
         if "validation" not in self.predictions:
             self.predict(self.corpus["validation"], metric_key_prefix="eval")
+        if self.heads is not None:
+            self.calibration = self.heads.calibrate(self.corpus, self.predictions)
+            return self.calibration
         self.calibration = calibrate({split: labeled_utterances(one) for split, one in self.predictions.items()})
         self.accelerator.unwrap_model(self.model).config.temperature = self.calibration["temperature"]
         return self.calibration
@@ -354,22 +357,17 @@ class UtteranceClassificationTrainer(Trainer):
         """Save the model with its tokenizer and its model card.
 
         Args:
-            output_dir: The folder; by default the output folder of the settings.
+            output_dir: The folder; by default the output folder of the settings. With one head per corpus, it gets a
+                folder for each corpus, with a model for its labels.
             scores: The scores in the card, by split; by default those of all predictions so far.
         """
         if _internal_call:
-            return super().save_model(output_dir, _internal_call)
-        if not self.args.should_save:
-            return None
-        folder, model = Path(output_dir or self.args.output_dir), self.accelerator.unwrap_model(self.model)
-        summary = self.summary(self.scores if scores is None else scores)
-        model.config.training_summary = summary.to_dict()
-        folder.mkdir(parents=True, exist_ok=True)
-        with replaced_files(folder) as files:
-            model.save_pretrained(files)
-            self.processing_class.save_pretrained(files)
-            write_model_card(files, str(folder), "erc", summary)
-        return None
+            super().save_model(output_dir, _internal_call)
+        elif self.args.should_save:
+            folder, model = Path(output_dir or self.args.output_dir), self.accelerator.unwrap_model(self.model)
+            summary = self.summary(self.scores if scores is None else scores)
+            model.config.training_summary = summary.to_dict()
+            save_checkpoints(folder, model, self.processing_class, summary, self.heads)
 
     def save_results(self) -> dict[str, Any]:
         """Write the summary and the history of the run into `results.json`.
@@ -389,9 +387,11 @@ class UtteranceClassificationTrainer(Trainer):
             The address of the commit, or None in a process other than the main one and when the push failed. A message
             then says how to push it later.
         """
+        args = self.settings
+        if self.heads is not None:
+            raise ValueError(f"{args.output_dir} has a checkpoint for each corpus; push each one with push_checkpoint")
         if not self.args.should_save:
             return None
-        args = self.settings
         return push_checkpoint(self.args.output_dir, args.hub_model_id, bool(args.hub_private_repo), args.hub_token)
 
     def push_to_hub(self) -> str | None:  # type: ignore[override]

@@ -83,6 +83,11 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         "With several corpora: how often a training dialogue is drawn from each, relative to the others (default: "
         "every dialogue once an epoch)."
     )
+    multi_task: bool = argument(
+        "With several corpora: train one encoder with one classification head per corpus, for the labels of the "
+        "corpus. Each corpus gets its own checkpoint (default: one head, for corpora with the same labels).",
+        False,
+    )
     soft_labels: bool = argument(
         "Train on label_distributions, such as the votes of annotators or the probabilities of a teacher, in place of "
         "the labels, where an utterance has them.",
@@ -163,6 +168,8 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
             raise ValueError("--label_smoothing_factor cannot be used with --class_weight_rate; leave one of them out")
         if self.corpus_weights is not None and self.recipe == "original":
             raise ValueError("--corpus_weights cannot be used with --recipe original; leave one of them out")
+        if self.multi_task:
+            self._check_multi_task()
         if self.label_smoothing_factor and self.soft_labels:
             raise ValueError("--label_smoothing_factor cannot be used with --soft_labels; leave one of them out")
         if self.seed is not None and self.seeds not in ([1], [self.seed]):
@@ -171,6 +178,25 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
             self.seed = self.seeds[0]
         elif self.seeds == [1]:
             self.seeds = [self.seed]
+
+    def _check_multi_task(self) -> None:
+        if self.recipe == "original":
+            raise ValueError("--multi_task cannot be used with --recipe original; leave one of them out")
+        if self.label_smoothing_factor:
+            raise ValueError(
+                "--label_smoothing_factor cannot be used with --multi_task, because it would move probability to the "
+                "labels of other corpora; leave one of them out"
+            )
+        if self.push_to_hub:
+            raise ValueError(
+                "--push_to_hub cannot be used with --multi_task, which saves a checkpoint for each corpus; push each "
+                "one with precode push"
+            )
+        if self.only_scores:
+            raise ValueError(
+                "--do_eval and --do_predict without --do_train cannot be used with --multi_task; score the checkpoint "
+                "of each corpus on this corpus alone"
+            )
 
     @property
     def saved_names(self) -> list[str]:

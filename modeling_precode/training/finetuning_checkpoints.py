@@ -1,4 +1,6 @@
-"""Callbacks of fine-tuning, which complete the checkpoints that `Trainer` writes, clip gradients, and end a run."""
+"""Callbacks of fine-tuning, which complete the checkpoints that `Trainer` writes, clip gradients, and end a run.
+
+Also saves the final model."""
 
 import logging
 import math
@@ -11,13 +13,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from accelerate.utils import gather_object
-from transformers import TrainerCallback, TrainerState
+from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainerState
 from transformers.trainer_utils import SaveStrategy
 
-from data_scripts.tools.whole_files import read_json, write_json
+from data_scripts.tools.whole_files import read_json, replaced_files, write_json
 
-from .checkpoints import MANIFEST, clear_write_errors, finish_checkpoint, remove_old_checkpoints, whole_checkpoint
+from ..modeling_precode import PreCodeForUtteranceClassification
+from ..sharing.model_card import write_model_card
+from ..sharing.run_summary import RunSummary
+from .checkpoints import (
+    MANIFEST,
+    clear_write_errors,
+    finish_checkpoint,
+    note_heads,
+    remove_old_checkpoints,
+    whole_checkpoint,
+)
 from .interruption import raise_nonfinite
+from .multi_task import CorpusHeads
 from .original_recipe import compute_as_original, original_modules
 
 if TYPE_CHECKING:
@@ -182,3 +195,32 @@ def stop_at_nonfinite(trainer: "UtteranceClassificationTrainer", problem: str) -
     trainer.accelerator.wait_for_everyone()
     ids = [trainer.dialogue_ids[i] for i in dialogues]
     raise_nonfinite(folder, step + 1, problem, ids, trainer.accelerator)
+
+
+def save_checkpoints(
+    folder: Path,
+    model: PreCodeForUtteranceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    summary: RunSummary,
+    heads: CorpusHeads | None = None,
+) -> None:
+    """Save a model with its tokenizer, the summary of its run and its model card.
+
+    Args:
+        folder: The folder.
+        model: The model.
+        tokenizer: The tokenizer of the model.
+        summary: The summary of the run, for the card.
+        heads: The heads of the model. Each is then saved as a model of its own, in a folder of its own in `folder`.
+    """
+    if heads is not None:
+        note_heads(folder, list(heads.folders.values()))
+        for corpus, name in heads.folders.items():
+            summary_of_corpus = heads.summary(summary, corpus)
+            save_checkpoints(folder / name, heads.checkpoint(model, summary_of_corpus), tokenizer, summary_of_corpus)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with replaced_files(folder) as files:
+        model.save_pretrained(files)
+        tokenizer.save_pretrained(files)
+        write_model_card(files, str(folder), "erc", summary)

@@ -13,6 +13,7 @@ from ..evaluation.metrics import ERCScores, score_values
 from ..modeling_precode import PreCodeForUtteranceClassification
 from .class_weights import focused_class_weights
 from .finetuning_arguments import UtteranceClassificationArguments
+from .multi_task import heads_of
 
 
 def label_settings(corpus: DatasetDict | Dataset) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def check_corpus(
 
     Raises:
         ValueError: The corpus lacks labels or distributions, has other labels than the model, or is a single corpus
-            with `args.corpus_weights`.
+            with `args.corpus_weights` or `args.multi_task`.
     """
     names = check_labels(corpus, args)
     check_model_labels(model, names)
@@ -50,7 +51,8 @@ def check_labels(corpus: DatasetDict, args: UtteranceClassificationArguments) ->
     """The label names of a corpus, after checks of the labels and of the metric.
 
     Raises:
-        ValueError: A split has no labels, or a label or metric in the settings is unknown.
+        ValueError: A split has no labels, a label or metric in the settings is unknown, or the labels do not fit
+            `args.multi_task`.
     """
     names = label_names(corpus)
     if names is None:
@@ -58,14 +60,16 @@ def check_labels(corpus: DatasetDict, args: UtteranceClassificationArguments) ->
     for split, rows in corpus.items():
         if not any(label >= 0 for labels in rows["labels"] for label in labels):
             raise ValueError(f"--corpus: no utterance of the split {split} has a label")
+    heads = heads_of(corpus, args.multi_task)
     # An unknown label would otherwise end the run after its first epoch.
-    example = ERCScores().compute(
-        predictions=[0],
-        references=[0],
-        label_names=names,
-        focused_labels=args.focused_labels,
-        excluded_label=args.excluded_label,
-    )
+    for labels in [names] if heads is None else heads.labels.values():
+        example = ERCScores().compute(
+            predictions=[0],
+            references=[0],
+            label_names=labels,
+            focused_labels=args.focused_labels,
+            excluded_label=args.excluded_label,
+        )
     known = [*score_values(example), "loss"]
     if args.metric_for_best_model not in known:
         raise ValueError(f"--metric_for_best_model {args.metric_for_best_model}: unknown; known are {', '.join(known)}")
@@ -97,12 +101,17 @@ def check_distributions(rows: Dataset, names: list[str]) -> None:
 
 
 def class_weights(corpus: DatasetDict, names: list[str], args: UtteranceClassificationArguments) -> list[float] | None:
-    """The class weights of the loss, or None without `args.class_weight_rate`."""
+    """The class weights of the loss, or None without `args.class_weight_rate`. Every head has its own."""
     if args.class_weight_rate is None:
         return None
+    heads = heads_of(corpus, args.multi_task)
     counts = Counter(label for labels in corpus["train"]["labels"] for label in labels)
-    by_name = {name: counts[i] for i, name in enumerate(names)}
-    return focused_class_weights(by_name, args.focused_labels or names, args.class_weight_rate)
+    weights, first = [], 0
+    for labels in [names] if heads is None else heads.labels.values():
+        by_name = {name: counts[first + i] for i, name in enumerate(labels)}
+        weights += focused_class_weights(by_name, args.focused_labels or labels, args.class_weight_rate)
+        first += len(labels)
+    return weights
 
 
 def corpora_of(rows: Dataset) -> np.ndarray | None:

@@ -17,6 +17,7 @@ from ..modeling_precode import PreCodeForUtteranceClassification
 from .batches import DialogueBatches, DialogueLoader, EpochBatches, WeightedBatches, WholeBatches
 from .encoded_dialogues import INPUTS
 from .finetuning_arguments import UtteranceClassificationArguments
+from .multi_task import CorpusHeads, MultiTaskCollator
 from .original_recipe import OriginalBatches, OriginalOrder
 from .utterance_vectors import with_vectors
 
@@ -37,6 +38,9 @@ def encode_splits(
 
     Returns:
         The encoded dialogues, and the collator that builds batches of them.
+
+    Raises:
+        ValueError: Every corpus has its own head, and the dialogues have no name of a corpus.
     """
     config = model.config
     settings = {
@@ -46,11 +50,16 @@ def encode_splits(
     }
     encoded = splits.map(encode_dialogues, batched=True, fn_kwargs=settings, desc="tokenizing")
     encoded, vectors = with_vectors(encoded, model, args.vector_type, args.bf16)
-    return encoded, PreCodeDataCollator(tokenizer.pad_token_id, with_layout=True, vectors=vectors)
+    settings = {"pad_token_id": tokenizer.pad_token_id, "with_layout": True, "vectors": vectors}
+    if not args.multi_task:
+        return encoded, PreCodeDataCollator(**settings)
+    if any(CORPUS not in rows.column_names for rows in splits.values()):
+        raise ValueError(f"--multi_task: the column {CORPUS} is missing, which says which head a dialogue needs")
+    return encoded, MultiTaskCollator(**settings, heads=CorpusHeads(config.label_names))
 
 
 def training_batches(
-    num_tokens: np.ndarray, corpora: Sequence[str] | None, args: UtteranceClassificationArguments
+    num_tokens: np.ndarray, corpora: Sequence[str] | np.ndarray | None, args: UtteranceClassificationArguments
 ) -> EpochBatches:
     """Choose the batches of every epoch, as the recipe and the weights of the corpora require.
 
@@ -78,7 +87,7 @@ def training_loader(
 ) -> DialogueLoader:
     """Load encoded dialogues in the batches of [`training_batches`]."""
     targets = ("labels", "label_distributions") if args.soft_labels else ("labels",)
-    columns = [name for name in (*INPUTS, *targets) if name in dialogues.column_names]
+    columns = [name for name in (*INPUTS, *targets, CORPUS) if name in dialogues.column_names]
     return DialogueLoader(dialogues.select_columns(columns), batches, **_loading(collator, args))
 
 

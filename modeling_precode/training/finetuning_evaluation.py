@@ -14,6 +14,7 @@ from ..data_collator import IGNORED_LABEL
 from ..evaluation.metrics import ERCScores, score_values, with_macro_f1_of_supported
 from .finetuning_arguments import UtteranceClassificationArguments
 from .finetuning_corpus import corpora_of
+from .multi_task import CorpusHeads
 
 
 class UtteranceScorer:
@@ -22,10 +23,11 @@ class UtteranceScorer:
     Args:
         names: The names of the labels, in the order of the class ids.
         args: The settings of the run.
+        heads: The heads of the corpora, if every corpus has its own labels.
     """
 
-    def __init__(self, names: list[str], args: UtteranceClassificationArguments):
-        self.names, self.args = names, args
+    def __init__(self, names: list[str], args: UtteranceClassificationArguments, heads: CorpusHeads | None = None):
+        self.names, self.args, self.heads = names, args, heads
         self.metric = ERCScores()
 
     def metrics(self, prediction: EvalPrediction) -> dict[str, float]:
@@ -50,26 +52,38 @@ class UtteranceScorer:
 
         Returns:
             The scores. With several corpora, `corpora` has the scores of each, with a `macro_f1` over the labels that
-            the corpus has. Every score that is one number is then the mean over the corpora.
+            the corpus has. Every score that is one number is then the mean over the corpora. With heads, the scores of
+            a corpus are over its own labels, and there are no others that are more than one number.
         """
         labeled = logits_and_labels(prediction)[1] != IGNORED_LABEL
-        scores = self._scores(prediction, labeled)
         if corpora is None:
-            return scores
-        by_corpus = {
-            str(name): with_macro_f1_of_supported(self._scores(prediction, labeled & (corpora == name)[:, None]))
-            for name in dict.fromkeys(corpora)
-        }
+            return self._scores(prediction, labeled, self.names)
+        scored = {str(name): labeled & (corpora == name)[:, None] for name in dict.fromkeys(corpora)}
+        if self.heads is not None:
+            scores = {}
+            labels, ranges = self.heads.labels, self.heads.ranges
+            by_corpus = {
+                name: self._scores(prediction, own, labels[name], ranges[name].start) for name, own in scored.items()
+            }
+        else:
+            scores = self._scores(prediction, labeled, self.names)
+            by_corpus = {
+                name: with_macro_f1_of_supported(self._scores(prediction, own, self.names))
+                for name, own in scored.items()
+            }
         figures = score_values(next(iter(by_corpus.values())))
         means = {metric: float(np.mean([one[metric] for one in by_corpus.values()])) for metric in figures}
         return {**scores, **means, "corpora": by_corpus}
 
-    def _scores(self, prediction: EvalPrediction | PredictionOutput, scored: np.ndarray) -> dict[str, Any]:
+    def _scores(
+        self, prediction: EvalPrediction | PredictionOutput, scored: np.ndarray, names: list[str], first: int = 0
+    ) -> dict[str, Any]:
+        """The scores of some utterances, whose labels have the class ids from `first` on."""
         logits, labels = logits_and_labels(prediction)
         return self.metric.compute(
-            predictions=logits.argmax(-1)[scored],
-            references=labels[scored],
-            label_names=self.names,
+            predictions=logits.argmax(-1)[scored] - first,
+            references=labels[scored] - first,
+            label_names=names,
             focused_labels=self.args.focused_labels,
             excluded_label=self.args.excluded_label,
         )

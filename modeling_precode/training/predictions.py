@@ -1,15 +1,16 @@
 """The predictions of a run as JSON Lines, one dialogue per line."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from datasets import Dataset
 
 from data_scripts.tools.whole_files import whole_file
 
 
-def write_predictions(path: Path, rows: Dataset, logits: np.ndarray, names: list[str]) -> None:
+def write_predictions(path: Path, rows: Iterable[dict[str, Any]], logits: np.ndarray, names: list[str]) -> None:
     """Write every dialogue with its true and predicted labels.
 
     Args:

@@ -46,14 +46,17 @@ def load_splits(args: CorpusArguments) -> DatasetDict:
     return _splits_of(args.corpus, args.data_dir, args, SPLITS)
 
 
-def load_mixture(args: CorpusArguments) -> tuple[DatasetDict, dict[str, list[str]]]:
-    """Load several corpora as one, and find training dialogues that occur in held-out splits; see [`mix_corpora`].
+def load_corpora(args: CorpusArguments, separate_labels: bool = False) -> tuple[DatasetDict, dict[str, list[str]]]:
+    """Load a corpus, or several as one, and find training dialogues that occur in held-out splits; see [`mix_corpora`].
 
     Raises:
-        ValueError: As [`load_splits`], or the corpora have different labels.
+        ValueError: As [`load_splits`], or the corpora have different labels, and `separate_labels` is false.
     """
+    if not args.has_several:
+        return load_splits(args), {}
     named = zip(corpus_names(args.corpus), args.corpus, strict=True)
-    return mix_corpora({name: _splits_of(*parse_corpus(corpus), args, SPLITS[:1]) for name, corpus in named})
+    corpora = {name: _splits_of(*parse_corpus(corpus), args, SPLITS[:1]) for name, corpus in named}
+    return mix_corpora(corpora, separate_labels)
 
 
 def _splits_of(name: str, data_dir: str | None, args: CorpusArguments, needed: tuple[str, ...]) -> DatasetDict:
