@@ -29,6 +29,20 @@ def write_corpus(folder: Path, sizes=(("train", 200), ("validation", 30), ("test
     return folder
 
 
+def write_two_corpora(root: Path, names: dict[str, str]) -> list[Path]:
+    """Two corpora of different words, `large` and `small`, where the labels of the small one have other names."""
+    for corpus, sizes in (("large", (48, 10, 10)), ("small", (16, 6, 6))):
+        folder = write_corpus(root / corpus, sizes=tuple(zip(("train", "validation", "test"), sizes, strict=True)))
+        for path in folder.iterdir():
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            for row in rows:
+                row["utterances"] = [f"{corpus} {text}" for text in row["utterances"]]
+                if corpus == "small":
+                    row["labels"] = [names.get(label, label) for label in row["labels"]]
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return [root / "large", root / "small"]
+
+
 def texts_of(corpus: Path) -> list[str]:
     """Every training utterance."""
     lines = (corpus / "train.jsonl").read_text(encoding="utf-8").splitlines()

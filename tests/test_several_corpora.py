@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpus_of_topics import write_corpus
+from corpus_of_topics import write_two_corpora
 
 import run_finetune
 import run_pretrain
@@ -60,17 +60,8 @@ def test_weights_that_fit_no_corpora_are_refused(weights):
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> list[Path]:
     """Two corpora of different words, with different names of their labels."""
-    root = tmp_path_factory.mktemp("corpora")
-    for name, sizes in (("large", (48, 10, 10)), ("small", (16, 6, 6))):
-        folder = write_corpus(root / name, sizes=tuple(zip(("train", "validation", "test"), sizes, strict=True)))
-        names = {"joy": "happiness", "anger": "angry", "neutral": "no emotion"} if name == "small" else {}
-        for path in folder.iterdir():
-            rows = [json.loads(line) for line in path.read_text().splitlines()]
-            for row in rows:
-                row["utterances"] = [f"{name} {text}" for text in row["utterances"]]
-                row["labels"] = [names.get(label, label) for label in row["labels"]]
-            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return [root / "large", root / "small"]
+    names = {"joy": "happiness", "anger": "angry", "neutral": "no emotion"}
+    return write_two_corpora(tmp_path_factory.mktemp("corpora"), names)
 
 
 @pytest.fixture

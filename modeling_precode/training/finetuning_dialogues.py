@@ -50,12 +50,12 @@ def encode_splits(
     }
     encoded = splits.map(encode_dialogues, batched=True, fn_kwargs=settings, desc="tokenizing")
     encoded, vectors = with_vectors(encoded, model, args.vector_type, args.bf16)
-    settings = {"pad_token_id": tokenizer.pad_token_id, "with_layout": True, "vectors": vectors}
     if not args.multi_task:
-        return encoded, PreCodeDataCollator(**settings)
+        return encoded, PreCodeDataCollator(tokenizer.pad_token_id, with_layout=True, vectors=vectors)
     if any(CORPUS not in rows.column_names for rows in splits.values()):
         raise ValueError(f"--multi_task: the column {CORPUS} is missing, which says which head a dialogue needs")
-    return encoded, MultiTaskCollator(**settings, heads=CorpusHeads(config.label_names))
+    heads = CorpusHeads(config.label_names)
+    return encoded, MultiTaskCollator(tokenizer.pad_token_id, with_layout=True, vectors=vectors, heads=heads)
 
 
 def training_batches(
