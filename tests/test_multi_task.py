@@ -1,6 +1,7 @@
 """Multi-task fine-tuning: one encoder, a head for the labels of each corpus, and a checkpoint for each head."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,11 @@ from modeling_precode import (
 )
 from modeling_precode.cli.evaluate import main as evaluate
 from modeling_precode.evaluation.metrics import score_values
+from modeling_precode.training.checkpoints import begin_run, newest_checkpoint
 from modeling_precode.training.multi_task import CorpusHeads
 
 LABELS = {"large": ["anger", "joy", "neutral"], "small": ["angry", "happiness", "neutral"]}
-SMALL = "--hidden_size 8 --word_vector_size 8 --num_train_epochs 3 --learning_rate 0.02"
+SMALL = "--hidden_size 8 --word_vector_size 8 --num_train_epochs 2 --learning_rate 0.02"
 
 pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
 
@@ -67,7 +69,7 @@ def build(mixed, tmp_path):
 
     def build_run(**settings):
         tokenizer = PreCodeTokenizer.train(mixed["train"]["utterances"], 2)
-        common = {"output_dir": str(tmp_path / "python"), "num_train_epochs": 3, "learning_rate": 0.02}
+        common = {"output_dir": str(tmp_path / "python"), "num_train_epochs": 2, "learning_rate": 0.02}
         args = UtteranceClassificationArguments(**{**common, "multi_task": True, **settings})
 
         def build_trainer(args: UtteranceClassificationArguments) -> UtteranceClassificationTrainer:
@@ -131,10 +133,10 @@ def test_scores_are_means_over_the_corpora_and_the_card_names_all_of_them(run, f
 
 
 def test_python_gives_the_checkpoints_of_the_script(run, build):
-    args, build_trainer = build(seeds=[1, 2])
-    message = save_best_seed([train_seed(seed, args, build_trainer) for seed in args.seeds], args)
-    for name in ("custom-large", "custom-small", "seed_1/custom-small", "seed_2/custom-large"):
-        assert same_weights(run / name, Path(args.output_dir) / name)
+    args, build_trainer = build(seeds=[2])
+    message = save_best_seed([train_seed(2, args, build_trainer)], args)
+    for name in ("custom-large", "custom-small"):
+        assert same_weights(run / "seed_2" / name, Path(args.output_dir) / name)
     assert message.count("custom small") == 1 and message.endswith(f"{args.output_dir}/custom-small")
 
 
@@ -187,35 +189,41 @@ def test_the_loss_of_a_dialogue_is_that_of_its_head_alone(tiny_config, soft):
         model(ids, class_mask=heads.mask(["a", "b"]))
 
 
-def test_a_stopped_run_ends_as_one_that_was_not_stopped(run, folders, tmp_path, monkeypatch):
-    stopped = command(folders, tmp_path / "stopped", "--seeds", "1", "2")
+def test_a_run_that_is_repeated_stopped_and_resumed_ends_as_one_that_was_not_stopped(run, tmp_path, monkeypatch):
+    again = ["--config", str(run / "run.yaml"), "--seeds", "2", "--output_dir", str(tmp_path / "again")]
     with monkeypatch.context() as context, pytest.raises(SystemExit):
-        signalled_at(context, UtteranceClassificationTrainer, "training_step", 24 + 10)
-        run_finetune.main(stopped)
-    assert (tmp_path / "stopped" / "seed_1" / "custom-small" / "model.safetensors").is_file()
-    run_finetune.main([*stopped, "--resume_from_checkpoint", "latest"])
-    for name in ("custom-large", "custom-small", "seed_1/custom-large", "seed_2/custom-small"):
-        assert same_weights(run / name, tmp_path / "stopped" / name)
-    histories = [json.loads((folder / "seed_2" / "results.json").read_text()) for folder in (run, tmp_path / "stopped")]
-    assert histories[0]["scores"] == histories[1]["scores"]
+        signalled_at(context, UtteranceClassificationTrainer, "training_step", 10)
+        run_finetune.main(again)
+    assert newest_checkpoint(tmp_path / "again" / "seed_2").name == "checkpoint-10"
+    run_finetune.main([*again, "--resume_from_checkpoint", "latest"])
+    for name in ("custom-large", "custom-small"):
+        assert same_weights(run / "seed_2" / name, tmp_path / "again" / name)
+    results = [json.loads((folder / "seed_2" / "results.json").read_text()) for folder in (run, tmp_path / "again")]
+    assert results[0]["scores"] == results[1]["scores"]
 
 
-def test_a_configuration_repeats_the_run_and_an_overwritten_one_leaves_no_checkpoint(run, folders, tmp_path):
-    again = tmp_path / "again"
-    run_finetune.main(["--config", str(run / "run.yaml"), "--output_dir", str(again)])
-    assert same_weights(run / "custom-small", again / "custom-small")
-    one = ["--corpus", "custom", "--data_dir", str(folders[0]), "--multi_task", "false", "--seeds", "1"]
-    run_finetune.main([*one, *SMALL.split(), "--output_dir", str(again), "--overwrite_output_dir"])
-    assert not (again / "custom-small").exists() and (again / "model.safetensors").is_file()
+def test_a_run_that_is_overwritten_leaves_none_of_its_checkpoints(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / "other").mkdir()
+    (folder / "custom-large" / "notes.txt").write_text("mine")
+    begin_run(folder, {}, resuming=False, overwrite=True)
+    left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.name not in ("lock", ".run")}
+    assert left == {".run/fingerprint.json", "other", "custom-large", "custom-large/notes.txt", "seed_1", "seed_2"}
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_scores_of_one(folders, tmp_path):
-    sizes = ("--per_device_train_batch_size", "4"), ("--per_device_train_batch_size", "8")
-    run_finetune.main(command(folders, tmp_path / "one", *sizes[1]))
-    run_process(*TORCHRUN, str(ROOT / "run_finetune.py"), *command(folders, tmp_path / "two", *sizes[0]))
-    one, two = (json.loads((tmp_path / name / "finetune_results.json").read_text()) for name in ("one", "two"))
-    assert one["runs"][0]["scores"] == two["runs"][0]["scores"]
+def test_two_processes_give_the_losses_and_scores_of_one(folders, tmp_path):
+    batches = {"one": "8", "two": "4"}
+    commands = {
+        name: command(folders, tmp_path / name, "--dropout", "0", "--per_device_train_batch_size", size)
+        for name, size in batches.items()
+    }
+    run_finetune.main(commands["one"])
+    assert "2 process(es)" in run_process(*TORCHRUN, str(ROOT / "run_finetune.py"), *commands["two"]).stdout
+    one, two = (json.loads((tmp_path / name / "seed_1" / "results.json").read_text()) for name in batches)
+    assert one["scores"] == two["scores"]
+    losses = [[record["loss"] for record in run["history"] if "loss" in record] for run in (one, two)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
 def test_distributions_of_labels_and_a_corpus_for_training_only_are_kept_apart(folders, tmp_path):
