@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from modeling_precode import (
     PreCodeTokenizer,
     UtteranceClassificationArguments,
     UtteranceClassificationTrainer,
+    focused_class_weights,
     label_settings,
     save_best_seed,
     train_seed,
@@ -146,9 +148,13 @@ def test_the_checkpoint_of_a_corpus_predicts_as_the_whole_model(build, mixed, tm
     trainer.train()
     prediction = trainer.predict(mixed["test"])
     trainer.save_model(str(tmp_path / "saved"))
+    counted = Counter(label for labels in mixed["train"]["labels"] for label in labels)
+    card = (tmp_path / "saved" / "custom-large" / "README.md").read_text()
+    assert "Trained on **custom large, custom small**" in card
     for corpus, classes in trainer.heads.ranges.items():
         model = PreCodeForUtteranceClassification.from_pretrained(tmp_path / "saved" / corpus.replace(" ", "-"))
-        assert model.config.class_weights == pytest.approx(trainer.model.config.class_weights[classes])
+        counts = [count for label, count in sorted(counted.items()) if classes.start <= label < classes.stop]
+        assert model.config.class_weights == pytest.approx(focused_class_weights(counts, range(3), 0.5))
         own = np.flatnonzero(np.array(mixed["test"]["corpus_name"]) == corpus)
         batch = trainer.data_collator([trainer.encoded["test"][int(row)] for row in own])
         assert batch.pop("class_mask").sum(-1).tolist() == [3] * len(own)

@@ -119,7 +119,7 @@ class UtteranceClassificationTrainer(Trainer):
         model.config.class_weights = class_weights(self.corpus, self.names, args)
         self.heads = heads_of(self.corpus, args.multi_task)
         self.scorer = UtteranceScorer(self.names, args, self.heads)
-        self.settings, self.origin = args, origin or RunOrigin()
+        self.settings, self.origin = args, origin or RunOrigin(", ".join(self.heads or ["custom"]))
         self.scores: dict[str, dict[str, Any]] = {}
         self.calibration: dict[str, Any] | None = None
         self.predictions: dict[str, PredictionOutput] = {}
