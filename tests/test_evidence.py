@@ -104,6 +104,65 @@ def test_the_default_of_an_axis_is_the_run_without_it(tmp_path):
     assert half.settings == {**whole.settings, "train_fraction": 0.5}
 
 
+TWO_CORPORA = {
+    **EXPERIMENTS,
+    "corpora": {**EXPERIMENTS["corpora"], "others": {"corpus": "custom", "data_dir": "others"}},
+    "pretraining": {"settings": {"corpus": "custom"}, "runs": {"tiny": {"max_steps": 1}}},
+    "studies": {
+        "multi-task": {
+            "corpora": ["custom", "others"],
+            "seeds": [1, 2],
+            "variants": {"alone": SMALL, "together": {**SMALL, "multi_task": ["custom", "others"]}},
+        }
+    },
+}
+
+
+def test_a_training_on_several_corpora_is_run_once_and_has_a_result_for_each(tmp_path):
+    path = tmp_path / "experiments.yaml"
+    path.write_text(yaml.safe_dump(TWO_CORPORA, sort_keys=False))
+    [study] = Experiments.read(path).studies
+    runner = Runner(tmp_path, tmp_path / "out", Results(tmp_path / "results.jsonl"), 2)
+    one, other = (study.runs[corpus, "together", None] for corpus in ("custom", "others"))
+    assert one.key != other.key and runner.folder(one) == runner.folder(other)
+    assert runner.folder(one) != runner.folder(study.runs["custom", "alone", None])
+    assert not runner.is_possible(one)
+    write_corpus(tmp_path / "topics")
+    assert not runner.is_possible(one), "the other corpus is missing"
+    write_corpus(tmp_path / "others")
+    assert runner.is_possible(one)
+    arguments = runner.arguments(one, {"seeds": [1]})
+    start = arguments.index("--corpus")
+    assert arguments[start + 1 : start + 3] == [f"custom={tmp_path}/topics", f"custom={tmp_path}/others"]
+    assert "--data_dir" not in arguments and arguments[arguments.index("--multi_task") + 1] == "True"
+    assert sorted(arguments) == sorted(runner.arguments(other, {"seeds": [1]}))
+    assert runner.predictions(other)[1] == runner.folder(one) / "seed_2" / "custom-others" / "test_predictions.jsonl"
+    study = {**TWO_CORPORA["studies"]["multi-task"], "corpora": ["meld"]}
+    path.write_text(yaml.safe_dump({**TWO_CORPORA, "studies": {"multi-task": study}}, sort_keys=False))
+    with pytest.raises(ValueError, match="multi_task: give meld and other corpora without corpus_options; got custom"):
+        Experiments.read(path)
+
+
+@pytest.mark.slow
+def test_the_results_of_a_training_on_several_corpora_are_those_of_their_heads(tmp_path):
+    path = tmp_path / "experiments.yaml"
+    study = {**TWO_CORPORA["studies"]["multi-task"], "compare": [["together", "alone"]]}
+    path.write_text(yaml.safe_dump({**TWO_CORPORA, "studies": {"multi-task": study}}, sort_keys=False))
+    for name in ("topics", "others"):
+        write_corpus(tmp_path / "data" / name, sizes=(("train", 40), ("validation", 10), ("test", 10)))
+    common = ("--experiments", str(path), "--results", str(tmp_path / "results.jsonl"), "--pretraining")
+    output = evidence(*common, "--data_dir", str(tmp_path / "data"), "--output_dir", str(tmp_path / "out"))
+    assert output.count("$ ") == 3
+    lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert sum("comparison" in line for line in lines) == 2
+    together = [line for line in lines if "multi_task" in line.get("settings", {})]
+    assert len(together) == 4
+    for line in together:
+        [results] = (tmp_path / "out" / "runs").glob(f"custom-others-*/seed_{line['seed']}/results.json")
+        found = json.loads(results.read_text())["scores"]["test"]["corpora"][f"custom {line['settings']['data_dir']}"]
+        assert line["scores"]["test"]["weighted_f1"] == pytest.approx(found["weighted_f1"], abs=1e-6)
+
+
 def test_an_utterance_alone_keeps_the_history_that_is_asked_for():
     rows = {"dialogue_id": ["7"], "utterances": [["a", "b", "c"]], "speakers": [[]], "labels": [[0, -1, 2]]}
     alone = utterances_alone(rows, 1)

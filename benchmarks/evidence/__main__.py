@@ -33,11 +33,7 @@ def add_comparisons(studies: list[Study], runner: Runner) -> None:
                 if variant != first or other is None or runner.missing(run) or runner.missing(other):
                     continue
                 key = comparison_key(run, other)
-                folders = [runner.folder(one) for one in (run, other)]
-                files = [
-                    [folder / f"seed_{seed}" / "test_predictions.jsonl" for seed in one.seeds]
-                    for folder, one in zip(folders, (run, other), strict=True)
-                ]
+                files = [runner.predictions(one) for one in (run, other)]
                 if runner.results.get(key) or not all(path.is_file() for paths in files for path in paths):
                     continue
                 scores = paired_bootstrap(*files, excluded_label=run.settings.get("excluded_label"))

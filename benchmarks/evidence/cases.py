@@ -96,9 +96,7 @@ def main() -> None:
     [study] = [study for study in Experiments.read(args.experiments).studies if study.name == "transfer"]
     runner = Runner(Path(), args.output_dir, Results(args.output_dir / "results.jsonl"), 1)
     runs = [study.runs[args.corpus, variant, None] for variant in ("from scratch", "pre-trained")]
-    found = changes(
-        *([runner.folder(run) / f"seed_{seed}" / "test_predictions.jsonl" for seed in run.seeds] for run in runs)
-    )
+    found = changes(*(runner.predictions(run) for run in runs))
     print(f"{args.corpus}, test: {summary(found)}")
     for kind in ("right", "wrong"):
         most = sorted(found, key=lambda pair: -sum(getattr(change, kind) for change in pair[1]))[: args.dialogues]

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from .checkpoints import Checkpoint
+from .multi_task import OF_CORPUS, of_all_corpora
 from .results import key_of
 from .zero_shot import ZeroShot
 
@@ -21,7 +22,8 @@ class Run:
     Args:
         script: The file of the script.
         settings: The arguments, as in the file of the experiments. Paths are relative to the data folder. `history` is
-            not an argument of the script: it selects a view of the corpus (`views.py`).
+            not an argument of the script: it selects a view of the corpus (`views.py`). `multi_task` has the settings
+            of every corpus with a head, and the result is that of one of them.
         seeds: The seeds, with one result each.
         start: The pre-training run or the finished model whose checkpoint this run starts from.
     """
@@ -40,6 +42,14 @@ class Run:
     @property
     def corpus(self) -> str:
         return self.settings["corpus"]
+
+    @property
+    def folder(self) -> str:
+        """The name of the output folder. Results of one training on several corpora share it."""
+        if "multi_task" not in self.settings:
+            return f"{self.corpus}-{self.key}"
+        shared = replace(self, settings=of_all_corpora(self.settings))
+        return f"{'-'.join(self.settings['multi_task'])}-{shared.key}"
 
 
 def comparison_key(first: Run, second: Run) -> str:
@@ -140,11 +150,10 @@ class Experiments:
                 for value in values
             }
             studies.append(Study(name, runs, axis, [tuple(pair) for pair in study.get("compare", [])]))
-        metrics = {
-            corpus: run.settings["metric_for_best_model"]
-            for study in studies
-            for (corpus, _, _), run in study.runs.items()
-        }
+        labeled = [(corpus, run) for study in studies for (corpus, _, _), run in study.runs.items()]
+        # The metric of a training on several corpora is used only for a corpus that has no other.
+        labeled.sort(key=lambda pair: "multi_task" not in pair[1].settings)
+        metrics = {corpus: run.settings["metric_for_best_model"] for corpus, run in labeled}
         zero_shot = [
             _zero_shot(name, study, corpora, [*finished.values()], path)
             for name, study in content.get("zero_shot", {}).items()
@@ -191,18 +200,31 @@ def _finetuning(
     path: Path,
 ) -> Run:
     """The run of a variant, from the settings for all runs, the corpus, the study, the variant and the value on the
-    axis, in this order."""
+    axis, in this order. The settings for a corpus are left out if the run trains on several."""
     common = content["finetuning"]
+    is_alone = "multi_task" not in {**study.get("settings", {}), **variant}
     settings = _merged(
         common["settings"],
         _known(content["corpora"], corpus, path),
-        common["corpora"].get(corpus, {}),
+        common["corpora"].get(corpus, {}) if is_alone else {},
         study.get("settings", {}),
         variant,
         value,
     )
+    if "multi_task" in settings:
+        settings["multi_task"] = _with_heads(content["corpora"], corpus, settings["multi_task"], path)
     start = _start(settings, starts, path)
     return Run(FINETUNE, settings, tuple(study["seeds"]), start)
+
+
+def _with_heads(corpora: dict[str, dict], corpus: str, names: list[str], path: Path) -> dict[str, dict[str, Any]]:
+    """The settings of the corpora that have a head, by name."""
+    found = {name: _known(corpora, name, path) for name in names}
+    if corpus not in found or any(one.keys() - set(OF_CORPUS) for one in found.values()):
+        raise ValueError(
+            f"{path}: multi_task: give {corpus} and other corpora without corpus_options; got {', '.join(names)}"
+        )
+    return found
 
 
 def _zero_shot(

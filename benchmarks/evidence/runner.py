@@ -17,6 +17,7 @@ from data_scripts.tools.whole_files import read_json
 
 from .checkpoints import Checkpoint
 from .experiments import FINETUNE, PRETRAIN, Run
+from .multi_task import head_of, of_all_corpora, sources
 from .results import Results
 from .views import PATHS, has_files
 from .views import arguments as view_arguments
@@ -49,20 +50,30 @@ class Runner:
         for run in runs:
             if run.script == PRETRAIN and (self.missing(run) or run.key in needed):
                 self.pretrain(run)
+        # Start with the long runs, so that no core is busy alone at the end.
+        finetuning.sort(key=lambda run: run.corpus != "dailydialog")
+        trainings: dict[Path, list[Run]] = {}
+        for run in finetuning:
+            trainings.setdefault(self.folder(run), []).append(run)
         with ThreadPoolExecutor(self.jobs) as pool:
-            # Start with the long runs, so that no core is busy alone at the end.
-            list(pool.map(self.finetune, sorted(finetuning, key=lambda run: run.corpus != "dailydialog")))
+            list(pool.map(self.finetune, trainings.values()))
 
     def is_possible(self, run: Run) -> bool:
         """Whether the data of a run exists, and the finished model that it starts from."""
         has_start = not isinstance(run.start, Checkpoint) or run.start.source is not None
-        return has_start and has_files(run.settings, self.data_dir)
+        read = [run.settings, *run.settings.get("multi_task", {}).values()]
+        return has_start and all(has_files(settings, self.data_dir) for settings in read)
 
     def missing(self, run: Run) -> list[int]:
         return [seed for seed in run.seeds if self.results.get(run.key, seed) is None]
 
     def folder(self, run: Run) -> Path:
-        return self.output_dir / "runs" / f"{run.corpus}-{run.key}"
+        return self.output_dir / "runs" / run.folder
+
+    def predictions(self, run: Run) -> list[Path]:
+        """The files with the test predictions of all seeds."""
+        head = head_of(run.settings).replace(" ", "-") if "multi_task" in run.settings else "."
+        return [self.folder(run) / f"seed_{seed}" / head / "test_predictions.jsonl" for seed in run.seeds]
 
     def pretrain(self, run: Run) -> None:
         [seed] = run.seeds
@@ -77,14 +88,20 @@ class Runner:
             kept = {name: found[name] for name in ("scores", "history", "versions")}
             self.results.add({**self.line(run, seed), "cpu_seconds": cpu_seconds, **kept})
 
-    def finetune(self, run: Run) -> None:
-        seeds = self.missing(run)
-        cpu_seconds = self.call(run, {"seeds": seeds}, OMP_NUM_THREADS="1")
-        for seed in seeds:
+    def finetune(self, runs: list[Run]) -> None:
+        """Train once, for a run or for the results of a training on several corpora."""
+        missing = {run.key: self.missing(run) for run in runs}
+        seeds = sorted({seed for found in missing.values() for seed in found})
+        cpu_seconds = self.call(runs[0], {"seeds": seeds}, OMP_NUM_THREADS="1")
+        for run, seed in [(one, seed) for one in runs for seed in missing[one.key]]:
             found = read_json(self.folder(run) / f"seed_{seed}" / "results.json")
             epochs = sum("eval_loss" in record for record in found["history"])
             more = {"cpu_seconds": round(cpu_seconds / len(seeds), 1), "epochs": epochs}
             kept = {name: found[name] for name in ("scores", "calibration", "leakage", "versions")}
+            if "multi_task" in run.settings:
+                head = head_of(run.settings)
+                kept["scores"] = {split: scores["corpora"][head] for split, scores in found["scores"].items()}
+                kept["calibration"] = found["calibration"][head]
             self.results.add({**self.line(run, seed), **more, **kept})
 
     def line(self, run: Run, seed: int) -> dict[str, Any]:
@@ -116,6 +133,9 @@ class Runner:
         if "history" in settings:
             with VIEWS:
                 settings = view_arguments(settings, self.data_dir, self.output_dir / "views")
+        if "multi_task" in settings:
+            corpora = sources(settings, self.data_dir)
+            settings = {**of_all_corpora(settings), "corpus": corpora, "multi_task": True}
         for name in PATHS:
             if name in settings:
                 settings[name] = self.data_dir / settings[name]
