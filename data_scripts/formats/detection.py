@@ -8,11 +8,14 @@ from .captions import is_subrip, is_webvtt, read_captions
 from .excel import is_excel, read_excel
 from .input_file import InputFile, refuse_archive, refuse_other_content
 from .json_files import is_json, read_json, title_of
+from .kakaotalk import is_kakaotalk, read_kakaotalk
 from .limits import TooLargeError
+from .line import is_line, read_line
 from .plain_text import read_detected_text, read_plain_text
 from .tables import is_separated, read_separated
 from .transcripts import is_named_blocks, is_timed_transcript, read_named_blocks, read_timed_transcript
 from .whatsapp import is_whatsapp, read_whatsapp
+from .whisper import is_whisper, read_whisper
 
 
 class Format(NamedTuple):
@@ -56,7 +59,10 @@ FORMATS = {
     "jsonl": Format("JSON Lines", is_json, read_json),
     "vtt": Format("WebVTT", is_webvtt, read_captions),
     "srt": Format("SubRip", is_subrip, read_captions),
+    "line": Format("LINE export", is_line, read_line),
+    "kakaotalk": Format("KakaoTalk export", is_kakaotalk, read_kakaotalk),
     "whatsapp": Format("WhatsApp export", is_whatsapp, read_whatsapp),
+    "whisper": Format("table of Whisper", is_whisper, read_whisper),
     "csv": Format("table as text", is_separated, read_separated),
     "tsv": Format("table as text", is_separated, read_separated),
     "transcript": Format("transcript", is_transcript, read_transcript),
@@ -65,9 +71,11 @@ FORMATS = {
 PLAIN_TEXT = Format("plain text", lambda file: True, read_detected_text)
 BINARY = ("parquet", "xlsx")
 # A text file with an unknown suffix must have one of these formats. It could match the others by chance.
-CERTAIN = ["json", "vtt", "srt", "whatsapp", "transcript"]
+CERTAIN = ["json", "vtt", "srt", "line", "kakaotalk", "whatsapp", "transcript"]
 # Text that is none of these is in the format of its suffix, whatever its content.
-UNLIKE_ITS_NAME = ["json", "vtt", "srt", "whatsapp"]
+UNLIKE_ITS_NAME = ["json", "vtt", "srt", "line", "kakaotalk", "whatsapp"]
+# Tables with the columns of a program, which say what the table is.
+TABLES, OWN_TABLES = ("csv", "tsv"), ("kakaotalk", "whisper")
 BY_NAME = {".jsonl": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".vtt": "vtt", ".srt": "srt"}
 BY_NAME |= {".parquet": "parquet", ".xlsx": "xlsx"}
 TEXT_SUFFIXES = [".jsonl", ".json", ".csv", ".tsv", ".txt", ".vtt", ".srt"]
@@ -114,6 +122,8 @@ def detect(file: InputFile) -> Format:
 def by_certain_content(file: InputFile, kind: str) -> str:
     """The format of a text file with a known suffix: that of its name, unless its content is certainly another."""
     try:
+        if kind in TABLES and (found := next((name for name in OWN_TABLES if FORMATS[name].recognizes(file)), None)):
+            return found
         if FORMATS[kind].recognizes(file):
             return kind
         return next((name for name in UNLIKE_ITS_NAME if FORMATS[name].recognizes(file)), kind)
@@ -125,7 +135,7 @@ def by_certain_content(file: InputFile, kind: str) -> str:
 
 def by_text() -> list[Format]:
     """The formats that are tried on a `.txt` file, in this order, before plain text."""
-    return [FORMATS[name] for name in ("json", "vtt", "srt", "whatsapp", "csv", "transcript")]
+    return [FORMATS[name] for name in (*UNLIKE_ITS_NAME, "whisper", "csv", "transcript")]
 
 
 def with_title(file: InputFile, found: Format) -> Format:

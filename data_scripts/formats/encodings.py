@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from .latin_letters import ENCODINGS, unlikely_letters
 from .limits import Limits, TooLargeError, limited
 
 # The mark of UTF-32 begins with that of UTF-16.
@@ -24,13 +25,6 @@ MARKS = {
 WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
 WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f]")
-# The encodings of Latin letters that old programs write: Windows in the West, Macintosh, Windows in Central Europe.
-LATIN = ("cp1252", "mac_roman", "cp1250")
-CAPITAL = "À-ÖØ-ÞŠŽŒŸĄĆČĎĘĚŁĹĽŃŇŐŘŚŤŮŰŹŻ"
-SMALL = "ß-öø-ÿœšžąćčďęěłĺľńňőřśťůűźżăşţđ"
-UNLIKELY = re.compile(
-    rf"(?<=[a-zß-öø-ÿ])[{CAPITAL}¡¿¢-©«-¹¼-¾ˆ˜†‡‰‚„‹]|[‚ˆ˜†‡‰¤¦¨¬¯¸∂∆∏∑√∞∫≈◊]|(?<=[a-z])[^\W\da-z{SMALL}{CAPITAL}]"
-)
 HIGH = bytes(range(128, 256))
 SAMPLE_BYTES = 1 << 16
 
@@ -121,25 +115,22 @@ def encoding_of(path: Path, limits: Limits) -> str:
 def encoding_by_letters(data: bytes) -> str:
     """Detect the encoding of lines that are not valid UTF-8.
 
-    Text in Latin letters has too few other bytes for a detector, which they mislead. Such text is read as cp1252.
+    Text in Latin letters has too few other bytes for a detector, which they mislead. Such text is read in the encoding
+    whose letters fit a language best, and as cp1252 if several fit.
     """
     text = data.decode("utf-8", errors="replace")
     broken = text.count("\ufffd")
     if sum(character > "\x7f" for character in text) > 2 * broken:
         return "utf-8"  # with a few invalid bytes, which the reader reports
-    words = b"".join(word for word in WORD.findall(data) if not word.isascii())
-    if len(words.translate(None, HIGH)) > len(words) * 0.4:
-        fit = [encoding for encoding in LATIN if can_decode(data, encoding)]
+    words = b"".join(word for word in WORD.findall(data) if not word.isascii() and len(word) > 1)
+    if len(words.translate(None, HIGH)) >= len(words) * 0.4:
+        fit = [encoding for encoding in ENCODINGS if can_decode(data, encoding)]
         return min(fit, key=lambda encoding: unlikely_letters(data.decode(encoding)), default="latin-1")
     import charset_normalizer
 
-    best = charset_normalizer.from_bytes(data).best()
+    # Wide encodings were told by their NUL bytes.
+    best = charset_normalizer.from_bytes(data, cp_exclusion=["utf_16", "utf_32", *WIDE]).best()
     return best.encoding if best else "cp1252"
-
-
-def unlikely_letters(text: str) -> int:
-    """The number of characters that are unlikely in their place, such as a capital or a sign in a word."""
-    return len(UNLIKELY.findall(text))
 
 
 def can_decode(data: bytes, encoding: str) -> bool:

@@ -21,7 +21,7 @@ TIME = r"(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.](?P<second_of_time>\d{2})
 AFTER = r"(?P<after>\s?[^\W\d][^\d\[\]:–—-]{0,14}?)?"
 HEAD = re.compile(
     rf"(?:\[{DATE}{BETWEEN}{TIME}{AFTER}\s?\]\s?|".replace("?P<", "?P<ios_")
-    + rf"{DATE}{BETWEEN}{TIME}{AFTER}(?:\s[-–—]\s|,\s(?=[^:]+\s:\s)))"
+    + rf"{DATE}{BETWEEN}{TIME}{AFTER}\s[-–—]\s)"
 )
 # The name of a group may contain a colon too, but is in quotes.
 NAME = re.compile(r"""(?:~\s?)?([^:"“”„«»\n]{1,80}?)\s?:(?:\s|$)""")
