@@ -1,9 +1,10 @@
-"""`precode serve` in a process of its own, and the requests of a client."""
+"""`precode serve` in a process of its own, an application in this one, and the requests of a client."""
 
 import http.client
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import uvicorn
 
 DIALOGUE = [{"speaker": "Ana", "text": "i am so happy!"}, {"text": "what about the weather?"}]
 JSON = {"Content-Type": "application/json"}
@@ -105,6 +107,20 @@ def serving(*arguments: str, **environment: str) -> Iterator[Service]:
         process.terminate()
         process.wait(30)
         reader.join()
+
+
+@contextmanager
+def serving_app(app: Any) -> Iterator[Service]:
+    """An application in a thread of this process."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            yield Service(listening.getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def assert_equal(answer: Any, expected: Any) -> None:

@@ -14,13 +14,15 @@ from pathlib import Path
 
 import browser
 import pytest
-from services import DIALOGUE, JSON, Service, assert_equal, serving
+from services import DIALOGUE, JSON, Service, assert_equal, serving, serving_app
 from tiny import LABELS, WORDS, save_model
 from transformers import pipeline
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from modeling_precode import ConversationEmotionPipeline
+from modeling_precode.cli.page_parts import as_page
+from modeling_precode.serving.application import create_app
 
 SECRET = "zanzibar"
 
@@ -48,12 +50,14 @@ def service(causal_model) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def strict(model) -> Iterator[Service]:
-    """A model that reads both ways, with a key and narrow limits."""
+def strict(model, tmp_path_factory) -> Iterator[Service]:
+    """A model that reads both ways, with a label map, a key and narrow limits."""
+    label_map = tmp_path_factory.mktemp("map") / "own.yaml"
+    label_map.write_text("anger: tense\njoy: calm\nneutral: calm\n")
     limits = {"max_body_bytes": 4000, "max_utterances": 50, "max_dialogue_tokens": 100, "timeout": 2}
     limits |= {"max_queue": 3, "max_client_requests": 2}
     arguments = [part for name, value in limits.items() for part in (f"--{name}", str(value))]
-    with serving(str(model), *arguments, PRECODE_API_KEY="sesame") as service:
+    with serving(str(model), "--label_map", str(label_map), *arguments, PRECODE_API_KEY="sesame") as service:
         yield service
 
 
@@ -264,6 +268,27 @@ def test_a_stream_labels_each_utterance_from_those_before(service, emotions):
             assert "JSON" in json.loads(stream.recv())["error"]
 
 
+def test_a_label_map_holds_for_every_answer(emotions):
+    label_map = {"anger": "tense", "joy": "calm", "neutral": "calm"}
+    with serving_app(create_app(emotions, "folded", as_page, label_map=label_map)) as service:
+        assert service.ask("/healthz").json["labels"] == ["calm", "tense"]
+        assert service.ask("/openapi.json").json["info"]["description"] == "The labels are calm, tense."
+        for options in ({}, {"distribution": True}, {"explain": True}):
+            expected = emotions(DIALOGUE, label_map=label_map, **options)
+            assert_equal(service.label({"inputs": DIALOGUE, "parameters": options}).json, expected)
+        with connect(f"ws://127.0.0.1:{service.port}/v1/stream?distribution=true") as stream:
+            stream.send('"i am so happy!"')
+            assert_equal(json.loads(stream.recv()), emotions.stream(True, label_map)("i am so happy!"))
+        page = service.upload("chat.txt", b"Ana: i am happy!\n", "/v1/page").body.decode()
+        assert "calm" in page and "joy" not in page
+
+
+def test_the_labels_of_a_map_are_served(strict):
+    assert strict.ask("/healthz").json["labels"] == ["calm", "tense"]
+    [answer] = strict.label({"inputs": ["so?"], "parameters": {"distribution": True}}, **KEY).json
+    assert answer["distribution"].keys() == {"calm", "tense"}
+
+
 def test_a_stream_of_a_model_that_reads_both_ways_is_closed_with_the_reason(strict):
     with connect(f"ws://127.0.0.1:{strict.port}/v1/stream") as stream:
         stream.send(json.dumps({"api_key": "sesame"}))
@@ -361,6 +386,7 @@ def test_no_word_of_a_dialogue_is_in_the_log(service):
         (["--max_queue", "many"], "--max_queue"),
         (["--api_key", "schlüssel"], "api_key must be"),
         (["nowhere"], "nowhere"),
+        (["--label_map", "moods"], "moods: no such label map; use ekman, sentiment or a YAML file"),
         (["--host", "203.0.113.1"], "--host 203.0.113.1"),
     ],
 )

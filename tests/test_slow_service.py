@@ -1,14 +1,11 @@
 """What the service promises while its model is slow or fails: other requests get their answers."""
 
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import uvicorn
-from services import JSON, Service
+from services import JSON, Service, serving_app
 from tiny import save_model
 from transformers import pipeline
 
@@ -46,13 +43,8 @@ def slow(emotions) -> Iterator[Service]:
     app = create_app(
         SlowPipeline(emotions.model, tokenizer=emotions.tokenizer), "slow", as_page, ServiceSettings(timeout=0.5)
     )
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        yield Service(listening.getsockname()[1])
-        server.should_exit = True
-        thread.join()
+    with serving_app(app) as service:
+        yield service
 
 
 def test_a_model_that_takes_too_long_ends_in_504_and_the_service_goes_on(slow):

@@ -26,6 +26,8 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     add = parser.add_argument
     add("model", nargs="?", metavar="MODEL", help=MODEL_HELP)
     add_model_arguments(parser)
+    add("--label_map", metavar="MAP", help="serve the labels of a smaller set: sentiment, ekman, or a YAML file "
+        "of lines `label: counterpart`; probabilities are summed")  # fmt: skip
     add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for every network (default: %(default)s)")
     add("--port", type=int, default=8000, help="port; 0 for any free port (default: %(default)s)")
     add("--api_key", metavar="KEY", help="clients have to send this key; other users of the machine can see arguments, "
@@ -57,13 +59,17 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode serve") ->
         from ..serving.server import run_server
     except ModuleNotFoundError as error:
         raise ImportError(f'{error.name} is not installed; run pip install "precode[serve]"') from None
+    from data_scripts.building.label_maps import LabelMap
+
     from ..serving.settings import ServiceSettings
     from .page_parts import as_page
-    from .predict import pipeline_of
+    from .predict import counterparts_of, pipeline_of
 
     args.api_key = args.api_key or os.environ.get(KEY_VARIABLE) or None
     settings = ServiceSettings(**{field.name: getattr(args, field.name) for field in fields(ServiceSettings)})
+    label_map = LabelMap.load(args.label_map) if args.label_map else None
     emotions, checkpoint = pipeline_of(args)
     # Clients must not learn local paths.
     name = Path(checkpoint).resolve().name if Path(checkpoint).is_dir() else checkpoint
-    run_server(create_app(emotions, name, as_page, settings), args.host, args.port)
+    app = create_app(emotions, name, as_page, settings, counterparts_of(emotions, label_map, checkpoint))
+    run_server(app, args.host, args.port)

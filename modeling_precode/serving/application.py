@@ -1,7 +1,7 @@
 """The application: its routes, its state, and how it starts and stops."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from ..label_folding import LabelFolding
 from ..version import __version__
 from . import front_page, labeling, streams
 from .batching import ModelWorker
@@ -19,7 +20,11 @@ from .settings import ServiceSettings
 
 
 def create_app(
-    emotions: Any, name: str, write_page: Callable[..., Iterator[str]], settings: ServiceSettings | None = None
+    emotions: Any,
+    name: str,
+    write_page: Callable[..., Iterator[str]],
+    settings: ServiceSettings | None = None,
+    label_map: Mapping[str, str | None] | None = None,
 ) -> FastAPI:
     """Create the service of a pipeline, as an ASGI application.
 
@@ -29,9 +34,16 @@ def create_app(
         write_page: A function that returns a page in pieces of HTML. Its arguments are labeled dialogues, the labels, a
             title and the name of the model.
         settings: The limits and the key; by default those of [`ServiceSettings`].
+        label_map: The label to return for each label of the model, as in a call of the pipeline; by default the labels
+            of the model.
+
+    Raises:
+        ValueError: The map lacks a label of the model, or leaves fewer than two.
     """
     settings = settings or ServiceSettings()
-    worker = ModelWorker(emotions, settings)
+    folding = None if label_map is None else LabelFolding(label_map, emotions.model.config.label_names)
+    labels = list(folding.names if folding else emotions.model.config.label_names)
+    worker = ModelWorker(emotions, settings, folding)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -43,6 +55,7 @@ def create_app(
     app = FastAPI(
         title="Pre-CODE",
         summary="Emotion recognition in conversations.",
+        description=f"The labels are {', '.join(labels)}.",
         version=__version__,
         docs_url=None,
         redoc_url=None,
@@ -52,7 +65,7 @@ def create_app(
     state.emotions, state.name, state.write_page, state.settings, state.worker = (
         *(emotions, name, write_page, settings, worker),
     )
-    state.labels, state.is_causal = list(emotions.model.config.label_names), bool(emotions.model.config.causal)
+    state.labels, state.label_map, state.is_causal = labels, label_map, bool(emotions.model.config.causal)
     state.streams = set()
     app.include_router(labeling.router)
     app.include_router(streams.router)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..batching import WINDOW_UTTERANCES
 from ..explanation import explanation_size
+from ..label_folding import LabelFolding
 from .errors import INTERNAL, ServiceError, log_failure
 from .metrics import Metrics
 from .requests import AnswerOptions
@@ -65,10 +66,11 @@ class ModelWorker:
         emotions: The pipeline. Its `preprocess`, `label_encoded`, `add_explanations` and streams are used, all in the
             thread of the worker.
         settings: The limits.
+        folding: The folding of the labels, or `None`.
     """
 
-    def __init__(self, emotions: Any, settings: ServiceSettings):
-        self.emotions, self.settings = emotions, settings
+    def __init__(self, emotions: Any, settings: ServiceSettings, folding: LabelFolding | None = None):
+        self.emotions, self.settings, self.folding = emotions, settings, folding
         self.jobs: deque[Job] = deque()
         self.steps: deque[Step] = deque()
         self.metrics = Metrics(lambda: len(self.jobs))
@@ -206,10 +208,11 @@ class ModelWorker:
                 distribution=any(job.options.distribution for job in jobs),
                 # A batch may be one dialogue that is longer.
                 max_batch_tokens=max(self.settings.max_batch_tokens, self.settings.max_dialogue_tokens),
+                folding=self.folding,
             )
             for (job, dialogue, row), turns in zip(batch, labeled, strict=True):
                 if job.options.explain:
-                    self.emotions.add_explanations(dialogue, row, turns, self.settings.max_batch_tokens)
+                    self.emotions.add_explanations(dialogue, row, turns, self.settings.max_batch_tokens, self.folding)
         except Exception as error:
             self._divide(jobs, error, lambda one: self._label([part for part in batch if part[0] is one[0]]))
             return

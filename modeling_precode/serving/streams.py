@@ -70,7 +70,7 @@ async def label_messages(socket: WebSocket) -> None:
     if len(state.streams) >= state.settings.max_streams:
         raise Refusal(TRY_AGAIN, f"{state.settings.max_streams:,} streams are open, the limit; try again later")
     state.streams.add(socket)
-    dialogue = state.emotions.stream(distribution=socket.query_params.get("distribution") == "true")
+    dialogue = state.emotions.stream(socket.query_params.get("distribution") == "true", state.label_map)
     while True:
         text = await receive_text(socket)
         try:

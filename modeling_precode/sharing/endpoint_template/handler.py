@@ -2,8 +2,8 @@
 
 A request is a JSON object. `inputs` is a dialogue, or a list of dialogues, in the forms that the pipeline
 `conversation-emotion` accepts: a dialogue is a list of strings or of `{"speaker": ..., "text": ...}`. `parameters` are
-arguments of the pipeline, such as `{"distribution": true}`. The answer is what the pipeline returns, or
-`{"error": ...}` if the request is wrong.
+arguments of the pipeline, such as `{"distribution": true}` or `{"label_map": {"joy": "positive", ...}}`. The answer is
+what the pipeline returns, or `{"error": ...}` if the request is wrong.
 """
 
 from typing import Any
