@@ -11,6 +11,7 @@ from .json_files import is_json, read_json, title_of
 from .kakaotalk import is_kakaotalk, read_kakaotalk
 from .limits import TooLargeError
 from .line import is_line, read_line
+from .message_blocks import is_message_blocks, read_message_blocks
 from .plain_text import read_detected_text, read_plain_text
 from .tables import is_separated, read_separated
 from .transcripts import is_named_blocks, is_timed_transcript, read_named_blocks, read_timed_transcript
@@ -28,11 +29,13 @@ class Format(NamedTuple):
 
 def is_transcript(file: InputFile) -> bool:
     """Whether the text is a transcript in a known form."""
-    return is_timed_transcript(file) or is_named_blocks(file)
+    return is_message_blocks(file) or is_timed_transcript(file) or is_named_blocks(file)
 
 
 def read_transcript(file: InputFile) -> Iterator[Dialogue]:
     """Read a transcript. Raises a ValueError if its form is unknown."""
+    if is_message_blocks(file):
+        return read_message_blocks(file)
     if is_timed_transcript(file):
         return read_timed_transcript(file)
     return read_named_blocks(file) if is_named_blocks(file) else read_detected_text(file)

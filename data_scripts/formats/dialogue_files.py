@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 PLURALS = re.compile(
     r"\b(line|message|row|caption|note|style|sound|attachment|cue|segment|turn|chat|utterance|sheet|speaker|dialogue"
-    r"|date|credit)s\b"
+    r"|date|credit|reaction)s\b"
 )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..building.dialogues import Dialogue, Utterance
+from .chat_notices import KINDS
 from .input_file import InputFile
 from .times import CHAT_SILENCE, date_order, half_day_hour, in_order
 
@@ -18,15 +19,6 @@ MESSAGE = re.compile(
     r"(?P<before>[^\W\d]{1,6}\s?)?(?P<hour>\d{1,2}):(?P<minute>\d{2})(?P<after>\s?[AaPp]\.?[Mm]\.?)?\t(?P<content>.*)"
 )
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-# LINE writes what is no text as a word in brackets, in the language of the phone.
-KINDS = (
-    "photo|video|sticker|voice message|audio|file|album|albums|note|notes|contact|location|poll|gift|link|keep"
-    "|写真|動画|スタンプ|ボイスメッセージ|音声|ファイル|アルバム|ノート|連絡先|位置情報|投票|プレゼント|リンク"
-    "|照片|圖片|图片|影片|视频|貼圖|贴图|語音訊息|语音消息|檔案|文件|相簿|记事本|記事本|聯絡資訊|位置訊息|位置資訊|禮物"
-    "|사진|동영상|스티커|음성 메시지|파일|앨범|노트|연락처|위치 정보|위치정보"
-    "|รูป|รูปภาพ|วิดีโอ|สติกเกอร์|ข้อความเสียง|ไฟล์|อัลบั้ม|โน้ต|ตำแหน่งที่ตั้ง"
-    "|foto|stiker|pesan suara|berkas|album|catatan|kontak|lokasi"
-)
 OMITTED = re.compile(rf"\[(?:{KINDS})\](?:\s.{{0,80}})?", re.IGNORECASE)
 CALL = re.compile(r"☎.{0,80}")
 UNSENT = re.compile(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..building.dialogues import Dialogue, Utterance
+from .chat_notices import notice_of
 from .input_file import InputFile
 from .names import is_name, may_name, speaker_and_text
 from .times import AFTERNOON, CHAT_SILENCE, MONTH, MORNING, WEEKDAY, clock_seconds, date_numbers, date_order, in_order
@@ -33,7 +34,8 @@ _PATTERNS = {
     "[name], [time] and text": (
         rf"\[{NAME}\]\s*\[(?P<half>[^\]\d]{{0,6}})(?P<clock>{CLOCK})[^\]\d]{{0,6}}\]\s+(?P<text>.*)"
     ),
-    "name and time above the text": rf"\[?{NAME}\]?(?P<between>\s?:?{BETWEEN}|\s+at\s+){BOX}\s*:?",
+    # Slack writes the status of a person as an emoji after the name.
+    "name and time above the text": rf"\[?{NAME}\]?(?::[\w+-]{{2,40}}:)*(?P<between>\s?:?{BETWEEN}|\s+at\s+){BOX}\s*:?",
     "time and name above the text": rf"{BOX}(?P<between>{BETWEEN}){NAME}\s*:?",
     "times in brackets and text": rf"\[\s*(?P<clock>{CLOCK})\s*-->\s*(?P<end>{CLOCK})\s*\]\s*(?P<text>.*)",
     "bold name and text": rf"(?:{MARKED})?(?P<mark>[*_]{{1,3}}){NAME}\s?[:：]?(?P=mark)\s?[:：]?\s+(?P<text>.*)",
@@ -53,6 +55,7 @@ NOTE = re.compile(
     re.IGNORECASE,
 )
 # What a chat program writes when people come, go or change something.
+REPLY = re.compile(r'Replying to ".*"')
 SYSTEM = re.compile(r"(?:-->|<--|-!-|--|\*\*\*|=!=)\s")
 NO_NAME = re.compile(r"[ap]\.?\s?m\.?", re.IGNORECASE)
 LABELED_SPEAKER = re.compile(r"\[((?:SPEAKER|Speaker)[ _]?\w{1,4})\]:?\s+")
@@ -185,9 +188,13 @@ def read_timed_transcript(file: InputFile) -> Iterator[Dialogue]:
     file.default_silence = CHAT_SILENCE if dates else None
     utterances = []
     for turn in found:
-        text = " ".join(" ".join(turn.lines).split())
+        # Zoom writes the message that is answered above the answer.
+        lines = turn.lines[1:] if len(turn.lines) > 1 and REPLY.fullmatch(turn.lines[0]) else turn.lines
+        text = " ".join(" ".join(lines).split())
         if not turn.speaker and SYSTEM.match(text):
             file.leave_out("system lines")
+        elif notice := notice_of(text):
+            file.leave_out(notice)
         elif text:
             start, end = times_of(turn, order)
             where = f"{file.name}:{turn.number}"
@@ -356,7 +363,10 @@ def read_named_blocks(file: InputFile) -> Iterator[Dialogue]:
             turn = Turn(first, speaker, mark and mark["day"], mark and mark["clock"], mark and mark["end"], said)
             order = date_order([date_numbers(turn.day)] if turn.day else [], "m" in (turn.clock or "").lower())
             start, end = times_of(turn, order)
-            utterances.append(Utterance(" ".join(said), speaker, where=f"{file.name}:{first}", start=start, end=end))
-            block = []
+            text, where, block = " ".join(said), f"{file.name}:{first}", []
+            if notice := notice_of(text):
+                file.leave_out(notice)
+            else:
+                utterances.append(Utterance(text, speaker, where=where, start=start, end=end))
     if utterances:
         yield Dialogue("", utterances)

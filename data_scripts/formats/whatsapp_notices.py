@@ -50,7 +50,10 @@ ACTION = re.compile(
 )
 FILE_NAME = r"[^\s<>/\\:]+(?: [^\s<>/\\:]+){0,8}?\.\w{2,5}"
 ATTACHED = re.compile(
-    rf"^\s*{FILE_NAME} \([^()\d]{{4,30}}\)\s*(?:\n|$)|<[^<>:]{{2,30}}:\s?[^<>]+\.\w{{2,5}}>", re.IGNORECASE
+    rf"^\s*{FILE_NAME} \([^()\d]{{4,30}}\)\s*(?:\n|$)|<[^<>:]{{2,30}}:\s?[^<>]+\.\w{{2,5}}>"
+    # Signal's, as Markdown
+    r"|!?\[[^\[\]\n]{0,80}\]\(\.?/?(?:media|attachments)/[^()\n]{1,200}\)",
+    re.IGNORECASE,
 )
 DELETED = re.compile(
     "(?:"
@@ -98,7 +101,10 @@ EDITED = any_of(
     "отредактировано", "змінено", "edytowan[oa]", "已编辑", "已編輯", "編集", "수정", "تعديل", "diedit", "redigerat",
     "redigera[td]?e?s?", "redigert", "muokattu", "upraven[oa]", "संपादित", "chỉnh sửa", "נערכה", "επεξεργασ",
 )  # fmt: skip
-CHANGED = re.compile(rf"\u200e?<[^<>]{{0,60}}(?:{EDITED})[^<>]{{0,60}}>\s*$", re.IGNORECASE)
+# What is added to a message: that it was edited, and in exports of Signal the reactions to it.
+CHANGED = re.compile(
+    rf"\u200e?<[^<>]{{0,60}}(?:{EDITED})[^<>]{{0,60}}>\s*$|\n\(- [^\n]{{1,200}} -\)\s*$", re.IGNORECASE
+)
 ENCRYPTED = re.compile(
     r"^\u200e?.{0,80}?(?:"
     + any_of(

@@ -1,0 +1,28 @@
+"""Recognizes what chat programs write in place of a message: media as a word in brackets, and reactions."""
+
+import re
+
+# The words for media, in the languages of LINE, WeChat, QQ and Telegram.
+KINDS = (
+    "photo|video|video message|sticker|voice message|audio|gif|file|album|albums|note|notes|contact|location|poll|gift"
+    "|link|keep|写真|動画|スタンプ|ボイスメッセージ|音声|ファイル|アルバム|ノート|連絡先|位置情報|投票|プレゼント|リンク"
+    "|照片|圖片|图片|影片|视频|貼圖|贴图|語音訊息|语音消息|语音|檔案|文件|相簿|记事本|記事本|聯絡資訊|位置訊息|位置資訊|禮物"
+    "|动画表情|表情|红包|链接|名片|位置|转账|聊天记录|视频通话|语音通话"
+    "|사진|동영상|스티커|음성 메시지|파일|앨범|노트|연락처|위치 정보|위치정보"
+    "|รูป|รูปภาพ|วิดีโอ|สติกเกอร์|ข้อความเสียง|ไฟล์|อัลบั้ม|โน้ต|ตำแหน่งที่ตั้ง"
+    "|foto|stiker|pesan suara|berkas|album|catatan|kontak|lokasi"
+)
+OMITTED = re.compile(rf"\[(?:{KINDS})\]", re.IGNORECASE)
+# Zoom and iMessage repeat the message that somebody reacted to.
+REACTION = re.compile(
+    r'(?:Reacted to|Removed (?:an? )?.{1,20} (?:reaction )?from) ["“].*["”…](?: with .{1,20})?'
+    r"|(?:Liked|Loved|Disliked|Laughed at|Emphasized|Questioned) “.*”",
+    re.DOTALL,
+)
+
+
+def notice_of(text: str) -> str | None:
+    """What a message is, such as `omitted media`, if nobody wrote it; None for other messages."""
+    if OMITTED.fullmatch(text):
+        return "omitted media"
+    return "reactions" if REACTION.fullmatch(text) else None
