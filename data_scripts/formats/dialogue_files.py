@@ -12,6 +12,7 @@ from typing import Any
 
 from ..building.dialogues import Dialogue, Utterance
 from .detection import detect
+from .encodings import doubly_encoded
 from .input_file import InputFile
 from .limits import Limits, limited_time
 from .options import ReadingOptions
@@ -102,8 +103,13 @@ def read_file(file: InputFile, is_silent: bool = False) -> Iterator[Dialogue]:
 
 def remarks(file: InputFile) -> list[str]:
     """Remarks for the user on how a file was read, such as an encoding other than UTF-8. Each appears once."""
-    is_text = "encoding" in vars(file) and not file.encoding.startswith("utf-8")
-    return [*dict.fromkeys(file.remarks), *([f"read as {file.encoding}"] if is_text else [])]
+    is_text = "encoding" in vars(file)
+    found = [*dict.fromkeys(file.remarks)]
+    if is_text and not file.encoding.startswith("utf-8"):
+        found.append(f"read as {file.encoding}")
+    if is_text and (letter := doubly_encoded("\n".join(file.sample))):
+        found.append(f"encoded twice, with letters such as {letter!r}: save the file again from its source as UTF-8")
+    return found
 
 
 def shown_counts(file: InputFile) -> str:

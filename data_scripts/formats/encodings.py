@@ -29,6 +29,22 @@ HIGH = bytes(range(128, 256))
 SAMPLE_BYTES = 1 << 16
 
 
+# What the bytes of an accented letter, a curly quotation mark or an emoji in UTF-8 are in cp1252.
+_SECOND = "[\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
+DOUBLY_ENCODED = re.compile(rf"[ÂÃ]{_SECOND}|[âï]{_SECOND}{{2}}|ð{_SECOND}{{3}}")
+
+
+def doubly_encoded(text: str) -> str | None:
+    """The first letter that is encoded twice, such as `Ã©`: UTF-8 that was read as cp1252 and saved again."""
+    for found in DOUBLY_ENCODED.finditer(text):
+        try:
+            found[0].encode("cp1252").decode("utf-8")
+        except UnicodeError:
+            continue
+        return found[0]
+    return None
+
+
 def open_binary(path: Path, limits: Limits) -> BinaryIO:
     """Open a file for reading bytes. A .gz file is decompressed, within the limits."""
     if path.suffix.lower() == ".gz":

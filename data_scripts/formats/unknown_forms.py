@@ -34,6 +34,12 @@ RULE = re.compile(
     re.IGNORECASE,
 )
 UNSPACED = re.compile(r"([^\W\d][^\s:：/,]{0,20}):[^\s:/)(\]\[|*DPp3]")
+# Marks between the utterances of a line, in corpora for language models.
+BETWEEN_UTTERANCES = re.compile(r"__eou__|__eot__|<eou>|<eot>|\[SEP\]|<sep>|</s>|<\|[a-z_]{2,20}\|>", re.IGNORECASE)
+# As in STM and CTM files: two times in seconds after the names of recording, channel and speaker.
+SECONDS_AFTER_NAMES = re.compile(r"(?:\S{1,80}\s{1,8}){1,4}\d{1,6}\.\d{1,6}\s{1,8}\d{1,6}\.\d{1,6}\s")
+QUESTION_OR_ANSWER = re.compile(r"([QA])\.\s")
+QUOTES_MAIL = re.compile(r"On .{8,120} wrote:|-{2,}\s?(?:Original|Forwarded) Message\s?-{2,}", re.IGNORECASE)
 LONGEST_RULE = 160
 MARKS = "[({<#*%|>=$"
 HEADING = re.compile(r"(?:INT|EXT|INT\./EXT)[./]\s")
@@ -105,6 +111,8 @@ def reason_by_lines(lines: list[str], known: frozenset[str]) -> str | None:
         known: The long names of the file.
     """
     of = f"of {len(lines)} lines"
+    if found := reason_by_marks(lines):
+        return found
     with_bracket = sum(bool(TIME_IN_BRACKETS.match(line)) for line in lines)
     only_times = sum(bool(ONLY_TIMES.fullmatch(line)) for line in lines)
     if len(lines) > 1 and with_bracket > len(lines) * FEW:
@@ -134,6 +142,22 @@ def reason_by_lines(lines: list[str], known: frozenset[str]) -> str | None:
     if len(lines) > 1 and marked >= len(lines) * MOST:
         return f"{marked} {of} begin with a mark such as {lines[-1][0]!r}"
     return reason_by_fields(lines)
+
+
+def reason_by_marks(lines: list[str]) -> str | None:
+    """Which marks of another kind of file most lines have, or a line of an e-mail; None without them."""
+    of = f"of {len(lines)} lines"
+    between = [found for line in lines if (found := BETWEEN_UTTERANCES.search(line))]
+    if len(between) > len(lines) * FEW:
+        return f"{len(between)} {of} have {between[0][0]!r} between utterances"
+    with_seconds = sum(bool(SECONDS_AFTER_NAMES.match(line)) for line in lines)
+    if len(lines) > 1 and with_seconds >= len(lines) * MOST:
+        return f"{with_seconds} {of} have two times in seconds"
+    asked = Counter(found[1] for line in lines if (found := QUESTION_OR_ANSWER.match(line)))
+    if len(asked) == 2 and asked.total() >= len(lines) * FEW:
+        return f"{asked.total()} {of} begin with 'Q.' or 'A.'"
+    mail = next((line for line in lines if len(line) < LONGEST_RULE and QUOTES_MAIL.fullmatch(line)), None)
+    return f"it quotes an e-mail ({mail[:60]!r})" if mail else None
 
 
 def reason_by_fields(lines: list[str]) -> str | None:

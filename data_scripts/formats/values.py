@@ -5,11 +5,13 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from .times import clock_seconds
+from .times import clock_seconds, iso_date
 
 # Missing values, as pandas and spreadsheets write them.
 MISSING = {"", "nan", "NaN", "NA", "N/A", "#N/A", "<NA>", "NaT", "null", "NULL"}
 NOBODY = MISSING | {"None"}
+# From these numbers on, a time is not one of a recording, but seconds, or their fractions, since 1970.
+EPOCHS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (1e9, 1.0))
 # A larger number is not a time, not even in nanoseconds since 1970.
 MOST_SECONDS = 1e20
 
@@ -45,18 +47,30 @@ def label_of(value: Any) -> str | None:
 
 
 def time_of(value: Any) -> float | str | None:
-    """A time in seconds, from a number or a clock such as `0:05`, or a date as it is written; None if it is missing."""
+    """A time in seconds, from a number or a clock such as `0:05`, or a date as it is written; None if it is missing.
+
+    Seconds, milliseconds, microseconds and nanoseconds since 1970 become a date in ISO 8601.
+    """
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return float(value) if abs(value) < MOST_SECONDS else None
+        return date_or_seconds(value)
     text = text_of(value).strip()
     try:
-        seconds = float(text)
-        return seconds if abs(seconds) < MOST_SECONDS else None
+        return date_or_seconds(float(text))
     except ValueError:
         clock = clock_seconds(text)
         return clock if clock is not None else None if text in NOBODY else text
+
+
+def date_or_seconds(number: float) -> float | str | None:
+    """A number as seconds, or as a date in ISO 8601 if it is so large that it counts from 1970."""
+    if not abs(number) < MOST_SECONDS:
+        return None
+    unit = next((unit for least, unit in EPOCHS if number >= least), None)
+    date = iso_date(number / unit) if unit else None
+    # The year 2100 is an arbitrary bound: a number beyond it is of some other kind.
+    return date if date and date < "2100" else float(number)
 
 
 def plain_value(value: Any) -> Any:
