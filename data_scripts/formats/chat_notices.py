@@ -10,7 +10,8 @@ KINDS = (
     "|动画表情|表情|红包|链接|名片|位置|转账|聊天记录|视频通话|语音通话"
     "|사진|동영상|스티커|음성 메시지|파일|앨범|노트|연락처|위치 정보|위치정보"
     "|รูป|รูปภาพ|วิดีโอ|สติกเกอร์|ข้อความเสียง|ไฟล์|อัลบั้ม|โน้ต|ตำแหน่งที่ตั้ง"
-    "|foto|stiker|pesan suara|berkas|album|catatan|kontak|lokasi"
+    "|фото|фотография|видео|стикер|голосовое сообщение|аудио|файл|документ|видеосообщение"
+    "|foto|bild|imagen|vídeo|vidéo|audio|stiker|pesan suara|berkas|album|catatan|kontak|lokasi"
 )
 OMITTED = re.compile(rf"\[(?:{KINDS})\]", re.IGNORECASE)
 # Zoom and iMessage repeat the message that somebody reacted to.

@@ -19,7 +19,7 @@ NOTE = re.compile(
     r"Tapbacks:|Edited .{1,40} ago|(?:Loved|Liked|Disliked|Laughed|Emphasized|Questioned|.{1,12}) by \S.{0,60}"
     r"|This message responded to an earlier message\."
 )
-FEWEST, MOST = 2, 0.8
+FEWEST, SHARE, MOST = 2, 0.2, 0.8
 
 
 def stamp_of(block: list[str]) -> re.Match | None:
@@ -29,11 +29,11 @@ def stamp_of(block: list[str]) -> re.Match | None:
 
 
 def is_message_blocks(file: InputFile) -> bool:
-    """Whether most blocks have a date with a time above a name and a message."""
+    """Whether enough blocks have a date with a time above a name and a message. The others continue a message."""
     found = list(blocks(file.sample))
     stamped = [block for block in found if stamp_of(block)]
     named = sum(len(block) > 2 and may_name(block[1]) for block in stamped)
-    return len(stamped) >= max(FEWEST, MOST * len(found)) and named >= MOST * len(stamped)
+    return len(stamped) >= max(FEWEST, SHARE * len(found)) and named >= MOST * len(stamped)
 
 
 def read_message_blocks(file: InputFile) -> Iterator[Dialogue]:

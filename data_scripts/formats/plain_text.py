@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
@@ -19,15 +19,23 @@ FIELDS = {
     *("title", "to", "topic", "transcribed by", "transcript", "written by"),
 }
 NOTE = re.compile(r"\[[^\[\]]{1,160}\]|\([^()]{1,160}\)|(?:page\s)?\d{1,4}(?:\s(?:of|/)\s\d{1,4})?", re.IGNORECASE)
+# `ANA (excited)`, and `T1`.
+MANNER = re.compile(r"([^()\[\]]+?)\s?[(\[][^()\[\]]{1,40}[)\]]")
+NUMBERED_TURN = re.compile(r"([^\W\d]{1,12})\s?(\d{1,4})")
 ENDS_SENTENCE = re.compile(r"""[.!?…。！？][)"'”’\]]*$""")
 LONGEST_TITLE, SHORTEST_FULL_LINE = 80, 60
 
 
 class Layout(NamedTuple):
-    """How a text is laid out: the last line of its head (0 without one), and whether two people or more speak."""
+    """How a text is laid out: the last line of its head (0 without one), and how often each name begins a line."""
 
     head: int
-    has_speakers: bool
+    names: Counter[str]
+
+    @property
+    def has_speakers(self) -> bool:
+        """Whether two people or more speak."""
+        return len(self.names) > 1
 
 
 def read_plain_text(file: InputFile) -> Iterator[Dialogue]:
@@ -47,27 +55,55 @@ def read_detected_text(file: InputFile) -> Iterator[Dialogue]:
     refuse_unknown_form(file, known)
     layout = layout_of(file, known)
     is_one = is_one_dialogue(file, known, layout)
-    found = paragraphs(file, spoken_lines(file, known, layout, file.left_out), known)
+    people = people_of(layout.names)
+    if people:
+        file.remarks.append(f"names such as {next(iter(people))!r} read as {people[next(iter(people))]!r}")
+    found = paragraphs(file, spoken_lines(file, known, layout, file.left_out), known, people)
     if not is_one:
         yield from found
     elif utterances := [turn for dialogue in found for turn in dialogue.utterances]:
         yield Dialogue("", utterances)
 
 
-def paragraphs(file: InputFile, lines: Iterable[tuple[int, str]], known: frozenset[str]) -> Iterator[Dialogue]:
+def paragraphs(
+    file: InputFile, lines: Iterable[tuple[int, str]], known: frozenset[str], people: Mapping[str, str] | None = None
+) -> Iterator[Dialogue]:
     """Yield one dialogue per paragraph.
 
     Args:
         file: The file.
         lines: The stripped lines with their numbers.
         known: The long names of the file.
+        people: The person of each name that is not only a name.
     """
+    people = people or {}
     for is_dialogue, numbered in groupby(lines, key=lambda pair: bool(pair[1])):
         if is_dialogue:
             turns = [(number, *speaker_and_text(line, known)) for number, line in numbered]
             yield Dialogue(
-                "", [Utterance(text, speaker, where=f"{file.name}:{number}") for number, speaker, text in turns]
+                "",
+                [
+                    Utterance(text, people.get(speaker, speaker), where=f"{file.name}:{number}")
+                    for number, speaker, text in turns
+                ],
             )
+
+
+def people_of(names: Counter[str]) -> dict[str, str]:
+    """The person of each name that also says how something is said, or has the number of the turn.
+
+    `ANA (excited)` is `ANA` if that name occurs alone, or with another word in parentheses. `T1`, `C1`, `T2`, `C2` are
+    `T` and `C` if each occurs once, in the order of the numbers.
+    """
+    people = {name: found[1] for name in names if (found := MANNER.fullmatch(name))}
+    shared = Counter(people.values())
+    people = {name: person for name, person in people.items() if shared[person] > 1 or person in names}
+    turns = [found for name in names if (found := NUMBERED_TURN.fullmatch(name))]
+    numbers = [int(turn[2]) for turn in turns]
+    if len(turns) > 3 and len(turns) == len(names) == names.total() and numbers == sorted(numbers):
+        pair = {turn[1] for turn in turns}
+        people |= {turn[0]: turn[1] for turn in turns if len(pair) == 2}
+    return people
 
 
 def file_names(file: InputFile) -> frozenset[str]:
@@ -91,7 +127,7 @@ def layout_of(file: InputFile, known: frozenset[str]) -> Layout:
     last_field = first_turn = 0
     is_title, has_other = True, False
     fields: set[str] = set()
-    names: set[str] = set()
+    names: Counter[str] = Counter()
     for number, line in enumerate(map(str.strip, file.lines()), start=1):
         if not line or is_rule(line):
             continue
@@ -100,16 +136,16 @@ def layout_of(file: InputFile, known: frozenset[str]) -> Layout:
             last_field = number
             fields.add(speaker)
         elif speaker:
-            names.add(speaker)
+            names[speaker] += 1
             first_turn = first_turn or number
         elif names:
             is_title &= bool(NOTE.fullmatch(line))
         else:
             is_title &= len(line) <= LONGEST_TITLE and not ENDS_SENTENCE.search(line)
             has_other = has_other or not is_title
-    if fields & names or not (names or has_other):  # a person, or a file of nothing else
-        return Layout(0, len(fields | names) > 1)
-    return Layout(first_turn - 1 if is_title and len(names) > 1 else last_field, len(names) > 1)
+    if fields & names.keys() or not (names or has_other):  # a person, or a file of nothing else
+        return Layout(0, names + Counter(fields))
+    return Layout(first_turn - 1 if is_title and len(names) > 1 else last_field, names)
 
 
 def spoken_lines(

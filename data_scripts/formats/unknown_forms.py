@@ -25,7 +25,11 @@ STAMPED = re.compile(rf".*[.!?…]\s{{1,20}}\W?{CLOCK}\S{{0,4}}", re.DOTALL)
 TIME_IN_BRACKETS = re.compile(
     rf".{{0,60}}?[\[({{]\s?(?:{CLOCK}|\d{{1,6}}\.\d{{1,6}}\b|(?:{SPAN})\b)[^\[\](){{}}]{{0,40}}[\])}}]"
 )
-ONLY_TIMES = re.compile(rf"[\s\d:.,;>\[\]()–—-]{{0,40}}{CLOCK}[\s\d:.,;>\[\]()–—-]{{0,40}}(?:[AaPp]\.?[Mm]\.?)?")
+ONLY_TIMES = re.compile(
+    rf"(?:{WEEKDAY})?(?:{MONTH}\s\d{{1,2}},?\s\d{{4}},?\s(?:at\s)?)?"
+    rf"[\s\d:.,;/>\[\]()–—-]{{0,40}}{CLOCK}[\s\d:.,;/>\[\]()–—-]{{0,40}}(?:[AaPp]\.?[Mm]\.?)?",
+    re.IGNORECASE,
+)
 TIME_BEFORE_NAME = re.compile(rf".{{0,40}}?\b{CLOCK}\b[^:：]{{0,40}}[:：]\s")
 NUMBER = re.compile(r"#?\d{1,13}(?:[.:,]\d{1,6}){0,3}[\s.:;,|)\]-]")
 # Between dialogues: `---`, `=== Dialogue 2 ===` or `Dialogue 2`.

@@ -329,6 +329,18 @@ def test_a_time_of_a_table_may_be_a_clock(write, caplog):
     assert caplog.messages[-1].endswith("times such as '30/04/2023 17:33' are no dates in ISO 8601, and kept as text")
 
 
+@pytest.mark.parametrize("unit", [1, 1_000, 1_000_000, 1_000_000_000])
+def test_times_since_1970_are_dates(write, unit):
+    rows = f"dialogue_id,text,start\n1,a,{1704276900 * unit}\n1,b,{1704376900 * unit}\n2,c,86400\n"
+    dialogues = dialogues_of(write, rows)
+    assert [turn.start for dialogue in dialogues for turn in dialogue.utterances] == [
+        "2024-01-03T10:15:00+00:00",
+        "2024-01-04T14:01:40+00:00",
+        86400.0,
+    ]
+    assert len(dialogues_of(write, rows, max_silence=3600)) == 3
+
+
 def test_ids_of_several_columns_do_not_run_into_one_another(write):
     path = write({"a.csv": "a,b,text\n1-2,3,x\n1,2-3,y\n"}) / "a.csv"
     assert len(list(read_dialogues(path, dialogue_column="a,b"))) == 2

@@ -90,6 +90,11 @@ UNKNOWN = {
     "Ana: Hi there! 00:05\nBen: What? 00:08\n": "2 of 2 lines end with a time",
     "0h05m10s Ana: Hi\n0h05m12s Ben: What?\n": "2 of 2 lines begin with a time",
     "Ana | Hi\nBen | What?\nAna | Yes!\n": "3 of 3 lines begin with a name and a bar",
+    "Hi . __eou__ What ? __eou__\nSo ? __eou__ No . __eou__\n": "2 of 2 lines have '__eou__' between utterances",
+    "talk 1 Ana 0.5 2.1 <o> hi\ntalk 1 Ben 2.2 3.0 <o> what\n": "2 of 2 lines have two times in seconds",
+    "Q. Where were you?\nA. At home.\nQ. Why?\nA. I was ill.\n": "4 of 4 lines begin with 'Q.' or 'A.'",
+    "I got the job!\n\nOn Wed, Jan 3, 2024 at 10:10 AM Ben <b@x> wrote:\n> Any news?\n": "it quotes an e-mail ('On Wed",
+    "Jan 3, 2024 10:15 AM\nhi\nso\nno\nJan 3, 2024 10:16 AM\nyes\nok\nbye\n": "2 of 8 lines contain only a time",
     "(Ana) Hi\n(Ben) What?\n(Ana) Yes!\n": "3 of 3 lines begin with a mark such as '('",
     "[Ana] Hi\n[Ben] What?\n[Ana] Yes!\n": "3 of 3 lines begin with a mark such as '['",
     "Ana\nHi\nBen\nWhat?\nAna\nYes!\nBen\nWow.\n": "4 of 8 lines contain only a name",
@@ -152,3 +157,34 @@ def test_roles_are_refused_if_there_are_none(write, name):
     content = {"a.csv": "dialogue_id,text\n1,Hi\n", "a.jsonl": '{"utterances": ["Hi"]}'}.get(name, BODY)
     with pytest.raises(ValueError, match="roles is for another kind of file; got 'user'; leave it out"):
         said(write, content, name, roles="user")
+
+
+def test_how_something_is_said_is_no_part_of_a_name(write, caplog):
+    caplog.set_level(logging.INFO)
+    assert said(write, "ANA (glad): I got the job!\nBEN (amazed): What?\nBEN (loud): No!\nANA: Yes!\n") == [
+        ("ANA", "I got the job!"),
+        ("BEN", "What?"),
+        ("BEN", "No!"),
+        ("ANA", "Yes!"),
+    ]
+    assert caplog.messages[-1].endswith("2 speakers, names such as 'ANA (glad)' read as 'ANA'")
+    assert said(write, "Ana (host): Hi!\nBen (guest): Hi!\n") == [("Ana (host)", "Hi!"), ("Ben (guest)", "Hi!")]
+
+
+def test_the_number_of_a_turn_is_no_part_of_a_name(write):
+    names = ["T1", "C1", "T2", "C2", "T3"]
+    assert said(write, "".join(f"{name}: Hi.\n" for name in names)) == [(name[0], "Hi.") for name in names]
+    for names in (["P1", "P2", "P3", "P4"], ["T1", "T2", "C1", "C2"], ["T1", "C1", "T1", "C1"]):
+        assert said(write, "".join(f"{name}: Hi.\n" for name in names)) == [(name, "Hi.") for name in names]
+
+
+def test_text_that_was_encoded_twice_is_named(write, caplog):
+    caplog.set_level(logging.INFO)
+    text = "Ana: The café is closed, I don’t know. 😂\nBen: Ça va, Ângela?\n"
+    said(write, text)
+    assert "encoded twice" not in caplog.messages[-1]
+    for encoding in ("cp1252", "latin-1"):
+        assert said(write, text[:27].encode().decode(encoding), "b.txt")
+        assert caplog.messages[-1].endswith(
+            "encoded twice, with letters such as 'Ã©': save the file again from its source as UTF-8"
+        )
