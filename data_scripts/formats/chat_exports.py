@@ -20,7 +20,13 @@ SLACK_NOT_SAID = re.compile(
 MESSENGER_ACTION = re.compile(
     r"(?:You )?(?:reacted|liked)\b.{0,40}\b(?:to your|a|your) message\s?|.{1,60} (?:sent|unsent) (?:an?|the|\d+) "
     r"(?:attachment|photo|video|sticker|GIF|voice message|location|message|link)s?\.|(?:.{1,60} )?missed (?:a|your) "
-    r"(?:video )?(?:call|chat)(?: from .{1,60})?\.",
+    r"(?:video )?(?:call|chat)(?: from .{1,60})?\."
+    r"|.{1,60} hat (?:einen Anhang|ein Foto|ein Video|einen Sticker|ein GIF|eine Sprachnachricht|einen Link) gesendet\."
+    r"|.{1,60} a envoyé (?:une pièce jointe|une photo|une vidéo|un autocollant|un GIF|un message vocal|un lien)\."
+    r"|.{1,60} (?:ha enviado|envió) (?:un archivo adjunto|una foto|un video|un vídeo|un sticker|un GIF|un enlace)\."
+    r"|.{1,60} ha inviato (?:un allegato|una foto|un video|un adesivo|una GIF|un link)\."
+    r"|.{1,60} enviou (?:um anexo|uma foto|um vídeo|uma figurinha|um GIF|um link)\."
+    r"|.{1,60} heeft een (?:bijlage|foto|video|sticker|GIF|link) verzonden\.",
     re.IGNORECASE,
 )
 SLACK_MARK = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")

@@ -1,4 +1,4 @@
-"""Recognizes what chat programs write in place of a message: media as a word in brackets, and reactions."""
+"""Recognizes what programs write into chats and transcripts: media in brackets, reactions, notes, system lines."""
 
 import re
 
@@ -20,6 +20,25 @@ REACTION = re.compile(
     r"|(?:Liked|Loved|Disliked|Laughed at|Emphasized|Questioned) “.*”",
     re.DOTALL,
 )
+# What a program writes about its transcript, above, between and below the turns.
+NOTE = re.compile(
+    r"\W*(?:transcribed|transcript(?:ion)?|generated|recorded|created|powered|exported)\b.{0,40}"
+    r"(?:\b(?:by|with|from|using)\b|https?:).*|.{1,60}\s(?:started|stopped) (?:the )?(?:transcription|recording)\W?"
+    r"|\W*(?:meeting|recording|call) ended after\b.*|this editable transcript was\b.*"
+    r"|session (?:start|close|time|ident): .*"
+    r"|exported \d+ message\(?s?\)?\W?"
+    r"|\W*(?:end|start) of (?:the )?(?:transcript(?:ion)?|recording|meeting|interview|call)\W*|[-=_*#]{6,}",
+    re.IGNORECASE,
+)
+# What Zoom writes above an answer.
+REPLY = re.compile(r'Replying to ".*"')
+# What a chat program writes when people come, go or change something.
+SYSTEM = re.compile(r"(?:-->|<--|-!-|--|\*\*\*|=!=)\s")
+LINE_OF_IRC = re.compile(
+    r"\[?\d{1,2}:\d{2}(?::\d{2})?\]?\s+(?:-->|<--|-!-|\*{1,3})\s|--- (?:Log opened|Log closed|Day changed)\b"
+)
+# DiscordChatExporter writes these lines below a message, and what they announce below them.
+BLOCK = re.compile(r"\{(Attachments?|Embeds?|Reactions|Stickers?)\}")
 
 
 def notice_of(text: str) -> str | None:
@@ -27,3 +46,13 @@ def notice_of(text: str) -> str | None:
     if OMITTED.fullmatch(text):
         return "omitted media"
     return "reactions" if REACTION.fullmatch(text) else None
+
+
+def is_short(line: str) -> bool:
+    """Whether a line is short enough to be a note or a date."""
+    return len(line) < 160
+
+
+def is_note(line: str) -> bool:
+    """Whether a line is a note of the program that made the transcript, such as "Transcribed by ..."."""
+    return is_short(line) and bool(NOTE.fullmatch(line))

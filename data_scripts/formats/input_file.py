@@ -43,6 +43,10 @@ MARKUP = {
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
 
+# Marks without a width that programs write around a line: of its direction, or zero-width spaces.
+INVISIBLE = "\u200b\u200e\u200f\u2060\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+
+
 class InputFile:
     """A file of dialogues while it is read.
 
@@ -64,6 +68,8 @@ class InputFile:
         self.left_out: Counter[str] = Counter()
         self.remarks: list[str] = []
         self.default_silence: float | None = None
+        # Whether 0,5 is a number, in a table that no commas separate.
+        self.decimal_comma = False
         # The number of utterances in a table. Its reader sets it before the first dialogue.
         self.utterances: int | None = None
 
@@ -116,6 +122,12 @@ class InputFile:
     def leave_out(self, what: str, count: int = 1) -> None:
         """Add to the count of something that is left out, such as `system lines`."""
         self.left_out[what] += count
+
+
+def stripped(line: str) -> str:
+    """A line without white space and invisible marks at its beginning and end."""
+    line = line.strip()
+    return line.strip(INVISIBLE).strip() if line[:1] in INVISIBLE or line[-1:] in INVISIBLE else line
 
 
 def refuse_archive(file: InputFile) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ..building.dialogues import Dialogue, Utterance
 from .chat_notices import notice_of
-from .input_file import InputFile
+from .input_file import InputFile, stripped
 from .names import may_name
 from .times import CHAT_SILENCE, date_numbers, date_order
 from .transcripts import RANGE, Turn, blocks, times_of
@@ -64,7 +64,7 @@ def turns(file: InputFile) -> Iterator[Turn]:
     """Yield the turn of each block. A block without a date continues the one above."""
     turn: Turn | None = None
     is_head = False
-    for number, line in enumerate(map(str.strip, file.lines()), start=1):
+    for number, line in enumerate(map(stripped, file.lines()), start=1):
         stamp = stamp_of([line]) if line else None
         if stamp:
             if turn:

@@ -32,7 +32,11 @@ def long_name(line: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text may be a name: at most six words (eight with a title), capitalized or in a script without case."""
+    """Whether a text may be a name: at most six words (eight with a title), capitalized or in a script without case.
+
+    What is in parentheses after it, such as `(female, 34)`, is not checked.
+    """
+    text = re.sub(r"(?<=\w)\s?\([^()]{1,40}\)$", "", text)
     words = re.split(r"[\s,]+", text.strip(" ,"))
     if len(words) > (MOST_TITLED_WORDS if TITLE.search(text) else MOST_WORDS) or len(text) > 70:
         return False

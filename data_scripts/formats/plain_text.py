@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ..building.dialogues import Dialogue, Utterance
-from .input_file import InputFile
+from .input_file import InputFile, stripped
 from .names import TITLE, long_name, speaker_and_text
 from .unknown_forms import is_rule, refuse_unknown_form
 
@@ -41,7 +41,7 @@ class Layout(NamedTuple):
 def read_plain_text(file: InputFile) -> Iterator[Dialogue]:
     """Read plain text, one dialogue per paragraph, without a check of its form. Every line is an utterance."""
     file.options.refuse_columns(file.name)
-    yield from paragraphs(file, enumerate(map(str.strip, file.lines()), start=1), file_names(file))
+    yield from paragraphs(file, enumerate(map(stripped, file.lines()), start=1), file_names(file))
 
 
 def read_detected_text(file: InputFile) -> Iterator[Dialogue]:
@@ -113,7 +113,7 @@ def file_names(file: InputFile) -> frozenset[str]:
     """
     counts: Counter[str] = Counter()
     has_other = False
-    for line in map(str.strip, file.lines()):
+    for line in map(stripped, file.lines()):
         name = long_name(line) if ":" in line or "：" in line else ""
         if name:
             counts[name] += 1
@@ -128,7 +128,7 @@ def layout_of(file: InputFile, known: frozenset[str]) -> Layout:
     is_title, has_other = True, False
     fields: set[str] = set()
     names: Counter[str] = Counter()
-    for number, line in enumerate(map(str.strip, file.lines()), start=1):
+    for number, line in enumerate(map(stripped, file.lines()), start=1):
         if not line or is_rule(line):
             continue
         speaker = speaker_and_text(line, known)[0]
@@ -157,7 +157,7 @@ def spoken_lines(
     number of a page are notes, and a line that continues a full line above it in lower case is a part of it.
     """
     previous: tuple[int, str] | None = None
-    for number, line in enumerate(map(str.strip, file.lines()), start=1):
+    for number, line in enumerate(map(stripped, file.lines()), start=1):
         if is_rule(line):
             left_out["separator lines"] += 1
             line = ""

@@ -147,7 +147,10 @@ class RowReader:
             number: The number of the row among those that are kept, from 0.
         """
         options = self.options
-        start, end = (time_of(plain_value(row.get(name))) for name in (options.start_column, options.end_column))
+        start, end = (
+            time_of(plain_value(row.get(name)), self.file.decimal_comma)
+            for name in (options.start_column, options.end_column)
+        )
         if isinstance(start, str) and not self.has_unknown_time and seconds_of(start) is None:
             self.has_unknown_time = True
             self.file.remarks.append(f"times such as {start!r} are no dates in ISO 8601, and kept as text")
@@ -210,6 +213,7 @@ def separated_table(file: InputFile) -> Table:
     separator, skipped = separator_of(file)
     if separator != "," and file.suffix != ".tsv":
         file.remarks.append(f"separated by {SEPARATORS.get(separator, separator)}")
+    file.decimal_comma = separator != ","
     columns = header(file.sample, skipped, separator)
     # CSV that is written by hand may have a space after each comma.
     has_spaces = len(columns) > 1 and all(column.startswith(" ") for column in columns[1:])
@@ -220,11 +224,24 @@ def separated_table(file: InputFile) -> Table:
         lines = file.lines()
         for _ in range(skipped):
             next(lines)
-        return read_csv(file.path, [], lines, file.name, first_line=skipped + 1, chosen=chosen, **dialect)
+        found = read_csv(file.path, [], lines, file.name, first_line=skipped + 1, chosen=chosen, **dialect)
+        return without_headers(file, found) if len(columns) > 1 else found
 
     if not columns:
         next(rows(None), None)  # raises the error for a missing header
     return Table(f"{file.name}:{skipped + 1}", columns, rows)
+
+
+def without_headers(
+    file: InputFile, rows: Iterable[tuple[str, dict[str, Any]]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Leave out rows that repeat the header, as in files that were joined."""
+    for where, row in rows:
+        if all(column == value for column, value in row.items()):
+            if "repeated headers left out" not in file.remarks:
+                file.remarks.append("repeated headers left out")
+        else:
+            yield where, row
 
 
 def header(lines: Sequence[str], skipped: int, separator: str) -> list[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..building.dialogues import Dialogue, Utterance
-from .chat_notices import notice_of
-from .input_file import InputFile
+from .chat_notices import BLOCK, LINE_OF_IRC, REPLY, SYSTEM, is_note, is_short, notice_of
+from .input_file import InputFile, stripped
 from .names import is_name, may_name, speaker_and_text
 from .times import AFTERNOON, CHAT_SILENCE, MONTH, MORNING, WEEKDAY, clock_seconds, date_numbers, date_order, in_order
 from .unknown_forms import KEYS
@@ -46,17 +46,7 @@ FORMS = {form: re.compile(pattern, re.IGNORECASE) for form, pattern in _PATTERNS
 ABOVE = [form for form in FORMS if form.endswith("above the text")]
 TIME_ALONE = re.compile(BOX)
 TO_SOMEBODY = re.compile(r"^From\s+|\s+to\s+\S.*$", re.IGNORECASE)
-# What a program writes about its transcript, above, between and below the turns.
-NOTE = re.compile(
-    r"\W*(?:transcribed|transcript(?:ion)?|generated|recorded|created|powered|exported)\b.{0,40}"
-    r"(?:\b(?:by|with|from|using)\b|https?:).*|.{1,60}\s(?:started|stopped) (?:the )?(?:transcription|recording)\W?"
-    r"|\W*(?:meeting|recording|call) ended after\b.*|this editable transcript was\b.*|exported \d+ message\(?s?\)?\W?"
-    r"|\W*(?:end|start) of (?:the )?(?:transcript(?:ion)?|recording|meeting|interview|call)\W*|[-=_*#]{6,}",
-    re.IGNORECASE,
-)
-# What a chat program writes when people come, go or change something.
-REPLY = re.compile(r'Replying to ".*"')
-SYSTEM = re.compile(r"(?:-->|<--|-!-|--|\*\*\*|=!=)\s")
+LINE_NUMBER = re.compile(r"\d{1,6}[.)]?\s+")
 NO_NAME = re.compile(r"[ap]\.?\s?m\.?", re.IGNORECASE)
 LABELED_SPEAKER = re.compile(r"\[((?:SPEAKER|Speaker)[ _]?\w{1,4})\]:?\s+")
 DATE_ALONE = re.compile(
@@ -94,7 +84,7 @@ def form_of(file: InputFile) -> str | None:
     If the text of a turn is on the same line, half of the lines must begin a turn. If it is below, one of the first
     lines must begin a turn, and most of these lines must have text below them.
     """
-    lines = [line.strip() for line in file.sample if line.strip()]
+    lines = [line for line in map(stripped, file.sample) if line and not LINE_OF_IRC.match(line)]
     found: list[tuple[int, str]] = []
     for form in FORMS:
         begins = [head_of(form, line) is not None for line in lines]
@@ -144,16 +134,6 @@ def has_gap(head: re.Match) -> bool:
     return head["between"] not in SPACES or head.string.startswith("[")
 
 
-def is_short(line: str) -> bool:
-    """Whether a line is short enough to be a note or a date."""
-    return len(line) < 120
-
-
-def is_note(line: str) -> bool:
-    """Whether a line is a note of the program that made the transcript, such as "Transcribed by ..."."""
-    return is_short(line) and bool(NOTE.fullmatch(line))
-
-
 def time_alone(line: str) -> re.Match | None:
     """The match of a line that contains only a time, or None."""
     return TIME_ALONE.fullmatch(line) if len(line) < 60 else None
@@ -172,7 +152,7 @@ def has_text_below(begins: list[bool]) -> bool:
 
 def has_lone_times(file: InputFile) -> bool:
     """Whether lines with only a time are between lines with a speaker, or between all lines."""
-    lines = [line.strip() for line in file.sample if line.strip()]
+    lines = [line for line in map(stripped, file.sample) if line]
     times = [bool(time_alone(line)) for line in lines]
     speakers = [not time and bool(speaker_and_text(line)[0]) for time, line in zip(times, lines, strict=True)]
     return sum(times) >= 1 and sum(speakers) >= 2 and sum(speakers) >= 0.6 * (len(lines) - sum(times))
@@ -212,16 +192,27 @@ def turns(file: InputFile, form: str) -> Iterator[Turn]:
         file: The file.
         form: The name of the form of its lines that begin a turn.
     """
-    turn = None
+    turn, block = None, None
     names = names_without_times(file, form)
-    for number, line in enumerate(map(str.strip, file.lines()), start=1):
+    is_numbered = form == "mark, name and text" and all(
+        line[:1].isdigit() for line in map(stripped, file.sample) if line
+    )
+    for number, line in enumerate(map(stripped, file.lines()), start=1):
         if not line:
             continue
         head = head_of(form, line)
-        if head:
+        if LINE_OF_IRC.match(line):
+            file.leave_out("system lines")
+        elif head:
             if turn:
                 yield turn
-            turn = turn_of(number, line, head)
+            turn, block = turn_of(number, line, head), None
+        elif found := BLOCK.fullmatch(line):
+            # DiscordChatExporter writes attachments and reactions below a message.
+            block = "reactions" if found[1].startswith("React") else "attachments"
+            file.leave_out(block)
+        elif block:
+            continue
         elif is_note(line):
             file.leave_out("notes of the program")
         elif is_short(line) and DATE_ALONE.fullmatch(line):
@@ -239,7 +230,8 @@ def turns(file: InputFile, form: str) -> Iterator[Turn]:
             yield turn
             turn = Turn(number, said[0], None, None, None, [said[1]])
         elif turn:
-            turn.lines.append(line)
+            # Every line of a deposition has a number.
+            turn.lines.append(LINE_NUMBER.sub("", line) if is_numbered else line)
         else:
             file.leave_out("lines above the first turn")
     if turn:
@@ -252,7 +244,7 @@ def names_without_times(file: InputFile, form: str) -> set[str]:
         return set()
     heads: set[str] = set()
     others: Counter[str] = Counter()
-    for line in filter(None, map(str.strip, file.sample)):
+    for line in filter(None, map(stripped, file.sample)):
         head = head_of(form, line)
         if head is None:
             others.update([speaker_and_text(line)[0]])
@@ -289,7 +281,7 @@ def turn_of(number: int, line: str, head: re.Match) -> Turn:
 def turns_below_times(file: InputFile) -> Iterator[Turn]:
     """Yield turns `Name: text`. A time may be on a separate line above a turn."""
     time, turn = None, None
-    for number, line in enumerate(map(str.strip, file.lines()), start=1):
+    for number, line in enumerate(map(stripped, file.lines()), start=1):
         mark = time_alone(line)
         speaker, text = speaker_and_text(line)
         if mark:
@@ -335,7 +327,7 @@ def is_named_blocks(file: InputFile) -> bool:
 def blocks(lines: list[str]) -> Iterator[list[str]]:
     """Group lines into blocks that blank lines separate. The lines are stripped."""
     block: list[str] = []
-    for line in [*map(str.strip, lines), ""]:
+    for line in [*map(stripped, lines), ""]:
         if line:
             block.append(line)
         elif block:
@@ -349,7 +341,7 @@ def read_named_blocks(file: InputFile) -> Iterator[Dialogue]:
     utterances: list[Utterance] = []
     block: list[str] = []
     speaker, first = "", 1
-    for number, line in enumerate([*map(str.strip, file.lines()), ""], start=1):
+    for number, line in enumerate([*map(stripped, file.lines()), ""], start=1):
         if line:
             first = first if block else number
             block.append(line)

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from .input_file import InputFile
+from .input_file import InputFile, stripped
 from .names import is_name, speaker_and_text
 from .times import MONTH, WEEKDAY
 
@@ -43,6 +43,7 @@ BETWEEN_UTTERANCES = re.compile(r"__eou__|__eot__|<eou>|<eot>|\[SEP\]|<sep>|</s>
 # As in STM and CTM files: two times in seconds after the names of recording, channel and speaker.
 SECONDS_AFTER_NAMES = re.compile(r"(?:\S{1,80}\s{1,8}){1,4}\d{1,6}\.\d{1,6}\s{1,8}\d{1,6}\.\d{1,6}\s")
 QUESTION_OR_ANSWER = re.compile(r"([QA])\.\s")
+NAME_IN_CAPITALS = re.compile(r"([A-ZÀ-Þ][A-ZÀ-Þ .'’-]{1,30})\.\s")
 QUOTES_MAIL = re.compile(r"On .{8,120} wrote:|-{2,}\s?(?:Original|Forwarded) Message\s?-{2,}", re.IGNORECASE)
 LONGEST_RULE = 160
 MARKS = "[({<#*%|>=$"
@@ -55,6 +56,7 @@ AFTER_NAMES |= {
     " > ": "an arrow",
     ">> ": "an arrow",
     " = ": "an equals sign",
+    " / ": "a slash",
 }
 BETWEEN_FIELDS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
 # Keys of a text that was not written for people, such as YAML.
@@ -72,7 +74,7 @@ def refuse_unknown_form(file: InputFile, known: frozenset[str]) -> None:
     names: Counter[str] = Counter()
     shown: list[str] = []
     lines = with_time = with_end = only_names = 0
-    for line in map(str.strip, file.lines()):
+    for line in map(stripped, file.lines()):
         if not line or is_rule(line):
             continue
         lines += 1
@@ -83,7 +85,7 @@ def refuse_unknown_form(file: InputFile, known: frozenset[str]) -> None:
         with_end += not speaker and bool(ENDS_WITH_TIME.match(line))
         only_names += bool(speaker) and not text
     with_speaker = names.total()
-    sample = [line for line in map(str.strip, file.sample) if line and not is_rule(line)]
+    sample = [line for line in map(stripped, file.sample) if line and not is_rule(line)]
     if with_time > lines * FEW and lines > 1:
         reason = f"{with_time} of {lines} lines begin with a time"
     elif lines >= 4 and with_end >= lines / 3:
@@ -160,6 +162,9 @@ def reason_by_marks(lines: list[str]) -> str | None:
     asked = Counter(found[1] for line in lines if (found := QUESTION_OR_ANSWER.match(line)))
     if len(asked) == 2 and asked.total() >= len(lines) * FEW:
         return f"{asked.total()} {of} begin with 'Q.' or 'A.'"
+    names = Counter(found[1] for line in lines if (found := NAME_IN_CAPITALS.match(line)))
+    if len(lines) > 2 and names.total() >= len(lines) * MOST and 1 < len(names) <= names.total() * 0.7:
+        return f"{names.total()} {of} begin with a name in capitals and a period"
     mail = next((line for line in lines if len(line) < LONGEST_RULE and QUOTES_MAIL.fullmatch(line)), None)
     return f"it quotes an e-mail ({mail[:60]!r})" if mail else None
 

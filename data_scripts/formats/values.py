@@ -1,6 +1,7 @@
 """Converts values of tables and JSON: missing values, names, labels, times, and values for JSON output."""
 
 import math
+import re
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ from .times import clock_seconds, iso_date
 # Missing values, as pandas and spreadsheets write them.
 MISSING = {"", "nan", "NaN", "NA", "N/A", "#N/A", "<NA>", "NaT", "null", "NULL"}
 NOBODY = MISSING | {"None"}
+DECIMAL_COMMA = re.compile(r"-?\d{1,12},\d{1,12}")
 # From these numbers on, a time is not one of a recording, but seconds, or their fractions, since 1970.
 EPOCHS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (1e9, 1.0))
 # A larger number is not a time, not even in nanoseconds since 1970.
@@ -46,16 +48,19 @@ def label_of(value: Any) -> str | None:
     return None if label in MISSING else label
 
 
-def time_of(value: Any) -> float | str | None:
+def time_of(value: Any, decimal_comma: bool = False) -> float | str | None:
     """A time in seconds, from a number or a clock such as `0:05`, or a date as it is written; None if it is missing.
 
     Seconds, milliseconds, microseconds and nanoseconds since 1970 become a date in ISO 8601.
+    With `decimal_comma`, `0,5` is half a second.
     """
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
         return date_or_seconds(value)
     text = text_of(value).strip()
+    if decimal_comma and DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
     try:
         return date_or_seconds(float(text))
     except ValueError:

@@ -301,13 +301,14 @@ def test_what_messenger_says_is_left_out_and_its_encrypted_chats_are_read(write,
     caplog.set_level(logging.INFO)
     said = [("I got the job!", {}), ("Reacted 😂 to your message", {}), ("You missed a call from Ana.", {})]
     said += [("Ana named the group Fun.", {"type": "Subscribe"}), ("Ana sent an attachment.", {})]
+    said += [("Ana hat einen Anhang gesendet.", {}), ("Ana a envoyé une pièce jointe.", {})]
     messages = [
         {"sender_name": "Ana", "timestamp_ms": 1682870000000 + n, "content": text, **more}
         for n, (text, more) in enumerate(said)
     ]
     [dialogue] = dialogues_of(write, {"messages": messages})
     assert [turn.text for turn in dialogue.utterances] == ["I got the job!"]
-    assert caplog.messages[-1].endswith("left out: 4 system lines")
+    assert caplog.messages[-1].endswith("left out: 6 system lines")
     encrypted = [{"isUnsent": False, "senderName": "Zoë", "text": "Hi", "timestamp": 1682870000000, "type": "text"}]
     [dialogue] = dialogues_of(write, {"participants": ["Zoë"], "messages": encrypted})
     assert [turn[:2] for turn in dialogue.utterances] == [("Hi", "Zoë")]

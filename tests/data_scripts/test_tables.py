@@ -341,6 +341,22 @@ def test_times_since_1970_are_dates(write, unit):
     assert len(dialogues_of(write, rows, max_silence=3600)) == 3
 
 
+def test_a_decimal_comma_in_a_time_is_read_if_no_commas_separate(write):
+    [dialogue] = dialogues_of(write, "dialogue_id;text;start;end\n1;a;0,5;1,250\n1;b;1,5;2\n")
+    assert [(turn.start, turn.end) for turn in dialogue.utterances] == [(0.5, 1.25), (1.5, 2.0)]
+    [dialogue] = dialogues_of(write, 'dialogue_id,text,start\n1,a,"1,250"\n')
+    assert dialogue.utterances[0].start == "1,250"
+
+
+@pytest.mark.parametrize("options", [{}, {"rows": "one"}])
+def test_a_header_that_is_repeated_is_no_utterance(write, caplog, options):
+    caplog.set_level(logging.INFO)
+    rows = f"{HEADER}1,Ana,Hi,joy\n{HEADER}1,Ben,Yo,joy\n"
+    [dialogue] = dialogues_of(write, rows, **options)
+    assert [turn.text for turn in dialogue.utterances] == ["Hi", "Yo"]
+    assert caplog.messages[-1].endswith("repeated headers left out")
+
+
 def test_ids_of_several_columns_do_not_run_into_one_another(write):
     path = write({"a.csv": "a,b,text\n1-2,3,x\n1,2-3,y\n"}) / "a.csv"
     assert len(list(read_dialogues(path, dialogue_column="a,b"))) == 2

@@ -95,6 +95,8 @@ UNKNOWN = {
     "Q. Where were you?\nA. At home.\nQ. Why?\nA. I was ill.\n": "4 of 4 lines begin with 'Q.' or 'A.'",
     "I got the job!\n\nOn Wed, Jan 3, 2024 at 10:10 AM Ben <b@x> wrote:\n> Any news?\n": "it quotes an e-mail ('On Wed",
     "Jan 3, 2024 10:15 AM\nhi\nso\nno\nJan 3, 2024 10:16 AM\nyes\nok\nbye\n": "2 of 8 lines contain only a time",
+    "HAMLET. To be.\nOPHELIA. My lord.\nHAMLET. Well.\n": "3 of 3 lines begin with a name in capitals and a period",
+    "Ana / Hi\nBen / What?\nAna / Yes!\n": "3 of 3 lines begin with a name and a slash",
     "(Ana) Hi\n(Ben) What?\n(Ana) Yes!\n": "3 of 3 lines begin with a mark such as '('",
     "[Ana] Hi\n[Ben] What?\n[Ana] Yes!\n": "3 of 3 lines begin with a mark such as '['",
     "Ana\nHi\nBen\nWhat?\nAna\nYes!\nBen\nWow.\n": "4 of 8 lines contain only a name",
@@ -169,6 +171,11 @@ def test_how_something_is_said_is_no_part_of_a_name(write, caplog):
     ]
     assert caplog.messages[-1].endswith("2 speakers, names such as 'ANA (glad)' read as 'ANA'")
     assert said(write, "Ana (host): Hi!\nBen (guest): Hi!\n") == [("Ana (host)", "Hi!"), ("Ben (guest)", "Hi!")]
+
+
+def test_what_is_in_parentheses_after_a_name_is_part_of_it(write):
+    turns = [("Participant 01 (female, 34)", "Hi."), ("Interviewer", "Yo."), ("Participant 01 (female, 34)", "So?")]
+    assert said(write, "".join(f"{name}: {text}\n" for name, text in turns)) == turns
 
 
 def test_the_number_of_a_turn_is_no_part_of_a_name(write):
