@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from html import unescape
 from typing import Any, NamedTuple
 
@@ -65,6 +66,16 @@ def is_slack(entry: Any) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("ts"), str) and "type" in entry
 
 
+def is_slack_export(entry: Any) -> bool:
+    """Whether an entry is a message of Slack, or an answer of its interface with a list of messages."""
+    return is_slack(entry) or is_message_list(entry, is_slack)
+
+
+def is_google_chat(entry: Any) -> bool:
+    """Whether an entry is a chat of Google Chat: its messages have a creator and the date of creation."""
+    return is_message_list(entry, lambda one: isinstance(one.get("creator"), dict) and "created_date" in one)
+
+
 def is_discord(entry: Any) -> bool:
     """Whether an entry is a chat of Discord: its messages have an author and content."""
     return is_message_list(
@@ -97,6 +108,9 @@ def is_messenger(entry: Any) -> bool:
 
 def entries_are_messages(file: InputFile, entries: list[tuple[str, Any]]) -> Iterator[tuple[str, list]]:
     """Yield all messages of the file as one chat, by date, because Slack may write replies late in the file."""
+    if entries and not is_slack(entries[0][1]):
+        pages = ((where, one["messages"]) for where, one in entries if is_message_list(one, is_slack))
+        entries = [(f"{where}, message {n}", one) for where, page in pages for n, one in enumerate(page, start=1)]
     known = [(where, one) for where, one in entries if is_slack(one)]
     if len(known) < len(entries):
         file.leave_out("entries that are not messages", len(entries) - len(known))
@@ -250,6 +264,22 @@ def messenger_message(message: dict[str, Any], names: dict[str, str]) -> Message
     return Message(speaker, text, date, "" if text.strip() else "omitted media")
 
 
+def google_chat_message(message: dict[str, Any], names: dict[str, str]) -> Message:
+    """Read a message of Google Chat, whose date is text such as `Wednesday, January 3, 2024 at 10:15:00 AM UTC`."""
+    creator = message.get("creator")
+    creator = creator if isinstance(creator, dict) else {}
+    speaker = name_of(creator.get("name")) or name_of(creator.get("email"))
+    written = " ".join(str(message.get("created_date") or "").split())
+    try:
+        date = datetime.strptime(written, "%A, %B %d, %Y at %I:%M:%S %p UTC").isoformat() + "+00:00"
+    except ValueError:
+        date = None
+    if message.get("message_state") == "DELETED":
+        return Message(speaker, "", date, "deleted messages")
+    text = str(message.get("text") or "")
+    return Message(speaker, text, date, "" if text.strip() else "omitted media")
+
+
 def repaired_encoding(text: str) -> str:
     """Decode UTF-8 whose bytes were written as one character each. Other text is returned unchanged."""
     try:
@@ -262,7 +292,8 @@ EXPORTS = [
     Export("Discord", is_discord, entries_are_chats, discord_message),
     Export("Telegram", is_telegram, entries_are_chats, telegram_message),
     Export("Messenger", is_messenger, newest_last, messenger_message),
-    Export("Slack", is_slack, entries_are_messages, slack_message),
+    Export("Google Chat", is_google_chat, entries_are_chats, google_chat_message),
+    Export("Slack", is_slack_export, entries_are_messages, slack_message),
 ]
 
 

@@ -9,6 +9,7 @@ from ..building.dialogues import Dialogue
 from .chat_exports import EXPORTS, Export, read_export
 from .input_file import InputFile
 from .model_chats import is_model_chat, is_model_turn, read_model_chats, read_model_turns
+from .model_exports import is_model_export, read_model_export
 from .own_form import check_characters, is_own_form, read_own_form
 from .reading import parse_json
 from .speech_json import is_speech, is_speech_segment, read_segments, read_speech
@@ -33,6 +34,7 @@ FORMS = [
     JsonForm("speech recognition JSON", lambda entry, file: is_speech(entry), read_speech),
     JsonForm("dialogues in this library's form", lambda entry, file: is_own_form(entry, file.options), read_own_form),
     *(JsonForm(f"{export.title} export", _recognizer(export), read_export) for export in EXPORTS),
+    JsonForm("export of chats with a model", lambda entry, file: is_model_export(entry), read_model_export),
     JsonForm("chats with a model", lambda entry, file: is_model_chat(entry), read_model_chats),
     JsonForm("a chat with a model", lambda entry, file: is_model_turn(entry), read_model_turns),
     JsonForm(

@@ -1,4 +1,4 @@
-"""Reads the JSON of speech recognizers: WhisperX, Whisper, whisper.cpp, OpenAI, AssemblyAI, Deepgram, transformers."""
+"""Reads the JSON of speech recognizers: WhisperX, Whisper, whisper.cpp, OpenAI, AssemblyAI, Deepgram and others."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -6,6 +6,7 @@ from typing import Any
 
 from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile
+from .speech_services import service_segments
 from .times import clock_seconds
 from .values import speaker_of
 
@@ -29,7 +30,7 @@ def segments_of(entry: Any) -> list[Any] | None:
     for found in candidates:
         if isinstance(found, list) and found and all(isinstance(segment, dict) for segment in found):
             return found if any(map(is_speech_segment, found)) else None
-    return None
+    return service_segments(entry) or None
 
 
 def is_speech(entry: Any) -> bool:
