@@ -35,7 +35,7 @@ REPLY = re.compile(r'Replying to ".*"')
 # What a chat program writes when people come, go or change something.
 SYSTEM = re.compile(r"(?:-->|<--|-!-|--|\*\*\*|=!=)\s")
 LINE_OF_IRC = re.compile(
-    r"\[?\d{1,2}:\d{2}(?::\d{2})?\]?\s+(?:-->|<--|-!-|\*{1,3})\s|--- (?:Log opened|Log closed|Day changed)\b"
+    r"\[?\d{1,2}:\d{2}(?::\d{2})?\]?\s+(?:-->(?!\s*\d)|<--|-!-|\*{1,3})\s|--- (?:Log opened|Log closed|Day changed)\b"
 )
 # DiscordChatExporter writes these lines below a message, and what they announce below them.
 BLOCK = re.compile(r"\{(Attachments?|Embeds?|Reactions|Stickers?)\}")

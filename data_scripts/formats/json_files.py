@@ -14,6 +14,7 @@ from .own_form import check_characters, is_own_form, read_own_form
 from .reading import parse_json
 from .speech_json import is_speech, is_speech_segment, read_segments, read_speech
 from .tables import is_row, is_row_of_dialogue, read_json_rows
+from .utterance_lists import is_utterance_list, read_texts, read_utterance_lists
 
 Entries = Iterator[tuple[str, Any]]
 
@@ -37,6 +38,8 @@ FORMS = [
     JsonForm("export of chats with a model", lambda entry, file: is_model_export(entry), read_model_export),
     JsonForm("chats with a model", lambda entry, file: is_model_chat(entry), read_model_chats),
     JsonForm("a chat with a model", lambda entry, file: is_model_turn(entry), read_model_turns),
+    JsonForm("lists of utterances", lambda entry, file: is_utterance_list(entry), read_utterance_lists),
+    JsonForm("a list of utterances", lambda entry, file: isinstance(entry, str), read_texts),
     JsonForm(
         "speech recognition segments",
         lambda entry, file: is_speech_segment(entry) and not is_row_of_dialogue(entry, file.options),

@@ -225,7 +225,9 @@ def separated_table(file: InputFile) -> Table:
         for _ in range(skipped):
             next(lines)
         found = read_csv(file.path, [], lines, file.name, first_line=skipped + 1, chosen=chosen, **dialect)
-        return without_headers(file, found) if len(columns) > 1 else found
+        # One column other than the id may have any text.
+        is_certain = chosen is None or len(chosen) > 1 or list(chosen) == file.options.dialogue_columns(columns)
+        return without_headers(file, found) if len(columns) > 1 and is_certain else found
 
     if not columns:
         next(rows(None), None)  # raises the error for a missing header

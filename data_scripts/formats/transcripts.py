@@ -192,7 +192,8 @@ def turns(file: InputFile, form: str) -> Iterator[Turn]:
         file: The file.
         form: The name of the form of its lines that begin a turn.
     """
-    turn, block = None, None
+    turn: Turn | None = None
+    block: str | None = None
     names = names_without_times(file, form)
     is_numbered = form == "mark, name and text" and all(
         line[:1].isdigit() for line in map(stripped, file.sample) if line
@@ -201,12 +202,12 @@ def turns(file: InputFile, form: str) -> Iterator[Turn]:
         if not line:
             continue
         head = head_of(form, line)
-        if LINE_OF_IRC.match(line):
-            file.leave_out("system lines")
-        elif head:
+        if head:
             if turn:
                 yield turn
             turn, block = turn_of(number, line, head), None
+        elif LINE_OF_IRC.match(line):
+            file.leave_out("system lines")
         elif found := BLOCK.fullmatch(line):
             # DiscordChatExporter writes attachments and reactions below a message.
             block = "reactions" if found[1].startswith("React") else "attachments"

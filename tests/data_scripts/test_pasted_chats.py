@@ -93,6 +93,11 @@ def test_the_lines_of_a_chat_program_between_messages_are_left_out(write, caplog
     assert " system line" in caplog.messages[-1]
 
 
+def test_an_arrow_between_times_is_no_line_of_a_chat_program(write):
+    [first, second] = said(write, "00:05 --> 00:08 Ana: Hi.\n00:08 --> 00:10 Ben: Yo.\n")
+    assert (first, second) == (("Ana", "Hi.", 5), ("Ben", "Yo.", 8))
+
+
 def test_a_list_in_a_message_is_kept(write):
     chat = "Ana Silva  0:05\nTwo things:\n* one\n* two\n\nBen Lee  0:08\nYes.\n"
     assert [turn[1] for turn in said(write, chat)] == ["Two things: * one * two", "Yes."]

@@ -114,3 +114,18 @@ def test_a_page_of_slack_messages_and_an_export_of_google_chat_are_read(write, c
         "a.json: detected format: Google Chat export",
         "a.json: Google Chat export, 1 dialogue, 1 utterance, 1 speaker; left out: 1 omitted media",
     ]
+
+
+def test_the_forms_of_the_pipeline_are_read_from_json(write):
+    turns = [{"speaker": "Ana", "text": "Hi.", "start": 0.5}, {"text": "So?"}]
+    found = dialogues_of(write, [turns, ["Yes.", "No."]])
+    assert [[turn[:2] for turn in dialogue.utterances] for dialogue in found] == [
+        [("Hi.", "Ana"), ("So?", "")],
+        [("Yes.", ""), ("No.", "")],
+    ]
+    assert found[0].utterances[0].start == 0.5
+    [dialogue] = dialogues_of(write, ["Yes.", "No."])
+    assert [turn.text for turn in dialogue.utterances] == ["Yes.", "No."]
+    for value, place in (([["Yes."], [3]], "entry 2: not a list of utterances"), (["Yes.", 3], "not a list of utter")):
+        with pytest.raises(ValueError, match=f"{place}.*; write each utterance as"):
+            dialogues_of(write, value)
