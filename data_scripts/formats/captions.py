@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile
-from .names import LONG_SPEAKER, is_name, speaker_and_text
+from .names import LONG_SPEAKER, is_name, people_of, remarks_on, speaker_and_text
 from .subtitles import NO_TIMES, Line
 from .subtitles import turns as film_turns
 from .times import clock_seconds
@@ -22,6 +22,7 @@ ARROW = re.compile(
 )
 BLOCK = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
 VOICE = re.compile(r"<v(?:\.[^\s<>]*)?(?:\s([^<>]*))?>", re.IGNORECASE)
+LINE_BREAK = re.compile(r"\\N")
 TAG = re.compile(r"</?(?:c|[bius]|em|lang|ruby|rt|font|v)(?:[.\s][^<>]*)?>|<\d[\d:.]*>|\{\\[^{}]*\}", re.IGNORECASE)
 WORD_TAG = re.compile(r"</?c(?:\.[^<>]*)?>|<\d[\d:.]*>")
 DASH = re.compile(r"(?:[-–—‐](?![-–—])|>>>?)\s*")
@@ -94,8 +95,10 @@ def read_captions(file: InputFile) -> Iterator[Dialogue]:
                 file.leave_out("sounds" if text else "empty captions")
             else:
                 utterances.append(Utterance(text, speaker or cue.speaker, where=where, start=cue.start, end=cue.end))
+    people = people_of(Counter(turn.speaker for turn in utterances if turn.speaker))
+    file.remarks += remarks_on(people)
     if utterances:
-        yield Dialogue("", utterances)
+        yield Dialogue("", [turn._replace(speaker=people.get(turn.speaker, turn.speaker)) for turn in utterances])
 
 
 def without_repeated_lines(file: InputFile, found: list[Cue]) -> Iterator[Cue]:
@@ -203,7 +206,8 @@ def turns(lines: list[str], is_vtt: bool, known: frozenset[str]) -> Iterator[tup
 
 def plain_text(text: str, is_vtt: bool) -> str:
     """Remove tags, invisible characters and repeated spaces from the text of captions."""
-    text = TAG.sub("", text)
+    # SubStation Alpha, from which many SubRip files were converted, writes line breaks as \\N.
+    text = LINE_BREAK.sub(" ", TAG.sub("", text))
     text = re.sub("[\u200b\u200e\u200f\ufeff]", "", unescape(text) if is_vtt or "&" in text else text)
     return " ".join(text.split())
 

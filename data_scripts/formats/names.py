@@ -1,6 +1,8 @@
 """Recognizes the names of speakers in text."""
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 
 # A name before the first colon. The wide colon of Chinese and Japanese needs no space after it.
 WORD = r"""[^\s:：,;!?"“”]+"""
@@ -14,6 +16,9 @@ TITLE = re.compile(
     r"\b(?:Dr|Prof|Mr|Mrs|Ms|Mx|Sr|Sra|Jr|St|Rev|Hon|Sir|Lord|Lady|Dame|Judge|Justice|Senator|Sen|Rep|Capt|Col|Gen"
     r"|Lt|Sgt|Ph\.?D|M\.?D|MBA|CEO|CTO|CFO|Esq|Herr|Frau|Mme|Mlle)\b"
 )
+# `ANA (excited)`, and `T1`.
+MANNER = re.compile(r"([^()\[\]]+?)\s?[(\[][^()\[\]]{1,40}[)\]]")
+NUMBERED_TURN = re.compile(r"([^\W\d]{1,12})\s?(\d{1,4})")
 MOST_WORDS, MOST_TITLED_WORDS = 6, 8
 
 
@@ -57,3 +62,25 @@ def may_name(text: str) -> bool:
     if re.search(r"""[!?"“”;]|://""", text):
         return False
     return is_name(text) or (len(text.split()) <= 3 and "," not in text and len(text) <= 30)
+
+
+def people_of(names: Counter[str]) -> dict[str, str]:
+    """The person of each name that also says how something is said, or has the number of the turn.
+
+    `ANA (excited)` is `ANA` if that name occurs alone, or with another word in parentheses. `T1`, `C1`, `T2`, `C2` are
+    `T` and `C` if each occurs once, in the order of the numbers.
+    """
+    people = {name: found[1] for name in names if (found := MANNER.fullmatch(name))}
+    shared = Counter(people.values())
+    people = {name: person for name, person in people.items() if shared[person] > 1 or person in names}
+    turns = [found for name in names if (found := NUMBERED_TURN.fullmatch(name))]
+    numbers = [int(turn[2]) for turn in turns]
+    if len(turns) > 3 and len(turns) == len(names) == names.total() and numbers == sorted(numbers):
+        pair = {turn[1] for turn in turns}
+        people |= {turn[0]: turn[1] for turn in turns if len(pair) == 2}
+    return people
+
+
+def remarks_on(people: Mapping[str, str]) -> list[str]:
+    """A remark for the log on names that are read as others, if there are any."""
+    return [f"names such as {name!r} read as {person!r}" for name, person in [*people.items()][:1]]

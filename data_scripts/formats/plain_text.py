@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile, stripped
-from .names import TITLE, long_name, speaker_and_text
+from .names import TITLE, long_name, people_of, remarks_on, speaker_and_text
 from .unknown_forms import is_rule, refuse_unknown_form
 
 # The names of fields in the head of a transcript. They stand before a colon, as speakers do.
@@ -19,9 +19,6 @@ FIELDS = {
     *("title", "to", "topic", "transcribed by", "transcript", "written by"),
 }
 NOTE = re.compile(r"\[[^\[\]]{1,160}\]|\([^()]{1,160}\)|(?:page\s)?\d{1,4}(?:\s(?:of|/)\s\d{1,4})?", re.IGNORECASE)
-# `ANA (excited)`, and `T1`.
-MANNER = re.compile(r"([^()\[\]]+?)\s?[(\[][^()\[\]]{1,40}[)\]]")
-NUMBERED_TURN = re.compile(r"([^\W\d]{1,12})\s?(\d{1,4})")
 ENDS_SENTENCE = re.compile(r"""[.!?…。！？][)"'”’\]]*$""")
 LONGEST_TITLE, SHORTEST_FULL_LINE = 80, 60
 
@@ -56,8 +53,7 @@ def read_detected_text(file: InputFile) -> Iterator[Dialogue]:
     layout = layout_of(file, known)
     is_one = is_one_dialogue(file, known, layout)
     people = people_of(layout.names)
-    if people:
-        file.remarks.append(f"names such as {next(iter(people))!r} read as {people[next(iter(people))]!r}")
+    file.remarks += remarks_on(people)
     found = paragraphs(file, spoken_lines(file, known, layout, file.left_out), known, people)
     if not is_one:
         yield from found
@@ -87,23 +83,6 @@ def paragraphs(
                     for number, speaker, text in turns
                 ],
             )
-
-
-def people_of(names: Counter[str]) -> dict[str, str]:
-    """The person of each name that also says how something is said, or has the number of the turn.
-
-    `ANA (excited)` is `ANA` if that name occurs alone, or with another word in parentheses. `T1`, `C1`, `T2`, `C2` are
-    `T` and `C` if each occurs once, in the order of the numbers.
-    """
-    people = {name: found[1] for name in names if (found := MANNER.fullmatch(name))}
-    shared = Counter(people.values())
-    people = {name: person for name, person in people.items() if shared[person] > 1 or person in names}
-    turns = [found for name in names if (found := NUMBERED_TURN.fullmatch(name))]
-    numbers = [int(turn[2]) for turn in turns]
-    if len(turns) > 3 and len(turns) == len(names) == names.total() and numbers == sorted(numbers):
-        pair = {turn[1] for turn in turns}
-        people |= {turn[0]: turn[1] for turn in turns if len(pair) == 2}
-    return people
 
 
 def file_names(file: InputFile) -> frozenset[str]:

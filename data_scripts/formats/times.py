@@ -6,6 +6,8 @@ from datetime import datetime, timezone
 
 # The silence between messages that ends a dialogue, in seconds: about one night.
 CHAT_SILENCE = 8 * 3600.0
+# From the day before the year 1 to the first of the cycles of 33 years that the Persian calendar is counted in.
+DAYS_BEFORE_PERSIAN = 356032
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 # The names in English; German ones that are spelled alike are included.
 MONTH = (
@@ -76,11 +78,26 @@ def date_order(dates: Iterable[Sequence[int]], twelve_hours: bool) -> str:
 def in_order(date: Sequence[int], order: str) -> tuple[int, int, int]:
     """The year, month and day of a date in a given order. Two-digit years are in this century.
 
-    Years from 2500 on are those of the Thai calendar, which are 543 ahead.
+    Years from 2500 on are those of the Thai calendar, which are 543 ahead. Those of the 14th and 15th century are
+    Persian.
     """
     year, month, day = (date[order.index(part)] for part in "ymd")
     year += 2000 if year < 100 else 0
+    if 1300 <= year < 1500 and month <= 12 and day <= 31:
+        return from_persian(year, month, day)
     return year - 543 if 2500 <= year < 2700 else year, month, day
+
+
+def from_persian(year: int, month: int, day: int) -> tuple[int, int, int]:
+    """Convert a date of the Persian calendar, in the 14th or 15th century, to the Gregorian calendar.
+
+    In every 33 years, 8 have a day more. The first six months have 31 days, the others 30.
+    """
+    years = year + 1595
+    days = 365 * years + years // 33 * 8 + (years % 33 + 3) // 4
+    days += (month - 1) * 31 - max(0, month - 7) + day - 1
+    date = datetime.fromordinal(days - DAYS_BEFORE_PERSIAN)
+    return date.year, date.month, date.day
 
 
 def is_date(date: Sequence[int], order: str) -> bool:

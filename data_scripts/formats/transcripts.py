@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..building.dialogues import Dialogue, Utterance
 from .chat_notices import BLOCK, LINE_OF_IRC, REPLY, SYSTEM, is_note, is_short, notice_of
-from .input_file import InputFile, stripped
+from .input_file import SAMPLE_CHARACTERS, InputFile, stripped
 from .names import is_name, may_name, speaker_and_text
 from .times import AFTERNOON, CHAT_SILENCE, MONTH, MORNING, WEEKDAY, clock_seconds, date_numbers, date_order, in_order
 from .unknown_forms import KEYS
@@ -279,13 +279,32 @@ def turn_of(number: int, line: str, head: re.Match) -> Turn:
     return Turn(number, speaker, parts.get("day"), clock, parts.get("end"), [text] if text else [])
 
 
+def are_times_below(file: InputFile) -> bool:
+    """Whether the lines with only a time are below their turns: each turn has one, and none is above the first."""
+    lines = [line for line in map(stripped, file.sample) if line]
+    marks = [bool(time_alone(line)) for line in lines]
+    turns = [not mark and bool(speaker_and_text(line)[0]) for mark, line in zip(marks, lines, strict=True)]
+    if True not in turns or True in marks[: turns.index(True)]:
+        return False
+    # The last lines of a sample of a long file may end with a turn.
+    following = [
+        later
+        for turn, later in zip(turns, [*marks[1:], sum(map(len, lines)) > SAMPLE_CHARACTERS / 2], strict=True)
+        if turn
+    ]
+    return all(following)
+
+
 def turns_below_times(file: InputFile) -> Iterator[Turn]:
-    """Yield turns `Name: text`. A time may be on a separate line above a turn."""
+    """Yield turns `Name: text`. A time may be on a separate line above a turn, or below it."""
     time, turn = None, None
+    is_below = are_times_below(file)
     for number, line in enumerate(map(stripped, file.lines()), start=1):
         mark = time_alone(line)
         speaker, text = speaker_and_text(line)
-        if mark:
+        if mark and is_below and turn:
+            turn = turn._replace(day=mark["day"], clock=mark["clock"], end=mark["end"])
+        elif mark:
             time = mark
         elif speaker:
             if turn:

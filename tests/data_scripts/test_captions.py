@@ -180,3 +180,14 @@ def test_names_in_parentheses_are_speakers_if_nearly_all_cues_begin_with_one(wri
     cues += ["4\n00:00:05,000 --> 00:00:06,000\n(Ben) So?\n"] if last.startswith("(") else []
     [dialogue] = read_dialogues(write({"a.srt": "\n".join(cues)}) / "a.srt")
     assert [turn.speaker for turn in dialogue.utterances][:3] == speakers
+
+
+def test_a_line_break_of_substation_alpha_is_a_space(write):
+    assert said(turns_of(write, subrip("What?\\NReally?"), "a.srt")) == [("", "What? Really?")]
+
+
+def test_how_a_person_speaks_is_no_part_of_the_name(write, caplog):
+    caplog.set_level(logging.INFO)
+    turns = turns_of(write, subrip("ANA (V.O.): Hi.", "BEN [whispering]: Yo.", "ANA: So?"), "a.srt")
+    assert said(turns) == [("ANA", "Hi."), ("BEN [whispering]", "Yo."), ("ANA", "So?")]
+    assert caplog.messages[-1].endswith("names such as 'ANA (V.O.)' read as 'ANA'")

@@ -197,6 +197,14 @@ def test_a_time_without_a_name_begins_a_turn_of_nobody(write, caplog):
     assert "1 utterance without a speaker" in caplog.messages[-1]
 
 
+def test_a_time_below_every_turn_belongs_to_the_turn_above(write):
+    day = "Jan 3, 2024, 10:1"
+    turns = turns_of(write, f"Ana: Hi\n{day}5 AM\nMe: Yo\nso?\n{day}6 AM\nAna: No\n{day}7 AM\n".replace("so?\n", ""))
+    assert [turn.start for turn in turns] == [f"2024-01-03T10:1{minute}:00" for minute in (5, 6, 7)]
+    turns = turns_of(write, "Ana: Hi\n[00:05]\nBen: Yo\n[00:10]\nAna: So\n")
+    assert [turn.start for turn in turns] == [None, 5, 10]
+
+
 def test_the_output_of_a_recognizer_without_names_has_times(write):
     turns = turns_of(write, "[00:00:00.000 --> 00:00:05.000]   Hi there.\n[00:00:05.000 --> 00:00:08.000]   Yo.\n")
     assert [(turn.text, turn.start, turn.end) for turn in turns] == [("Hi there.", 0, 5), ("Yo.", 5, 8)]

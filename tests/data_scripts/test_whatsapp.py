@@ -97,6 +97,12 @@ def test_dates_of_every_locale_are_read(write, stamp):
     ]
 
 
+def test_dates_of_the_persian_calendar_are_gregorian(write):
+    stamps = ["۱۴۰۲/۱۰/۱۳", "۱۴۰۲/۱۲/۲۹", "۱۴۰۳/۱/۱", "۱۴۰۳/۲/۳۱"]
+    found = said(write, "".join(f"{stamp}،\u200f ۱۰:۱۵ - Ana: Hi.\n" for stamp in stamps))
+    assert [date[:10] for _, _, date in found] == ["2024-01-03", "2024-03-19", "2024-03-20", "2024-05-20"]
+
+
 @pytest.mark.parametrize(
     "dates, expected",
     [
