@@ -72,7 +72,7 @@ def turns(file: InputFile) -> Iterator[Turn]:
             turn, is_head = Turn(number, "", stamp["day"], stamp["clock"], None, []), True
         elif turn and is_head and line:
             turn, is_head = turn._replace(speaker=line), False
-        elif len(line) < LONGEST_STAMP and ANNOUNCEMENT.fullmatch(line) and ANNOUNCEMENT.fullmatch(line)["day"]:
+        elif len(line) < LONGEST_STAMP and (found := ANNOUNCEMENT.fullmatch(line)) and found["day"]:
             file.leave_out("system lines")
         elif turn:
             turn.lines.append(line)

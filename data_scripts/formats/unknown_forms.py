@@ -117,8 +117,8 @@ def reason_by_lines(lines: list[str], known: frozenset[str]) -> str | None:
         known: The long names of the file.
     """
     of = f"of {len(lines)} lines"
-    if found := reason_by_marks(lines):
-        return found
+    if reason := reason_by_marks(lines):
+        return reason
     with_bracket = sum(bool(TIME_IN_BRACKETS.match(line)) for line in lines)
     only_times = sum(bool(ONLY_TIMES.fullmatch(line)) for line in lines)
     if len(lines) > 1 and with_bracket > len(lines) * FEW:
