@@ -305,6 +305,8 @@ def turns_below_times(file: InputFile) -> Iterator[Turn]:
         if mark and is_below and turn:
             turn = turn._replace(day=mark["day"], clock=mark["clock"], end=mark["end"])
         elif mark:
+            if time:
+                file.leave_out("times without a turn")
             time = mark
         elif speaker:
             if turn:
@@ -315,6 +317,8 @@ def turns_below_times(file: InputFile) -> Iterator[Turn]:
             turn.lines.append(line)
         elif line:
             file.leave_out("notes of the program" if turn else "lines above the first turn")
+    if time:
+        file.leave_out("times without a turn")
     if turn:
         yield turn
 

@@ -205,6 +205,12 @@ def test_a_time_below_every_turn_belongs_to_the_turn_above(write):
     assert [turn.start for turn in turns] == [None, 5, 10]
 
 
+def test_a_time_without_a_turn_is_counted(write, caplog):
+    caplog.set_level(logging.INFO)
+    turns_of(write, "[00:04]\n[00:05]\nAna: Hi\n[00:06]\nBen: Yo\nMay 1, 2023 00:10\n")
+    assert caplog.messages[-1].endswith("; left out: 2 times without a turn")
+
+
 def test_the_output_of_a_recognizer_without_names_has_times(write):
     turns = turns_of(write, "[00:00:00.000 --> 00:00:05.000]   Hi there.\n[00:00:05.000 --> 00:00:08.000]   Yo.\n")
     assert [(turn.text, turn.start, turn.end) for turn in turns] == [("Hi there.", 0, 5), ("Yo.", 5, 8)]
