@@ -22,6 +22,7 @@ PIECES = [
     ":)", "😀", "\u200e", "\u202f", "\u00a0", "<Media omitted>", "omitted", "deleted", '"', "“", ",", ";", "\t", "|",
     "\n", "\n\n", "?", "!", "Olá", "你好", "：", "&amp;", "NOTE ", "STYLE", "WEBVTT", "1", "...", "-", "*", "**", "_",
     "http://x.y", "@ana", "#", "Transcribed by x", "May 1, 2023", "\\N", "{\\an8}", "♪",
+    "[Photo]", "사진", "[写真]", "Loved “hi”", "17:33", "2023/04/30(日)", "님이 나갔습니다.", "{Attachments}", "T1:", "Q. ",
 ]  # fmt: skip
 PARTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map(" ".join)
 TEXTS = st.one_of(PARTS, st.text(max_size=20))
@@ -33,14 +34,25 @@ TEXT_FORMS = {
     "after": "{name} (10:{n:02} AM): {text}\n",
     "above": "{name}  0:{n:02}\n{text}\n\n",
     "plain": "{name}: {text}\n",
+    "line": "17:{n:02}\t{name}\t{text}\n",
+    "kakaotalk": "[{name}] [오후 5:{n:02}] {text}\n",
+    "kakaotalk_phone": "2023년 4월 30일 오후 5:{n:02}, {name} : {text}\n",
+    "imessage": "Apr 30, 2023  5:{n:02}:00 PM\n{name}\n{text}\n\n",
     "subrip": "{n}\n00:00:{n:02},000 --> 00:00:{n:02},900\n{name}: {text}\n\n",
     "webvtt": "00:{n:02}.000 --> 00:{n:02}.900\n<v {name}>{text}</v>\n\n",
 }
 
 
+HEADS = {
+    "webvtt": "WEBVTT\n\n",
+    "line": "[LINE] Chat history with Ben\n\n2023/04/30(日)\n",
+    "kakaotalk": "--- 2023년 4월 30일 일요일 ---\n",
+}
+
+
 def as_text(form, turns):
     body = "".join(TEXT_FORMS[form].format(n=n, name=name, text=text) for n, (name, text) in enumerate(turns, start=1))
-    return ("WEBVTT\n\n" if form == "webvtt" else "") + body
+    return HEADS.get(form, "") + body
 
 
 def as_json(form, turns):
