@@ -22,7 +22,7 @@ PIECES = [
     ":)", "😀", "\u200e", "\u202f", "\u00a0", "<Media omitted>", "omitted", "deleted", '"', "“", ",", ";", "\t", "|",
     "\n", "\n\n", "?", "!", "Olá", "你好", "：", "&amp;", "NOTE ", "STYLE", "WEBVTT", "1", "...", "-", "*", "**", "_",
     "http://x.y", "@ana", "#", "Transcribed by x", "May 1, 2023", "\\N", "{\\an8}", "♪",
-    "[Photo]", "사진", "[写真]", "Loved “hi”", "17:33", "2023/04/30(日)", "님이 나갔습니다.", "{Attachments}", "T1:", "Q. ",
+    "[Photo]", "사진", "[写真]", "Loved “hi”", "17:33", "2023/04/30(日)", "님이 나갔습니다.", "{Attachments}", "T1:",
 ]  # fmt: skip
 PARTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map(" ".join)
 TEXTS = st.one_of(PARTS, st.text(max_size=20))
