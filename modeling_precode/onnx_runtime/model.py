@@ -5,7 +5,8 @@ utterance, and d_c is the size of a state of the conversation encoder.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 # The number of tokens, padding included, that go through the utterance encoder at once, and the number of utterances
 # that go through the conversation encoder at once. With larger numbers, the data no longer stays in the cache.
 CHUNK_TOKENS, CHUNK_UTTERANCES = 2**9, 2**12
+# A chunk of rows: their indices, and the places and the mask of their items, as `_padded` yields them.
+Chunk = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class OnnxModel:
@@ -91,9 +94,13 @@ class OnnxModel:
         lengths = np.array([len(ids) for ids in utterances])
         tokens = np.fromiter(chain.from_iterable(utterances), np.int64, lengths.sum())
         vectors = np.empty((len(utterances), self.config.utterance_hidden_size), np.float32)
-        for rows, places, _ in _padded(lengths, CHUNK_TOKENS):
+
+        def encode(chunk: Chunk) -> None:
+            rows, places, _ = chunk
             inputs = {"input_ids": tokens[places], "lengths": lengths[rows]}
             [vectors[rows]] = self._utterance_encoder.run(inputs, (len(rows), vectors.shape[1]))
+
+        _for_each(_padded(lengths, CHUNK_TOKENS), encode)
         return vectors
 
     def vectors_in_dialogues(
@@ -113,7 +120,9 @@ class OnnxModel:
         names = np.fromiter(chain.from_iterable(name_lengths), np.int64)
         pooled_into = np.where(windows.offsets >= names[windows.utterances], windows.utterances, -1)
         vectors = np.empty((len(names), config.utterance_hidden_size), np.float32)
-        for rows, places, mask in _padded(windows.lengths, CHUNK_TOKENS):
+
+        def encode(chunk: Chunk) -> None:
+            rows, places, mask = chunk
             numbers = np.arange(windows.counts[rows].max())
             targets = windows.first[rows, np.newaxis] + numbers
             members = (pooled_into[places][:, np.newaxis] == targets[..., np.newaxis]) & mask[:, np.newaxis]
@@ -123,6 +132,8 @@ class OnnxModel:
             [found] = self._utterance_encoder.run(inputs, (*targets.shape, vectors.shape[1]))
             own = numbers < windows.counts[rows, np.newaxis]
             vectors[targets[own]] = found[own]
+
+        _for_each(_padded(windows.lengths, CHUNK_TOKENS), encode)
         return vectors
 
     def step(
@@ -198,6 +209,8 @@ def _session(path: Path, num_threads: int | None) -> "InferenceSession":
     options.intra_op_num_threads = num_threads or int(os.environ.get("OMP_NUM_THREADS", 0))
     # Memory is planned for one shape, and every chunk has its own.
     options.enable_mem_pattern = False
+    # Threads that wait would take the processor from the next chunk.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Its fused operator takes several times as long on a CPU as the two operators that it replaces.
     options.add_session_config_entry("optimization.disable_specified_optimizers", "SkipLayerNormFusion")
     try:
@@ -215,7 +228,14 @@ def _refusal(error: Exception) -> str:
     )
 
 
-def _padded(lengths: np.ndarray, max_items: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _for_each(padded: Iterator[Chunk], encode: Callable[[Chunk], None]) -> None:
+    """Encode all chunks, two at a time: while some threads wait for the last one of a chunk, they work on the next."""
+    with ThreadPoolExecutor(2) as pool:
+        for _ in pool.map(encode, padded):
+            pass
+
+
+def _padded(lengths: np.ndarray, max_items: int) -> Iterator[Chunk]:
     """Sort sequences by length and pad them, in chunks of at most `max_items` items.
 
     Yields:
