@@ -269,7 +269,7 @@ def summary_table(results: Results) -> str:
         f"| gain of F1 | {' | '.join(columns)} |",
         "|---" * (len(columns) + 1) + "|",
     ]
-    for name in INGREDIENTS[1:]:
+    for name in (name for name in INGREDIENTS if any(name in gains for gains in groups.values())):
         means = [gains[name].mean(axis=0) if name in gains else None for gains in groups.values()]
         cells = ["–" if mean is None else f"{mean[0]:+.1f}" for mean in means]
         cells += [f"{value:+.1f}" for value in np.mean([mean for mean in means if mean is not None], axis=0)]
@@ -308,7 +308,14 @@ def parse_arguments() -> argparse.Namespace:
         default=[],
         help="corpora of the experiments, each with its files",
     )
-    add("--ingredients", nargs="+", choices=INGREDIENTS, metavar="NAME", default=INGREDIENTS, help="default: all")
+    add(
+        "--ingredients",
+        nargs="+",
+        choices=INGREDIENTS,
+        metavar="NAME",
+        default=INGREDIENTS,
+        help="besides the recipe (default: all)",
+    )
     add("--work_dir", type=Path, default=ROOT / "build/ingredients", help="the predictions for the soft labels")
     add("--results", type=Path, default=Path(__file__).with_suffix(".jsonl"))
     add("--write", type=Path, metavar="DOCUMENT", help="insert the tables into this document")
@@ -322,7 +329,7 @@ def main() -> None:
     args = parse_arguments()
     results = Results(args.results)
     for study in studies(args, results):
-        for ingredient, seed in product(args.ingredients, SEEDS):
+        for ingredient, seed in product(dict.fromkeys([BASELINE, *args.ingredients]), SEEDS):
             study.run(ingredient, seed)
     tables = {"ingredients, summary": summary_table(results), "ingredients": table_of(results)}
     print("\n\n".join(tables.values()))
