@@ -82,9 +82,17 @@ class ContrastiveTrainer(UtteranceClassificationTrainer):
         return (loss, outputs) if return_outputs else loss
 
 
-def moving_average(average: Tensor, weights: Tensor, step: Tensor | int, decay: float) -> Tensor:
-    """The average after a step. Its decay is at most (1 + step) / (10 + step), so that it forgets the first weights."""
-    return torch.lerp(weights, average, min(decay, (1 + int(step)) / (10 + int(step))))
+def moving_average(average: Tensor, weights: Tensor, steps: Tensor | int, decay: float) -> Tensor:
+    """The average after one more step. The share of the weights of k steps ago is decay^k, divided by the sum of all.
+
+    Args:
+        average: The average so far.
+        weights: The weights after the step.
+        steps: The number of steps that the average is of.
+        decay: The decay per step.
+    """
+    kept = decay * (1 - decay ** int(steps)) / (1 - decay ** (int(steps) + 1))
+    return torch.lerp(weights, average, kept)
 
 
 class EpochScores(TrainerCallback):

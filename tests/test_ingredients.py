@@ -30,10 +30,13 @@ def test_without_two_utterances_of_a_label_the_contrastive_loss_is_zero():
     assert loss == 0 and states.grad is not None and not states.grad.any()
 
 
-def test_a_moving_average_forgets_the_first_weights_and_then_keeps_its_decay():
-    old, new = torch.zeros(1), torch.ones(1)
-    assert moving_average(old, new, 2, decay=0.99) == pytest.approx(1 - 3 / 12)
-    assert moving_average(old, new, 10_000, decay=0.99) == pytest.approx(0.01)
+def test_a_moving_average_is_the_mean_of_all_steps_with_shares_that_decay():
+    steps = torch.randn(6, 2)
+    average = steps[0]
+    for number, weights in enumerate(steps[1:], 1):
+        average = moving_average(average, weights, number, decay=0.9)
+    shares = 0.9 ** torch.arange(5, -1, -1)
+    assert average.tolist() == pytest.approx((shares @ steps / shares.sum()).tolist(), abs=1e-5)
 
 
 def add_run(results: Results, ingredient: str, seed: int, *epochs: float) -> None:
