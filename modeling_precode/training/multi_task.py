@@ -97,9 +97,8 @@ class CorpusHeads:
         if config.class_weights is not None:
             config.class_weights = config.class_weights[classes]
         weights = {name: value[classes] if name in _OUTPUT else value for name, value in model.state_dict().items()}
-        with torch.random.fork_rng(
-            devices=[]
-        ):  # the initial weights, which are replaced, must not change the draws of a run
+        # The initial weights, which are replaced, must not change the draws of a run.
+        with torch.random.fork_rng(devices=[]):
             head = PreCodeForUtteranceClassification(config)
         head.load_state_dict(weights)
         return head.to(model.device, model.dtype).eval()  # type: ignore[arg-type]
