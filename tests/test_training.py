@@ -79,6 +79,7 @@ def test_two_processes_have_the_losses_and_the_evaluations_of_one_in_pretraining
     assert alone["scores"]["test"] == together["scores"]["test"]
 
 
+@pytest.mark.slow
 def test_in_batch_candidates_can_be_those_of_a_process(train, corpus, tmp_path):
     """Half the candidates are easier to tell apart; at the start, the loss is the logarithm of their number."""
     arguments = f"{TINY} {PRETRAIN} --batch_size 32 --max_steps 2 --data_dir {corpus} --output_dir {tmp_path / 'two'}"
