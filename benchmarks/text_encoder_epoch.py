@@ -1,6 +1,6 @@
 """Measure an epoch of fine-tuning with a text encoder, against `transformers.Trainer` on the same utterances.
 
-    OMP_NUM_THREADS=1 python benchmarks/text_encoder_epoch.py --corpus meld --data_dir MELD --text_encoder FOLDER
+    OMP_NUM_THREADS=1 python -m benchmarks.text_encoder_epoch --corpus meld --data_dir MELD --text_encoder FOLDER
 
 Trains on a random share of the training split, each way in turn, and reports seconds of processor time for a whole
 epoch. The reference classifies each utterance by itself, padded to the longest one of its batch, as transformers' own
