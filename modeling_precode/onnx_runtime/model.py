@@ -45,6 +45,8 @@ class OnnxModel:
         speakers, state = ["speaker_ids"] * bool(self.config.max_speakers), ["state"] * self.config.causal
         windows = ["members", *["utterances"] * self.config.causal] if self.config.text_context == "dialogue" else []
         self._utterance_encoder = _Graph(Path(folder, UTTERANCE_GRAPH), ["input_ids", "lengths", *windows], num_threads)
+        # Two chunks at a time: while some threads wait for the last one of a chunk, they work on the next.
+        self._pool = ThreadPoolExecutor(2)
         self._conversation_encoder = _Graph(
             Path(folder, CONVERSATION_GRAPH), ["vectors", "lengths", *speakers, *state], num_threads
         )
@@ -100,7 +102,7 @@ class OnnxModel:
             inputs = {"input_ids": tokens[places], "lengths": lengths[rows]}
             [vectors[rows]] = self._utterance_encoder.run(inputs, (len(rows), vectors.shape[1]))
 
-        _for_each(_padded(lengths, CHUNK_TOKENS), encode)
+        self._for_each(_padded(lengths, CHUNK_TOKENS), encode)
         return vectors
 
     def vectors_in_dialogues(
@@ -133,7 +135,7 @@ class OnnxModel:
             own = numbers < windows.counts[rows, np.newaxis]
             vectors[targets[own]] = found[own]
 
-        _for_each(_padded(windows.lengths, CHUNK_TOKENS), encode)
+        self._for_each(_padded(windows.lengths, CHUNK_TOKENS), encode)
         return vectors
 
     def step(
@@ -156,6 +158,11 @@ class OnnxModel:
     def stream(self) -> OnnxStream:
         """Start a dialogue that is labeled utterance by utterance. The model must be causal."""
         return OnnxStream(self)
+
+    def _for_each(self, padded: Iterator[Chunk], encode: Callable[[Chunk], None]) -> None:
+        """Encode all chunks in the threads of the model."""
+        for _ in self._pool.map(encode, padded):
+            pass
 
     def _in_context(
         self, vectors: np.ndarray, sizes: np.ndarray, speaker_ids: np.ndarray, state: np.ndarray | None = None
@@ -226,13 +233,6 @@ def _refusal(error: Exception) -> str:
     return (
         f"onnxruntime {onnxruntime.__version__} cannot run it: {reason}; upgrade onnxruntime, or export the model again"
     )
-
-
-def _for_each(padded: Iterator[Chunk], encode: Callable[[Chunk], None]) -> None:
-    """Encode all chunks, two at a time: while some threads wait for the last one of a chunk, they work on the next."""
-    with ThreadPoolExecutor(2) as pool:
-        for _ in pool.map(encode, padded):
-            pass
 
 
 def _padded(lengths: np.ndarray, max_items: int) -> Iterator[Chunk]:
