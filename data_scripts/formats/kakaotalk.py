@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from typing import NamedTuple
 
 from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile
 from .options import COLUMNS
 from .reading import read_csv
-from .times import CHAT_SILENCE, MONTH, WEEKDAY, date_numbers, half_day_hour, iso_date
+from .times import CHAT_SILENCE, MONTH, WEEKDAY, date_numbers, hour_and_minute, iso_date, moment
 from .whatsapp_notices import DELETED
 
 TITLE = re.compile(r"\ufeff?.{0,120}(?:카카오톡 대화|KakaoTalk Chats?\b|カカオトーク).{0,120}", re.IGNORECASE)
@@ -104,7 +103,8 @@ def messages(file: InputFile) -> Iterator[Message]:
             if message:
                 yield message
             date = head["date"] if "date" in head.groupdict() else day
-            message = Message(number, head["name"].strip(), moment(date, head), [head["text"]])
+            start = moment(date_numbers(date) if date else None, hour_and_minute(head))
+            message = Message(number, head["name"].strip(), start, [head["text"]])
         elif rule := RULE.fullmatch(line):
             day = rule["date"]
             file.leave_out("dates")
@@ -137,15 +137,3 @@ def text_of(file: InputFile, message: Message) -> str | None:
     else:
         return text
     return None
-
-
-def moment(day: str | None, head: re.Match) -> str | float | None:
-    """The date and time of a message in ISO 8601, or its seconds since midnight if there is no date above it."""
-    half = f"{head['before'] or ''} {head['after'] or ''}".strip()
-    hour, minute = half_day_hour(int(head["hour"]), half), int(head["minute"])
-    if day is None:
-        return hour * 3600.0 + minute * 60
-    try:
-        return datetime(*date_numbers(day), hour, minute).isoformat()
-    except ValueError:
-        return None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..building.dialogues import Dialogue, Utterance
 from .chat_notices import KINDS
 from .input_file import InputFile
-from .times import CHAT_SILENCE, date_order, half_day_hour, in_order
+from .times import CHAT_SILENCE, date_order, hour_and_minute, in_order, moment
 
 TITLE = re.compile(r"\ufeff?\[LINE\]\s?\S")
 # `2024/01/03(水)`, `2024.01.03 Wednesday` or `Wed, 1/3/2024`.
@@ -70,7 +70,8 @@ def read_line(file: InputFile) -> Iterator[Dialogue]:
     utterances = []
     for message in found:
         if said := speaker_and_text(file, message):
-            start = moment(message, dates, order)
+            date = in_order(numbers_of(dates[message.day]), order) if message.day >= 0 else None
+            start = moment(date, hour_and_minute(message.head))
             utterances.append(Utterance(said[1], said[0], where=f"{file.name}:{message.number}", start=start))
     if utterances:
         yield Dialogue("", utterances)
@@ -139,17 +140,5 @@ def weekday_of(numbers: list[int], order: str) -> int | None:
     """The weekday of a date, 0 for Monday; None if there is no such date."""
     try:
         return datetime(*in_order(numbers, order)).weekday()
-    except ValueError:
-        return None
-
-
-def moment(message: Message, dates: list[re.Match], order: str) -> str | float | None:
-    """The date and time of a message in ISO 8601, or its seconds since midnight if there is no date above it."""
-    half = f"{message.head['before'] or ''} {message.head['after'] or ''}".strip()
-    hour, minute = half_day_hour(int(message.head["hour"]), half), int(message.head["minute"])
-    if message.day < 0:
-        return hour * 3600.0 + minute * 60
-    try:
-        return datetime(*in_order(numbers_of(dates[message.day]), order), hour, minute).isoformat()
     except ValueError:
         return None

@@ -49,6 +49,27 @@ def half_day_hour(hour: int, half: str) -> int:
     return 0 if hour == 12 and MORNING.search(half) else hour
 
 
+def hour_and_minute(clock: re.Match) -> tuple[int, int]:
+    """The time of day from the groups `before`, `hour`, `minute` and `after` of a match."""
+    half = f"{clock['before'] or ''} {clock['after'] or ''}".strip()
+    return half_day_hour(int(clock["hour"]), half), int(clock["minute"])
+
+
+def moment(date: Sequence[int] | None, time: Sequence[int]) -> str | float | None:
+    """A date and time in ISO 8601; None if there is no such date. Without a date, the seconds since midnight.
+
+    Args:
+        date: The year, month and day.
+        time: The hour and minute, and optionally the second.
+    """
+    if date is None:
+        return time[0] * 3600.0 + time[1] * 60
+    try:
+        return datetime(*(*date, *time)).isoformat()  # type: ignore[arg-type]
+    except ValueError:
+        return None
+
+
 def date_numbers(day: str) -> tuple[int, int, int]:
     """The three numbers of a date, in its order. With the name of a month, the order is year, month, day."""
     day = re.sub(WEEKDAY, "", day, count=1, flags=re.IGNORECASE)

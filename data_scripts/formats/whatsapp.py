@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from typing import NamedTuple
 
 from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile
-from .times import CHAT_SILENCE, date_order, half_day_hour, in_order
+from .times import CHAT_SILENCE, date_order, half_day_hour, in_order, moment
 from .whatsapp_notices import ACTION, ATTACHED, CHANGED, DELETED, ENCRYPTED, OMITTED
 
 # WhatsApp begins its own messages with this character.
@@ -69,7 +68,8 @@ def read_whatsapp(file: InputFile) -> Iterator[Dialogue]:
         said = speaker_and_text(file, message.content)
         if said:
             where = f"{file.name}:{message.number}"
-            utterances.append(Utterance(said[1], said[0], where=where, start=moment(message, order)))
+            start = moment(in_order(message.date, order), message.time)
+            utterances.append(Utterance(said[1], said[0], where=where, start=start))
     if utterances:
         yield Dialogue("", utterances)
 
@@ -116,14 +116,6 @@ def message_of(number: int, head: re.Match, content: list[str]) -> Message:
     hour = half_day_hour(int(found["hour"]), half)
     time = (hour, int(found["minute"]), int(found.get("second_of_time", 0)))
     return Message(number, date, time, bool(re.search(r"[ap]\.?\s?m", half, re.IGNORECASE)), "\n".join(content))
-
-
-def moment(message: Message, order: str) -> str | None:
-    """The date and time of a message in ISO 8601, or None if there is no such date."""
-    try:
-        return datetime(*in_order(message.date, order), *message.time).isoformat()
-    except ValueError:
-        return None
 
 
 def speaker_and_text(file: InputFile, content: str) -> tuple[str, str] | None:
