@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,12 @@ from corpus_of_topics import write_corpus
 
 from benchmarks.documents import replace_between
 from benchmarks.evidence.checkpoints import Checkpoint
+from benchmarks.evidence.ensembles import add_ensembles
 from benchmarks.evidence.experiments import Experiments
 from benchmarks.evidence.report import sections
 from benchmarks.evidence.results import Results
 from benchmarks.evidence.runner import Runner
-from benchmarks.evidence.tables import zero_shot_table
+from benchmarks.evidence.tables import ensemble_table, zero_shot_table
 from benchmarks.evidence.views import utterances_alone
 from modeling_precode import PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 from modeling_precode.cli.main import main as precode
@@ -44,6 +46,7 @@ EXPERIMENTS = {
             "seeds": [1, 2],
             "variants": {"without context": {**SMALL, "history": 0}, "pre-trained": {"model": "longer"}},
             "compare": [["pre-trained", "without context"]],
+            "ensembles": ["pre-trained"],
         }
     },
 }
@@ -73,6 +76,8 @@ def test_experiments_are_run_once_and_told_in_tables_and_plots(tmp_path):
     kinds = ["history" in line for line in lines], [line.get("baseline") for line in lines]
     assert sum(kinds[0]) == 2 and {"majority", "bag of words", "bag-of-words completion"} <= set(kinds[1])
     [comparison] = [line for line in lines if "comparison" in line]
+    [ensemble] = [line for line in lines if "ensemble" in line]
+    assert ensemble["ensemble"] == comparison["comparison"][0] and ensemble["seeds"] == [1, 2]
     runs = {line["key"]: [] for line in lines if line["seed"] and "history" not in line}
     for line in lines:
         if line["key"] in runs:
@@ -89,6 +94,9 @@ def test_experiments_are_run_once_and_told_in_tables_and_plots(tmp_path):
     document.write_text("![](plots/completion.svg)")
     evidence(*common, "--write", str(document))
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {"completion.svg", "transfer.svg"}
+    document.write_text("![](plots/transfer_epochs.svg)")
+    evidence(*common, "--write", str(document))
+    assert (tmp_path / "plots" / "transfer_epochs.svg").is_file()
 
 
 def test_the_default_of_an_axis_is_the_run_without_it(tmp_path):
@@ -284,6 +292,36 @@ def test_a_study_trains_from_a_finished_model(checkpoint, data, read_experiments
     assert runner.is_possible(run)
     arguments = runner.arguments(run, {"seeds": [1]})
     assert arguments[arguments.index("--model") + 1] == str(checkpoint)
+
+
+def test_an_ensemble_has_the_mean_of_the_probabilities_of_its_seeds(checkpoint, data, read_experiments, tmp_path):
+    study = {"corpora": ["topics"], "seeds": [1, 2], "variants": {"default": {"model": "default"}}}
+    with pytest.raises(ValueError, match="defaults is not defined; known: default"):
+        read_experiments({"studies": {"one": {**study, "ensembles": ["defaults"]}}})
+    changes = {"studies": {"one": {**study, "ensembles": ["default"]}}}
+    experiments = read_experiments(changes, checkpoints={"default": str(checkpoint)})
+    runner = Runner(data, tmp_path / "out", Results(tmp_path / "results.jsonl"), 1)
+    [run] = experiments.studies[0].runs.values()
+    # Alone, each predicts one label. The mean predicts the third, which is the second one of both.
+    for seed, biases in ((1, [10.0, 0.0, 9.9]), (2, [0.0, 10.0, 9.9])):
+        model = PreCodeForUtteranceClassification.from_pretrained(checkpoint)
+        with torch.no_grad():
+            model.classifier.output.weight.zero_()
+            model.classifier.output.bias.copy_(torch.tensor(biases))
+        shutil.copytree(checkpoint, runner.folder(run) / f"seed_{seed}")
+        model.save_pretrained(runner.folder(run) / f"seed_{seed}")
+        score = {"weighted_f1": 0.0, "macro_f1": 0.0}
+        runner.results.add({"key": run.key, "seed": seed, "scores": {"validation": score, "test": score}})
+    add_ensembles(experiments.studies, runner)
+    [line] = [line for line in runner.results.lines.values() if "ensemble" in line]
+    third = model.config.label_names[2]
+    found = line["scores"]["test"]["per_label"]
+    assert found[third]["recall"] == 1 and all(found[label]["f1"] == 0 for label in found if label != third)
+    before = runner.results.path.read_bytes()
+    add_ensembles(experiments.studies, runner)
+    assert runner.results.path.read_bytes() == before
+    table = ensemble_table(experiments.studies[0], runner.results, experiments.metrics)
+    assert f"| topics | default | 2 | {100 * line['scores']['validation']['weighted_f1']:.1f} | " in table
 
 
 def test_a_mean_is_of_all_corpora_or_there_is_none(checkpoint, data, read_experiments, tmp_path):

@@ -16,6 +16,7 @@ from modeling_precode.cli.console import start_output
 from modeling_precode.evaluation.significance import paired_bootstrap
 
 from .baselines import add_baselines, completion_baseline
+from .ensembles import add_ensembles
 from .experiments import Experiments, Study, comparison_key
 from .report import write_report
 from .results import Results
@@ -98,6 +99,7 @@ def main() -> None:
                 scored.run(runner.data_dir, results)
         runner.run(chosen.runs())
         add_comparisons(studies, runner)
+        add_ensembles(studies, runner)
         labeled = {corpus for study in studies for corpus in study.corpora}
         metrics = {corpus: metric for corpus, metric in experiments.metrics.items() if corpus in labeled}
         add_baselines(experiments.corpora, metrics, runner.data_dir, results)

@@ -56,6 +56,10 @@ def comparison_key(first: Run, second: Run) -> str:
     return key_of(first.key, second.key, first.seeds, second.seeds)
 
 
+def ensemble_key(run: Run) -> str:
+    return key_of("ensemble", run.key, run.seeds)
+
+
 @dataclass(frozen=True)
 class Study:
     """Runs that answer one question.
@@ -65,12 +69,14 @@ class Study:
         runs: The runs by (corpus, variant, value on the axis or `None`).
         axis: The argument that varies, for a plot.
         compared: Pairs of variants whose difference, first minus second, is tested.
+        ensembles: Variants whose seeds are also scored together, as an ensemble.
     """
 
     name: str
     runs: dict[tuple[str, str, Any], Run]
     axis: str | None = None
     compared: list[tuple[str, str]] = field(default_factory=list)
+    ensembles: list[str] = field(default_factory=list)
 
     @property
     def corpora(self) -> list[str]:
@@ -130,7 +136,7 @@ class Experiments:
             )
         studies = []
         for name, study in content["studies"].items():
-            if unknown := study.keys() - {"corpora", "seeds", "variants", "over", "compare", "settings"}:
+            if unknown := study.keys() - {"corpora", "seeds", "variants", "over", "compare", "ensembles", "settings"}:
                 raise ValueError(f"{path}: study {name}: unknown keys {', '.join(sorted(unknown))}")
             over = dict(study.get("over", {}))
             default = over.pop("default", None)
@@ -149,7 +155,10 @@ class Experiments:
                 for variant, settings in study["variants"].items()
                 for value in values
             }
-            studies.append(Study(name, runs, axis, [tuple(pair) for pair in study.get("compare", [])]))
+            compared = [tuple(pair) for pair in study.get("compare", [])]
+            for variant in (ensembles := study.get("ensembles", [])):
+                _known(study["variants"], variant, path)
+            studies.append(Study(name, runs, axis, compared, ensembles))
         labeled = [(corpus, run) for study in studies for (corpus, _, _), run in study.runs.items()]
         # The metric of a training on several corpora is used only for a corpus that has no other.
         labeled.sort(key=lambda pair: "multi_task" not in pair[1].settings)

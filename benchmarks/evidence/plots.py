@@ -65,6 +65,43 @@ def plot_study(study: Study, results: Results, path: Path, score: str = "macro_f
     return True
 
 
+def plot_epochs(study: Study, results: Results, path: Path) -> bool:
+    """Plot the score on the validation split over the epochs, with one panel per corpus.
+
+    Error bars are over the seeds.
+
+    Returns:
+        Whether there was anything to plot.
+    """
+    found: dict[str, dict[str, list[list[float]]]] = {}
+    for (corpus, variant, _), run in study.runs.items():
+        curves = [line["dev_by_epoch"] for line in lines_of(run, results) if "dev_by_epoch" in line]
+        if curves:
+            found.setdefault(corpus, {})[variant] = curves
+    if not found:
+        return False
+    figure, panels = plt.subplots(1, len(found), figsize=(3.4 * len(found), 2.7), squeeze=False, layout="constrained")
+    for panel, (corpus, by_variant) in zip(panels[0], found.items(), strict=True):
+        for variant, curves in by_variant.items():
+            epochs = [[100 * score for score in scores] for scores in zip(*curves, strict=False)]
+            panel.errorbar(
+                range(1, len(epochs) + 1),
+                [statistics.mean(scores) for scores in epochs],
+                [_deviation(scores) for scores in epochs],
+                label=variant,
+                color=COLORS[study.variants.index(variant) % len(COLORS)],
+                marker="o",
+                capsize=3,
+            )
+        panel.set_xticks(range(1, max(len(curve) for curves in by_variant.values() for curve in curves) + 1))
+        panel.set_xlabel("epoch")
+        panel.set_title(corpus)
+    panels[0, 0].set_ylabel("score on the validation split, %")
+    panels[0, 0].legend(frameon=False)
+    save_plot(figure, path)
+    return True
+
+
 def plot_completion(pretraining: dict[str, Run], results: Results, path: Path) -> bool:
     """Plot the recall on the validation films over the minutes of training."""
     figure, panel = plt.subplots(figsize=(7, 3.1), layout="constrained")

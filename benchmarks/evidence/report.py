@@ -6,10 +6,18 @@ from pathlib import Path
 from benchmarks.documents import replace_between
 
 from .experiments import Experiments, Study
-from .plots import plot_completion, plot_study
+from .plots import plot_completion, plot_epochs, plot_study
 from .results import Results
 from .summaries import study_summary, zero_shot_summary
-from .tables import comparison_table, completion_table, label_table, lines_of, study_table, zero_shot_table
+from .tables import (
+    comparison_table,
+    completion_table,
+    ensemble_table,
+    label_table,
+    lines_of,
+    study_table,
+    zero_shot_table,
+)
 
 
 def complete_studies(studies: list[Study], results: Results) -> list[Study]:
@@ -33,6 +41,8 @@ def sections(experiments: Experiments, results: Results) -> dict[str, str]:
         found[study.name] = study_table(study, results, experiments.corpora, experiments.metrics)
         if study.compared:
             found[f"{study.name}, differences"] = comparison_table(study, results)
+        if study.ensembles:
+            found[f"{study.name}, ensembles"] = ensemble_table(study, results, experiments.metrics)
         if study.axis is None and study.compared:
             found[f"{study.name}, summary"] = study_summary(study, results, experiments.metrics)
             tables = [label_table(study, results, corpus) for corpus in study.corpora]
@@ -64,6 +74,7 @@ def write_plots(experiments: Experiments, results: Results, text: str) -> None:
     if "plots/completion.svg" in text:
         plot_completion(experiments.pretraining, results, plots / "completion.svg")
     for study in complete_studies(experiments.studies, results):
-        name = f"{study.name.replace(' ', '_')}.svg"
-        if f"plots/{name}" in text:
-            plot_study(study, results, plots / name)
+        for plot, kind in ((plot_study, ""), (plot_epochs, "_epochs")):
+            name = f"{study.name.replace(' ', '_')}{kind}.svg"
+            if f"plots/{name}" in text:
+                plot(study, results, plots / name)

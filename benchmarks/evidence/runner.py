@@ -95,8 +95,9 @@ class Runner:
         cpu_seconds = self.call(runs[0], {"seeds": seeds}, OMP_NUM_THREADS="1")
         for run, seed in [(one, seed) for one in runs for seed in missing[one.key]]:
             found = read_json(self.folder(run) / f"seed_{seed}" / "results.json")
-            epochs = sum("eval_loss" in record for record in found["history"])
-            more = {"cpu_seconds": round(cpu_seconds / len(seeds), 1), "epochs": epochs}
+            metric = f"eval_{run.settings['metric_for_best_model']}"
+            curve = [record[metric] for record in found["history"] if metric in record]
+            more = {"cpu_seconds": round(cpu_seconds / len(seeds), 1), "epochs": len(curve), "dev_by_epoch": curve}
             kept = {name: found[name] for name in ("scores", "calibration", "leakage", "versions")}
             if "multi_task" in run.settings:
                 head = head_of(run.settings)

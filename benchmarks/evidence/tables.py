@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from .experiments import Run, Study, comparison_key
+from .experiments import Run, Study, comparison_key, ensemble_key
 from .results import Results, key_of
 from .zero_shot import ZeroShot
 
@@ -34,7 +34,8 @@ def score_of(line: dict[str, Any], split: str, name: str) -> float:
 
 def study_table(study: Study, results: Results, corpora: dict[str, dict], metrics: dict[str, str]) -> str:
     """A table with one row per corpus, variant and value: the mean and the standard deviation over the seeds of the dev
-    metric and, if the test split was scored, of the test scores. Compared variants are shown with the baselines."""
+    metric and, if the test split was scored, of the test scores. Compared variants are shown with the baselines. Where
+    only the validation split was scored, the last column is the processor time of a seed."""
     found = {place: lines for place, run in study.runs.items() if (lines := lines_of(run, results))}
     tested = any("test" in line["scores"] for lines in found.values() for line in lines)
     names = list(SCORES) if tested else []
@@ -57,9 +58,11 @@ def study_table(study: Study, results: Results, corpora: dict[str, dict], metric
                 spread([score for line in lines if (score := line["scores"]["test"].get(name)) is not None])
                 for name in names
             ]
-            rows.append([corpus, label, dev, *tests, str(len(lines)) if lines[0]["seed"] else ""])
+            seeds = str(len(lines)) if lines[0]["seed"] else ""
+            minutes = [] if tested else [f"{statistics.mean(line['cpu_seconds'] for line in lines) / 60:.1f}"]
+            rows.append([corpus, label, dev, *tests, seeds, *minutes])
     titles = [SCORES.get(name, "micro F1 without neutral") for name in names]
-    return table(["corpus", "model", "dev", *titles, "seeds"], rows)
+    return table(["corpus", "model", "dev", *titles, "seeds", *([] if tested else ["core minutes"])], rows)
 
 
 def label_table(study: Study, results: Results, corpus: str) -> str:
@@ -88,6 +91,23 @@ def comparison_table(study: Study, results: Results) -> str:
                 p = f"{found['p']:.4f}" if found["p"] > 0.0002 else "< 0.0002"
                 rows.append([corpus, what, name, f"{100 * found['difference']:+.1f}", interval, p])
     return table(["corpus", "", "test", "difference", "95% of the draws", "p"], rows)
+
+
+def ensemble_table(study: Study, results: Results, metrics: dict[str, str]) -> str:
+    """A table with one row per ensemble of all seeds of a variant, and the gain over the mean of its seeds."""
+    rows = []
+    for (corpus, variant, _), run in study.runs.items():
+        line = results.get(ensemble_key(run)) if variant in study.ensembles else None
+        if line is not None:
+            names = dict.fromkeys(["weighted_f1", "macro_f1", metrics[corpus]])
+            scores = {name: score_of(line, "test", name) for name in names}
+            means = {
+                name: statistics.mean(score_of(one, "test", name) for one in lines_of(run, results)) for name in names
+            }
+            cells = [f"{100 * score:.1f} ({100 * (score - means[name]):+.1f})" for name, score in scores.items()]
+            dev = f"{100 * score_of(line, 'validation', metrics[corpus]):.1f}"
+            rows.append([corpus, variant, str(len(line["seeds"])), dev, *cells, *[""] * (3 - len(cells))])
+    return table(["corpus", "ensemble of", "seeds", "dev", "weighted F1", "macro F1", "micro F1 without neutral"], rows)
 
 
 def zero_shot_table(study: ZeroShot, results: Results) -> str:
