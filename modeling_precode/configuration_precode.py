@@ -20,9 +20,13 @@ GRU_UTTERANCE_ENCODERS = ("gru", "gru2", "stacked_gru")
 UTTERANCE_ENCODERS = (*GRU_UTTERANCE_ENCODERS, "text_encoder")
 TEXT_POOLINGS = ("mean", "cls", "max_mean")
 TEXT_CONTEXTS = ("utterance", "dialogue")
+CONVERSATION_ENCODERS = ("gru", "none")
 # The settings of models over words only, and those of models with a text encoder only.
 WORD_SETTINGS = ("vocab_size", "word_vector_size", "word_vector_max_norm", "freeze_word_vectors", "pooling_length")
-WINDOW_SETTINGS = ("text_context", "max_window_tokens", "start_token_id", "separator_token_id", "mask_token_id")
+WINDOW_SETTINGS = (
+    *("text_context", "conversation_encoder", "max_window_tokens"),
+    *("start_token_id", "separator_token_id", "mask_token_id"),
+)
 TEXT_SETTINGS = ("text_config", "text_pooling", "freeze_text_encoder", "speaker_prefix", *WINDOW_SETTINGS)
 CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
 # The maximum sizes of vectors and states, and of a vocabulary. A checkpoint with larger ones could exhaust the memory.
@@ -80,6 +84,9 @@ class PreCodeConfig(PreTrainedConfig):
         text_context: What the text encoder reads at once. `"utterance"`: every utterance alone. `"dialogue"`: the
             dialogue as one sequence, so that it reads an utterance in its context. A dialogue that is longer than
             `max_window_tokens` is read in windows that overlap by half.
+        conversation_encoder: What reads the vectors of the utterances of a dialogue. `"gru"`: a GRU. `"none"`, only
+            with `text_context="dialogue"`: nothing, so that the attention of the text encoder is the only context. The
+            state of an utterance is then its vector.
         max_window_tokens: The maximum number of tokens of such a sequence. `None` means 512, or the limit of the text
             encoder if that is lower.
         start_token_id: The token at the start of such a sequence. `from_utterance_encoder` and `from_pretrained` take
@@ -139,6 +146,7 @@ class PreCodeConfig(PreTrainedConfig):
     freeze_text_encoder: bool = False
     speaker_prefix: bool = False
     text_context: str = TEXT_CONTEXTS[0]
+    conversation_encoder: str = CONVERSATION_ENCODERS[0]
     max_window_tokens: int | None = None
     start_token_id: int | None = None
     separator_token_id: int | None = None
@@ -181,7 +189,12 @@ class PreCodeConfig(PreTrainedConfig):
 
     @property
     def conversation_state_size(self) -> int:
-        """The size of the state of an utterance in context: d_c for a causal model, else 2 d_c."""
+        """The size d_s of the state of an utterance in context: d_c for a causal model, else 2 d_c.
+
+        Without a conversation encoder, it is d_u.
+        """
+        if self.conversation_encoder == "none":
+            return self.utterance_hidden_size
         return self.conversation_hidden_size * (1 if self.causal else 2)
 
     @property
@@ -265,12 +278,18 @@ class PreCodeConfig(PreTrainedConfig):
         """Raise a ValueError if a setting with fixed choices has another value."""
         choices = {"utterance_encoder": UTTERANCE_ENCODERS, "convcom_objective": CONVCOM_OBJECTIVES}
         choices |= {"text_pooling": TEXT_POOLINGS, "text_context": TEXT_CONTEXTS}
+        choices |= {"conversation_encoder": CONVERSATION_ENCODERS}
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"`{name}` must be one of {', '.join(known)}; got {getattr(self, name)!r}")
 
     def validate_text_encoder(self):
         """Raise a ValueError if a setting of text encoders does not match `utterance_encoder`."""
+        if self.conversation_encoder == "none" and self.text_context != "dialogue":
+            raise ValueError(
+                "`conversation_encoder` 'none' is for `text_context` 'dialogue', where the text encoder reads the "
+                f"context; got `text_context` {self.text_context!r}"
+            )
         if self.utterance_encoder == "text_encoder":
             if self.text_config is None:
                 raise ValueError(

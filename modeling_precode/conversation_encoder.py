@@ -14,13 +14,13 @@ class ConversationEncoder(nn.Module):
 
     Takes the vectors (N, d_u) of all utterances, dialogue after dialogue, the steps of the dialogues, and optionally
     the speaker ids (N,). Returns the states in context (N, d_s). A model with `max_speakers` adds a speaker embedding
-    to the vectors.
+    to the vectors. With `conversation_encoder="none"` there is no GRU, and the states are these vectors.
     """
 
     def __init__(self, config: PreCodeConfig):
         super().__init__()
         sizes = config.utterance_hidden_size, config.conversation_hidden_size
-        self.gru = GRU(*sizes, bidirectional=not config.causal)
+        self.gru = GRU(*sizes, bidirectional=not config.causal) if config.conversation_encoder == "gru" else None
         self.speaker_embedding = SpeakerEmbedding(config.max_speakers, sizes[0]) if config.max_speakers else None
         self.dropout = Dropout(config.dropout)
 
@@ -35,7 +35,10 @@ class ConversationEncoder(nn.Module):
         Returns:
             (N, d_s), the states, forward then backward.
         """
-        return self.dropout(join(self.gru(self.with_speakers(vectors, speaker_ids), steps.items, steps), steps))
+        states = self.with_speakers(vectors, speaker_ids)
+        if self.gru is not None:
+            states = join(self.gru(states, steps.items, steps), steps)
+        return self.dropout(states)
 
     def with_speakers(self, vectors: Tensor, speaker_ids: Tensor | None) -> Tensor:
         """Add the speaker embeddings to vectors (N, d_u), if the model has them."""

@@ -156,7 +156,7 @@ def _check_checkpoint(model_class: type[PreCodePreTrainedModel], checkpoint: str
         return
     if os.path.isdir(checkpoint):
         check_tokenizer_files(checkpoint, config, **where)
-    if options.get("text_context") == "utterance":
+    if options.get("text_context") == "utterance" and config.conversation_encoder != "none":
         # The weights are the same, but Conversation Completion needs a mask token to read whole dialogues.
         config.text_context = "utterance"
     shapes = {

@@ -71,8 +71,10 @@ class DialogueStream:
         vector = self._vector(tokens, name_length)
         encoder = model.precode.conversation_encoder
         speaker_ids = torch.tensor([speaker_id], device=tokens.device)
-        self.state = encoder.gru.step(encoder.with_speakers(vector, speaker_ids), self.state)
-        return model.classifier(torch.cat([vector, encoder.dropout(self.state)], dim=-1))[0]
+        state = encoder.with_speakers(vector, speaker_ids)
+        if encoder.gru is not None:
+            state = self.state = encoder.gru.step(state, self.state)
+        return model.classifier(torch.cat([vector, encoder.dropout(state)], dim=-1))[0]
 
     def _vector(self, tokens: Tensor, name_length: int) -> Tensor:
         """The vector (1, d_u) of the next utterance."""
@@ -91,9 +93,9 @@ class DialogueStream:
         """The state of the stream, without the model.
 
         Returns:
-            `state`: the last state (1, d_c) on the CPU, or `None` before the first utterance. For a model with
-            `text_context="dialogue"` also `window`: the token ids of the utterances of the current window, each with
-            the number of those of the speaker's name.
+            `state`: the last state (1, d_c) on the CPU, or `None` before the first utterance and without a conversation
+            encoder. For a model with `text_context="dialogue"` also `window`: the token ids of the utterances of the
+            current window, each with the number of those of the speaker's name.
         """
         window = {"window": list(self.window)} if self.model.config.text_context == "dialogue" else {}
         return {"state": None if self.state is None else self.state.cpu().clone(), **window}

@@ -37,7 +37,7 @@ def texts() -> list[str]:
 def with_distinct_labels(model: PreCodeForUtteranceClassification) -> PreCodeForUtteranceClassification:
     """The model with weights so large that its labels differ, and speakers with vectors."""
     for layer in (model.precode.utterance_encoder.projection, model.classifier.dense, model.classifier.output):
-        torch.nn.init.normal_(layer.weight, std=3)
+        torch.nn.init.normal_(layer.weight, std=2)
     if model.config.max_speakers:
         torch.nn.init.normal_(model.precode.conversation_encoder.speaker_embedding.weight[1:])
     return model.eval()

@@ -278,6 +278,29 @@ def test_a_pretrained_checkpoint_of_utterances_goes_on_with_dialogues(folders, m
     assert back.config.text_context == "utterance"
 
 
+@torch.no_grad()
+def test_the_text_encoder_may_be_the_only_part_that_reads_the_context(folders, make, tmp_path):
+    batch = batch_of(folders["bert"])
+    model = make(conversation_encoder="none", causal=True, max_speakers=2, **SHORT)
+    assert not any("conversation_encoder.gru" in name for name in model.state_dict())
+    vectors = model.base_model(**batch)
+    torch.testing.assert_close(vectors.last_hidden_state, vectors.utterance_vectors)  # no speaker has a vector yet
+    before = model(**batch).logits
+    torch.nn.init.normal_(model.base_model.conversation_encoder.speaker_embedding.weight)
+    logits = model(**batch).logits
+    assert (logits - before).abs().max() > 1e-3
+    stream, [row, _] = model.stream(), rows_of(folders["bert"])
+    for number, expected in enumerate(logits[0]):
+        inputs = (row[name][number] for name in ("input_ids", "speaker_ids", "name_lengths"))
+        torch.testing.assert_close(stream(*inputs), expected, atol=1e-5, rtol=1e-4)
+    model.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(folders["bert"]).save_pretrained(tmp_path)
+    again = PreCodeForUtteranceClassification.from_pretrained(tmp_path)
+    assert again.config.conversation_encoder == "none" and torch.equal(again(**batch).logits, logits)
+    with pytest.raises(Exception, match="'none' is for `text_context` 'dialogue'.*; got `text_context` 'utterance'"):
+        PreCodeForUtteranceClassification.from_pretrained(tmp_path, text_context="utterance")
+
+
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 def test_the_token_ids_are_those_of_a_named_utterance_without_special_tokens(folders, kind):
     tokenizer = AutoTokenizer.from_pretrained(folders[kind])
@@ -362,6 +385,11 @@ def test_an_explanation_takes_the_whole_dialogue_for_each_part():
 BAD = {
     "`text_context` must be one of utterance, dialogue; got 'all'": {"text_context": "all"},
     "`text_pooling` 'cls' cannot be used with `text_context` 'dialogue'": {"text_pooling": "cls"},
+    "`conversation_encoder` must be one of gru, none; got 'lstm'": {"conversation_encoder": "lstm"},
+    "`conversation_encoder` 'none' is for `text_context` 'dialogue'": {
+        "conversation_encoder": "none",
+        "text_context": "utterance",
+    },
     "`max_window_tokens` must be at least 4 and at most 65,536; got 3": {"max_window_tokens": 3},
     "`max_window_tokens` 600: the text encoder reads at most 512": {"max_window_tokens": 600},
     "`separator_token_id` must be the id of a token .*; got 999": {"separator_token_id": 999},

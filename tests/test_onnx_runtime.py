@@ -37,12 +37,13 @@ from modeling_precode.onnx_runtime import OnnxEmotionPipeline
 ROOT = Path(__file__).resolve().parents[1]
 TURNS = [("Ann", "I am so happy 🎉!"), ("Bo", "About [PAD] what?"), "Ça va ...", {"speaker": "Ann", "text": ""}]
 LONG = [("Cy", "well " * 200)] * 2 + [("Ann", "You did?")] * 30
-KINDS = ["words", "text", pytest.param("dialogues", marks=pytest.mark.slow)]
+KINDS = ["words", "text", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("dialogues", "dialogues alone"))]
 
 
 class Exports(dict):
     """By its kind, a pipeline and the folder of its export: word vectors in both directions, a text encoder that reads
-    the names of speakers and forward only, and the same one with whole dialogues, in short windows."""
+    the names of speakers and forward only, and the same one with whole dialogues, in short windows, with and without a
+    conversation encoder."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -53,8 +54,9 @@ class Exports(dict):
             emotions = pipeline_of(word_model("unicode", **settings), None, "unicode")
         else:
             settings = {"text_pooling": "max_mean", "causal": True, "max_speakers": 2, "speaker_prefix": True}
-            if kind == "dialogues":
+            if kind.startswith("dialogues"):
                 settings |= {"text_context": "dialogue", "max_window_tokens": 200}
+                settings["conversation_encoder"] = "none" if kind == "dialogues alone" else "gru"
             encoder = self.folder / f"{kind} encoder"
             emotions = pipeline_of(text_model(encoder, **settings), encoder)
         export_onnx(emotions, self.folder / kind, load_corpus("sample")["validation"])

@@ -1,6 +1,7 @@
 """What the scripts, the command line and the Hub promise of a model over a text encoder: the same as of any other."""
 
 import json
+import logging
 import shutil
 import sys
 from pathlib import Path
@@ -155,7 +156,8 @@ def test_pretraining_on_whole_dialogues_goes_on_where_it_stopped(train, train_an
         train(run_pretrain, tmp_path / "again", f"--model {whole} --recipe original")
 
 
-def test_a_pretrained_checkpoint_is_finetuned_on_whole_dialogues_and_pretrained_further(train, tmp_path):
+def test_a_pretrained_checkpoint_is_finetuned_on_whole_dialogues_and_pretrained_further(train, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     start = train(run_pretrain, tmp_path / "start", f"{NEW} {PRETRAIN}")
     folder = train(run_finetune, tmp_path / "finetuned", f"--model {start} {DIALOGUES}")
     assert load_config(str(folder)).text_context == "dialogue"
@@ -163,6 +165,12 @@ def test_a_pretrained_checkpoint_is_finetuned_on_whole_dialogues_and_pretrained_
     assert (again.text_context, again.max_window_tokens, again.speaker_prefix) == ("dialogue", 24, True)
     with pytest.raises(ValueError, match="--max_window_tokens 24: this is for --text_context dialogue; leave it out"):
         train(run_finetune, tmp_path / "again", f"--model {start} --max_window_tokens 24")
+    settings = f"--model {start} {DIALOGUES} --conversation_encoder none"
+    alone = train(run_finetune, tmp_path / "alone", settings)
+    assert f"{start}: the conversation encoder is left out, and the head is new" in caplog.text
+    assert not any("conversation_encoder.gru" in name for name in load_file(alone / "model.safetensors"))
+    train(run_pretrain, tmp_path / "alone_further", f"--model {alone} {PRETRAIN} --max_steps 1")
+    assert load_config(str(tmp_path / "alone_further")).conversation_encoder == "none"
 
 
 @pytest.mark.slow

@@ -144,16 +144,19 @@ class ConversationGraph(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.classifier = classifier
-        self.gru = GRUGraph(encoder.gru)
+        self.gru = GRUGraph(encoder.gru) if encoder.gru is not None else None
 
     def forward(
         self, vectors: Tensor, lengths: Tensor, speaker_ids: Tensor | None = None, state: Tensor | None = None
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Compute the logits (D, U, C) of padded dialogues. A causal model also returns the last states (D, d_c)."""
-        inputs = self.encoder.with_speakers(vectors, speaker_ids)
-        states, last = self.gru(inputs, lengths, None if state is None else state.unsqueeze(0))
+        states = self.encoder.with_speakers(vectors, speaker_ids)
+        state = state if state is None else state.unsqueeze(0)
+        if self.gru is not None:
+            states, last = self.gru(states, lengths, state)
+            state = state if state is None else last
         logits = self.classifier(torch.cat([vectors, states], dim=-1))
-        return logits if state is None else (logits, last.squeeze(0))
+        return logits if state is None else (logits, state.squeeze(0))
 
 
 def token_mask(sequences: Tensor, lengths: Tensor) -> Tensor:

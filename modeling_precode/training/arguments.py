@@ -9,7 +9,13 @@ from typing import Any, ClassVar
 from data_scripts.building.label_maps import LABEL_MAPS, LabelMap
 from data_scripts.building.options import corpus_names, parse_corpus, parse_options
 
-from ..configuration_precode import GRU_UTTERANCE_ENCODERS, SIZES, TEXT_CONTEXTS, TEXT_POOLINGS
+from ..configuration_precode import (
+    CONVERSATION_ENCODERS,
+    GRU_UTTERANCE_ENCODERS,
+    SIZES,
+    TEXT_CONTEXTS,
+    TEXT_POOLINGS,
+)
 from ..sharing.language import check_language
 from ..tokenization_precode import DEFAULT_TEXT_MODE, MAX_UTTERANCE_TOKENS, TEXT_MODES
 from .fingerprint import RUN_FOLDER, START, start_digest
@@ -144,6 +150,7 @@ class EncoderArguments:
         "freeze_text_encoder",
         "speaker_prefix",
         "text_context",
+        "conversation_encoder",
         "max_window_tokens",
         "dropout",
     )
@@ -202,6 +209,11 @@ class EncoderArguments:
         "What the text encoder reads at once, an utterance or the whole dialogue (default: as in the checkpoint; from "
         "scratch, utterance).",
         choices=list(TEXT_CONTEXTS),
+    )
+    conversation_encoder: str | None = argument(
+        "With --text_context dialogue: what reads the vectors of the utterances, a GRU or nothing (default: as in the "
+        "checkpoint; from scratch, gru).",
+        choices=list(CONVERSATION_ENCODERS),
     )
     max_window_tokens: int | None = argument(
         "With --text_context dialogue: a longer dialogue is read in windows of this many tokens (default: as in the "

@@ -193,6 +193,9 @@ def model_from_checkpoint(args: EncoderArguments, model_class: type[Model], conf
     if speakers and args.max_speakers not in (None, 0, speakers):
         raise ValueError(f"--max_speakers {args.max_speakers}: {args.model} distinguishes {speakers}; leave this out")
     model = load_pretrained(model_class, args.model, **config)
+    if model.config.conversation_encoder != saved.conversation_encoder:
+        change = "is left out" if saved.conversation_encoder == "gru" else "is new"
+        logger.info(f"{args.model}: the conversation encoder {change}, and the head is new")
     if model.config.utterance_encoder == "text_encoder" and set(PARTS[:2]) - set(args.transferred_parts):
         raise ValueError(
             f"--transferred_parts {' '.join(args.transferred_parts)}: a text encoder is transferred as a whole; give "
