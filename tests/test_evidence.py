@@ -298,6 +298,9 @@ def test_an_ensemble_has_the_mean_of_the_probabilities_of_its_seeds(checkpoint, 
     study = {"corpora": ["topics"], "seeds": [1, 2], "variants": {"default": {"model": "default"}}}
     with pytest.raises(ValueError, match="defaults is not defined; known: default"):
         read_experiments({"studies": {"one": {**study, "ensembles": ["defaults"]}}})
+    alone = {**study, "variants": {"alone": {"history": 0}}, "ensembles": ["alone"]}
+    with pytest.raises(ValueError, match="study one: an ensemble reads whole dialogues; leave alone out"):
+        read_experiments({"studies": {"one": alone}})
     changes = {"studies": {"one": {**study, "ensembles": ["default"]}}}
     experiments = read_experiments(changes, checkpoints={"default": str(checkpoint)})
     runner = Runner(data, tmp_path / "out", Results(tmp_path / "results.jsonl"), 1)

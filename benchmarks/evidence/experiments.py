@@ -157,7 +157,8 @@ class Experiments:
             }
             compared = [tuple(pair) for pair in study.get("compare", [])]
             for variant in (ensembles := study.get("ensembles", [])):
-                _known(study["variants"], variant, path)
+                if "history" in _known(study["variants"], variant, path):
+                    raise ValueError(f"{path}: study {name}: an ensemble reads whole dialogues; leave {variant} out")
             studies.append(Study(name, runs, axis, compared, ensembles))
         labeled = [(corpus, run) for study in studies for (corpus, _, _), run in study.runs.items()]
         # The metric of a training on several corpora is used only for a corpus that has no other.

@@ -95,19 +95,25 @@ def comparison_table(study: Study, results: Results) -> str:
 
 def ensemble_table(study: Study, results: Results, metrics: dict[str, str]) -> str:
     """A table with one row per ensemble of all seeds of a variant, and the gain over the mean of its seeds."""
+    found = {
+        (corpus, variant): (line, lines_of(run, results))
+        for (corpus, variant, _), run in study.runs.items()
+        if variant in study.ensembles and (line := results.get(ensemble_key(run)))
+    }
+    names = list(dict.fromkeys(["weighted_f1", "macro_f1", *(metrics[corpus] for corpus, _ in found)]))
     rows = []
-    for (corpus, variant, _), run in study.runs.items():
-        line = results.get(ensemble_key(run)) if variant in study.ensembles else None
-        if line is not None:
-            names = dict.fromkeys(["weighted_f1", "macro_f1", metrics[corpus]])
-            scores = {name: score_of(line, "test", name) for name in names}
-            means = {
-                name: statistics.mean(score_of(one, "test", name) for one in lines_of(run, results)) for name in names
-            }
-            cells = [f"{100 * score:.1f} ({100 * (score - means[name]):+.1f})" for name, score in scores.items()]
-            dev = f"{100 * score_of(line, 'validation', metrics[corpus]):.1f}"
-            rows.append([corpus, variant, str(len(line["seeds"])), dev, *cells, *[""] * (3 - len(cells))])
-    return table(["corpus", "ensemble of", "seeds", "dev", "weighted F1", "macro F1", "micro F1 without neutral"], rows)
+    for (corpus, variant), (line, seeds) in found.items():
+        cells = []
+        for name in names:
+            if (score := line["scores"]["test"].get(name)) is None:
+                cells.append("–")
+                continue
+            gain = score - statistics.mean(score_of(seed, "test", name) for seed in seeds)
+            cells.append(f"{100 * score:.1f} ({100 * gain:+.1f})")
+        dev = f"{100 * score_of(line, 'validation', metrics[corpus]):.1f}"
+        rows.append([corpus, variant, str(len(seeds)), dev, *cells])
+    titles = [SCORES.get(name, "micro F1 without neutral") for name in names]
+    return table(["corpus", "ensemble of", "seeds", "dev", *titles], rows)
 
 
 def zero_shot_table(study: ZeroShot, results: Results) -> str:
