@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset, DatasetDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from text_encoders import KINDS, write_text_encoder
@@ -23,6 +24,10 @@ from modeling_precode.dialogue_encoding import count_cut
 from modeling_precode.dialogue_windows import WindowedTokens, dialogue_windows
 from modeling_precode.explanation import explanation_size
 from modeling_precode.layout import BatchLayout
+from modeling_precode.training.completion_dialogues import encode_split
+from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
+from modeling_precode.training.finetuning_dialogues import encode_splits
+from modeling_precode.training.pretraining_arguments import ConversationCompletionArguments
 
 DIALOGUES = [
     ["I am so happy!", "About what?", "the weather, the sun and all the rest of it", "", "No way.", "I passed!"] * 2,
@@ -144,6 +149,17 @@ def test_a_very_long_dialogue_has_windows_of_bounded_size():
     windows = WindowedTokens([lengths], 512)
     assert windows.lengths.max() <= 512 and windows.counts.sum() == 2000
     assert windows.lengths.sum() < 2.2 * (lengths + 1).sum()
+
+
+@torch.no_grad()
+def test_what_is_read_at_once_does_not_grow_with_a_dialogue(folders, make):
+    model, sizes = make(max_window_tokens=128, **CONTEXT), []
+    model.base_model.utterance_encoder.encoder.register_forward_pre_hook(
+        lambda module, args, inputs: sizes.append(inputs["attention_mask"].numel()), with_kwargs=True
+    )
+    batch = batch_of(folders["bert"], [DIALOGUES[0] * 167], [SPEAKERS[0] * 167])
+    assert model(**batch).logits.shape[1] == 2004
+    assert len(sizes) > 5 and max(sizes) <= text_encoder.CPU_CHUNK_TOKENS
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -320,6 +336,22 @@ def test_a_long_utterance_is_cut_and_a_long_name_leaves_room_for_the_text(folder
     assert (len(long), name) == (10, 5) and len(short) < 10
     assert tokenizer.decode(long[5:]).startswith("i passed")
     assert count_cut(examples, encoded["input_ids"], tokenizer, **settings) == 1
+
+
+def test_training_cuts_an_utterance_that_no_window_has_room_for(folders, make):
+    tokenizer, long = AutoTokenizer.from_pretrained(folders["bert"]), ["I passed! " * 20, "No way.", "You did?"]
+    splits = DatasetDict(train=Dataset.from_dict({"utterances": [long], "speakers": [["Ann", "Bo", "Ann"]]}))
+    model, args = make(**SHORT), UtteranceClassificationArguments(output_dir="unused")
+    encoded, collator = encode_splits(splits, model, tokenizer, args)
+    [row] = encoded["train"]
+    assert [len(ids) for ids in row["input_ids"]] == [28, 5, 5]
+    columns = ("input_ids", "speaker_ids", "name_lengths")
+    assert model(**collator([{name: row[name] for name in columns}])).logits.isfinite().all()
+    completion = make(model_class=PreCodeForConversationCompletion, **SHORT)
+    others = Dataset.from_dict({"utterances": [long] * 12, "speakers": [["Ann", "Bo", "Ann"]] * 12})
+    settings = ConversationCompletionArguments(output_dir="unused")
+    [row, *_] = encode_split(others, tokenizer, "validation", settings, completion.config)
+    assert [len(ids) for ids in row["input_ids"]] == [28, 5, 5]
 
 
 @pytest.fixture

@@ -24,15 +24,21 @@ SPECIAL = {
     "mask_token": "[MASK]",
 }
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+# What distinguishes DeBERTa-v3 from its predecessors: positions are only relative, and nothing is added for them.
+DEBERTA_V3 = {
+    **{"relative_attention": True, "position_biased_input": False, "position_buckets": 256, "type_vocab_size": 0},
+    **{"share_att_key": True, "pos_att_type": ["p2c", "c2p"], "norm_rel_ebd": "layer_norm"},
+}
 KINDS: dict[str, Callable[..., PreTrainedConfig]] = {
     "bert": lambda **more: BertConfig(**SIZES, **more),
     "roberta": lambda **more: RobertaConfig(**SIZES, max_position_embeddings=512, **more),
     "distilbert": lambda **more: DistilBertConfig(dim=16, n_layers=2, n_heads=2, hidden_dim=24, **more),
-    "deberta-v2": lambda **more: DebertaV2Config(**SIZES, **more),
+    "deberta-v2": lambda **more: DebertaV2Config(**SIZES, **DEBERTA_V3, **more),
     "mpnet": lambda **more: MPNetConfig(**SIZES, max_position_embeddings=512, **more),
     "xlm-roberta": lambda **more: XLMRobertaConfig(**SIZES, max_position_embeddings=512, **more),
+    # Its second layer sees fewer tokens than a test's dialogue has.
     "modernbert": lambda **more: ModernBertConfig(
-        **SIZES, bos_token_id=None, eos_token_id=None, cls_token_id=None, sep_token_id=None, **more
+        **SIZES, local_attention=16, bos_token_id=None, eos_token_id=None, cls_token_id=None, sep_token_id=None, **more
     ),
 }
 

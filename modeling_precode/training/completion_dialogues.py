@@ -12,7 +12,7 @@ from ..configuration_precode import PreCodeConfig
 from ..data_collator import PreCodeDataCollator
 from ..dialogue_encoding import encode_dialogues
 from .batches import DialogueBatches, DialogueLoader, EpochBatches
-from .encoded_dialogues import EncodedDialogues
+from .encoded_dialogues import EncodedDialogues, max_utterance_tokens
 from .masking import MaskedDialogues, num_masked
 from .negatives import DialoguesWithNegatives, check_enough_dialogues
 from .original_recipe import DialoguesWithDrawnNegatives, OriginalBatches, OriginalOrder
@@ -22,11 +22,14 @@ from .recall import EVALUATION_NEGATIVES
 logger = logging.getLogger(__name__)
 
 
-def encode_with_negatives(
-    examples: dict, tokenizer: PreTrainedTokenizerBase, speaker_prefix: bool = False, text_context: str = "utterance"
-) -> dict:
-    """Token ids of dialogues, and of their negatives, without names, if the corpus publishes them."""
-    settings: dict[str, Any] = {"speaker_prefix": speaker_prefix, "text_context": text_context}
+def encode_with_negatives(examples: dict, tokenizer: PreTrainedTokenizerBase, **settings: Any) -> dict:
+    """Token ids of dialogues, and of their negatives, without names, if the corpus publishes them.
+
+    Args:
+        examples: A batch of rows, as [`encode_dialogues`] takes it, optionally with `negatives`.
+        tokenizer: The tokenizer.
+        settings: Further arguments of [`encode_dialogues`].
+    """
     encoded = encode_dialogues(examples, tokenizer, **settings)
     if "negatives" in examples:
         negatives = _encode_negatives(examples, tokenizer, settings)
@@ -40,7 +43,7 @@ def _encode_negatives(
     examples: dict, tokenizer: PreTrainedTokenizerBase, settings: dict[str, Any]
 ) -> list[list[list[int]]]:
     others = {"utterances": examples["negatives"]}
-    if settings["text_context"] == "utterance":
+    if settings.get("text_context", "utterance") == "utterance":
         return encode_dialogues(others, tokenizer)["input_ids"]
     # Some tokenizers encode a text differently after a name, so the negatives need one if the true utterances have one.
     names = [next(filter(None, names or []), None) for names in examples.get("speakers", [])]
@@ -72,6 +75,7 @@ def encode_split(
     if config.text_context == "dialogue":
         # Only then are names no help in the choice among the candidates, which have none.
         settings |= {"text_context": config.text_context, "speaker_prefix": config.speaker_prefix}
+        settings["max_utterance_tokens"] = max_utterance_tokens(tokenizer, config)
     encoded = dialogues.map(
         encode_with_negatives, batched=True, fn_kwargs=settings, remove_columns=columns, desc="tokenizing"
     )
