@@ -3,8 +3,9 @@
 Shapes: D dialogues, U utterances per dialogue, T tokens per utterance, K negatives, C classes. d_u and d_c are the
 hidden sizes of the utterance encoder and the conversation encoder. d_s is the size of a state in context: 2 d_c, or d_c
 for a causal model. Dialogues and utterances are padded on the right, and no result depends on the amount of padding.
-The encoders compute nothing on padding: they process the N utterances of a batch one after another, and a `BatchLayout`
-holds their positions.
+The encoders take the N utterances of a batch one after another, without the padding of the batch, and a `BatchLayout`
+holds their positions. The GRUs compute nothing on padding. A text encoder reads chunks of utterances, or of windows of
+dialogues, of similar length, which are padded to the longest of the chunk.
 """
 
 import torch
