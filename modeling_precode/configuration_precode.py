@@ -86,7 +86,7 @@ class PreCodeConfig(PreTrainedConfig):
             `max_window_tokens` is read in windows that overlap by half.
         conversation_encoder: What reads the vectors of the utterances of a dialogue. `"gru"`: a GRU. `"none"`, only
             with `text_context="dialogue"`: nothing, so that the attention of the text encoder is the only context. The
-            state of an utterance is then its vector.
+            state of an utterance is then its vector, plus the vector of its speaker with `max_speakers`.
         max_window_tokens: The maximum number of tokens of such a sequence. `None` means 512, or the limit of the text
             encoder if that is lower.
         start_token_id: The token at the start of such a sequence. `from_utterance_encoder` and `from_pretrained` take
