@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.documents import insert  # noqa: E402
 from benchmarks.evidence.results import Results, key_of  # noqa: E402
+from benchmarks.evidence.tables import spread  # noqa: E402
 from data_scripts import label_names, load_corpus  # noqa: E402
 from modeling_precode import ERCScores, PreCodeForUtteranceClassification  # noqa: E402
 from modeling_precode.batching import chunks  # noqa: E402
@@ -193,8 +194,7 @@ def table_of(results: Results) -> str:
     ]
     for (corpus, encoder, epochs, _, _, rate, _, _, context), lines in sorted(groups.items()):
         best = [max(line["epochs"], key=lambda scores: scores["weighted_f1"]) for line in lines]
-        scores = [[100 * one[name] for one in best] for name in ("weighted_f1", "macro_f1")]
-        cells = [f"{statistics.mean(values):.1f} ± {statistics.pstdev(values):.1f}" for values in scores]
+        cells = [spread([one[name] for one in best]) for name in ("weighted_f1", "macro_f1")]
         minutes = [line["core_seconds"] / 60 for line in lines if "core_seconds" in line]
         rows.append(
             f"| {corpus} | {encoder} | {epochs} | {rate:g} | {context} | {len(lines)} | {cells[0]} | {cells[1]} | "

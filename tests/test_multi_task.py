@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from corpus_of_topics import write_corpus, write_two_corpora
+from corpus_of_topics import texts_of, write_corpus, write_two_corpora
 from safetensors.torch import load_file
 from test_resume import signalled_at
 from test_scripts import ROOT, TORCHRUN
 from test_scripts import run as run_process
+from text_encoders import write_text_encoder
 from transformers import pipeline, set_seed
 
 import run_finetune
@@ -118,6 +119,23 @@ def test_every_corpus_gets_an_ordinary_checkpoint_with_its_labels_and_scores(run
         expected = best["scores"]["test"]["corpora"][name]
         assert scores["scores"]["macro_f1"] == expected["macro_f1"]
         assert scores["scores"]["confusion_matrix"] == expected["confusion_matrix"]
+
+
+def test_the_encoder_of_several_corpora_may_be_a_text_encoder_that_reads_whole_dialogues(folders, tmp_path):
+    texts = [text for folder in folders for text in texts_of(folder)]
+    encoder, output = write_text_encoder(tmp_path / "encoder", texts), tmp_path / "run"
+    corpora = [f"custom={folder}" for folder in folders]
+    settings = "--multi_task --hidden_size 8 --text_context dialogue --speaker_prefix --num_train_epochs 1"
+    run_finetune.main(
+        ["--corpus", *corpora, "--text_encoder", str(encoder), *settings.split(), "--output_dir", str(output)]
+    )
+    for name, labels in LABELS.items():
+        emotions = pipeline("conversation-emotion", model=str(output / f"custom-{name}"))
+        assert emotions.model.config.text_context == "dialogue" and emotions.model.config.label_names == labels
+        lines = (output / f"custom-{name}" / "test_predictions.jsonl").read_text().splitlines()
+        for row in map(json.loads, lines):
+            turns = emotions(list(zip(row["speakers"], row["utterances"], strict=True)))
+            assert [turn["label"] for turn in turns] == row["predictions"]
 
 
 def test_scores_are_means_over_the_corpora_and_the_card_names_all_of_them(run, folders):

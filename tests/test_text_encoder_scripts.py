@@ -168,6 +168,8 @@ def test_a_pretrained_checkpoint_is_finetuned_on_whole_dialogues_and_pretrained_
     settings = f"--model {start} {DIALOGUES} --conversation_encoder none"
     alone = train(run_finetune, tmp_path / "alone", settings)
     assert f"{start}: the conversation encoder is left out, and the head is new" in caplog.text
+    card = (alone / "README.md").read_text()
+    assert "in windows of at most 24 tokens. No other part of the model reads the context.\n\nName the speakers" in card
     assert not any("conversation_encoder.gru" in name for name in load_file(alone / "model.safetensors"))
     train(run_pretrain, tmp_path / "alone_further", f"--model {alone} {PRETRAIN} --max_steps 1")
     assert load_config(str(tmp_path / "alone_further")).conversation_encoder == "none"

@@ -24,6 +24,7 @@ NO_SETTINGS = {
     *("num_proc", "check_overlap", "logging_steps", "logging_strategy", "save_strategy", "save_total_limit", "seed"),
     # In `model_facts`, because they may come from a checkpoint.
     *("causal", "max_speakers", "text_pooling", "freeze_text_encoder", "speaker_prefix", "text_context"),
+    *("conversation_encoder", "max_window_tokens"),
 }
 
 
@@ -131,7 +132,8 @@ def model_facts(config: PreCodeConfig) -> dict[str, Any]:
     facts: dict[str, Any] = {"causal": config.causal, "max_speakers": config.max_speakers}
     if isinstance(config.text_config, PreTrainedConfig):
         facts["text_encoder"] = config.text_config.model_type
-        names = ("text_pooling", "freeze_text_encoder", "speaker_prefix", "text_context")
+        names = ["text_pooling", "freeze_text_encoder", "speaker_prefix", "text_context"]
+        names += ["conversation_encoder", "max_window_tokens"] * (config.text_context == "dialogue")
         facts |= {name: getattr(config, name) for name in names}
     return facts
 
