@@ -45,7 +45,7 @@ def test_the_deeper_the_slower(make, kind):
     for name, rate in found.items():
         if ".encoder." not in name or "conversation_encoder" in name:
             assert rate == 0.1, name
-        elif "embed" in name:
+        elif "embed" in name and "rel_embeddings" not in name:  # all layers share these
             assert rate == pytest.approx(0.01 * 0.25), name
         elif ".0." in name.partition(".encoder.")[2]:
             assert rate == pytest.approx(0.01 * 0.5), name
