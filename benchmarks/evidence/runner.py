@@ -97,7 +97,8 @@ class Runner:
             found = read_json(self.folder(run) / f"seed_{seed}" / "results.json")
             metric = f"eval_{run.settings['metric_for_best_model']}"
             curve = [record[metric] for record in found["history"] if metric in record]
-            more = {"cpu_seconds": round(cpu_seconds / len(seeds), 1), "epochs": len(curve), "dev_by_epoch": curve}
+            of_seed = None if cpu_seconds is None else round(cpu_seconds / len(seeds), 1)
+            more = {"cpu_seconds": of_seed, "epochs": len(curve), "dev_by_epoch": curve}
             kept = {name: found[name] for name in ("scores", "calibration", "leakage", "versions")}
             if "multi_task" in run.settings:
                 head = head_of(run.settings)
@@ -111,9 +112,15 @@ class Runner:
             start |= {"checkpoint": run.start.name}
         return {"key": run.key, "seed": seed, "script": run.script, "settings": run.settings, "start": start}
 
-    def call(self, run: Run, seeds: dict[str, Any], **environment: str) -> float:
-        """Run a script and log its output to a file. Returns the CPU time in seconds, summed over all cores."""
+    def call(self, run: Run, seeds: dict[str, Any], **environment: str) -> float | None:
+        """Run a script and log its output to a file.
+
+        Returns:
+            The CPU time in seconds, summed over all cores. None if an earlier call was continued, whose time is not
+            known.
+        """
         folder = self.folder(run)
+        is_continued = folder.is_dir()
         log = self.output_dir / "logs" / f"{folder.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, str(ROOT / run.script), *self.arguments(run, seeds)]
@@ -127,7 +134,7 @@ class Runner:
             last = log.read_text(encoding="utf-8").strip().splitlines()[-1:]
             raise RuntimeError(f"{folder.name} failed; last line of {log}: {''.join(last)}")
         print(f"{folder.name}: {time.perf_counter() - begun:.0f} s", flush=True)
-        return usage.ru_utime + usage.ru_stime
+        return None if is_continued else usage.ru_utime + usage.ru_stime
 
     def arguments(self, run: Run, seeds: dict[str, Any]) -> list[str]:
         settings = dict(run.settings)

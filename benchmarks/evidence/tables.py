@@ -59,8 +59,9 @@ def study_table(study: Study, results: Results, corpora: dict[str, dict], metric
                 for name in names
             ]
             seeds = str(len(lines)) if lines[0]["seed"] else ""
-            minutes = [] if tested else [f"{statistics.mean(line['cpu_seconds'] for line in lines) / 60:.1f}"]
-            rows.append([corpus, label, dev, *tests, seeds, *minutes])
+            times = [line["cpu_seconds"] / 60 for line in lines if line.get("cpu_seconds")]
+            minutes = f"{statistics.mean(times):.1f}" if times else "–"
+            rows.append([corpus, label, dev, *tests, seeds, *([] if tested else [minutes])])
     titles = [SCORES.get(name, "micro F1 without neutral") for name in names]
     return table(["corpus", "model", "dev", *titles, "seeds", *([] if tested else ["core minutes"])], rows)
 
