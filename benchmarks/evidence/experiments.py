@@ -134,32 +134,8 @@ class Experiments:
             raise ValueError(
                 f"{path}: {', '.join(sorted(twice))}: a checkpoint and a pre-training run have the same name"
             )
-        studies = []
-        for name, study in content["studies"].items():
-            if unknown := study.keys() - {"corpora", "seeds", "variants", "over", "compare", "ensembles", "settings"}:
-                raise ValueError(f"{path}: study {name}: unknown keys {', '.join(sorted(unknown))}")
-            over = dict(study.get("over", {}))
-            default = over.pop("default", None)
-            axis, values = next(iter(over.items()), (None, [None]))
-            runs = {
-                (corpus, variant, value): _finetuning(
-                    content,
-                    study,
-                    corpus,
-                    settings,
-                    {axis: value} if value != default else {},
-                    {**pretraining, **finished},
-                    path,
-                )
-                for corpus in study["corpora"]
-                for variant, settings in study["variants"].items()
-                for value in values
-            }
-            compared = [tuple(pair) for pair in study.get("compare", [])]
-            for variant in (ensembles := study.get("ensembles", [])):
-                if "history" in _known(study["variants"], variant, path):
-                    raise ValueError(f"{path}: study {name}: an ensemble reads whole dialogues; leave {variant} out")
-            studies.append(Study(name, runs, axis, compared, ensembles))
+        starts = {**pretraining, **finished}
+        studies = [_study(name, study, content, starts, path) for name, study in content["studies"].items()]
         labeled = [(corpus, run) for study in studies for (corpus, _, _), run in study.runs.items()]
         # The metric of a training on several corpora is used only for a corpus that has no other.
         labeled.sort(key=lambda pair: "multi_task" not in pair[1].settings)
@@ -198,6 +174,29 @@ def _start(settings: dict[str, Any], starts: Mapping[str, Run | Checkpoint], pat
     """The run or checkpoint that the settings name as `model`, which is removed from them; None without a name."""
     model = settings.pop("model", None)
     return _known(starts, model, path) if model else None
+
+
+def _study(
+    name: str, study: dict[str, Any], content: dict[str, Any], starts: Mapping[str, Run | Checkpoint], path: Path
+) -> Study:
+    if unknown := study.keys() - {"corpora", "seeds", "variants", "over", "compare", "ensembles", "settings"}:
+        raise ValueError(f"{path}: study {name}: unknown keys {', '.join(sorted(unknown))}")
+    over = dict(study.get("over", {}))
+    default = over.pop("default", None)
+    axis, values = next(iter(over.items()), (None, [None]))
+    runs = {
+        (corpus, variant, value): _finetuning(
+            content, study, corpus, settings, {axis: value} if value != default else {}, starts, path
+        )
+        for corpus in study["corpora"]
+        for variant, settings in study["variants"].items()
+        for value in values
+    }
+    compared = [tuple(pair) for pair in study.get("compare", [])]
+    for variant in (ensembles := study.get("ensembles", [])):
+        if "history" in _known(study["variants"], variant, path):
+            raise ValueError(f"{path}: study {name}: an ensemble reads whole dialogues; leave {variant} out")
+    return Study(name, runs, axis, compared, ensembles)
 
 
 def _finetuning(
