@@ -25,6 +25,8 @@ TASKS = [
     (PreCodeForConversationCompletion, "sampled_bce"),
     (PreCodeForUtteranceClassification, None),
 ]
+# A text encoder that reads the longest of the dialogues below in several windows.
+DIALOGUES = "text encoder of whole dialogues"
 TRAIN = "--batch_size 16 --max_steps 12 --eval_steps 6 --mixed_precision bf16 --learning_rate 0.01"
 
 
@@ -45,8 +47,9 @@ def make(tiny_config, encoder):
     def make(model_class, kind, **settings):
         torch.manual_seed(0)
         settings = {"class_weights": [0.5, 1.0, 1.0], **settings}
-        if kind == "text_encoder":
+        if kind in ("text_encoder", DIALOGUES):
             settings |= {"utterance_hidden_size": 8, "conversation_hidden_size": 6, "num_labels": 3}
+            settings |= {"text_context": "dialogue", "max_window_tokens": 24} if kind == DIALOGUES else {}
             model = model_class.from_utterance_encoder(encoder, **settings)
         else:
             model = model_class(tiny_config(utterance_encoder=kind, **settings))
@@ -58,8 +61,8 @@ def make(tiny_config, encoder):
     return make
 
 
-def batch_of(model_class, objective) -> dict:
-    """Dialogues of 1, 2, 5 and 7 utterances, of one token to nine."""
+def batch_of(model_class, objective, kind=None) -> dict:
+    """Dialogues of 1, 2, 5 and 7 utterances, of one token to nine. For whole dialogues, the first is a name."""
     torch.manual_seed(1)
 
     def utterances(count: int) -> list[list[int]]:
@@ -71,6 +74,8 @@ def batch_of(model_class, objective) -> dict:
             row["negative_input_ids"] = utterances(10)
         if model_class is PreCodeForUtteranceClassification:
             row["labels"] = [place % 3 for place in range(len(row["input_ids"]))]
+        if kind == DIALOGUES:
+            row["name_lengths"] = [int(len(ids) > 1) for ids in row["input_ids"]]
     return PreCodeDataCollator(with_layout=True)(rows)
 
 
@@ -79,13 +84,13 @@ def on_gpu(batch: dict) -> dict:
 
 
 @pytest.mark.parametrize(("model_class", "objective"), TASKS)
-@pytest.mark.parametrize("kind", UTTERANCE_ENCODERS)
+@pytest.mark.parametrize("kind", [*UTTERANCE_ENCODERS, DIALOGUES])
 @pytest.mark.parametrize("causal", [False, True])
 def test_loss_logits_and_gradients_are_those_of_a_cpu(make, monkeypatch, model_class, objective, kind, causal):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # which keeps three digits
     settings = {"convcom_objective": objective} if objective else {}
     cpu, gpu = make(model_class, kind, causal=causal, max_speakers=2, **settings)
-    batch = batch_of(model_class, objective)
+    batch = batch_of(model_class, objective, kind)
     expected = cpu(**batch)
     expected.loss.backward()
     found = gpu(**on_gpu(batch))

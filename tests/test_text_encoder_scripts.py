@@ -138,10 +138,11 @@ def test_finetuning_on_whole_dialogues_goes_on_where_it_stopped(train, train_and
 
 
 @pytest.mark.slow
-def test_pretraining_on_whole_dialogues_goes_on_where_it_stopped(train, train_and_resume, tmp_path):
+@pytest.mark.parametrize("objective", ["in_batch_softmax", "sampled_bce --num_negatives 3"])
+def test_pretraining_on_whole_dialogues_goes_on_where_it_stopped(train, train_and_resume, tmp_path, objective):
     start = train(run_pretrain, tmp_path / "start", f"{NEW} {PRETRAIN} --max_steps 1")
     settings = f"--model {start} {PRETRAIN} {TEXT_ENCODER} --text_context dialogue --max_window_tokens 24"
-    settings = f"{settings} --speaker_prefix --objective sampled_bce --num_negatives 3"
+    settings = f"{settings} --speaker_prefix --objective {objective}"
     whole = train(run_pretrain, tmp_path / "whole", settings)
     stopped = train_and_resume(run_pretrain, tmp_path / "stopped", settings, 8)
     assert_same_weights(whole, stopped)
