@@ -51,8 +51,6 @@ fuzz: $(VENV)/test
 # is resumed.
 evidence: $(VENV)/test
 	$(BIN)/python -m benchmarks.evidence --data_dir $(DATA)
-	$(BIN)/python benchmarks/dialogue_context.py --text_encoder $(STUDENT) --corpus meld --data_dir $(DATA)/meld \
-		--text_encoder_learning_rate 1e-4 --layer_decay 0.8 --results build/evidence/dialogue_context.jsonl
 	$(BIN)/python benchmarks/ingredients.py --word_vectors $(DATA)/glove.6B.100d.subset.txt.gz \
 		--corpora meld=$(DATA)/meld emorynlp=$(DATA)/emorynlp --results build/evidence/ingredients.jsonl
 

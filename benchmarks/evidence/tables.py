@@ -28,6 +28,11 @@ def spread(values: list[float]) -> str:
     return f"{mean} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else mean
 
 
+def titles_of(names: Iterable[str]) -> list[str]:
+    """The titles of the columns of scores."""
+    return [SCORES.get(name, "micro F1 without neutral") for name in names]
+
+
 def score_of(line: dict[str, Any], split: str, name: str) -> float:
     return line["scores"][split][name]
 
@@ -62,8 +67,7 @@ def study_table(study: Study, results: Results, corpora: dict[str, dict], metric
             times = [line["cpu_seconds"] / 60 for line in lines if line.get("cpu_seconds")]
             minutes = f"{statistics.mean(times):.1f}" if times else "–"
             rows.append([corpus, label, dev, *tests, seeds, *([] if tested else [minutes])])
-    titles = [SCORES.get(name, "micro F1 without neutral") for name in names]
-    return table(["corpus", "model", "dev", *titles, "seeds", *([] if tested else ["core minutes"])], rows)
+    return table(["corpus", "model", "dev", *titles_of(names), "seeds", *([] if tested else ["core minutes"])], rows)
 
 
 def label_table(study: Study, results: Results, corpus: str) -> str:
@@ -113,8 +117,7 @@ def ensemble_table(study: Study, results: Results, metrics: dict[str, str]) -> s
             cells.append(f"{100 * score:.1f} ({100 * gain:+.1f})")
         dev = f"{100 * score_of(line, 'validation', metrics[corpus]):.1f}"
         rows.append([corpus, variant, str(len(seeds)), dev, *cells])
-    titles = [SCORES.get(name, "micro F1 without neutral") for name in names]
-    return table(["corpus", "ensemble of", "seeds", "dev", *titles], rows)
+    return table(["corpus", "ensemble of", "seeds", "dev", *titles_of(names)], rows)
 
 
 def zero_shot_table(study: ZeroShot, results: Results) -> str:
