@@ -62,7 +62,7 @@ def make(tiny_config, encoder):
 
 
 def batch_of(model_class, objective, kind=None) -> dict:
-    """Dialogues of 1, 2, 5 and 7 utterances, of one token to nine. For whole dialogues, the first is a name."""
+    """Dialogues of 1, 2, 5 and 7 utterances, of one token to nine. For whole dialogues, the first token is a name."""
     torch.manual_seed(1)
 
     def utterances(count: int) -> list[list[int]]:
