@@ -50,8 +50,8 @@ GROUPS = {
         *("output_dir", "overwrite_output_dir"),
     ],
     "The model": [
-        *("model", "size", "text_encoder", "freeze_text_encoder", "text_context", "speaker_prefix", "max_speakers"),
-        *("word_vectors", "text_mode", "dropout"),
+        *("model", "size", "text_encoder", "freeze_text_encoder", "text_context", "speaker_prefix", "causal"),
+        *("max_speakers", "word_vectors", "text_mode", "dropout"),
     ],
     "Training": [
         *("recipe", "seeds", "learning_rate", "num_train_epochs", "per_device_train_batch_size", "class_weight_rate"),
@@ -67,7 +67,7 @@ GROUPS = {
 }
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") -> None:
+def main(arguments: Sequence[str] | None = None, prog: str = "python run_finetune.py") -> None:
     """Run fine-tuning.
 
     Args:
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_finetune.py") 
     # ---- Arguments and processes
     join_cpu_processes()
     classes = (CorpusArguments, EncoderArguments, UtteranceClassificationArguments)
-    parser = ScriptParser(classes, GROUPS, prog, __doc__)
+    parser = ScriptParser(classes, GROUPS, prog, __doc__.replace("python run_finetune.py", prog))
     corpus_args, encoder_args, args = parse_arguments(parser, finetuning_settings, arguments, dropout=DROPOUT)
     check_arguments(corpus_args, encoder_args, args)
     main_process = args.process_index == 0

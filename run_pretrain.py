@@ -2,7 +2,7 @@
 """Pre-train a Pre-CODE encoder on unlabeled dialogue with Conversation Completion.
 
 python run_pretrain.py --corpus chitchat --output_dir checkpoints/chitchat
-accelerate launch run_pretrain.py --corpus opsub --data_dir subtitles.zip --output_dir checkpoints/opsub
+accelerate launch -m run_pretrain --corpus opsub --data_dir subtitles.zip --output_dir checkpoints/opsub
 """
 
 import logging
@@ -47,7 +47,7 @@ GROUPS = {
 }
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "run_pretrain.py") -> None:
+def main(arguments: Sequence[str] | None = None, prog: str = "python run_pretrain.py") -> None:
     """Run pre-training.
 
     Args:
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "run_pretrain.py") 
     """
     # ---- Arguments
     classes = (CorpusArguments, EncoderArguments, ConversationCompletionArguments)
-    parser = ScriptParser(classes, GROUPS, prog, __doc__)
+    parser = ScriptParser(classes, GROUPS, prog, __doc__.replace("python run_pretrain.py", prog))
     corpus_args, encoder_args, args = parse_arguments(parser, pretraining_settings, arguments, dropout=DROPOUT)
     check_arguments(encoder_args, args)
 

@@ -92,10 +92,10 @@ def comparison_table(study: Study, results: Results) -> str:
             line = results.get(comparison_key(run, other)) if variant == first and other else None
             for name, found in (line["scores"] if line else {}).items():
                 interval = f"{100 * found['low']:+.1f} to {100 * found['high']:+.1f}"
-                what = f"{first} less {second}" + (f", {study.axis} {value}" if study.axis else "")
+                what = f"{first} − {second}" + (f", {study.axis} {value}" if study.axis else "")
                 p = f"{found['p']:.4f}" if found["p"] > 0.0002 else "< 0.0002"
-                rows.append([corpus, what, name, f"{100 * found['difference']:+.1f}", interval, p])
-    return table(["corpus", "", "test", "difference", "95% of the draws", "p"], rows)
+                rows.append([corpus, what, *titles_of([name]), f"{100 * found['difference']:+.1f}", interval, p])
+    return table(["corpus", "", "test", "difference", "95% interval", "p"], rows)
 
 
 def ensemble_table(study: Study, results: Results, metrics: dict[str, str]) -> str:

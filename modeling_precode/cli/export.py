@@ -15,7 +15,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
     """Parse the arguments. Raises a ValueError for invalid ones."""
     parser = Parser(
         prog,
-        description="Export a model that labels utterances to ONNX, to run it without torch (docs/export.md).",
+        description="Export a model that labels utterances to ONNX, to run it without torch.",
         allow_abbrev=False,
     )
     add = parser.add_argument

@@ -39,7 +39,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     add("--input_format", choices=list(FORMATS), help="the format of the file, if it cannot be detected; txt is plain "
         "text with one utterance per line")  # fmt: skip
     add("--corpus_options", nargs="+", default=[], metavar="NAME=VALUE", help="how to read the file: "
-        "text_column=words, dialogue_column=season,episode, rows=dialogue, empty=skip (docs/inputs.md)")  # fmt: skip
+        "text_column=words, dialogue_column=season,episode, rows=dialogue, empty=skip")  # fmt: skip
     add("--max_silence", type=float, metavar="SECONDS", help="start a new dialogue after a longer silence (default: "
         "8 hours in chats with dates; never in recordings)")  # fmt: skip
     add(

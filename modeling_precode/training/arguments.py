@@ -240,7 +240,7 @@ class EncoderArguments:
     freeze_word_vectors: bool | None = argument(
         "Do not train the word vectors (default: as in the checkpoint; from scratch, yes if they come from a file)."
     )
-    dropout: float | None = argument("Dropout probability.")
+    dropout: float | None = argument("Dropout probability (default: 0.1 in pre-training, 0.5 in fine-tuning).")
 
     def __post_init__(self) -> None:
         self.derived: set[str] = set()
