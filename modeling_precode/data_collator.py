@@ -10,6 +10,7 @@ import torch
 from .layout import BatchLayout
 
 IGNORED_LABEL = -100
+PER_UTTERANCE = ("speaker_ids", "name_lengths", "masked_utterances", "labels", "label_distributions")
 
 
 @dataclass
@@ -53,7 +54,12 @@ class PreCodeDataCollator:
     vectors: Any = None
 
     def __call__(self, dialogues: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Pad dialogues into a batch. The class describes the rows and the batch."""
+        """Pad dialogues into a batch. The class describes the rows and the batch.
+
+        Raises:
+            ValueError: A row has no utterances, or a column with one entry per utterance has another length.
+        """
+        self._check_lengths(dialogues)
         batch: dict[str, Any] = {}
         batch["input_ids"], batch["attention_mask"] = self._pad([row["input_ids"] for row in dialogues])
         if "negative_input_ids" in dialogues[0]:
@@ -76,6 +82,18 @@ class PreCodeDataCollator:
                     embeds = self.vectors[rows] * batch[f"{kind}attention_mask"].numpy().astype(bool)
                     batch[f"{kind}utterance_embeds"] = torch.from_numpy(embeds)
         return batch
+
+    def _check_lengths(self, dialogues: Sequence[dict[str, Any]]) -> None:
+        for number, row in enumerate(dialogues):
+            size = len(row["input_ids"])
+            if not size:
+                raise ValueError(f"row {number} of the batch has no utterances in `input_ids`; leave the row out")
+            for name in PER_UTTERANCE:
+                if name in row and len(row[name]) != size:
+                    raise ValueError(
+                        f"row {number} of the batch: `{name}` has {len(row[name])} entries, and `input_ids` has "
+                        f"{size}; give one entry per utterance"
+                    )
 
     def _add_distributions(self, batch: dict[str, Any], dialogues: list[Sequence[Sequence[float]]]) -> None:
         num_classes = max((len(one) for dialogue in dialogues for one in dialogue), default=0)

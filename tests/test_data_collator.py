@@ -1,5 +1,6 @@
 """What the collator promises: right-padded tensors, with -100 wherever there is no label."""
 
+import pytest
 import torch
 
 from modeling_precode import PreCodeDataCollator
@@ -28,3 +29,21 @@ def test_negatives_are_padded_on_their_own():
     batch = PreCodeDataCollator()(rows)
     assert batch["negative_input_ids"].tolist() == [[[1, 0], [2, 4]]]
     assert batch["negative_attention_mask"].tolist() == [[[1, 0], [1, 1]]]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"input_ids": [], "labels": []}, "row 1 of the batch has no utterances"),
+        ({"input_ids": [[5]], "labels": [0, 1]}, "row 1 of the batch: `labels` has 2 entries, and `input_ids` has 1"),
+        (
+            {"input_ids": [[5], [6]], "labels": [0]},
+            "`labels` has 1 entries, and `input_ids` has 2; give one entry per u",
+        ),
+        ({"input_ids": [[5]], "labels": [0], "label_distributions": [[1.0], [1.0]]}, "`label_distributions` has 2"),
+    ],
+)
+def test_no_label_is_put_on_padding_or_left_out(row, message):
+    whole = {"input_ids": [[5, 6], [7], [8]], "labels": [0, 1, 0], "label_distributions": [[]] * 3}
+    with pytest.raises(ValueError, match=message):
+        PreCodeDataCollator()([whole, row])

@@ -9,6 +9,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from corpus_of_topics import write_corpus
+from datasets import ClassLabel, Dataset, Features, List, Value
 from sklearn.metrics import f1_score
 from transformers import pipeline
 
@@ -199,6 +200,15 @@ def test_a_split_without_labels_has_no_scores(model_of, tmp_path):
     emotions = pipeline("conversation-emotion", model=str(model_of(["anger", "joy"], "joy")))
     with pytest.raises(ValueError, match="corpus chats: the split test has no column labels"):
         score_split(emotions, load_corpus("custom", tmp_path / "unlabeled")["test"], corpus="chats")
+
+
+def test_labels_never_count_for_another_dialogue(model_of):
+    emotions = pipeline("conversation-emotion", model=str(model_of(["anger", "joy"], "joy")))
+    labels = List(ClassLabel(names=["anger", "joy"]))
+    columns = {"utterances": [["a", "b", "c"]] * 2, "labels": [[0, 1], [0, 1, 0, 1]]}
+    rows = Dataset.from_dict(columns, Features({"utterances": List(Value("string")), "labels": labels}))
+    with pytest.raises(ValueError, match=r"corpus chats, split test: the lists of row 0 .*: utterances 3, labels 2"):
+        score_split(emotions, rows, corpus="chats")
 
 
 def test_a_reliability_diagram_has_the_calibration_error_in_it():

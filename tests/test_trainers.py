@@ -226,6 +226,16 @@ def test_labels_that_the_model_does_not_have_are_refused(corpus, tokenizer, tmp_
         UtteranceClassificationTrainer(model, args, corpus["train"], corpus["validation"], tokenizer)
 
 
+def test_a_dialogue_with_too_many_labels_is_refused_before_training(corpus, tokenizer, tmp_path):
+    config = PreCodeConfig(vocab_size=len(tokenizer), **SIZES, **label_settings(corpus))
+    rows = corpus["validation"]
+    wrong = rows.map(lambda row: {"labels": [*row["labels"], 0]}, features=rows.features)
+    args = UtteranceClassificationArguments(output_dir=str(tmp_path))
+    model = PreCodeForUtteranceClassification(config)
+    with pytest.raises(ValueError, match="--corpus, split validation: the lists of dialogue '.*' differ in length"):
+        UtteranceClassificationTrainer(model, args, corpus["train"], wrong, tokenizer)
+
+
 @pytest.mark.parametrize(("limit", "left"), [(None, 5), (1, 1), (3, 3), (4, 4), (9, 5)])
 def test_as_many_checkpoints_are_kept_as_asked(tmp_path, limit, left):
     for step in range(1, 6):

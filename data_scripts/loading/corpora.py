@@ -23,6 +23,7 @@ from ..mosi import Mosi
 from ..openerc import OpenERC
 from ..opsub import OpSub
 from ..sample import Sample
+from .row_checks import check_rows
 
 CORPORA: dict[str, type[DialogueBuilder]] = {
     "chitchat": ChitChat,
@@ -67,7 +68,8 @@ def load_corpus(
         options: Options of the corpus, such as `max_utterances=30`.
 
     Raises:
-        ValueError: The corpus or an option is unknown, or a file has invalid content. The message names the line.
+        ValueError: The corpus or an option is unknown, or a file has invalid content. The message names the line, or
+            the dialogue of a prepared dataset.
         FileNotFoundError: A file of the corpus is missing.
     """
     if name in CORPORA:
@@ -113,6 +115,7 @@ def load_prepared(name: str, cache_dir: str | Path | None, num_proc: int | None)
         labels = rows.features.get("labels")
         if labels and not isinstance(getattr(labels, "feature", None), datasets.ClassLabel):
             raise ValueError(f"{name}, split {split}: labels must be List(ClassLabel); got {labels}; cast the column")
+        check_rows(rows, f"{name}, split {split}")
     return dataset
 
 

@@ -8,6 +8,7 @@ from datasets import Dataset
 
 from data_scripts import label_names
 from data_scripts.building.label_maps import LabelMap, map_labels
+from data_scripts.loading.row_checks import check_rows
 
 from ..pipeline_precode import ConversationEmotionPipeline
 from .calibration import expected_calibration_error, reliability
@@ -85,10 +86,11 @@ def score_split(
 
     Raises:
         ValueError: The split has no labels, a label is not in the label map, or the model has a label that the corpus
-            does not have.
+            does not have. Or a dialogue has no utterances, or other numbers of labels or speakers than of utterances.
     """
     if label_names(dialogues) is None:
         raise ValueError(f"corpus {corpus}: the split {split} has no column labels, so there is nothing to score")
+    check_rows(dialogues, f"corpus {corpus}, split {split}")
     if label_map is not None:
         label_map = LabelMap.load(label_map)
         dialogues, train = map_labels(dialogues, label_map), train and map_labels(train, label_map)

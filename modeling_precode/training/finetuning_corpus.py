@@ -8,6 +8,7 @@ from datasets import Dataset, DatasetDict
 
 from data_scripts import label_names
 from data_scripts.building.mixing import CORPUS
+from data_scripts.loading.row_checks import check_rows
 
 from ..evaluation.metrics import ERCScores, score_values
 from ..modeling_precode import PreCodeForUtteranceClassification
@@ -36,8 +37,11 @@ def check_corpus(
 
     Raises:
         ValueError: The corpus lacks labels or distributions, has other labels than the model, or is a single corpus
-            with `args.corpus_weights` or `args.multi_task`.
+            with `args.corpus_weights` or `args.multi_task`. Or a dialogue has no utterances, or other numbers of labels
+            or speakers than of utterances.
     """
+    for split, rows in corpus.items():
+        check_rows(rows, f"--corpus, split {split}")
     names = check_labels(corpus, args)
     check_model_labels(model, names)
     if args.corpus_weights is not None and CORPUS not in corpus["train"].column_names:

@@ -11,6 +11,7 @@ import pytest
 import data_scripts
 from data_scripts import CORPORA, label_names
 from data_scripts.custom import Custom
+from data_scripts.loading.row_checks import check_rows
 
 
 @pytest.fixture
@@ -102,6 +103,40 @@ def test_labels_that_are_no_classes_are_refused(load, prepared, tmp_path):
     prepared.cast_column("labels", datasets.List(datasets.Value("int64"))).save_to_disk(tmp_path / "saved")
     with pytest.raises(ValueError, match=r"saved, split train: labels must be List\(ClassLabel\); got List\(Value"):
         load(str(tmp_path / "saved"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"labels": [[0], [0, 0]]},
+            "split test: the lists of dialogue 'b' differ in length: utterances 1, labels 2; giv",
+        ),
+        ({"labels": [[0], None]}, "utterances 1, labels 0; give one label per utterance, -1 for an utterance without"),
+        ({"speakers": [["Ana"], ["Ana", "Ben"]]}, "utterances 1, speakers 2; give one speaker per utterance, or an em"),
+        ({"label_distributions": [[[1.0, 0.0]], []]}, "utterances 1, label_distributions 0; give one list per"),
+        ({"utterances": [["Hi."], []]}, "split test: dialogue 'b' has no utterances; leave it out"),
+    ],
+)
+def test_a_dialogue_with_other_numbers_of_labels_or_speakers_than_utterances_is_refused_by_name(
+    load, prepared, tmp_path, columns, message
+):
+    whole = {"dialogue_id": ["a", "b"], "utterances": [["Hi."], ["Yo."]], "speakers": [["Ana"], []]}
+    features = datasets.Features(
+        {**prepared["test"].features, "label_distributions": datasets.List(datasets.List(datasets.Value("float32")))}
+    )
+    rows = {**whole, "labels": [[0], [-1]], "label_distributions": [[[]], [[]]], **columns}
+    prepared["test"] = datasets.Dataset.from_dict(rows, features)
+    prepared.save_to_disk(tmp_path / "saved")
+    with pytest.raises(ValueError, match=message):
+        load(str(tmp_path / "saved"))
+
+
+def test_rows_are_checked_in_their_selected_order():
+    rows = datasets.Dataset.from_dict({"utterances": [["a", "b"], ["c"], ["d"]], "labels": [[0, 1], [0], [0, 1]]})
+    check_rows(rows.select([1, 0, 1]), "chats")
+    with pytest.raises(ValueError, match=r"chats: the lists of row 1 \(counted from 0\) differ in length"):
+        check_rows(rows.select([1, 2]), "chats")
 
 
 class Counted(Custom):
