@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -340,6 +341,15 @@ def test_a_second_signal_ends_at_once():
         assert interruption.signal == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("script", "length"), [(run_pretrain, "--max_steps 2"), (run_finetune, "--seeds 1 --max_steps 2")]
+)
+def test_training_works_in_a_thread_of_a_program_too(train, tmp_path, script, length):
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(train, script, tmp_path / "run", length).result()
+    assert (tmp_path / "run" / "model.safetensors").is_file()
 
 
 def test_negatives_and_batches_of_an_epoch_are_not_replayed(train, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -22,19 +23,22 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class Interruption:
     """A context in which the first SIGTERM or Ctrl-C is recorded, so that training can stop between two steps.
 
-    The second one ends the program immediately.
+    The second one ends the program immediately. Outside the main thread, Python takes no handlers of signals, so they
+    keep their usual effect.
     """
 
     def __init__(self):
         self.signal: signal.Signals | None = None
 
     def __enter__(self) -> "Interruption":
-        self.before = {number: signal.signal(number, self.note) for number in SIGNALS}
+        numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
+        self.before = {number: signal.signal(number, self.note) for number in numbers}
         return self
 
     def __exit__(self, *exception) -> None:
         for number, handler in self.before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # it was not installed by Python
+                signal.signal(number, handler)
 
     def note(self, number: int, frame) -> None:
         """Record a signal. The next one has its usual effect."""
