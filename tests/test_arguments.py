@@ -8,14 +8,15 @@ import pytest
 import yaml
 from corpus_of_topics import write_corpus
 from safetensors.torch import load_file
+from text_encoders import write_text_encoder
 from tiny import WORDS
-from transformers import TrainingArguments
+from transformers import AutoTokenizer, TrainingArguments
 
 import run_finetune
 import run_pretrain
 from modeling_precode import PreCodeConfig, PreCodeForConversationCompletion, PreCodeTokenizer
 from modeling_precode.cli.main import main as precode
-from modeling_precode.training.arguments import CorpusArguments, EncoderArguments
+from modeling_precode.training.arguments import PARTS, CorpusArguments, EncoderArguments
 from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
 from modeling_precode.training.original_recipe import finetuning_settings
 from modeling_precode.training.parsing import ScriptParser, parse_arguments, write_config
@@ -143,6 +144,28 @@ def test_a_default_that_is_asked_for_is_refused_where_it_has_no_effect(checkpoin
     for option in ("--size small", "--size=small", "--min_count 2"):
         with pytest.raises(ValueError, match=f"{option[:6]}.* is for a model from scratch; leave it out with --model"):
             run_finetune.main([*start.split(), *option.split()])
+
+
+@pytest.mark.parametrize("parts", [["word_vectors"], list(PARTS)])
+def test_parts_to_transfer_are_refused_without_a_checkpoint_to_take_them_from(parts):
+    args = EncoderArguments(transferred_parts=parts)
+    args.requested = {"transferred_parts"}
+    with pytest.raises(ValueError, match="--transferred_parts is for a checkpoint; give one with --model, or leave it"):
+        build_tokenizer(args, datasets.Dataset.from_dict({"utterances": [["so"]]}))
+
+
+def test_freezing_word_vectors_is_refused_for_a_text_encoder_unless_a_recipe_does_it(tmp_path):
+    encoder = write_text_encoder(tmp_path / "encoder", WORDS)
+    sizes = {"utterance_hidden_size": 4, "conversation_hidden_size": 4}
+    PreCodeForConversationCompletion.from_utterance_encoder(encoder, **sizes).save_pretrained(tmp_path / "start")
+    start, tokenizer = f"--model {tmp_path / 'start'}", AutoTokenizer.from_pretrained(encoder)
+    for value in ("true", "false"):
+        args = read_arguments(f"{start} --freeze_word_vectors {value}")[1]
+        message = f"--freeze_word_vectors {value}: .* text encoder; give --freeze_text_encoder {value}"
+        with pytest.raises(ValueError, match=message):
+            build_model(args, PreCodeForConversationCompletion, tokenizer, seed=1)
+    args = read_arguments(f"{start} --recipe original")[1]
+    build_model(args, PreCodeForConversationCompletion, tokenizer, seed=1)
 
 
 def test_the_forward_half_of_an_encoder_is_a_start_for_a_causal_one(train):

@@ -99,6 +99,7 @@ def build_tokenizer(args: EncoderArguments, dialogues: datasets.Dataset) -> PreT
     if args.text_encoder is not None:
         args.refuse_all_but(args.FROM_TEXT_ENCODER, "cannot be used with --text_encoder; leave one of them out")
         return load_text_tokenizer(args.text_encoder, args.max_utterance_tokens)
+    args.refuse(("transferred_parts",), "is for a checkpoint; give one with --model, or leave it out")
     if args.tokenizer is not None:
         args.refuse(("min_count", "max_utterance_tokens"), "is for a new vocabulary; leave it out with --tokenizer")
         return load_vocabulary(args)
@@ -174,10 +175,12 @@ def build_model(
             f"--max_window_tokens {args.max_window_tokens}: this is for --text_context dialogue; leave it out"
         )
     args.take("causal", model.config.causal)
-    # `--recipe original` sets it to true for every checkpoint.
-    if args.freeze_word_vectors is False and model.config.text_config is not None:
+    # `--recipe original` sets it to true for every checkpoint, without a request.
+    is_meant = args.freeze_word_vectors is False or "freeze_word_vectors" in args.requested
+    if is_meant and model.config.text_config is not None:
+        value = str(args.freeze_word_vectors).lower()
         raise ValueError(
-            "--freeze_word_vectors false: the model reads with a text encoder; give --freeze_text_encoder false"
+            f"--freeze_word_vectors {value}: the model reads with a text encoder; give --freeze_text_encoder {value}"
         )
     return model
 
