@@ -6,7 +6,7 @@ from typing import Any, TypeGuard
 
 from .speakers import is_missing
 
-_FORMS = (
+INPUT_FORMS = (
     'a dialogue is a list of utterances: strings, {"speaker": ..., "text": ...} or (speaker, text); '
     "several dialogues are a list of such lists, or a Dataset with the column `utterances`"
 )
@@ -19,8 +19,10 @@ def read_inputs(inputs: Any) -> tuple[Iterable[list[dict]], bool]:
         The dialogues, each a list of `{"text", "speaker"?}`, and whether the input was a single dialogue.
 
     Raises:
-        ValueError: The input is neither a dialogue nor a collection of dialogues in a known form.
+        ValueError: The input is neither a dialogue nor a collection of dialogues in a known form. A tuple of two
+            strings could be both one utterance and two.
     """
+    _check_tuple(inputs)
     if isinstance(inputs, str):
         return [_dialogue([inputs])], True
     if hasattr(inputs, "column_names"):  # a Dataset; the package `datasets` need not be installed
@@ -34,11 +36,20 @@ def read_inputs(inputs: Any) -> tuple[Iterable[list[dict]], bool]:
             stream = _items(stream)
         return (_one_of_many(dialogue) for dialogue in stream), False
     if not _is_sequence(inputs):
-        raise ValueError(f"{_FORMS}; got {_shown(inputs)}")
+        raise ValueError(f"{INPUT_FORMS}; got {_shown(inputs)}")
     items = list(inputs)
     if items and all(_is_sequence(item) and not isinstance(item, tuple) for item in items):
         return [_one_of_many(dialogue) for dialogue in items], False
     return [_dialogue(items)], True
+
+
+def _check_tuple(dialogue: Any) -> None:
+    """Raise a ValueError for a dialogue that is a tuple of two strings."""
+    if isinstance(dialogue, tuple) and len(dialogue) == 2 and all(isinstance(text, str) for text in dialogue):
+        raise ValueError(
+            f"a tuple of two strings is not a dialogue; got {_shown(dialogue)}; for one utterance and its speaker, "
+            "give [(speaker, text)]; for two utterances, give a list of them"
+        )
 
 
 def _is_torch_dataset(value: Any) -> bool:
@@ -65,7 +76,7 @@ def read_utterance(utterance: Any) -> dict:
         if not (isinstance(speaker, str) or is_missing(speaker)):
             text = None
     if not isinstance(text, str):
-        raise ValueError(f"{_FORMS}; got the utterance {_shown(utterance)}")
+        raise ValueError(f"{INPUT_FORMS}; got the utterance {_shown(utterance)}")
     return {"text": text} if is_missing(speaker) or speaker == "" else {"speaker": str(speaker), "text": text}
 
 
@@ -115,31 +126,33 @@ def _rows(dataset: Any) -> Iterable[list[dict]]:
         raise ValueError(f"got a DatasetDict with the splits {', '.join(columns)}; give one of them: [{split!r}]")
     # The columns of a stream may be unknown before its first row.
     if columns is not None and "utterances" not in columns:
-        raise ValueError(f"the dataset has the columns {', '.join(columns)}; {_FORMS}")
+        raise ValueError(f"the dataset has the columns {', '.join(columns)}; {INPUT_FORMS}")
     return (_row(row) for row in dataset)
 
 
 def _row(row: Mapping[str, Any]) -> list[dict]:
-    """Convert a row of a dataset. Without speakers, `speakers` is absent, empty, or a list of empty names."""
+    """Convert a row of a dataset. Without speakers, `speakers` is absent, missing, empty, or a list of empty names."""
     utterances, names = row.get("utterances"), row.get("speakers")
     if not _is_sequence(utterances):
-        raise ValueError(f"{_FORMS}; got the row {_shown(row)}")
-    names = list(names) if _is_sequence(names) else []
-    names = names or [None] * len(utterances)
+        raise ValueError(f"{INPUT_FORMS}; got the row {_shown(row)}")
+    if not (_is_sequence(names) or is_missing(names)):
+        raise ValueError(f"`speakers` of a row must be a list with one name per utterance; got {_shown(names)}")
+    names = (list(names) if _is_sequence(names) else []) or [None] * len(utterances)
     if len(names) != len(utterances):
         raise ValueError(f"a row needs one speaker per utterance, or none; got {len(names)} for {len(utterances)}")
     return _dialogue([{"speaker": name, "text": text} for name, text in zip(names, utterances, strict=True)])
 
 
 def _one_of_many(dialogue: Any) -> list[dict]:
+    _check_tuple(dialogue)
     if _is_frame(dialogue):
         dialogues, single = _frame(dialogue)
         if single:
             return dialogues[0]
     if not _is_sequence(dialogue):
         raise ValueError(
-            f"{_FORMS}; got, as one of several dialogues, {_shown(dialogue)}; put a text into a list for a dialogue of "
-            "one utterance, or put all texts into one list for one dialogue"
+            f"{INPUT_FORMS}; got, as one of several dialogues, {_shown(dialogue)}; put a text into a list for a "
+            "dialogue of one utterance, or put all texts into one list for one dialogue"
         )
     return _dialogue(list(dialogue))
 

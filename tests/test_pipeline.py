@@ -187,11 +187,32 @@ def test_nothing_gives_nothing(emotions):
         (DatasetDict(test=Dataset.from_dict({"utterances": [["so"]]})), "with the splits test; give one of them"),
         (Dataset.from_dict({"utterances": ["so"]}), "got the row {'utterances': 'so'} \\(dict\\)"),
         (Dataset.from_dict({"utterances": [["a", "b"]], "speakers": [["Ann"]]}), "got 1 for 2"),
+        (
+            Dataset.from_dict({"utterances": [["a", "b"]], "speakers": ["Ann"]}),
+            "one name per utterance; got 'Ann' \\(st",
+        ),
+        (pd.DataFrame({"utterances": [["a"]], "speakers": [3]}), "`speakers` of a row must be a list .*; got 3 \\(int"),
     ],
 )
 def test_other_forms_are_refused_with_what_was_given(emotions, wrong, shown):
     with pytest.raises(ValueError, match=shown):
         emotions(wrong)
+
+
+def test_a_tuple_of_speaker_and_text_is_not_read_as_two_utterances(emotions):
+    turn = ("Ann", "I am so happy!")
+    for wrong in (turn, iter([turn])):
+        with pytest.raises(
+            ValueError, match=r"a tuple of two strings .* give \[\(speaker, text\)\]; for two utterances"
+        ):
+            list(emotions(wrong))
+    assert [result["text"] for result in emotions(list(turn))] == [*turn]
+    assert [(result["speaker"], result["text"]) for result in emotions([turn])] == [turn]
+
+
+def test_missing_speakers_are_no_error(emotions):
+    for nobody in (None, float("nan"), pd.NA):
+        assert emotions(pd.DataFrame({"utterances": [TEXTS], "speakers": [nobody]})) == [emotions(TEXTS)]
 
 
 def test_a_stream_is_labeled_as_it_comes(emotions):

@@ -212,6 +212,12 @@ def test_a_body_in_no_known_form_is_refused(service, body, headers, status):
     assert answer.status == status and answer.json.keys() == {"error"}, answer.body
 
 
+def test_a_refusal_of_json_lists_only_forms_that_json_can_have(service):
+    error = service.label([[["Ana", "Hi."]]]).json["error"]
+    assert error.startswith('a dialogue is a list of utterances: strings or {"speaker": ..., "text": ...}; several')
+    assert error.endswith("; got the utterance ['Ana', 'Hi.'] (list)") and "Dataset" not in error
+
+
 def test_a_request_without_the_key_is_refused(strict):
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer sésame"}):
         assert strict.ask("/v1/emotions", b"[]", {**JSON, **headers}).status == 401

@@ -12,12 +12,17 @@ from starlette.requests import Request
 
 from data_scripts.building.dialogues import Dialogue, Utterance
 
-from ..dialogue_inputs import read_inputs, read_utterance
+from ..dialogue_inputs import INPUT_FORMS, read_inputs, read_utterance
 from .errors import ServiceError
 from .settings import ServiceSettings
 from .uploads import check_number, read_upload, shown_name
 
 FORMS = 'send JSON, such as {"inputs": ["Hi.", "Hello!"]}, or a file as the field `file` of multipart/form-data'
+# JSON has neither tuples nor a Dataset.
+JSON_FORMS = (
+    'a dialogue is a list of utterances: strings or {"speaker": ..., "text": ...}; several dialogues are a list of '
+    "such lists"
+)
 # Reading less than this takes less time than handing it to another thread.
 SHORT_BYTES = 1 << 15
 
@@ -99,7 +104,7 @@ def read_json(body: bytes, settings: ServiceSettings) -> Labeling:
         dialogues, is_single = read_inputs(inputs)
         dialogues = list(dialogues)
     except ValueError as error:
-        raise ServiceError(422, " ".join(str(error).split())) from None
+        raise ServiceError(422, " ".join(str(error).replace(INPUT_FORMS, JSON_FORMS).split())) from None
     check_number(sum(map(len, dialogues)), settings)
     check_text(dialogues)
     return Labeling(dialogues, is_single, options)
