@@ -23,7 +23,14 @@ import run_finetune
 import run_pretrain
 from modeling_precode.training import finetuning_checkpoints
 from modeling_precode.training.batches import DialogueBatches
-from modeling_precode.training.checkpoints import check_whole, checkpoints, newest_checkpoint
+from modeling_precode.training.checkpoints import (
+    begin_run,
+    check_whole,
+    checkpoints,
+    find_checkpoint,
+    newest_checkpoint,
+    whole_checkpoint,
+)
 from modeling_precode.training.finetuning import UtteranceClassificationTrainer
 from modeling_precode.training.finetuning_checkpoints import CheckpointCallback
 from modeling_precode.training.interruption import Interruption
@@ -197,6 +204,32 @@ def test_a_checkpoint_that_is_not_whole_is_left_out_with_a_word(train, tmp_path,
         FileNotFoundError, match="checkpoint-4 is not a complete checkpoint of training: config.json is missing"
     ):
         train(run_pretrain, tmp_path / "whole", f"{settings} --resume_from_checkpoint {tmp_path}/whole/checkpoint-4")
+
+
+@pytest.mark.parametrize(
+    ("owner", "method", "call", "left"), [(Path, "rename", 2, "first"), (shutil, "rmtree", 3, "second")]
+)
+def test_a_kill_while_a_checkpoint_is_replaced_leaves_one_of_the_two(tmp_path, monkeypatch, owner, method, call, left):
+    checkpoint, mine = tmp_path / "run" / "checkpoint-10", tmp_path / "run" / ".venv.old"
+
+    def write(content: str) -> None:
+        with whole_checkpoint(checkpoint) as staging:
+            (staging / "file").write_text(content)
+
+    write("first")
+    mine.mkdir()
+    if (child := os.fork()) == 0:
+        signalled_at(monkeypatch, owner, method, call, signal.SIGKILL)
+        write("second")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    shutil.copytree(tmp_path / "run", tmp_path / "again")
+    assert find_checkpoint("latest", tmp_path / "run") == checkpoint
+    begin_run(tmp_path / "run", {}, resuming=True, overwrite=False)
+    assert (checkpoint / "file").read_text() == left
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"checkpoint-10", ".run", ".venv.old"}
+    begin_run(tmp_path / "again", {}, resuming=False, overwrite=False)
+    assert {path.name for path in (tmp_path / "again").iterdir()} == {".run", ".venv.old"}
 
 
 def test_a_given_checkpoint_is_gone_on_from_in_a_new_folder_too(train, tmp_path):

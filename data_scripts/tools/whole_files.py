@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+# The end of the name of a folder while it is replaced.
+ASIDE = ".old"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # In the messages of libraries whose errors have no such number: tokenizers, and `datasets`, which looks in advance.
 FULL_MESSAGES = (*(os.strerror(number) for number in FULL), "Not enough disk space")
@@ -81,7 +83,8 @@ def remove_leftovers(path: Path) -> None:
 def whole_folder(folder: Path, replace: bool = True) -> Iterator[Path]:
     """Yield an empty folder to write into. It is renamed to `folder` once everything in it is on disk.
 
-    After an error, nothing of it remains, and an existing `folder` is unchanged.
+    After an error, nothing of it remains, and an existing `folder` is unchanged. After a kill, [`restore_folders`]
+    brings back a folder that was being replaced.
 
     Args:
         folder: The folder to create.
@@ -101,13 +104,31 @@ def whole_folder(folder: Path, replace: bool = True) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    aside = folder.with_name(f".{folder.name}.old")
+    aside = folder.with_name(f".{folder.name}{ASIDE}")
     shutil.rmtree(aside, ignore_errors=True)
     if folder.exists():
         folder.rename(aside)
     partial.rename(folder)
     sync(folder.parent)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def restore_folders(parent: Path, *names: str) -> None:
+    """Give folders that a kill left aside while [`whole_folder`] replaced them their names back.
+
+    Those that have been replaced are removed. Several processes may call this at once.
+
+    Args:
+        parent: The folder that they are in.
+        names: Their names, as patterns such as `*`.
+    """
+    for aside in [path for name in names for path in parent.glob(f".{name}{ASIDE}")]:
+        folder = aside.with_name(aside.name[1:].removesuffix(ASIDE))
+        if folder.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            with suppress(FileNotFoundError):  # another process was faster
+                aside.rename(folder)
 
 
 @contextmanager

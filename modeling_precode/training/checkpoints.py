@@ -23,6 +23,7 @@ from data_scripts.tools.whole_files import (
     digest,
     disk_is_full,
     read_json,
+    restore_folders,
     says_disk_is_full,
     sync,
     whole_folder,
@@ -44,6 +45,8 @@ OUTPUTS = (
     *(CONFIG_NAME, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, CONFIG_FILE, "README.md", "test_predictions.jsonl"),
     *(f"{module}.py" for module in CODE),
 )
+# The folders that a run may have to replace.
+REPLACED = ("checkpoint-*", "nonfinite-*")
 # The folders of the checkpoints of all corpora, if each corpus has its own.
 HEADS = f"{RUN_FOLDER}/heads.json"
 RESUME = "run the same command with --resume_from_checkpoint latest"
@@ -158,6 +161,8 @@ def resume_choice(value: str | bool | None) -> str | None:
 def find_checkpoint(choice: str | None, output_dir: Path) -> Path | None:
     """The checkpoint to resume from, or None to start from the beginning.
 
+    A checkpoint in `output_dir` that was being replaced when a run was killed is brought back first.
+
     Args:
         choice: A folder, `"latest"` or None, from [`resume_choice`].
         output_dir: The folder with the checkpoints of the run.
@@ -166,8 +171,11 @@ def find_checkpoint(choice: str | None, output_dir: Path) -> Path | None:
         FileNotFoundError: There is no such folder, or a file is missing in it.
         ValueError: A file of the checkpoint was changed.
     """
-    if choice is None or choice == "latest":
-        return newest_checkpoint(output_dir) if choice else None
+    if choice is None:
+        return None
+    restore_folders(output_dir, *REPLACED)
+    if choice == "latest":
+        return newest_checkpoint(output_dir)
     if not Path(choice).is_dir():
         raise FileNotFoundError(
             f"--resume_from_checkpoint {choice}: no such folder; give a folder checkpoint-STEP, or latest"
@@ -179,14 +187,16 @@ def find_checkpoint(choice: str | None, output_dir: Path) -> Path | None:
 def begin_run(output_dir: Path, fingerprint: dict[str, Any], resuming: bool, overwrite: bool) -> None:
     """Write the fingerprint of a run into its output folder, and remove the incomplete files of a killed run.
 
-    A run that starts from the beginning also removes the training checkpoints of an earlier run. With `overwrite`, it
-    removes everything that an earlier run wrote, so that nothing of it looks current; other files stay.
+    Folders that were being replaced when it was killed are brought back first. A run that starts from the beginning
+    also removes the training checkpoints of an earlier run. With `overwrite`, it removes everything that an earlier run
+    wrote, so that nothing of it looks current; other files stay.
     """
     if overwrite and not resuming:
         for folder in (*output_dir.glob("seed_*"), output_dir):
             _remove_outputs(folder)
     for folder in (output_dir, *output_dir.glob("seed_*")):
         written = (folder, folder / RUN_FOLDER, *(folder / name for name in noted_heads(folder)))
+        restore_folders(folder, *REPLACED)
         for path in [path for place in written for path in place.glob(".*.partial")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         for _, checkpoint in checkpoints(folder):
