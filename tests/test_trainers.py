@@ -198,6 +198,14 @@ def test_finetuning_resumes_from_python(finetuning, tmp_path):
     assert saved["finished"]  # the callback ended it for good
 
 
+def test_finetuning_is_not_resumed_from_a_checkpoint_outside_its_output_folder(finetuning, tmp_path):
+    finetuning(output_dir=str(tmp_path / "first"), num_train_epochs=1).train()
+    [checkpoint] = (tmp_path / "first").glob("checkpoint-*")
+    second = finetuning(output_dir=str(tmp_path / "second"), num_train_epochs=1)
+    with pytest.raises(ValueError, match=f"{checkpoint}: not in {tmp_path}/second, the output folder, .*; give latest"):
+        second.train(resume_from_checkpoint=str(checkpoint))
+
+
 def test_several_seeds_are_trained_from_python_and_the_best_is_kept(corpus, tokenizer, tmp_path):
     def build_trainer(args: UtteranceClassificationArguments) -> UtteranceClassificationTrainer:
         set_seed(args.seed)

@@ -158,7 +158,7 @@ def resume_choice(value: str | bool | None) -> str | None:
     return "latest" if str(value) in ("True", "true") else str(value)
 
 
-def find_checkpoint(choice: str | None, output_dir: Path) -> Path | None:
+def find_checkpoint(choice: str | None, output_dir: Path, elsewhere: bool = True) -> Path | None:
     """The checkpoint to resume from, or None to start from the beginning.
 
     A checkpoint in `output_dir` that was being replaced when a run was killed is brought back first.
@@ -166,10 +166,11 @@ def find_checkpoint(choice: str | None, output_dir: Path) -> Path | None:
     Args:
         choice: A folder, `"latest"` or None, from [`resume_choice`].
         output_dir: The folder with the checkpoints of the run.
+        elsewhere: Whether the checkpoint may be in another folder. In fine-tuning, the best checkpoint is next to it.
 
     Raises:
         FileNotFoundError: There is no such folder, or a file is missing in it.
-        ValueError: A file of the checkpoint was changed.
+        ValueError: A file of the checkpoint was changed, or it is in another folder and may not be.
     """
     if choice is None:
         return None
@@ -179,6 +180,11 @@ def find_checkpoint(choice: str | None, output_dir: Path) -> Path | None:
     if not Path(choice).is_dir():
         raise FileNotFoundError(
             f"--resume_from_checkpoint {choice}: no such folder; give a folder checkpoint-STEP, or latest"
+        )
+    if not elsewhere and Path(choice).resolve().parent != output_dir.resolve():
+        raise ValueError(
+            f"--resume_from_checkpoint {choice}: not in {output_dir}, the output folder, which must have the best "
+            "checkpoint too; give latest or a folder checkpoint-STEP there, or the output folder of that run"
         )
     check_whole(Path(choice))
     return Path(choice)

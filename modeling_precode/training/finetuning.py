@@ -247,21 +247,21 @@ class UtteranceClassificationTrainer(Trainer):
         """Train, and load the model that did best on the validation split.
 
         Args:
-            resume_from_checkpoint: A folder `checkpoint-STEP`. `True` or `"latest"` means the newest one in the output
-                folder; training starts from the beginning if there is none.
+            resume_from_checkpoint: A folder `checkpoint-STEP` in the output folder. `True` or `"latest"` means the
+                newest one; training starts from the beginning if there is none.
             kwargs: Further arguments of `Trainer.train`.
 
         Returns:
             What `Trainer.train` returns. The loss is NaN if the training of the checkpoint had already ended.
 
         Raises:
-            ValueError: The checkpoint is from another run, or a loss or gradient is not finite.
+            ValueError: The checkpoint is from another run or folder, or a loss or gradient is not finite.
             OSError: There is no such checkpoint, a checkpoint cannot be written, or another run uses the folder.
         """
         folder = Path(self.args.output_dir)
         choice = resume_choice(resume_from_checkpoint)
         self.lock = lock_run(folder, self.accelerator)
-        checkpoint = find_checkpoint(choice, folder)
+        checkpoint = find_checkpoint(choice, folder, elsewhere=False)
         fingerprint = self.fingerprint()
         if choice:
             check_fingerprint(folder, fingerprint)
