@@ -41,7 +41,7 @@ CODE = (
     *("gru", "kernels", "pooling", "dropout", "layout", "steps", "gathering", "speakers", "streaming"),
     *("dialogue_inputs", "known_words", "explanation", "label_folding", "nonspacing_marks", "unicode_words", "version"),
     *("batching", "dialogue_encoding", "emotion_labeling", "word_encoding", "classification_head"),
-    *("dialogue_text_encoder", "dialogue_windows", "masked_dialogues", "completion_losses"),
+    *("dialogue_text_encoder", "dialogue_windows", "masked_dialogues", "completion_losses", "stream_state"),
     *("checkpoint_files", "setting_checks", "tokenizer_files"),
 )
 # The classes in the code of a checkpoint, by which transformers loads it without this package.

@@ -102,7 +102,9 @@ class EmotionLabelingMixin:
             return result
         return list(results) if hasattr(inputs, "__len__") else results
 
-    def stream(self, distribution: bool = False, label_map: Mapping[str, str | None] | None = None) -> "EmotionStream":
+    def stream(
+        self, distribution: bool | None = None, label_map: Mapping[str, str | None] | None = None
+    ) -> "EmotionStream":
         """Start a dialogue that is labeled utterance by utterance. The model must have `causal=True`.
 
         ```python
@@ -111,13 +113,14 @@ class EmotionLabelingMixin:
         ```
 
         Args:
-            distribution: Also return the probability of every label.
-            label_map: As in a call.
+            distribution, label_map: As in a call. By default, and with `known_words` and `top_k`, as the pipeline was
+                created. An utterance in progress has no `explanation`.
 
         Raises:
             ValueError: The model reads in both directions, or the map lacks a label.
         """
-        return EmotionStream(self, distribution, label_map)
+        _, _, params = self._sanitize_parameters(distribution=distribution, label_map=label_map)
+        return EmotionStream(self, {**self._postprocess_params, **params})
 
     def _label(
         self, dialogues: Iterator[list[dict]], max_batch_tokens: int, batch_size: int | None, params: dict
@@ -271,19 +274,12 @@ class EmotionStream:
 
     Args:
         emotions: The pipeline.
-        distribution: Also return the probability of every label.
-        label_map: As in a call of the pipeline.
+        params: The arguments of its `postprocess`, and `explain`, which is left out.
     """
 
-    def __init__(
-        self,
-        emotions: EmotionLabelingMixin,
-        distribution: bool = False,
-        label_map: Mapping[str, str | None] | None = None,
-    ):
+    def __init__(self, emotions: EmotionLabelingMixin, params: Mapping[str, Any]):
         self.emotions = emotions
-        self.distribution = distribution
-        self.folding = None if label_map is None else LabelFolding(label_map, emotions.model.config.label_names)
+        self.params = {name: value for name, value in params.items() if name != "explain"}
         self.logits = emotions.model.stream()
         self.speakers = SpeakerOrder()
         self.has_cut = False
@@ -311,7 +307,7 @@ class EmotionStream:
         probabilities = self.emotions.probabilities(logits)
         counts = count_known_words(row["input_ids"], self.emotions.tokenizer)
         outputs = (turns, probabilities[None], counts)
-        [result] = self.emotions.postprocess(outputs, self.distribution, folding=self.folding)
+        [result] = self.emotions.postprocess(outputs, **self.params)
         return result
 
     def state_dict(self) -> dict[str, Any]:
@@ -331,7 +327,7 @@ class EmotionStream:
         if "speakers" not in state:
             raise ValueError(f"the state of a stream needs `state` and `speakers`; got {', '.join(state) or 'nothing'}")
         own = {name: value for name, value in state.items() if name != "speakers"}
-        self.logits.load_state_dict({"state": None, **own})
+        self.logits.load_state_dict(own)
         self.speakers = SpeakerOrder(state["speakers"])
 
 

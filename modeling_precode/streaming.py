@@ -10,6 +10,7 @@ from torch import Tensor
 from .dialogue_text_encoder import DialogueTextEncoder
 from .dialogue_windows import current_window
 from .steps import Steps
+from .stream_state import check_stream_state, name_length_of
 
 if TYPE_CHECKING:
     from .modeling_precode import PreCodeForUtteranceClassification
@@ -26,6 +27,9 @@ class DialogueStream:
     stream = model.stream()
     logits = stream(tokenizer("I got the job!")["input_ids"])
     ```
+
+    A model with `text_context="dialogue"` reads the rows of [`encode_dialogues`] instead: their `input_ids` and
+    `name_lengths`, utterance by utterance.
 
     Args:
         model: A `PreCodeForUtteranceClassification` with `causal=True`.
@@ -47,20 +51,22 @@ class DialogueStream:
         self.window: list[tuple[list[int], int]] = []
 
     @torch.no_grad()
-    def __call__(self, input_ids: Sequence[int] | Tensor, speaker_id: int = 0, name_length: int = 0) -> Tensor:
+    def __call__(
+        self, input_ids: Sequence[int] | Tensor, speaker_id: int = 0, name_length: int | None = None
+    ) -> Tensor:
         """Label the next utterance.
 
         Args:
             input_ids: (T,), the token ids of the utterance.
             speaker_id: The speaker, as [`SpeakerOrder`] numbers them; 0, the default, is an unknown speaker.
-            name_length: For a model with `text_context="dialogue"`: how many of the token ids are the name of the
-                speaker.
+            name_length: For a model with `text_context="dialogue"`, which needs it: how many of the token ids are the
+                name of the speaker.
 
         Returns:
             The logits (C,).
 
         Raises:
-            ValueError: There is no token, or more than one utterance.
+            ValueError: There is no token, or more than one utterance, or the token ids are for another `text_context`.
         """
         model = self.model
         tokens = torch.as_tensor(input_ids, dtype=torch.long, device=model.device)
@@ -68,7 +74,7 @@ class DialogueStream:
             raise ValueError(
                 f"a stream takes the token ids of one utterance, at least one; got the shape {tuple(tokens.shape)}"
             )
-        vector = self._vector(tokens, name_length)
+        vector = self._vector(tokens, name_length_of(name_length, len(tokens), model.config))
         encoder = model.precode.conversation_encoder
         speaker_ids = torch.tensor([speaker_id], device=tokens.device)
         state = encoder.with_speakers(vector, speaker_ids)
@@ -106,17 +112,7 @@ class DialogueStream:
         Raises:
             ValueError: The state comes from a model of another size, or is not the state of a stream.
         """
-        if "state" not in state:
-            raise ValueError(f"the state of a stream needs the key `state`; got {', '.join(state) or 'no keys'}")
-        if ("window" in state) != (self.model.config.text_context == "dialogue"):
-            raise ValueError(
-                f"the state of a stream of a model with `text_context` {self.model.config.text_context!r} "
-                f"{'has no' if 'window' in state else 'needs the'} key `window`; it is from another model"
-            )
-        last, shape = state["state"], (1, self.model.config.conversation_hidden_size)
-        if last is not None and tuple(last.shape) != shape:
-            raise ValueError(
-                f"a state of this model has the shape {shape}; got the shape {tuple(last.shape)} of another model"
-            )
+        check_stream_state(state, self.model.config)
+        last = state["state"]
         self.state = None if last is None else last.to(self.model.device, self.model.dtype, copy=True)
         self.window = list(state.get("window", ()))

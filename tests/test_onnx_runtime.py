@@ -132,7 +132,7 @@ def test_all_forms_of_dialogues_are_read(words):
     texts = ["I am so happy!", "About what?"]
     expected = exported(texts)
     table = pd.DataFrame({"text": texts})
-    for form in (tuple(texts), np.array(texts), pd.Series(texts), table, [{"text": text} for text in texts]):
+    for form in (np.array(texts), pd.Series(texts), table, [{"text": text} for text in texts]):
         assert exported(form) == expected
     stream = exported(iter([texts, texts]))
     assert not isinstance(stream, list) and list(stream) == [expected, expected]
@@ -161,8 +161,10 @@ def test_a_stream_has_the_results_of_the_whole_dialogue(folders, kind):
     resumed.load_state_dict(live.state_dict())
     assert_same([*first, *(resumed(turn) for turn in TURNS[2:])], emotions(TURNS, distribution=True))
     assert live.state_dict()["state"].shape == (1, 6) and live.state_dict()["speakers"] == ["Ann", "Bo"]
-    with pytest.raises(ValueError, match=r"a state of this model has the shape \(1, 6\); got \(1, 7\)"):
+    with pytest.raises(ValueError, match=r"a state of this model has the shape \(1, 6\); got the shape \(1, 7\)"):
         live.load_state_dict({**live.state_dict(), "state": np.zeros((1, 7))})
+    with pytest.raises(ValueError, match="needs the key `state`; got no keys"):
+        live.load_state_dict({"speakers": []})
 
 
 def test_a_model_of_both_directions_has_no_stream(words):

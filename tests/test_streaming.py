@@ -23,6 +23,7 @@ from modeling_precode import (
 )
 from modeling_precode.cli.main import main
 from modeling_precode.configuration_precode import GRU_UTTERANCE_ENCODERS
+from modeling_precode.loading.checkpoints import load_config
 
 TURNS = [("Ann", "I am so happy!"), ("Bo", "About what?"), "The weather ...", {"speaker": "Ann", "text": ""}]
 UTTERANCE = st.lists(st.integers(2, 16), min_size=1, max_size=5)
@@ -98,6 +99,20 @@ def test_a_state_of_another_model_is_refused(emotions, wrong, message):
         causal().stream().load_state_dict(wrong)
     with pytest.raises(ValueError, match="needs `state` and `speakers`; got "):
         emotions.stream().load_state_dict(wrong)
+    with pytest.raises(ValueError, match="needs the key `state`; got no keys"):
+        emotions.stream().load_state_dict({"speakers": ["Ann"]})
+    with pytest.raises(ValueError, match="with `text_context` 'utterance' reads no `name_length`"):
+        causal().stream()([3, 4], name_length=1)
+
+
+def test_a_stream_has_the_options_of_its_pipeline(save_distinct, tmp_path):
+    folder = save_distinct(tmp_path / "model", causal=True)
+    names = {label: "good" if number else "bad" for number, label in enumerate(load_config(str(folder)).label_names)}
+    emotions = pipeline("conversation-emotion", str(folder), label_map=names, distribution=True, known_words=True)
+    found = [emotions.stream()("I am so happy!"), emotions("I am so happy!")[0]]
+    assert set(found[0]["distribution"]) == {"good", "bad"} and "known_words" in found[0]
+    assert found[0]["label"] == found[1]["label"] and found[0].keys() == found[1].keys()
+    assert "distribution" not in emotions.stream(distribution=False)("I am so happy!")
 
 
 def test_candidates_are_scored_from_the_state_before_the_target():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..dialogue_windows import current_window
+from ..stream_state import check_stream_state, name_length_of
 
 if TYPE_CHECKING:
     from .model import OnnxModel
@@ -32,18 +33,23 @@ class OnnxStream:
         # The utterances of the current window: token ids, and how many of them are the name of the speaker.
         self.window: list[tuple[list[int], int]] = []
 
-    def __call__(self, input_ids: Sequence[int], speaker_id: int = 0, name_length: int = 0) -> np.ndarray:
+    def __call__(self, input_ids: Sequence[int], speaker_id: int = 0, name_length: int | None = None) -> np.ndarray:
         """Label the next utterance.
 
         Args:
             input_ids: (T,), the token ids of the utterance.
             speaker_id: The speaker; 0, the default, is an unknown speaker.
-            name_length: For a model that reads whole dialogues: how many of the token ids are the name of the speaker.
+            name_length: For a model that reads whole dialogues, which needs it: how many of the token ids are the name
+                of the speaker.
 
         Returns:
             The logits (C,).
+
+        Raises:
+            ValueError: The token ids are for another `text_context`.
         """
-        logits, self.state = self.model.step(self._vector(input_ids, name_length), speaker_id, self.state)
+        vector = self._vector(input_ids, name_length_of(name_length, len(input_ids), self.model.config))
+        logits, self.state = self.model.step(vector, speaker_id, self.state)
         return logits
 
     def _vector(self, input_ids: Sequence[int], name_length: int) -> np.ndarray:
@@ -66,10 +72,9 @@ class OnnxStream:
         """Continue from the state of another stream of the same model.
 
         Raises:
-            ValueError: The state comes from a model of another size.
+            ValueError: The state comes from a model of another size, or is not the state of a stream.
         """
-        last, shape = state["state"], (1, self.model.config.conversation_hidden_size)
-        if last is not None and np.shape(last) != shape:
-            raise ValueError(f"a state of this model has the shape {shape}; got {np.shape(last)} of another model")
+        check_stream_state(state, self.model.config)
+        last = state["state"]
         self.state = None if last is None else np.array(last, np.float32)
         self.window = list(state.get("window", ()))
