@@ -44,7 +44,7 @@ def encode_dialogues(
         result["speaker_ids"] = [speaker_ids_of(names, len(texts)) for names, texts in named]
     utterances = _named_texts(examples, speaker_prefix)
     if text_context == "dialogue":
-        encoded, name_lengths = _without_special_tokens(utterances, tokenizer, max_utterance_tokens)
+        encoded, name_lengths = _without_special_tokens(utterances, tokenizer, max_utterance_tokens, speaker_prefix)
         lengths = iter(name_lengths)
         result["name_lengths"] = [[next(lengths) for _ in dialogue] for dialogue in dialogues]
     else:
@@ -76,7 +76,7 @@ def count_cut(
     if not full:
         return 0
     if text_context == "dialogue":
-        return sum(len(ids) > most for ids in _without_special_tokens(full, tokenizer, sys.maxsize)[0])
+        return sum(len(ids) > most for ids in _without_special_tokens(full, tokenizer, sys.maxsize, speaker_prefix)[0])
     # In this mode, `encode_utterances` is many times faster than a call.
     if getattr(tokenizer, "text_mode", None) == "unicode":
         return sum(len(ids) > most for ids in _with_special_tokens(full, tokenizer, sys.maxsize))
@@ -136,17 +136,20 @@ def _with_special_tokens(utterances: list[tuple[str, str]], tokenizer: Any, max_
 
 
 def _without_special_tokens(
-    utterances: list[tuple[str, str]], tokenizer: Any, max_length: int | None
+    utterances: list[tuple[str, str]], tokenizer: Any, max_length: int | None, speaker_prefix: bool
 ) -> tuple[list[list[int]], list[int]]:
-    """The token ids of utterances as they are read in their dialogue, and the number of those of the name."""
+    """The token ids of utterances as they are read in their dialogue, and the number of those of the name.
+
+    Some tokenizers encode a text differently after a space. With `speaker_prefix`, every text has the space that
+    separates it from a name, so that equal texts have equal token ids, with and without a name.
+    """
     room = _room(max_length or tokenizer.model_max_length)
     names = list(dict.fromkeys(name for name, _ in utterances if name))
     # `verbose=False` suppresses warnings about texts that are too long for a model.
     options = {"add_special_tokens": False, "truncation": False, "verbose": False}
     ids_of_names = _token_ids(tokenizer, [f"{name}:" for name in names], **options)
     name_ids: dict[str, list[int]] = {"": [], **dict(zip(names, ids_of_names, strict=True))}
-    # The space is the one between the two.
-    texts = [f" {text}" if name else text for name, text in utterances]
+    texts = [f" {text}" if speaker_prefix else text for _, text in utterances]
     encoded, name_lengths = [], []
     for (name, _), ids in zip(utterances, _token_ids(tokenizer, texts, **options), strict=True):
         own_name = name_ids[name][: room // 2]

@@ -137,9 +137,13 @@ def check_visibility(encoder: PreTrainedModel) -> None:
         plain, free, causal = (
             encoder(inputs_embeds=inputs, attention_mask=mask).last_hidden_state.float() for mask in masks
         )
+    except torch.OutOfMemoryError:
+        raise
     except Exception as error:  # the models raise many classes
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{_refusal(kind)} it takes no such mask: {type(error).__name__}: {reason}") from error
+        attention = encoder.config._attn_implementation
+        advice = "" if attention in ("sdpa", "eager") else f" with attn_implementation={attention!r}; try 'sdpa'"
+        raise ValueError(f"{_refusal(kind)} it takes no such mask{advice}: {type(error).__name__}: {reason}") from error
     finally:
         encoder.train(training)
     effect = (plain - causal)[:, early].abs().max()

@@ -119,6 +119,25 @@ def check_name_lengths(config: PreCodeConfig, inputs: Tensor, name_lengths: Tens
     )
 
 
+def check_names_within(name_lengths: Tensor, lengths: Tensor) -> None:
+    """Check that an utterance has tokens after the name of its speaker.
+
+    Args:
+        name_lengths, lengths: The number of tokens of the name and of the utterance, two tensors of the same shape.
+
+    Raises:
+        ValueError: It has none. This is checked on the CPU only, because a device would have to be waited for.
+    """
+    if name_lengths.device.type != "cpu":
+        return
+    wrong = (name_lengths < 0) | (name_lengths >= lengths.clamp(min=1))
+    if wrong.any():
+        raise ValueError(
+            f"`name_lengths` must be at least 0 and less than the number of tokens of the utterance; got "
+            f"{int(name_lengths[wrong][0])} of {int(lengths[wrong][0])} tokens"
+        )
+
+
 def utterance_hashes(input_ids: Tensor, layout: BatchLayout) -> Tensor:
     """Hash the words, or the embedding, of each utterance: (N,). Equal utterances have equal hashes.
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .encoded_batch import EncodedBatch
-from .inputs import check_name_lengths, check_shape, token_mask, without_padding
+from .inputs import check_name_lengths, check_names_within, check_shape, token_mask, without_padding
 
 if TYPE_CHECKING:
     from .modeling_precode import PreCodeModel
@@ -42,6 +42,7 @@ def encode_masked(
     assert name_lengths is not None and config.mask_token_id is not None
     mask = token_mask(input_ids, attention_mask, config.pad_token_id).bool()
     check_shape(name_lengths, "name lengths", input_ids)
+    check_names_within(name_lengths, mask.sum(-1))
     texts, text_mask = without_names(input_ids, mask, name_lengths)
     layout = model.layout(texts, text_mask, negative_input_ids, negative_attention_mask)
     vectors, negatives = model.vectors(texts, negative_input_ids, layout)

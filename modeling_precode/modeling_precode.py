@@ -20,7 +20,7 @@ from .conversation_encoder import ConversationEncoder
 from .dialogue_text_encoder import DialogueTextEncoder
 from .encoded_batch import EncodedBatch, pad
 from .gru_encoder import GRUUtteranceEncoder
-from .inputs import check_name_lengths, ids_or_embeds, token_mask, utterance_hashes, without_padding
+from .inputs import check_name_lengths, check_names_within, ids_or_embeds, token_mask, utterance_hashes, without_padding
 from .layout import BatchLayout
 from .masked_dialogues import encode_masked
 from .outputs import ConversationCompletionOutput, PreCodeModelOutput, UtteranceClassificationOutput
@@ -113,6 +113,7 @@ class PreCodeModel(PreCodePreTrainedModel):
             speaker_ids = without_padding(speaker_ids, "speaker ids", inputs, layout)
         if name_lengths is not None:
             name_lengths = without_padding(name_lengths, "name lengths", inputs, layout)
+            check_names_within(name_lengths, torch.from_numpy(layout.lengths_of_all())[: len(name_lengths)])
         vectors, negative_vectors = self.vectors(inputs, negatives, layout, name_lengths)
         states = self.conversation_encoder(vectors, layout.conversation_steps, speaker_ids)
         return EncodedBatch(inputs, layout, vectors, states, negative_vectors)
@@ -263,8 +264,10 @@ class PreCodeForConversationCompletion(PreCodePreTrainedModel):
                 `text_context="utterance"`.
         """
         if self.config.text_context == "dialogue":
-            if input_ids is None:
-                raise ValueError("a model with `text_context` 'dialogue' masks utterances; give `input_ids`")
+            if input_ids is None or utterance_embeds is not None or negative_utterance_embeds is not None:
+                raise ValueError(
+                    "a model with `text_context` 'dialogue' masks utterances; give `input_ids`, and no embeddings"
+                )
             inputs = (input_ids, attention_mask, negative_input_ids, negative_attention_mask)
             batch, targets = encode_masked(self.precode, *inputs, speaker_ids, name_lengths, masked_utterances)
         elif masked_utterances is not None:

@@ -13,7 +13,7 @@ from transformers import initialization as init
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from .checkpoint_files import HUB_ARGUMENTS, read_config, read_shapes
-from .configuration_precode import PreCodeConfig, check_text_config
+from .configuration_precode import WORD_SETTINGS, PreCodeConfig, check_text_config
 from .conversation_encoder import SpeakerEmbedding
 from .dialogue_encoding import window_token_ids
 from .dialogue_text_encoder import DialogueTextEncoder
@@ -23,6 +23,7 @@ from .tokenizer_files import check_tokenizer_files
 if TYPE_CHECKING:
     from .modeling_precode import PreCodeModel
 
+TOKEN_SETTINGS = {"start_token_id", "separator_token_id", "mask_token_id"}
 _SAFETENSORS_ONLY = "weights are read from safetensors only; convert a pickle that you trust with save_pretrained"
 
 
@@ -93,7 +94,7 @@ class PreCodePreTrainedModel(PreTrainedModel):
 
         Raises:
             OSError: There is no encoder, or it has no weights in safetensors.
-            ValueError: The model is not a text encoder, such as CLIP, or a setting is out of range.
+            ValueError: The model is not a text encoder, such as CLIP, or a setting is out of range or has no effect.
         """
         text_config = AutoConfig.from_pretrained(name_or_folder, revision=revision)
         if isinstance(text_config, PreCodeConfig):
@@ -103,9 +104,9 @@ class PreCodePreTrainedModel(PreTrainedModel):
         text_config.name_or_path = "" if os.path.isdir(name_or_folder) else name_or_folder
         text_config.dtype = None
         config = {"pad_token_id": text_config.pad_token_id, **config}
+        _check_settings(config)
         if config.get("text_context") == "dialogue":
-            tokenizer = AutoTokenizer.from_pretrained(name_or_folder, revision=revision)
-            config = {**window_token_ids(tokenizer), **config}
+            config = {**_window_token_ids(name_or_folder, config, revision=revision), **config}
         settings = PreCodeConfig(
             utterance_encoder="text_encoder", text_config=text_config, text_pooling=text_pooling, **config
         )
@@ -186,7 +187,30 @@ def _window_settings(checkpoint: str, options: dict[str, Any]) -> dict[str, Any]
     config = read_config(checkpoint, **where)
     if config is None or config.text_config is None or config.text_context == "dialogue":
         return {}
-    return window_token_ids(AutoTokenizer.from_pretrained(checkpoint, **where))
+    return _window_token_ids(checkpoint, options, **where)
+
+
+def _window_token_ids(name_or_folder: str, given: dict[str, Any], **where: Any) -> dict[str, int | None]:
+    """The special tokens of whole dialogues, from the tokenizer unless all of them are given."""
+    if TOKEN_SETTINGS.issubset(given):
+        return {}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name_or_folder, **where)
+    except Exception as error:  # tokenizers of other libraries raise many classes
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{name_or_folder}: text_context='dialogue' needs the special tokens of its tokenizer, which cannot be "
+            f"loaded; save the tokenizer there, or pass {', '.join(sorted(TOKEN_SETTINGS))}: {reason}"
+        ) from error
+    return window_token_ids(tokenizer)
+
+
+def _check_settings(config: dict[str, Any]) -> None:
+    """Raise a ValueError for a setting that has no effect on a new model with a text encoder."""
+    if others := [name for name in WORD_SETTINGS if name in config]:
+        raise ValueError(f"`{others[0]}` is for a model over words; leave it out with a text encoder")
+    if config.get("max_window_tokens") is not None and config.get("text_context") != "dialogue":
+        raise ValueError("`max_window_tokens` is for text_context='dialogue'; leave it out, or give both")
 
 
 def _own_name(name: str) -> str:

@@ -210,9 +210,13 @@ def test_with_a_causal_model_what_is_said_later_changes_nothing_and_a_stream_giv
 
 def test_a_stream_is_as_it_was_after_an_utterance_that_it_refuses(make):
     stream = make(causal=True, **SHORT).stream()
-    stream([5, 6])
+    stream([5, 6], name_length=0)
     with pytest.raises(ValueError, match="an utterance has 32 tokens; the text encoder reads at most 30"):
-        stream([5] * 30)
+        stream([5] * 30, name_length=0)
+    with pytest.raises(ValueError, match="with `text_context` 'dialogue' needs `name_length`: use encode_dialogues"):
+        stream([5, 6])
+    with pytest.raises(ValueError, match="less than the number of tokens, 2; got 2"):
+        stream([5, 6], name_length=2)
     assert stream.window == [([5, 6], 0)]
     with pytest.raises(ValueError, match="`text_context` 'dialogue' needs the key `window`; it is from another model"):
         stream.load_state_dict({"state": None})
@@ -322,7 +326,8 @@ def test_the_token_ids_are_those_of_a_named_utterance_without_special_tokens(fol
     tokenizer = AutoTokenizer.from_pretrained(folders[kind])
     for row, texts, names in zip(rows_of(folders[kind]), DIALOGUES, SPEAKERS, strict=True):
         for ids, length, text, name in zip(row["input_ids"], row["name_lengths"], texts, names, strict=True):
-            whole = tokenizer(f"{name}: {text}" if name else text, add_special_tokens=False)["input_ids"]
+            # Without a name, a text is encoded as after one.
+            whole = tokenizer(f"{name}: {text}" if name else f" {text}", add_special_tokens=False)["input_ids"]
             assert ids == (whole if text else [*whole, tokenizer.unk_token_id])
             assert length == (len(tokenizer(f"{name}:", add_special_tokens=False)["input_ids"]) if name else 0)
 
@@ -449,6 +454,13 @@ def test_a_tokenizer_without_the_special_tokens_is_named(folders, make, tmp_path
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="has no sep_token and no eos_token, which text_context='dialogue' needs"):
         PreCodeForUtteranceClassification.from_pretrained(tmp_path, text_context="dialogue")
+    for file in tmp_path.glob("tokenizer*.json"):
+        file.unlink()
+    with pytest.raises(ValueError, match="its tokenizer, which cannot be loaded; save the tokenizer there, or pass "):
+        PreCodeForUtteranceClassification.from_pretrained(tmp_path, text_context="dialogue")
+    given = {"start_token_id": 1, "separator_token_id": 2, "mask_token_id": None}
+    model = PreCodeForUtteranceClassification.from_pretrained(tmp_path, text_context="dialogue", **given)
+    assert model.config.separator_token_id == 2
 
 
 def test_token_ids_of_the_other_context_are_refused(folders, make):
@@ -460,6 +472,8 @@ def test_token_ids_of_the_other_context_are_refused(folders, make):
         make()(**batch)
     with pytest.raises(ValueError, match=r"name lengths must have the shape .* here \(2, 12\); got \(2, 3\)"):
         make()(**batch, name_lengths=names[:, :3])
+    with pytest.raises(ValueError, match="`name_lengths` must be at least 0 and less than .* got [0-9]+ of [0-9]+"):
+        make()(**batch, name_lengths=names + 99)
 
 
 def test_a_layout_keeps_the_lengths_on_the_host(folders):

@@ -219,8 +219,9 @@ def test_sampled_negatives_have_no_names(folder):
     assert len(negatives) == 6 and set(negatives) <= texts
 
 
-def test_published_negatives_are_encoded_as_the_true_utterances(folder):
-    """Byte-level tokenizers distinguish the first word of a text from one after a name."""
+def test_equal_texts_have_equal_token_ids_with_and_without_a_name():
+    """Byte-level tokenizers distinguish the first word of a text from one after a name. A candidate must not show by
+    this whether it is the true one."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -228,11 +229,13 @@ def test_published_negatives_are_encoded_as_the_true_utterances(folder):
     backend.train_from_iterator(texts, BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=128)
     negatives = (DIALOGUES[0] * 2)[:10]
-    for speakers in (SPEAKERS[2], [None] * 3):
+    for speakers in (SPEAKERS[2], [None] * 3, ["Ann", None, None]):
         examples = {"utterances": [DIALOGUES[2]], "speakers": [speakers], "negatives": [negatives]}
-        [row] = encode_with_negatives(examples, tokenizer, **CONTEXT)["negative_input_ids"]
-        space = " " if speakers[0] else ""
-        assert row == [tokenizer(f"{space}{text}")["input_ids"] for text in negatives]
+        encoded = encode_with_negatives(examples, tokenizer, **CONTEXT)
+        [row], [ids], [names] = (encoded[name] for name in ("negative_input_ids", "input_ids", "name_lengths"))
+        assert row == [tokenizer(f" {text}")["input_ids"] for text in negatives]
+        texts = [own[length:] for own, length in zip(ids, names, strict=True)]
+        assert texts == [tokenizer(f" {text}")["input_ids"] for text in DIALOGUES[2]]
 
 
 @pytest.mark.parametrize("settings", [{"max_speakers": 2}, {"causal": True, "text_pooling": "max_mean"}], ids=str)
@@ -298,6 +301,10 @@ def test_a_batch_that_does_not_fit_is_refused(folder, make):
         make()(**batch, masked_utterances=masked)
     with pytest.raises(ValueError, match="with `text_context` 'dialogue' masks utterances; give `input_ids`"):
         make()(utterance_embeds=torch.zeros(1, 3, 16))
+    with pytest.raises(ValueError, match="give `input_ids`, and no embeddings"):
+        make()(**batch, negative_utterance_embeds=torch.zeros(1, 2, 16))
+    with pytest.raises(ValueError, match="`name_lengths` must be at least 0 and less than .* got [0-9]+ of [0-9]+"):
+        make()(**{**batch, "name_lengths": batch["name_lengths"] + 99})
     names = batch.pop("name_lengths")
     with pytest.raises(ValueError, match=r"name lengths must have the shape .* here \(3, 6\); got \(3, 2\)"):
         make()(**batch, name_lengths=names[:, :2])

@@ -263,6 +263,18 @@ def test_what_cannot_be_read_is_named(make, given, message):
         make()(**given)
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"pooling_length": 60}, "`pooling_length` is for a model over words; leave it out with a text encoder"),
+        ({"max_window_tokens": 20}, "`max_window_tokens` is for text_context='dialogue'; leave it out"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(make, setting, message):
+    with pytest.raises(ValueError, match=message):
+        make(**setting)
+
+
 def test_a_model_over_words_takes_no_pooled_states(tiny_config):
     with pytest.raises(ValueError, match="this model has the utterance encoder 'gru2'; give `input_ids`"):
         PreCodeForUtteranceClassification(tiny_config())(utterance_embeds=torch.ones(1, 2, 8))
