@@ -1,8 +1,10 @@
 """What the draw of negatives promises: one utterance from each of different other dialogues, fixed by the seed."""
 
 import pytest
+from datasets import Dataset
 
-from modeling_precode import DialoguesWithNegatives
+from modeling_precode import ConversationCompletionArguments, DialoguesWithNegatives
+from modeling_precode.training.completion_dialogues import encode_split
 
 # Utterance v of dialogue d is the token 100 d + v.
 DIALOGUES = [{"input_ids": [[100 * d + v] for v in range(1 + d % 4)]} for d in range(30)]
@@ -45,3 +47,23 @@ def test_they_are_fixed_by_the_seed_and_new_every_epoch():
 def test_too_few_dialogues_are_refused():
     with pytest.raises(ValueError, match="10 negatives .* need at least 11 dialogues; got 5"):
         DialoguesWithNegatives(DIALOGUES[:5], 10, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("split", "lengths", "message"),
+    [
+        ("train", [2, 1], "split train: none of its 2 dialogues has three utterances or more"),
+        ("validation", [2] * 20, "split validation: none of its 20 dialogues has three utterances or more"),
+        ("train", [3, 2], "--objective in_batch_softmax .* only 1 of 2 dialogues has three .*; give at least 2"),
+        ("validation", [3] * 10 + [2], "10 negatives .* need at least 11 dialogues of three .*; got 10"),
+    ],
+)
+def test_a_split_without_enough_dialogues_of_three_utterances_is_refused(
+    tokenizer, tiny_config, split, lengths, message
+):
+    rows = Dataset.from_dict({"utterances": [["so happy"] * length for length in lengths]})
+    args = ConversationCompletionArguments(objective="in_batch_softmax")
+    with pytest.raises(ValueError, match=message):
+        encode_split(rows, tokenizer, split, args, tiny_config())
+    longer = Dataset.from_dict({"utterances": [["so happy"] * 3] * (2 if split == "train" else 11)})
+    assert len(encode_split(longer, tokenizer, split, args, tiny_config())) == len(longer)

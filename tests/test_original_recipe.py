@@ -305,7 +305,7 @@ def test_what_differs_from_the_original_is_said(tmp_path, monkeypatch, caplog):
 def test_too_few_dialogues_for_the_negatives_are_refused(tmp_path, monkeypatch):
     corpus = small_corpus(tmp_path / "corpus", [4] * 10)
     arguments = ("--corpus", "opsub", "--data_dir", corpus, "--output_dir", tmp_path / "pretrained")
-    with pytest.raises(ValueError, match="10 negatives .* need at least 11 dialogues; got 10"):
+    with pytest.raises(ValueError, match="10 negatives .* need at least 11 dialogues of three .*; got 10"):
         run(run_pretrain, monkeypatch, *arguments)
 
 

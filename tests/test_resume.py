@@ -219,9 +219,11 @@ def test_a_kill_while_a_checkpoint_is_replaced_leaves_one_of_the_two(tmp_path, m
     write("first")
     mine.mkdir()
     if (child := os.fork()) == 0:
-        signalled_at(monkeypatch, owner, method, call, signal.SIGKILL)
-        write("second")
-        os._exit(0)
+        try:
+            signalled_at(monkeypatch, owner, method, call, signal.SIGKILL)
+            write("second")
+        finally:
+            os._exit(1)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     shutil.copytree(tmp_path / "run", tmp_path / "again")
     assert find_checkpoint("latest", tmp_path / "run") == checkpoint

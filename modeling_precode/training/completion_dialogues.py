@@ -66,7 +66,7 @@ def encode_split(
     """Tokenize the dialogues of a split that have a target, which are those of three utterances or more.
 
     Raises:
-        ValueError: There are too few dialogues to draw negatives from.
+        ValueError: No dialogue has a target, or there are too few other dialogues for its candidates.
     """
     if "dialogue_id" not in dialogues.column_names:
         dialogues = dialogues.add_column("dialogue_id", [str(number) for number in range(len(dialogues))])
@@ -82,11 +82,19 @@ def encode_split(
     kept = encoded.filter(lambda ids: [len(dialogue) >= 3 for dialogue in ids], batched=True, input_columns="input_ids")
     if len(kept) < len(encoded):
         logger.info(f"{split}: left out {len(encoded) - len(kept)} dialogues of fewer than three utterances")
-    if split == "train":
-        drawn = args.num_negatives if args.objective == "sampled_bce" else 0
-    else:
-        drawn = 0 if "negative_input_ids" in kept.column_names else EVALUATION_NEGATIVES
-    check_enough_dialogues(len(kept), drawn, split)
+    if not len(kept):
+        raise ValueError(
+            f"split {split}: none of its {len(encoded)} dialogues has three utterances or more, and the one to predict "
+            "is between two others; give longer dialogues"
+        )
+    if split == "train" and args.objective == "in_batch_softmax":
+        if len(kept) == 1:
+            raise ValueError(
+                f"split {split}: --objective in_batch_softmax takes the candidates from other dialogues, and only 1 of "
+                f"{len(encoded)} dialogues has three utterances or more; give at least 2"
+            )
+    elif split == "train" or "negative_input_ids" not in kept.column_names:
+        check_enough_dialogues(len(kept), args.num_negatives if split == "train" else EVALUATION_NEGATIVES, split)
     return kept
 
 

@@ -10,12 +10,15 @@ from .encoded_dialogues import EncodedDialogues, inputs_of
 
 
 def check_enough_dialogues(num_dialogues: int, num_negatives: int, split: str | None = None) -> None:
-    """Raise a ValueError if there are fewer than `num_negatives` other dialogues for each dialogue."""
+    """Raise a ValueError if there are fewer than `num_negatives` other dialogues for each dialogue.
+
+    With a split, they are its dialogues of three utterances or more.
+    """
     if num_dialogues <= num_negatives:
-        place = f"split {split}: " if split else ""
+        place, kind = (f"split {split}: ", "dialogues of three utterances or more") if split else ("", "dialogues")
         raise ValueError(
             f"{place}{num_negatives} negatives from different other dialogues need at least {num_negatives + 1} "
-            f"dialogues; got {num_dialogues}. Give more dialogues"
+            f"{kind}; got {num_dialogues}. Give more dialogues"
         )
 
 
