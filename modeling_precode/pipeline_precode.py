@@ -15,8 +15,15 @@ from .tokenizer_files import check_tokenizer
 
 if TYPE_CHECKING:
     from .modeling_precode import PreCodeForUtteranceClassification
+    from .pretrained import PreCodePreTrainedModel
 
 TASK = "conversation-emotion"
+
+
+def max_utterance_tokens_of(model: "PreCodePreTrainedModel", tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The maximum number of tokens of an utterance that a model and its tokenizer read; `None` without a limit."""
+    limits = (tokenizer.model_max_length, model.max_utterance_tokens)
+    return min((limit for limit in limits if limit is not None and limit < LARGE_INTEGER), default=None)
 
 
 class ConversationEmotionPipeline(EmotionLabelingMixin, Pipeline):  # type: ignore[misc]
@@ -85,8 +92,7 @@ class ConversationEmotionPipeline(EmotionLabelingMixin, Pipeline):  # type: igno
     @property
     def max_utterance_tokens(self) -> int | None:
         """The maximum number of tokens of an utterance that tokenizer and model read; `None` without a limit."""
-        limits = (self.tokenizer.model_max_length, self.model.max_utterance_tokens)
-        return min((limit for limit in limits if limit is not None and limit < LARGE_INTEGER), default=None)
+        return max_utterance_tokens_of(self.model, self.tokenizer)
 
     def compute_probabilities(self, rows: list[dict]) -> torch.Tensor:  # type: ignore[override]
         """Compute the padded probabilities (D, U, C) of D rows of `preprocess`."""

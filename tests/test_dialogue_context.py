@@ -359,6 +359,24 @@ def test_training_cuts_an_utterance_that_no_window_has_room_for(folders, make):
     assert [len(ids) for ids in row["input_ids"]] == [28, 5, 5]
 
 
+@pytest.mark.parametrize("limit", [None, 8192])
+@pytest.mark.parametrize(("text_context", "most"), [("utterance", 512), ("dialogue", 510)])
+def test_training_cuts_an_utterance_as_the_pipeline_does_if_the_tokenizer_reads_more(
+    folders, make, limit, text_context, most
+):
+    tokenizer = AutoTokenizer.from_pretrained(folders["bert"], model_max_length=limit)
+    rows = Dataset.from_dict({"utterances": [["I passed! " * 200, "No way.", "You did?"]]})
+    model, args = make(text_context=text_context), UtteranceClassificationArguments(output_dir="unused")
+    encoded, collator = encode_splits(DatasetDict(train=rows), model, tokenizer, args)
+    [row] = encoded["train"]
+    assert len(row["input_ids"][0]) == most
+    assert model(**collator([row])).logits.isfinite().all()
+    if text_context == "dialogue":
+        rows, settings = Dataset.from_list([rows[0]] * 12), ConversationCompletionArguments(output_dir="unused")
+        [row, *_] = encode_split(rows, tokenizer, "validation", settings, model.config)
+        assert len(row["input_ids"][0]) == most
+
+
 @pytest.fixture
 def saved(folders, make, tmp_path):
     def save(**config):

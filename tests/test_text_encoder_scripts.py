@@ -306,6 +306,19 @@ BAD = {
 }
 
 
+def test_longer_utterances_than_the_encoder_reads_are_refused_if_its_tokenizer_states_no_limit(
+    train, encoder, tmp_path
+):
+    unlimited = shutil.copytree(encoder, tmp_path / "unlimited")
+    settings = json.loads((unlimited / "tokenizer_config.json").read_text())
+    del settings["model_max_length"]
+    (unlimited / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(
+        ValueError, match="--max_utterance_tokens 600: the model reads at most 510 at once; give a small"
+    ):
+        train(run_pretrain, tmp_path / "output", f"--text_encoder {unlimited} --max_utterance_tokens 600")
+
+
 @pytest.mark.parametrize("arguments", BAD)
 def test_a_wrong_argument_is_named_before_anything_is_written(train, tmp_path, arguments):
     with pytest.raises((ValueError, OSError, StrictDataclassError), match=BAD[arguments]):

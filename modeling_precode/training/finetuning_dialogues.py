@@ -14,8 +14,9 @@ from data_scripts.building.mixing import CORPUS
 from ..data_collator import PreCodeDataCollator
 from ..dialogue_encoding import encode_dialogues
 from ..modeling_precode import PreCodeForUtteranceClassification
+from ..pipeline_precode import max_utterance_tokens_of
 from .batches import DialogueBatches, DialogueLoader, EpochBatches, WeightedBatches, WholeBatches
-from .encoded_dialogues import INPUTS, max_utterance_tokens
+from .encoded_dialogues import INPUTS
 from .finetuning_arguments import UtteranceClassificationArguments
 from .multi_task import CorpusHeads, MultiTaskCollator
 from .original_recipe import OriginalBatches, OriginalOrder
@@ -47,7 +48,7 @@ def encode_splits(
         "tokenizer": tokenizer,
         "speaker_prefix": config.speaker_prefix,
         "text_context": config.text_context,
-        "max_utterance_tokens": max_utterance_tokens(tokenizer, config),
+        "max_utterance_tokens": max_utterance_tokens_of(model, tokenizer),
     }
     encoded = splits.map(encode_dialogues, batched=True, fn_kwargs=settings, desc="tokenizing")
     encoded, vectors = with_vectors(encoded, model, args.vector_type, args.bf16)

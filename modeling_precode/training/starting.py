@@ -168,6 +168,12 @@ def build_model(
         config |= {"causal": args.causal, "pad_token_id": tokenizer.pad_token_id, **args.hidden_sizes()}
         config["text_pooling"] = args.text_pooling or TEXT_POOLINGS[0]
         model = model_class.from_utterance_encoder(args.text_encoder, **config)
+        limit, requested = model.max_utterance_tokens, args.is_requested("max_utterance_tokens")
+        if requested and limit is not None and args.max_utterance_tokens > limit:
+            raise ValueError(
+                f"--max_utterance_tokens {args.max_utterance_tokens}: the model reads at most {limit} at once; give a "
+                "smaller number"
+            )
     else:
         model = model_over_words(args, model_class, tokenizer, seed, {**config, "causal": args.causal})
     if args.max_window_tokens is not None and model.config.text_context != "dialogue":
