@@ -22,7 +22,8 @@ the formats are
 
 An utterance whose label is null or "" stays as context. The label names are the option `labels`, or else the sorted
 labels of train (or of all files if there are no splits yet). A number is an index, from 0, into the option `labels`.
-Without this option, its digits are its name. -1 means no label.
+Without this option, its digits are its name. -1 means no label, unless the option lists it. 1.0 is read as 1, because
+pandas writes the numbers of a column so if one is missing.
 """
 
 import logging
@@ -63,6 +64,7 @@ class Custom(DialogueBuilder):
     """A corpus of your own files."""
 
     BUILDER_CONFIG_CLASS = CustomConfig
+    VERSION = "1.1.0"
     DATA_DIR = "a file, a pattern of files, or a folder with train, validation and test"
 
     def files(self, config: CustomConfig) -> dict[str, Path]:
@@ -84,7 +86,10 @@ class Custom(DialogueBuilder):
             sources = self.sources(self.config)
             dialogues = self.read(sources.get("all") or sources["train"])
             self.LABELS = one_spelling_each(
-                utterance.label for dialogue in dialogues for utterance in dialogue.utterances if utterance.label
+                label
+                for dialogue in dialogues
+                for utterance in dialogue.utterances
+                if (label := plain_number(utterance.label or "")) not in ("", "-1")
             )
             if self.LABELS and all(map(str.isdecimal, self.LABELS)):
                 logger.warning(
@@ -110,14 +115,20 @@ class Custom(DialogueBuilder):
 
     def label_id(self, utterance: Utterance) -> int:
         """The id of the label of an utterance. A number is an index into the option `labels`; case does not matter."""
+        named = self.config.labels or []
         label = utterance.label or ""
-        if self.config.labels and label not in self.config.labels and label.isdecimal():
-            if int(label) < len(self.config.labels):
-                return int(label)
-            raise ValueError(
-                f"{utterance.where}: label without a name; got {label}; "
-                f"the option labels names 0 to {len(self.config.labels) - 1}"
-            )
+        if label not in named:
+            label = plain_number(label)
+            if label == "-1":
+                self.note("labels -1 read as no label")
+                label = ""
+            if named and label.isdecimal():
+                if int(label) < len(named):
+                    return int(label)
+                raise ValueError(
+                    f"{utterance.where}: label without a name; got {label}; "
+                    f"the option labels names 0 to {len(named) - 1}"
+                )
         if label and self.LABELS and label not in self.LABELS:
             label = next((known for known in self.LABELS if known.casefold() == label.casefold()), label)
         return super().label_id(utterance._replace(label=label or None))
@@ -148,6 +159,11 @@ class Custom(DialogueBuilder):
         """The files whose content was already logged."""
         attributes: dict[str, Any] = self.__dict__
         return attributes.setdefault("_logged", set())
+
+
+def plain_number(label: str) -> str:
+    """A label as it is, but 1.0 as 1. A CSV file does not have the types that tell both apart from a text."""
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", label)
 
 
 def one_spelling_each(labels: Iterable[str]) -> list[str] | None:

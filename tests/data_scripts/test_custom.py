@@ -1,6 +1,7 @@
 """People's own dialogues: one file or many, columns of any name, and a line for each thing that can be wrong."""
 
 import json
+import logging
 
 import pytest
 
@@ -325,6 +326,18 @@ def test_numbers_are_sorted_as_numbers_and_minus_one_is_no_label(load, write):
     dataset = load("custom", write(in_three(lines({"utterances": list("abcd"), "labels": [10, 2, -1, 1]}))))
     assert dataset["train"].features["labels"].feature.names == ["1", "2", "10"]
     assert dataset["train"]["labels"] == [[2, 1, -1, 0]]
+
+
+def test_numbers_of_a_csv_file_are_labels_as_in_any_other_table(load, write, caplog):
+    caplog.set_level(logging.INFO)
+    content = "dialogue_id,text,label\na,v,-1\na,w,1.0\na,x,0.0\na,y,1\na,z,\n"
+    unnamed = load("custom", write(in_three(content, "csv")))["train"]
+    assert unnamed.features["labels"].feature.names == ["0", "1"]
+    named = load("custom", write(in_three(content, "csv")), labels=["joy", "anger"])["train"]
+    assert list(unnamed["labels"]) == list(named["labels"]) == [[-1, 1, 0, 1, -1]]
+    assert "labels -1 read as no label 3" in caplog.text
+    signs = load("custom", write(in_three(content.replace(".0", ""), "csv")), labels=["-1", "0", "1"])["train"]
+    assert list(signs["labels"]) == [[0, 2, 1, 2, -1]]
 
 
 @pytest.mark.parametrize("labels", ["joy", [1]])
