@@ -126,6 +126,8 @@ def _chunk(file: BinaryIO, size: int, chunk: Any, column: Any) -> ColumnChunk:
 def _page_headers(file: BinaryIO, size: int, metadata: dict[int, Any]) -> Iterator[tuple[dict[int, Any], int]]:
     """Yield the header of each page of a column, and the size of the header in bytes."""
     position = _number(metadata, DATA_OFFSET)
+    if not position and not _number(metadata, NUM_VALUES):
+        return  # Arrow writes a table without rows as a row group without pages of data
     if 0 < _number(metadata, DICTIONARY_OFFSET, 0) < position:
         position = metadata[DICTIONARY_OFFSET]
     end = min(position + _number(metadata, PACKED), size)

@@ -152,6 +152,14 @@ def test_numbers_without_names_become_labels_and_minus_one_none(write):
     assert (dialogue.dialogue_id, [turn.label for turn in dialogue.utterances]) == ("7", ["2", None])
 
 
+@pytest.mark.parametrize("use_dictionary", [True, False])
+@pytest.mark.parametrize("column", [{"text": pa.string()}, {"utterances": pa.list_(pa.string())}])
+def test_a_parquet_file_without_rows_is_empty_and_not_damaged(write, column, use_dictionary):
+    table = pa.schema([("dialogue_id", pa.int64()), *column.items()]).empty_table()
+    with pytest.raises(ValueError, match=r"a.parquet: contains no dialogues; got a file of \d+ bytes; add dialogues"):
+        read(write, "a.parquet", as_parquet(table, use_dictionary=use_dictionary))
+
+
 def test_parquet_is_read_however_arrow_stores_it(write):
     table = pa.table(
         {
