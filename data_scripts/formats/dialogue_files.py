@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 PLURALS = re.compile(
     r"\b(line|message|row|caption|note|style|sound|attachment|cue|segment|turn|chat|utterance|sheet|speaker|dialogue"
-    r"|date|time|credit|reaction)s\b"
+    r"|date|time|credit|reaction|recording)s\b"
 )
 
 

@@ -70,14 +70,14 @@ def entries(file: InputFile) -> Entries:
     The entries are the values of the lines, the elements of the one array, or the one object.
     """
     lines = enumerate(map(str.strip, file.json_text()), start=1)
-    first = next(((number, line) for number, line in lines if line), None)
+    filled = ((number, line) for number, line in lines if line)
+    first, second = next(filled, None), next(filled, None)
     if first is None:
         return
-    if has_value_per_line(first[1]):
-        for number, line in chain([first], lines):
-            if line:
-                where = f"{file.name}:{number}"
-                yield where, parse_json(line, where)
+    if has_value_per_line(first[1], second is None):
+        for number, line in chain([first], [second] if second else [], filled):
+            where = f"{file.name}:{number}"
+            yield where, parse_json(line, where)
         return
     value = file.document
     if isinstance(value, list):
@@ -86,12 +86,13 @@ def entries(file: InputFile) -> Entries:
         yield file.name, value
 
 
-def has_value_per_line(first_line: str) -> bool:
-    """Whether a file has one value per line: its first line is an object. An array is always the whole file."""
+def has_value_per_line(first_line: str, is_only_line: bool) -> bool:
+    """Whether a file has one value per line: its first line is an object, or an array above other lines."""
     try:
-        return isinstance(json.loads(first_line), dict)
+        value = json.loads(first_line)
     except (ValueError, RecursionError):
         return False
+    return isinstance(value, dict) or (isinstance(value, list) and not is_only_line)
 
 
 def form_of(file: InputFile, first: Any) -> JsonForm | None:

@@ -30,7 +30,13 @@ def segments_of(entry: Any) -> list[Any] | None:
     for found in candidates:
         if isinstance(found, list) and found and all(isinstance(segment, dict) for segment in found):
             return found if any(map(is_speech_segment, found)) else None
-    return service_segments(entry) or None
+    return service_segments(entry) or ([] if is_silent(entry) else None)
+
+
+def is_silent(entry: dict[str, Any]) -> bool:
+    """Whether an entry is a recording without speech: it has an empty list of segments, and nothing that was said."""
+    is_other = bool(entry.get("text")) or "utterances" in entry or "messages" in entry
+    return not is_other and any(entry.get(name) == [] for name in ("segments", "transcription", "chunks"))
 
 
 def is_speech(entry: Any) -> bool:
@@ -64,8 +70,11 @@ def read_speech(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator
                 f"{where}: the chunks are words; got {[chunk['text'] for chunk in segments[:3]]}; transcribe with "
                 "return_timestamps=True"
             )
-        # AssemblyAI writes milliseconds. Only the name of the list indicates this.
-        milliseconds = "utterances" in entry and "segments" not in entry and "transcription" not in entry
+        if not segments:
+            file.leave_out("recordings without speech")
+        # AssemblyAI writes integers, which are milliseconds. Services that write seconds have the same keys.
+        times_of_all = [one.get(name) for one in segments for name in ("start", "end")]
+        milliseconds = segments is entry.get("utterances") and not any(isinstance(time, float) for time in times_of_all)
         numbered = ((f"{where}, segment {number}", one) for number, one in enumerate(segments, start=1))
         yield from dialogue_of(file, numbered, 1000 if milliseconds else 1)
 

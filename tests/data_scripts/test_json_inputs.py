@@ -271,6 +271,31 @@ def test_the_output_of_the_recognition_pipeline_of_transformers_is_read(write):
         dialogues_of(write, {"text": "so", "chunks": words})
 
 
+def test_times_with_a_fraction_are_seconds_whatever_the_name_of_the_list(write):
+    said_at = [{"text": "Hi", "start": 0.26, "end": 1}, {"text": "Yo", "start": 2, "end": 3.5}]
+    [dialogue] = dialogues_of(write, {"utterances": said_at})
+    assert [(turn.start, turn.end) for turn in dialogue.utterances] == [(0.26, 1), (2, 3.5)]
+
+
+@pytest.mark.parametrize(
+    "silence", [{"text": "", "segments": [], "language": "en"}, {"transcription": []}, {"text": "", "chunks": []}]
+)
+def test_a_recording_without_speech_is_named_as_such(write, silence):
+    with pytest.raises(ValueError, match="a.json: contains no dialogues; .* left out: 1 recording without speech; add"):
+        dialogues_of(write, silence)
+    assert len(dialogues_of(write, "\n".join(map(json.dumps, [silence, WHISPERX])), "a.jsonl")) == 1
+    with pytest.raises(ValueError, match="dialogue without utterances"):
+        dialogues_of(write, {**silence, "utterances": []})
+
+
+def test_every_line_may_be_a_list_of_utterances(write):
+    content = '["Hi.", "Yo."]\n\n[{"speaker": "Ana", "text": "So?"}]\n'
+    first, second = dialogues_of(write, content, "a.jsonl")
+    assert said(first) == [("", "Hi."), ("", "Yo.")] and said(second) == [("Ana", "So?")]
+    with pytest.raises(ValueError, match=r"a.jsonl:3: not JSON; got '\[\"So\?"):
+        dialogues_of(write, content.replace('{"speaker": "Ana", "text": "So?"}', '"So?'), "a.jsonl")
+
+
 def test_a_chat_without_messages_does_not_end_the_reading(write, caplog):
     caplog.set_level(logging.INFO)
     lines = [{"messages": [{"role": "user", "content": "hi"}]}, {"messages": []}]
