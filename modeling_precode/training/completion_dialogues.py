@@ -32,28 +32,11 @@ def encode_with_negatives(examples: dict, tokenizer: PreTrainedTokenizerBase, **
     """
     encoded = encode_dialogues(examples, tokenizer, **settings)
     if "negatives" in examples:
-        negatives = _encode_negatives(examples, tokenizer, settings)
+        negatives = encode_dialogues({"utterances": examples["negatives"]}, tokenizer, **settings)["input_ids"]
         if wrong := [len(row) for row in negatives if len(row) != EVALUATION_NEGATIVES]:
             raise ValueError(f"--corpus: a dialogue has {wrong[0]} negatives; each must have {EVALUATION_NEGATIVES}")
         encoded["negative_input_ids"] = negatives
     return encoded
-
-
-def _encode_negatives(
-    examples: dict, tokenizer: PreTrainedTokenizerBase, settings: dict[str, Any]
-) -> list[list[list[int]]]:
-    others = {"utterances": examples["negatives"]}
-    if settings.get("text_context", "utterance") == "utterance":
-        return encode_dialogues(others, tokenizer)["input_ids"]
-    # Some tokenizers encode a text differently after a name, so the negatives need one if the true utterances have one.
-    names = [next(filter(None, names or []), None) for names in examples.get("speakers", [])]
-    if names:
-        others["speakers"] = [[name] * len(texts) for name, texts in zip(names, examples["negatives"], strict=True)]
-    encoded = encode_dialogues(others, tokenizer, **settings)
-    return [
-        [ids[length:] for ids, length in zip(row, lengths, strict=True)]
-        for row, lengths in zip(encoded["input_ids"], encoded["name_lengths"], strict=True)
-    ]
 
 
 def encode_split(
