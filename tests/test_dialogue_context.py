@@ -355,7 +355,7 @@ def test_training_cuts_an_utterance_that_no_window_has_room_for(folders, make):
     completion = make(model_class=PreCodeForConversationCompletion, **SHORT)
     others = Dataset.from_dict({"utterances": [long] * 12, "speakers": [["Ann", "Bo", "Ann"]] * 12})
     settings = ConversationCompletionArguments(output_dir="unused")
-    [row, *_] = encode_split(others, tokenizer, "validation", settings, completion.config)
+    [row, *_] = encode_split(others, tokenizer, "validation", settings, completion)
     assert [len(ids) for ids in row["input_ids"]] == [28, 5, 5]
 
 
@@ -371,10 +371,9 @@ def test_training_cuts_an_utterance_as_the_pipeline_does_if_the_tokenizer_reads_
     [row] = encoded["train"]
     assert len(row["input_ids"][0]) == most
     assert model(**collator([row])).logits.isfinite().all()
-    if text_context == "dialogue":
-        rows, settings = Dataset.from_list([rows[0]] * 12), ConversationCompletionArguments(output_dir="unused")
-        [row, *_] = encode_split(rows, tokenizer, "validation", settings, model.config)
-        assert len(row["input_ids"][0]) == most
+    rows, settings = Dataset.from_list([rows[0]] * 12), ConversationCompletionArguments(output_dir="unused")
+    [row, *_] = encode_split(rows, tokenizer, "validation", settings, model)
+    assert len(row["input_ids"][0]) == most
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from datasets import Dataset
 
-from modeling_precode import ConversationCompletionArguments, DialoguesWithNegatives
+from modeling_precode import ConversationCompletionArguments, DialoguesWithNegatives, PreCodeForConversationCompletion
 from modeling_precode.training.completion_dialogues import encode_split
 
 # Utterance v of dialogue d is the token 100 d + v.
@@ -63,7 +63,8 @@ def test_a_split_without_enough_dialogues_of_three_utterances_is_refused(
 ):
     rows = Dataset.from_dict({"utterances": [["so happy"] * length for length in lengths]})
     args = ConversationCompletionArguments(objective="in_batch_softmax")
+    model = PreCodeForConversationCompletion(tiny_config())
     with pytest.raises(ValueError, match=message):
-        encode_split(rows, tokenizer, split, args, tiny_config())
+        encode_split(rows, tokenizer, split, args, model)
     longer = Dataset.from_dict({"utterances": [["so happy"] * 3] * (2 if split == "train" else 11)})
-    assert len(encode_split(longer, tokenizer, split, args, tiny_config())) == len(longer)
+    assert len(encode_split(longer, tokenizer, split, args, model)) == len(longer)

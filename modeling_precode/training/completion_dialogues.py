@@ -11,8 +11,10 @@ from transformers import PreTrainedTokenizerBase
 from ..configuration_precode import PreCodeConfig
 from ..data_collator import PreCodeDataCollator
 from ..dialogue_encoding import encode_dialogues
+from ..modeling_precode import PreCodePreTrainedModel
+from ..pipeline_precode import max_utterance_tokens_of
 from .batches import DialogueBatches, DialogueLoader, EpochBatches
-from .encoded_dialogues import EncodedDialogues, max_utterance_tokens
+from .encoded_dialogues import EncodedDialogues
 from .masking import MaskedDialogues, num_masked
 from .negatives import DialoguesWithNegatives, check_enough_dialogues
 from .original_recipe import DialoguesWithDrawnNegatives, OriginalBatches, OriginalOrder
@@ -44,7 +46,7 @@ def encode_split(
     tokenizer: PreTrainedTokenizerBase,
     split: str,
     args: ConversationCompletionArguments,
-    config: PreCodeConfig,
+    model: PreCodePreTrainedModel,
 ) -> Dataset:
     """Tokenize the dialogues of a split that have a target, which are those of three utterances or more.
 
@@ -54,11 +56,11 @@ def encode_split(
     if "dialogue_id" not in dialogues.column_names:
         dialogues = dialogues.add_column("dialogue_id", [str(number) for number in range(len(dialogues))])
     columns = [name for name in dialogues.column_names if name != "dialogue_id"]
-    settings: dict[str, Any] = {"tokenizer": tokenizer}
+    config, most = model.config, max_utterance_tokens_of(model, tokenizer)
+    settings: dict[str, Any] = {"tokenizer": tokenizer, "max_utterance_tokens": most}
     if config.text_context == "dialogue":
         # Only then are names no help in the choice among the candidates, which have none.
         settings |= {"text_context": config.text_context, "speaker_prefix": config.speaker_prefix}
-        settings["max_utterance_tokens"] = max_utterance_tokens(tokenizer, config)
     encoded = dialogues.map(
         encode_with_negatives, batched=True, fn_kwargs=settings, remove_columns=columns, desc="tokenizing"
     )

@@ -6,10 +6,6 @@ from typing import Any
 import datasets
 import numpy as np
 from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerBase
-
-from ..configuration_precode import PreCodeConfig
-from ..dialogue_windows import MAX_WINDOW_TOKENS
 
 # The columns that a model reads. Only the first one is always there; the others have one integer per utterance.
 INPUTS = ("input_ids", "speaker_ids", "name_lengths")
@@ -18,13 +14,6 @@ INPUTS = ("input_ids", "speaker_ids", "name_lengths")
 def inputs_of(row: dict[str, Any]) -> dict[str, Any]:
     """The columns of a row that a model reads."""
     return {name: row[name] for name in INPUTS if name in row}
-
-
-def max_utterance_tokens(tokenizer: PreTrainedTokenizerBase, config: PreCodeConfig) -> int:
-    """The maximum number of tokens of an utterance, special tokens included. Every window has room for it."""
-    if config.text_context != "dialogue":
-        return tokenizer.model_max_length
-    return min(tokenizer.model_max_length, config.max_window_tokens or MAX_WINDOW_TOKENS)
 
 
 class EncodedDialogues(Dataset):

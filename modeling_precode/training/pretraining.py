@@ -107,15 +107,16 @@ class ConversationCompletionTrainer:
         args, accelerator, model = self.args, self.accelerator, self.model
         with accelerator.main_process_first():
             tokenizer = self.processing_class
-            settings = (args, model.config)
-            self.encoded = {name: encode_split(rows, tokenizer, name, *settings) for name, rows in self.corpus.items()}
+            self.encoded = {
+                name: encode_split(rows, tokenizer, name, args, model) for name, rows in self.corpus.items()
+            }
             bf16 = accelerator.mixed_precision == "bf16"
             dialogues, vectors = with_vectors(self.encoded, model.to(accelerator.device), args.vector_type, bf16)
         collator = self._collator(vectors)
         self.evaluations = {
             name: self._evaluation(rows, collator) for name, rows in dialogues.items() if name != "train"
         }
-        loader, *sizes = completion_loader(dialogues["train"], *settings, collator, accelerator)
+        loader, *sizes = completion_loader(dialogues["train"], args, model.config, collator, accelerator)
         steps_per_epoch = -(-len(loader.batch_sampler) // args.gradient_accumulation_steps)
         total_steps = min(args.max_epochs * steps_per_epoch, args.max_steps or sys.maxsize)
         args.set_warmup(total_steps)
@@ -271,7 +272,7 @@ class ConversationCompletionTrainer:
 
     def _evaluation_of(self, dialogues: Dataset) -> RecallEvaluation:
         """The evaluation of dialogues that are not one of the trainer's splits."""
-        encoded = encode_split(dialogues, self.processing_class, "test", self.args, self.model.config)
+        encoded = encode_split(dialogues, self.processing_class, "test", self.args, self.model)
         bf16 = self.accelerator.mixed_precision == "bf16"
         rows, vectors = with_vectors({"test": encoded}, self.model, self.args.vector_type, bf16)
         return self._evaluation(rows["test"], self._collator(vectors))
