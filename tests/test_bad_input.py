@@ -198,7 +198,7 @@ BAD_INPUT = {
             *CUSTOM,
             str(write_corpus(tmp / "c", sizes=(("train", 20), ("validation", 4), ("test", 20)))),
         ],
-        ["split validation: 10 negatives", "at least 11 dialogues; got 4"],
+        ["split validation: 10 negatives", "at least 11 dialogues of three utterances or more; got 4"],
     ),
 }
 
