@@ -23,10 +23,8 @@ TEXT_CONTEXTS = ("utterance", "dialogue")
 CONVERSATION_ENCODERS = ("gru", "none")
 # The settings of models over words only, and those of models with a text encoder only.
 WORD_SETTINGS = ("vocab_size", "word_vector_size", "word_vector_max_norm", "freeze_word_vectors", "pooling_length")
-WINDOW_SETTINGS = (
-    *("text_context", "conversation_encoder", "max_window_tokens"),
-    *("start_token_id", "separator_token_id", "mask_token_id"),
-)
+TOKEN_SETTINGS = ("start_token_id", "separator_token_id", "mask_token_id")
+WINDOW_SETTINGS = ("text_context", "conversation_encoder", "max_window_tokens", *TOKEN_SETTINGS)
 TEXT_SETTINGS = ("text_config", "text_pooling", "freeze_text_encoder", "speaker_prefix", *WINDOW_SETTINGS)
 CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
 # The maximum sizes of vectors and states, and of a vocabulary. A checkpoint with larger ones could exhaust the memory.
@@ -314,7 +312,7 @@ class PreCodeConfig(PreTrainedConfig):
                 "`text_pooling` 'cls' cannot be used with `text_context` 'dialogue', where it is the state of the "
                 "whole dialogue; use 'mean' or 'max_mean'"
             )
-        for name in ("start_token_id", "separator_token_id", "mask_token_id"):
+        for name in TOKEN_SETTINGS:
             value = getattr(self, name)
             if name == "mask_token_id" and value is None:
                 continue  # the classification head does not need it

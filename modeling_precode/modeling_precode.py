@@ -112,8 +112,8 @@ class PreCodeModel(PreCodePreTrainedModel):
         if speaker_ids is not None:
             speaker_ids = without_padding(speaker_ids, "speaker ids", inputs, layout)
         if name_lengths is not None:
-            name_lengths = without_padding(name_lengths, "name lengths", inputs, layout)
-            check_names_within(name_lengths, torch.from_numpy(layout.lengths_of_all())[: len(name_lengths)])
+            padded, name_lengths = name_lengths, without_padding(name_lengths, "name lengths", inputs, layout)
+            check_names_within(padded, torch.from_numpy(layout.lengths))
         vectors, negative_vectors = self.vectors(inputs, negatives, layout, name_lengths)
         states = self.conversation_encoder(vectors, layout.conversation_steps, speaker_ids)
         return EncodedBatch(inputs, layout, vectors, states, negative_vectors)

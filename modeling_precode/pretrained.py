@@ -13,7 +13,7 @@ from transformers import initialization as init
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from .checkpoint_files import HUB_ARGUMENTS, read_config, read_shapes
-from .configuration_precode import WORD_SETTINGS, PreCodeConfig, check_text_config
+from .configuration_precode import TOKEN_SETTINGS, WORD_SETTINGS, PreCodeConfig, check_text_config
 from .conversation_encoder import SpeakerEmbedding
 from .dialogue_encoding import window_token_ids
 from .dialogue_text_encoder import DialogueTextEncoder
@@ -23,7 +23,6 @@ from .tokenizer_files import check_tokenizer_files
 if TYPE_CHECKING:
     from .modeling_precode import PreCodeModel
 
-TOKEN_SETTINGS = {"start_token_id", "separator_token_id", "mask_token_id"}
 _SAFETENSORS_ONLY = "weights are read from safetensors only; convert a pickle that you trust with save_pretrained"
 
 
@@ -192,7 +191,7 @@ def _window_settings(checkpoint: str, options: dict[str, Any]) -> dict[str, Any]
 
 def _window_token_ids(name_or_folder: str, given: dict[str, Any], **where: Any) -> dict[str, int | None]:
     """The special tokens of whole dialogues, from the tokenizer unless all of them are given."""
-    if TOKEN_SETTINGS.issubset(given):
+    if given.keys() >= set(TOKEN_SETTINGS):
         return {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_folder, **where)
@@ -200,7 +199,7 @@ def _window_token_ids(name_or_folder: str, given: dict[str, Any], **where: Any) 
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
             f"{name_or_folder}: text_context='dialogue' needs the special tokens of its tokenizer, which cannot be "
-            f"loaded; save the tokenizer there, or pass {', '.join(sorted(TOKEN_SETTINGS))}: {reason}"
+            f"loaded; save the tokenizer there, or pass {', '.join(TOKEN_SETTINGS)}: {reason}"
         ) from error
     return window_token_ids(tokenizer)
 

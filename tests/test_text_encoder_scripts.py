@@ -82,14 +82,14 @@ def encoder_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     return {name.removeprefix(inside): value for name, value in weights.items() if name.startswith(inside)}
 
 
-def assert_predicts_as_written(folder: Path):
-    """The pipeline gives the labels of the run; of two within the rounding of float16 vectors, either is right."""
+def assert_predicts_as_written(folder: Path, rounding: float):
+    """The pipeline gives the labels of the run; of two labels within the rounding of the vectors, either is right."""
     rows = [json.loads(line) for line in (folder / "test_predictions.jsonl").read_text().splitlines()]
     dialogues = [list(zip(row["speakers"], row["utterances"], strict=True)) for row in rows]
     emotions = pipeline("conversation-emotion", model=str(folder))
     for row, turns in zip(rows, emotions(dialogues, distribution=True), strict=True):
         for predicted, turn in zip(row["predictions"], turns, strict=True):
-            assert turn["distribution"][predicted] >= turn["score"] - 1e-3
+            assert turn["distribution"][predicted] >= turn["score"] - rounding
 
 
 @pytest.mark.parametrize("settings", [TRAINED, FROZEN], ids=["trained", "frozen"])
@@ -140,7 +140,7 @@ def test_finetuning_on_whole_dialogues_goes_on_where_it_stopped(train, train_and
     assert "the text encoder reads an utterance together with the others" in (first / "README.md").read_text()
     assert load_config(str(first)).text_context == "dialogue"
     # Scored by the pipeline, which reads the text, a checkpoint does what the run wrote of it.
-    assert_predicts_as_written(first)
+    assert_predicts_as_written(first, rounding=1e-3 if "float16" in settings else 1e-6)
 
 
 @pytest.mark.slow
@@ -206,7 +206,7 @@ def test_the_recipe_of_the_original_starts_from_a_text_encoder(train, tmp_path, 
 def test_a_run_on_vectors_is_one_on_text(train, corpus, tmp_path):
     """Scored by the pipeline, which reads the text, a checkpoint does what the run wrote of it."""
     folder = train(run_finetune, tmp_path / "frozen", f"{FROZEN} --speaker_prefix --num_train_epochs 2")
-    assert_predicts_as_written(folder)
+    assert_predicts_as_written(folder, rounding=1e-3)
     assert load_tokenizer(str(folder)).model_max_length == 60
 
 
