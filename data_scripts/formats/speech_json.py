@@ -40,8 +40,13 @@ def is_silent(entry: dict[str, Any]) -> bool:
 
 
 def is_speech(entry: Any) -> bool:
-    """Whether an entry is the output of a speech recognizer: it has a list of segments."""
-    return segments_of(entry) is not None
+    """Whether an entry is the output of a speech recognizer: it has a list of segments, or of words alone."""
+    return segments_of(entry) is not None or has_words_only(entry)
+
+
+def has_words_only(entry: Any) -> bool:
+    """Whether an entry is a recording that AssemblyAI transcribed without speakers: it has words and no utterances."""
+    return isinstance(entry, dict) and entry.get("utterances", "") is None and isinstance(entry.get("words"), list)
 
 
 def is_speech_segment(segment: Any) -> bool:
@@ -63,6 +68,11 @@ def read_speech(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator
     """Yield one dialogue per recording."""
     for where, entry in entries:
         segments = segments_of(entry)
+        if segments is None and has_words_only(entry):
+            raise ValueError(
+                f"{where}: the recording has words and no utterances; got utterances null; transcribe with "
+                "speaker_labels=true"
+            )
         if segments is None:
             raise ValueError(f"{where}: not a recording; got {str(entry):.60}; use JSON with segments that have a text")
         if segments is entry.get("chunks") and are_words(segments):

@@ -271,6 +271,14 @@ def test_the_output_of_the_recognition_pipeline_of_transformers_is_read(write):
         dialogues_of(write, {"text": "so", "chunks": words})
 
 
+def test_words_without_utterances_are_an_error_that_names_the_option_of_the_recognizer(write):
+    value = {"text": "Hi.", "words": [{"text": "Hi.", "start": 0, "end": 90}], "utterances": None}
+    with pytest.raises(ValueError, match="a.json:1: the recording has words and no utterances.*speaker_labels=true"):
+        dialogues_of(write, value)
+    segments = {"segments": [{"text": "Hi.", "start": 0.5, "end": 1.5}]}
+    assert [turn.start for turn in dialogues_of(write, value | segments)[0].utterances] == [0.5]
+
+
 def test_times_with_a_fraction_are_seconds_whatever_the_name_of_the_list(write):
     said_at = [{"text": "Hi", "start": 0.26, "end": 1}, {"text": "Yo", "start": 2, "end": 3.5}]
     [dialogue] = dialogues_of(write, {"utterances": said_at})

@@ -1,4 +1,4 @@
-"""A table that Whisper wrote has its times in milliseconds. They are read as seconds."""
+"""A table that Whisper or whisper.cpp wrote has its times in milliseconds. They are read as seconds."""
 
 import logging
 
@@ -28,17 +28,26 @@ def test_milliseconds_of_whisper_are_seconds(write, caplog, name, options):
     assert caplog.messages[-1].endswith("1 dialogue, 2 utterances, 0 speakers; left out: 1 sound")
 
 
+def test_milliseconds_of_whisper_cpp_are_seconds(write):
+    content = 'start,end,speaker,text\n0,2500,0," Good morning."\n2500,6120,?," ""So,"" she said."\n'
+    [dialogue] = dialogues_of(write, content, "talk.csv")
+    assert said([dialogue]) == SAID and [turn.speaker for turn in dialogue.utterances] == ["0", ""]
+    without_speakers = content.replace("speaker,", "").replace("0,0,", "0,").replace("?,", "")
+    assert said(dialogues_of(write, without_speakers, "talk.csv")) == SAID
+
+
 def test_every_segment_of_whisper_may_be_a_dialogue(write):
     dialogues = dialogues_of(write, rows="dialogue")
     assert [dialogue.dialogue_id for dialogue in dialogues] == ["1", "2"] and said(dialogues) == SAID
 
 
-@pytest.mark.parametrize(
-    "content",
-    ["start\tend\ttext\n0\t3\tHi.\n3\t64\tYo.\n", "start\tend\ttext\n0.0\t2500.5\tHi.\n2500.5\t6120.0\tYo.\n"],
-)
-def test_other_tables_with_these_columns_keep_their_numbers(write, content):
-    assert said(dialogues_of(write, content, rows="one"))[1][0] == float(content.splitlines()[2].split("\t")[0])
+@pytest.mark.parametrize("separator", ["\t", ","])
+@pytest.mark.parametrize("times", [("0", "3", "64"), ("0.0", "2500.5", "6120.0")])
+def test_other_tables_with_these_columns_keep_their_numbers(write, separator, times):
+    first, second, third = times
+    rows = [("start", "end", "text"), (first, second, "Hi."), (second, third, "Yo.")]
+    content = "".join(separator.join(row) + "\n" for row in rows)
+    assert said(dialogues_of(write, content, rows="one"))[1][0] == float(second)
 
 
 def test_a_time_that_is_no_integer_is_named(write):
