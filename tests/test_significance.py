@@ -66,10 +66,24 @@ def test_an_utterance_without_a_label_is_not_scored_and_its_text_may_hold_any_se
         "labels": ["joy", None],
         "predictions": ["joy", "anger"],
     }
-    (tmp_path / "one").write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
-    other = {**row, "predictions": ["joy", "joy"]}
-    found = paired_bootstrap([tmp_path / "one"], [[other]], replicates=10)
-    assert found["macro_f1"]["difference"] == 0
+    rows = [{**row, "dialogue_id": name} for name in ("1", "2")]
+    content = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in rows)
+    (tmp_path / "one").write_text(content, encoding="utf-8")
+    others = [{**one, "predictions": ["joy", "joy"]} for one in rows]
+    found = paired_bootstrap([tmp_path / "one"], [others], replicates=10)
+    assert found["macro_f1"] == {"difference": 0, "low": 0, "high": 0, "p": 1}
+
+
+def test_an_id_may_contain_any_character():
+    generator = np.random.default_rng(2)
+    gold, first, second = generator.choice(["a", "b"], (3, 30, 4)).tolist()
+
+    def rows(predicted, prefix):
+        lines = zip(gold, predicted, strict=True)
+        return [{"dialogue_id": f"{prefix}{i:02}", "labels": g, "predictions": p} for i, (g, p) in enumerate(lines)]
+
+    compared = [paired_bootstrap([rows(first, name)], [rows(second, name)], replicates=100) for name in ("", "call#")]
+    assert compared[0] == compared[1] and compared[0]["macro_f1"]["low"] < compared[0]["macro_f1"]["high"]
 
 
 ROW = {"dialogue_id": "1", "labels": ["a", "b"], "predictions": ["a", "a"]}
@@ -84,6 +98,8 @@ ROW = {"dialogue_id": "1", "labels": ["a", "b"], "predictions": ["a", "a"]}
         ([[ROW]], [[{**ROW, "labels": ["b", "b"]}]], None, "different gold labels for the same dialogues"),
         ([[ROW]], [[{**ROW, "predictions": ["a"]}]], None, "line 1: not a dialogue with .* as many `predictions`"),
         ([[ROW]], [[{"utterances": []}]], None, "line 1: not a dialogue with `dialogue_id`"),
+        ([[ROW]], [[{**ROW, "dialogue_id": 1}]], None, "line 1: .*the `dialogue_id` 1 is no string"),
+        ([[ROW, ROW]], [[ROW, ROW]], None, "all lines have the `dialogue_id` '1', and dialogues are drawn"),
         ([[ROW]], [[ROW]], "neutral", "excluded_label is 'neutral'; the labels are a, b"),
     ],
 )

@@ -21,6 +21,7 @@ from .experiments import Experiments, Study, comparison_key
 from .report import write_report
 from .results import Results
 from .runner import Runner
+from .views import predictions_by_dialogue
 
 HERE = Path(__file__).resolve().parent
 
@@ -37,7 +38,11 @@ def add_comparisons(studies: list[Study], runner: Runner) -> None:
                 files = [runner.predictions(one) for one in (run, other)]
                 if runner.results.get(key) or not all(path.is_file() for paths in files for path in paths):
                     continue
-                scores = paired_bootstrap(*files, excluded_label=run.settings.get("excluded_label"))
+                systems = [
+                    [predictions_by_dialogue(path, one.settings) for path in paths]
+                    for one, paths in zip((run, other), files, strict=True)
+                ]
+                scores = paired_bootstrap(*systems, excluded_label=run.settings.get("excluded_label"))
                 line = {"key": key, "seed": None, "comparison": [run.key, other.key], "seeds": list(run.seeds)}
                 runner.results.add({**line, "scores": scores})
 

@@ -1,5 +1,6 @@
 """Views of a corpus without dialogue context, for models that see only single texts."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,16 @@ def utterances_alone(rows: dict[str, list], history: int, named: bool = False) -
                 alone["speakers"].append(speakers[i : i + 1])
                 alone["labels"].append([label])
     return alone
+
+
+def predictions_by_dialogue(path: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Read the predictions of a run. The utterances of a view have the ids of their dialogues in the corpus again."""
+    # Not `splitlines`: an utterance may contain other line separators than "\n".
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").rstrip("\n").split("\n")]
+    if "history" in settings:
+        for row in rows:
+            row["dialogue_id"] = row["dialogue_id"].rpartition("#")[0]
+    return rows
 
 
 def load(settings: dict[str, Any], data_dir: Path) -> DatasetDict:

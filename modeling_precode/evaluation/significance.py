@@ -22,8 +22,9 @@ def paired_bootstrap(
 ) -> dict[str, dict[str, float]]:
     """Compare two systems' mean scores over their seeds, on the same dialogues.
 
-    Dialogues are drawn with replacement, and every seed of both systems is scored on each draw. The p-value is twice
-    the share of draws in which the difference has the other sign or is 0. It is from 2 / `replicates` to 1.
+    Dialogues are drawn with replacement, and every seed of both systems is scored on each draw. Lines with the same
+    `dialogue_id` are one dialogue. The p-value is twice the share of draws in which the difference has the other sign
+    or is 0. It is from 2 / `replicates` to 1.
 
     ```python
     comparison = paired_bootstrap(
@@ -47,7 +48,7 @@ def paired_bootstrap(
         fractions): `difference` (ours minus theirs), `low` and `high` (the middle 95% of the draws) and `p`.
 
     Raises:
-        ValueError: A system has no predictions, the systems were not scored on the same dialogues and labels, a line is
+        ValueError: A system has no predictions, there is only one dialogue, the systems were not scored on the same dialogues and labels, a line is
             not a dialogue with predictions, or `excluded_label` does not occur.
         OSError: A file cannot be read.
     """
@@ -64,6 +65,11 @@ def paired_bootstrap(
         excluded = names.index(excluded_label)
         scores[f"micro_f1_without_{excluded_label}"] = lambda confusion: micro_f1_without(confusion, excluded)
     size = len(systems[0][0].ids)
+    if size == 1:
+        raise ValueError(
+            f"{systems[0][0].source}: all lines have the `dialogue_id` {systems[0][0].ids[0]!r}, and dialogues are "
+            "drawn; give at least two"
+        )
     draws = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), replicates).astype(np.float64)
     draws = np.concatenate([np.ones((1, size)), draws])  # the first row is the test split itself
     first, second = (_mean_scores(system, names, scores, draws) for system in systems)
@@ -131,9 +137,10 @@ def _read(predictions: Predictions) -> _SeedCounts:
         try:
             row = json.loads(line) if isinstance(line, str) else line
             labels = list(zip(row["labels"], row["predictions"], strict=True))
-            # Without context, every utterance is a dialogue `id#number`. Those of one dialogue are drawn together.
-            dialogue = row["dialogue_id"].partition("#")[0]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            dialogue = row["dialogue_id"]
+            if not isinstance(dialogue, str):
+                raise TypeError(f"the `dialogue_id` {dialogue!r} is no string")
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{source}, line {number}: not a dialogue with `dialogue_id`, `labels` and as many `predictions` "
                 f"({type(error).__name__}: {error}); give a test_predictions.jsonl that precode finetune wrote"
@@ -167,7 +174,7 @@ def _mean_scores(system: list[_SeedCounts], names: list[str], scores: dict[str, 
 def _compare(difference: np.ndarray) -> dict[str, float]:
     """The difference with its interval and p-value, from the differences on the test split and on every draw."""
     low, high = np.quantile(difference[1:], [0.025, 0.975])
-    other_sign = (np.sign(difference[1:]) != np.sign(difference[0])).mean()
+    other_sign = (difference[1:] * np.sign(difference[0]) <= 0).mean()
     return {
         "difference": float(difference[0]),
         "low": float(low),

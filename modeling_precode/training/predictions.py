@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from data_scripts.formats.values import plain_value
 from data_scripts.tools.whole_files import whole_file
 
 
 def write_predictions(path: Path, rows: Iterable[dict[str, Any]], logits: np.ndarray, names: list[str]) -> None:
-    """Write every dialogue with its true and predicted labels.
+    """Write every dialogue with its true and predicted labels. Dates and binary columns become text.
 
     Args:
         path: The file.
@@ -23,4 +24,4 @@ def write_predictions(path: Path, rows: Iterable[dict[str, Any]], logits: np.nda
         for row, row_logits in zip(rows, logits, strict=True):
             row["labels"] = [names[label] if label >= 0 else None for label in row["labels"]]
             row["predictions"] = [names[i] for i in row_logits[: len(row["labels"])].argmax(-1)]
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.write(json.dumps(row, ensure_ascii=False, default=plain_value) + "\n")
