@@ -96,6 +96,7 @@ class PreCodeDataCollator:
                     )
 
     def _add_distributions(self, batch: dict[str, Any], dialogues: list[Sequence[Sequence[float]]]) -> None:
+        dialogues = [[() if one is None else one for one in dialogue] for dialogue in dialogues]
         num_classes = max((len(one) for dialogue in dialogues for one in dialogue), default=0)
         if not num_classes:
             return

@@ -18,6 +18,7 @@ from modeling_precode import PreCodeConfig, PreCodeForConversationCompletion, Pr
 from modeling_precode.cli.main import main as precode
 from modeling_precode.training.arguments import PARTS, CorpusArguments, EncoderArguments
 from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
+from modeling_precode.training.fingerprint import changes
 from modeling_precode.training.original_recipe import finetuning_settings
 from modeling_precode.training.parsing import ScriptParser, parse_arguments, write_config
 from modeling_precode.training.pretraining_arguments import ConversationCompletionArguments
@@ -62,12 +63,22 @@ def test_one_seed_is_given_as_a_user_of_trainer_gives_it(train):
         ({"group_by_length": True}, "unexpected keyword"),
         ({"torch_compile": True}, "--torch_compile True: this does not work here; leave it out"),
         ({"dataloader_drop_last": True}, "--dataloader_drop_last True: this does not work here"),
+        ({"recipe": "original", "fp16": True}, "--fp16 cannot be used with --recipe original, .*; give --bf16"),
         ({"skip_memory_metrics": False}, "--skip_memory_metrics False: this does not work here"),
     ],
 )
 def test_what_would_do_nothing_or_harm_is_refused_by_name(settings, message):
     with pytest.raises((ValueError, TypeError), match=message):
         UtteranceClassificationArguments(**settings)
+
+
+def test_a_device_that_was_not_chosen_is_not_saved_and_may_change(monkeypatch):
+    here = UtteranceClassificationArguments()
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    launched = UtteranceClassificationArguments()
+    assert launched.use_cpu and "use_cpu" not in launched.saved_names
+    assert changes(here.fingerprint(), launched.fingerprint()) == ""
+    assert "use_cpu" in UtteranceClassificationArguments(use_cpu=True).saved_names
 
 
 def test_checkpoints_follow_the_evaluations():
@@ -152,6 +163,17 @@ def test_parts_to_transfer_are_refused_without_a_checkpoint_to_take_them_from(pa
     args.requested = {"transferred_parts"}
     with pytest.raises(ValueError, match="--transferred_parts is for a checkpoint; give one with --model, or leave it"):
         build_tokenizer(args, datasets.Dataset.from_dict({"utterances": [["so"]]}))
+
+
+def test_word_vectors_that_are_not_transferred_are_trained(tiny_config, tmp_path):
+    PreCodeForConversationCompletion(tiny_config(freeze_word_vectors=True)).save_pretrained(tmp_path / "start")
+    tokenizer = PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", *WORDS], "clean")
+    for options, frozen in (("", True), (PARTS[1], False), (f"{PARTS[1]} --freeze_word_vectors true", True)):
+        parts = f"--transferred_parts {options}" if options else ""
+        args = read_arguments(f"--model {tmp_path / 'start'} {parts}")[1]
+        model = build_model(args, PreCodeForConversationCompletion, tokenizer, seed=1)
+        assert model.config.freeze_word_vectors is frozen
+        assert model.get_input_embeddings().weight.requires_grad is not frozen
 
 
 def test_freezing_word_vectors_is_refused_for_a_text_encoder_unless_a_recipe_does_it(tmp_path):

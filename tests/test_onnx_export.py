@@ -15,6 +15,7 @@ from data_scripts import load_corpus
 from modeling_precode import PreCodeConfig, PreCodeForConversationCompletion, PreCodeForUtteranceClassification
 from modeling_precode.cli.main import main
 from modeling_precode.configuration_precode import GRU_UTTERANCE_ENCODERS, TEXT_POOLINGS
+from modeling_precode.conversion import onnx_comparison
 from modeling_precode.conversion.onnx_comparison import Comparison
 from modeling_precode.conversion.onnx_export import export_onnx
 from modeling_precode.onnx_runtime import OnnxEmotionPipeline, is_exported
@@ -91,6 +92,16 @@ def test_other_results_are_an_error(difference):
     compared(difference=9e-5).check_numbers()
     with pytest.raises(ValueError, match="the exported model has other results than the model: logits differ by"):
         compared(difference=difference).check_numbers()
+
+
+def test_numbers_that_are_not_finite_count_in_every_shape(words, dialogues, monkeypatch):
+    good = np.zeros((9, 3))
+    pairs = iter([(good, good), (good, good * np.nan)])
+    monkeypatch.setattr(onnx_comparison, "_both", lambda *_: next(pairs))
+    emotions, folder = words
+    found = onnx_comparison.compare(emotions, OnnxEmotionPipeline(folder), dialogues.remove_columns("labels"))
+    with pytest.raises(ValueError, match="the exported model has other results"):
+        found.check_numbers()
 
 
 def test_an_encoder_that_cannot_be_exported_is_named_and_leaves_nothing(tmp_path, dialogues):

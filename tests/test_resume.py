@@ -241,6 +241,12 @@ def test_a_given_checkpoint_is_gone_on_from_in_a_new_folder_too(train, tmp_path)
     train(run_pretrain, tmp_path / "new", f"{PRETRAIN} --resume_from_checkpoint {tmp_path / 'moved'}")
     assert_same_weights(tmp_path / "whole", tmp_path / "new")
     assert [step for step, _ in checkpoints(tmp_path / "new")] == [16]
+    # The folder of another run is refused, and keeps its model.
+    train(run_pretrain, tmp_path / "other", f"{PRETRAIN} --max_steps 4 --seed 7")
+    before = (tmp_path / "other" / "model.safetensors").read_bytes()
+    with pytest.raises(ValueError, match="other is from another run: --seed is 1 and was 7"):
+        train(run_pretrain, tmp_path / "other", f"{PRETRAIN} --resume_from_checkpoint {tmp_path / 'moved'}")
+    assert (tmp_path / "other" / "model.safetensors").read_bytes() == before
 
 
 def test_a_signal_before_the_first_step_in_a_new_folder_leaves_a_checkpoint_there(train, tmp_path, monkeypatch):

@@ -32,7 +32,7 @@ def model(tiny_config) -> PreCodeForUtteranceClassification:
 def test_the_collator_pads_distributions_with_0():
     rows = [
         {"input_ids": [[5, 6], [8], [7]], "labels": [1, -1, 0], "label_distributions": [[0.25, 0.75], [0.4, 0.6], []]},
-        {"input_ids": [[9]], "labels": [-1], "label_distributions": [[]]},
+        {"input_ids": [[9]], "labels": [-1], "label_distributions": [None]},
     ]
     batch = PreCodeDataCollator()(rows)
     expected = torch.tensor([[[0.25, 0.75], [0.4, 0.6], [0, 0]], [[0, 0], [0, 0], [0, 0]]])
@@ -108,6 +108,15 @@ def test_fine_tuning_learns_the_distributions(train):
 
 def test_without_soft_labels_the_labels_are_learned(train):
     assert train().scores["validation"]["accuracy"] < 0.5
+
+
+def test_a_missing_distribution_may_be_null(train, corpus):
+    rows = corpus["train"].select(range(20))
+
+    def without_first(row):
+        return {"label_distributions": [None, *row["label_distributions"][1:]]}
+
+    assert train(rows.map(without_first, features=rows.features), soft_labels=True).scores
 
 
 @pytest.mark.parametrize(

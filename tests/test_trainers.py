@@ -2,6 +2,7 @@
 
 import ast
 import json
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +224,32 @@ def test_several_seeds_are_trained_from_python_and_the_best_is_kept(corpus, toke
     assert f"({best})" in message and results["settings"]["seeds"] == [3, 5]
     weights = [(tmp_path / "seeds" / place / "model.safetensors").read_bytes() for place in (f"seed_{best}", ".")]
     assert weights[0] == weights[1]
+
+
+def test_columns_of_any_type_are_in_the_predictions_and_a_finished_seed_is_not_scored_on_test_unasked(
+    corpus, tokenizer, tmp_path
+):
+    corpus["test"] = corpus["test"].add_column("said", [datetime(2026, 5, 1)] * len(corpus["test"]))
+    corpus["test"] = corpus["test"].add_column("audio", [b"RIFF"] * len(corpus["test"]))
+
+    def run(**settings):
+        args = UtteranceClassificationArguments(output_dir=str(tmp_path / "run"), num_train_epochs=1, **settings)
+
+        def build_trainer(args: UtteranceClassificationArguments) -> UtteranceClassificationTrainer:
+            config = PreCodeConfig(vocab_size=len(tokenizer), **SIZES, **label_settings(corpus))
+            splits = (corpus["train"], corpus["validation"], tokenizer, corpus["test"])
+            return UtteranceClassificationTrainer(PreCodeForUtteranceClassification(config), args, *splits)
+
+        return [train_seed(seed, args, build_trainer) for seed in args.seeds]
+
+    run()
+    line = json.loads((tmp_path / "run" / "seed_1" / "test_predictions.jsonl").read_text().splitlines()[0])
+    assert (line["said"], line["audio"]) == ("2026-05-01T00:00:00", "RIFF")
+    [trial] = run(seeds=[2], score_test=False)
+    assert trial["scores"].keys() == {"validation"}
+    with pytest.raises(ValueError, match="seed 2 is finished without a score of the test split; .*seed_2"):
+        run(seeds=[2], resume_from_checkpoint="latest")
+    assert run(seeds=[2], resume_from_checkpoint="latest", score_test=False) == [trial]
 
 
 def test_labels_that_the_model_does_not_have_are_refused(corpus, tokenizer, tmp_path):

@@ -69,7 +69,7 @@ def write_workbook(path: Path, labeled: Labeled, labels: Sequence[str]) -> None:
 
 def check_texts(row: dict[str, Any]) -> None:
     """Raise a ValueError if a text is too long for a cell."""
-    for column, value in row.items():
+    for column, value in ((column, cell(value)) for column, value in row.items()):
         if isinstance(value, str) and len(value) > MOST_CHARACTERS:
             raise ValueError(
                 f"dialogue {row['dialogue_id']}, column {column}: an Excel cell holds {MOST_CHARACTERS:,} "

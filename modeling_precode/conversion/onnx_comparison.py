@@ -112,7 +112,7 @@ def compare(emotions: ConversationEmotionPipeline, exported: OnnxEmotionPipeline
         }
     return Comparison(
         utterances=len(original),
-        difference=max(float(np.abs(one - other).max()) for one, other in (of_corpus, of_shapes)),
+        difference=float(np.max([np.abs(one - other).max() for one, other in (of_corpus, of_shapes)])),
         agreement=float((original == predicted).mean()),
         **scores,
     )

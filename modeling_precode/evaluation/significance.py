@@ -48,8 +48,8 @@ def paired_bootstrap(
         fractions): `difference` (ours minus theirs), `low` and `high` (the middle 95% of the draws) and `p`.
 
     Raises:
-        ValueError: A system has no predictions, there is only one dialogue, the systems were not scored on the same dialogues and labels, a line is
-            not a dialogue with predictions, or `excluded_label` does not occur.
+        ValueError: A system has no predictions, there is only one dialogue, the systems were not scored on the same
+            dialogues and labels, a line is not a dialogue with predictions, or `excluded_label` does not occur.
         OSError: A file cannot be read.
     """
     for argument, files in (("ours", ours), ("theirs", theirs)):

@@ -39,6 +39,7 @@ MAY_CHANGE = {
     *("save_strategy", "save_steps", "save_total_limit", "save_only_model", "save_on_each_node"),
     *("logging_strategy", "logging_steps", "logging_first_step", "logging_nan_inf_filter"),
     *("log_level", "log_level_replica", "log_on_each_node", "disable_tqdm", "report_to", "run_name"),
+    *("project", "trackio_space_id", "use_cpu"),
     *("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy", "hub_always_push"),
     *("hub_revision", "per_device_train_batch_size", "per_device_eval_batch_size"),
     *("dataloader_drop_last", "dataloader_num_workers", "dataloader_pin_memory", "dataloader_persistent_workers"),
@@ -137,6 +138,8 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         self._check_inherited()
         derived = ("greater_is_better", "save_strategy", "eval_steps", "text_encoder_learning_rate")
         self.derived = {name for name in derived if getattr(self, name) is None} | {"save_steps", "seed"}
+        if not self.use_cpu:
+            self.derived.add("use_cpu")
         self._choose_steps()
         self.metric_for_best_model = self.metric_for_best_model.removeprefix("eval_")
         if self.greater_is_better is None:
@@ -145,6 +148,10 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
             # `Trainer` follows the launcher's precision. It is set here so that it is saved with the result.
             precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
             self.bf16, self.fp16 = precision == "bf16", precision == "fp16"
+        if self.fp16 and self.recipe == "original":
+            raise ValueError(
+                "--fp16 cannot be used with --recipe original, which clips the gradient of each module; give --bf16"
+            )
         # Otherwise `TrainingArguments` uses a GPU although the launcher says not to, or requires one for bfloat16.
         self.use_cpu |= parse_flag_from_env("ACCELERATE_USE_CPU")
         self.use_cpu |= self.bf16 and not torch.accelerator.is_available()

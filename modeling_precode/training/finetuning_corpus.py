@@ -95,7 +95,7 @@ def check_distributions(rows: Dataset, names: list[str]) -> None:
     if "label_distributions" not in rows.column_names:
         raise ValueError("--soft_labels: the training split has no column label_distributions; leave this out")
     for number, dialogue in enumerate(rows["label_distributions"]):
-        for index, shares in enumerate(dialogue):
+        for index, shares in enumerate(one or [] for one in dialogue):
             is_distribution = len(shares) == len(names) and min(shares) >= 0 and abs(sum(shares) - 1) < 1e-3
             if len(shares) and not is_distribution:
                 raise ValueError(

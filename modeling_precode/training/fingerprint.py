@@ -56,7 +56,7 @@ def dataset_digest(dataset: "Dataset") -> str:
 
     def feed(array: pa.Array, name: str) -> None:
         if pa.types.is_list(array.type):
-            feed(array.value_lengths(), f"{name} lengths")
+            feed(array.value_lengths().fill_null(0), f"{name} lengths")
             feed(array.flatten(), f"{name} items")
         elif pa.types.is_integer(array.type):
             add(name, array.to_numpy(zero_copy_only=False).astype("<i8"))

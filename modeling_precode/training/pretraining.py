@@ -198,8 +198,8 @@ class ConversationCompletionTrainer:
         choice = resume_choice(resume_from_checkpoint)
         self.lock = lock_run(self.output_dir, accelerator)
         checkpoint = find_checkpoint(choice, self.output_dir)
-        if choice:
-            check_fingerprint(checkpoint or self.output_dir, loop.fingerprint)
+        for place in dict.fromkeys((checkpoint or self.output_dir, self.output_dir) if choice else ()):
+            check_fingerprint(place, loop.fingerprint)
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             begin_run(self.output_dir, loop.fingerprint, bool(choice), args.overwrite_output_dir)

@@ -43,6 +43,9 @@ def train_seed(
 
     Returns:
         The summary of the run. A resumed run returns the saved summary of a seed that is finished.
+
+    Raises:
+        ValueError: A seed was finished without the test split, and `args.score_test` asks for it.
     """
     args_of_seed = args.for_seed(seed)
     folder = Path(args_of_seed.output_dir)
@@ -50,7 +53,13 @@ def train_seed(
         logger.info(f"  seed {seed} is finished")
         if args.process_index == 0:  # a kill may have come before this
             remove_checkpoints(folder)
-        return {name: value for name, value in read_json(folder / RESULTS).items() if name != "history"}
+        summary = {name: value for name, value in read_json(folder / RESULTS).items() if name != "history"}
+        if args.scores_test and "test" not in summary["scores"]:
+            raise ValueError(
+                f"--resume_from_checkpoint: seed {seed} is finished without a score of the test split; score it with "
+                f"precode finetune --do_predict --model {folder}"
+            )
+        return summary
     resume = args.resume_from_checkpoint
     if resume not in (None, "latest") and Path(resume).resolve().parent != folder.resolve():
         resume = "latest"  # the checkpoint is of another seed

@@ -201,6 +201,8 @@ def model_from_checkpoint(args: EncoderArguments, model_class: type[Model], conf
     speakers = saved.max_speakers
     if speakers and args.max_speakers not in (None, 0, speakers):
         raise ValueError(f"--max_speakers {args.max_speakers}: {args.model} distinguishes {speakers}; leave this out")
+    if "word_vectors" not in args.transferred_parts and saved.text_config is None:
+        config.setdefault("freeze_word_vectors", False)  # random vectors are useless if nothing trains them
     model = load_pretrained(model_class, args.model, **config)
     if model.config.conversation_encoder != saved.conversation_encoder:
         change = "is left out" if saved.conversation_encoder == "gru" else "is new"
