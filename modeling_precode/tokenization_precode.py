@@ -140,7 +140,16 @@ class PreCodeTokenizer(WordEncodingMixin, PreTrainedTokenizerFast):
 
     @property
     def text_mode(self) -> str:
-        """The text mode: `"clean"`, `"original"` or `"unicode"`."""
+        """The text mode: `"clean"`, `"original"` or `"unicode"`.
+
+        Raises:
+            ValueError: The tokenizer was loaded from the files of a tokenizer of another kind.
+        """
+        if "text_mode" not in self.init_kwargs:
+            raise ValueError(
+                f"{self.name_or_path}: is a tokenizer of another kind, such as that of a text encoder; load it with "
+                "AutoTokenizer.from_pretrained"
+            )
         return self.init_kwargs["text_mode"]
 
     def _encode_plus(self, text: Any, *args: Any, **kwargs: Any):

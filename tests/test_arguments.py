@@ -16,7 +16,7 @@ import run_finetune
 import run_pretrain
 from modeling_precode import PreCodeConfig, PreCodeForConversationCompletion, PreCodeTokenizer
 from modeling_precode.cli.main import main as precode
-from modeling_precode.training.arguments import PARTS, CorpusArguments, EncoderArguments
+from modeling_precode.training.arguments import PARTS, CorpusArguments, EncoderArguments, check_output_dir
 from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
 from modeling_precode.training.fingerprint import changes
 from modeling_precode.training.original_recipe import finetuning_settings
@@ -60,6 +60,9 @@ def test_one_seed_is_given_as_a_user_of_trainer_gives_it(train):
         ({"per_device_eval_batch_size": 0}, "--per_device_eval_batch_size must be at least 1; got 0"),
         ({"eval_strategy": "no"}, "--eval_strategy no: the checkpoint is chosen by evaluations; give epoch or steps"),
         ({"eval_strategy": "steps", "save_strategy": "epoch"}, "--save_strategy epoch: not every evaluation"),
+        ({"eval_steps": 3}, "--eval_steps 3: this is for --eval_strategy steps; give that too, or leave this out"),
+        ({"save_steps": 7}, "--save_steps 7: this is for --eval_strategy steps"),
+        ({"logging_steps": 1}, "--logging_steps 1: this is for --logging_strategy steps"),
         ({"group_by_length": True}, "unexpected keyword"),
         ({"torch_compile": True}, "--torch_compile True: this does not work here; leave it out"),
         ({"dataloader_drop_last": True}, "--dataloader_drop_last True: this does not work here"),
@@ -176,6 +179,31 @@ def test_word_vectors_that_are_not_transferred_are_trained(tiny_config, tmp_path
         assert model.get_input_embeddings().weight.requires_grad is not frozen
 
 
+@pytest.mark.parametrize("option", ["--freeze_text_encoder", "--text_context dialogue", "--max_window_tokens 64"])
+def test_an_option_of_a_text_encoder_is_refused_over_words(option):
+    args = read_arguments(option)[1]
+    tokenizer = PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", *WORDS], "clean")
+    with pytest.raises(ValueError, match=f"{option.split()[0]} .*: this is for a text encoder; give one with --text_e"):
+        build_model(args, PreCodeForConversationCompletion, tokenizer, seed=1)
+
+
+def test_a_setting_that_a_configuration_refuses_is_told_without_the_name_of_its_check(checkpoint, tmp_path, capsys):
+    start = f"finetune --corpus sample --model {checkpoint} --output_dir {tmp_path / 'output'}"
+    with pytest.raises(SystemExit, match="^error: `text_context` is for `utterance_encoder`"):
+        precode([*start.split(), "--text_context", "dialogue"])
+
+
+def test_a_folder_with_nothing_but_a_lock_is_a_new_one(tmp_path):
+    (tmp_path / "run" / "seed_1" / ".run").mkdir(parents=True)
+    (tmp_path / "run" / ".run").mkdir()
+    for lock in (tmp_path / "run" / ".run" / "lock", tmp_path / "run" / "seed_1" / ".run" / "lock"):
+        lock.touch()
+    check_output_dir(str(tmp_path / "run"), overwrite=False, resume=None)
+    (tmp_path / "run" / "seed_1" / "notes").touch()
+    with pytest.raises(FileExistsError, match="not empty"):
+        check_output_dir(str(tmp_path / "run"), overwrite=False, resume=None)
+
+
 def test_freezing_word_vectors_is_refused_for_a_text_encoder_unless_a_recipe_does_it(tmp_path):
     encoder = write_text_encoder(tmp_path / "encoder", WORDS)
     sizes = {"utterance_hidden_size": 4, "conversation_hidden_size": 4}
@@ -279,6 +307,8 @@ def test_a_broken_file_of_arguments_is_named(tmp_path, content, message):
     (tmp_path / "run.yaml").write_text(content)
     with pytest.raises(ValueError, match=message.replace("?", r"\?")):
         run_pretrain.main(["--config", str(tmp_path / "run.yaml")])
+    with pytest.raises(FileNotFoundError, match=r"--config other.yaml: No such file or directory; give a YAML or JSON"):
+        run_pretrain.main(["--config", "other.yaml"])
 
 
 def test_no_token_is_written_into_a_file(tmp_path):
@@ -302,6 +332,10 @@ def test_the_help_shows_the_usual_arguments_and_on_demand_all(script, classes, c
     assert usual.index("--corpus ") < usual.index("--learning_rate ")
     assert ("as in transformers.TrainingArguments" in every) == issubclass(classes, TrainingArguments)
     assert ScriptParser((classes,), {}, "x", "").prog == "x"
+    # What is refused is neither shown nor proposed.
+    assert "--fsdp" not in every and "--deepspeed" not in every and "%%" not in every
+    with pytest.raises(ValueError, match=r"--torch_compil: unknown argument(?!.*--torch_compile\?)"):
+        script.main(["--torch_compil"])
 
 
 def test_the_command_hands_over_and_says_what_it_knows(capsys, monkeypatch):

@@ -104,6 +104,11 @@ def test_a_handler_of_ones_own_is_kept_and_an_encoder_gets_none(checkpoint, push
     PreCodeModel(tiny_config()).save_pretrained(tmp_path / "encoder")
     push(tmp_path / "encoder")
     assert not any((tmp_path / "encoder" / name).exists() for name in FILES)
+    # Without the code of the model, as in an exported model, the handler could not load it.
+    for name in ("configuration_precode.py", *FILES):
+        (checkpoint / name).unlink()
+    push(checkpoint)
+    assert not any((checkpoint / name).exists() for name in FILES)
 
 
 def test_the_requirements_of_an_endpoint_are_those_of_the_package():

@@ -10,6 +10,7 @@ from configparser import ConfigParser
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 from hub_repositories import StoredFile
 from pyarrow import parquet
@@ -288,6 +289,15 @@ def test_a_checkpoint_that_labels_nothing_is_refused(tokenizer, tiny_config, dia
     tokenizer.save_pretrained(tmp_path / "pretrained")
     with pytest.raises(SystemExit, match="PreCodeForConversationCompletion, which labels nothing; fine-tune it first"):
         main(["predict", str(dialogue), "--model", str(tmp_path / "pretrained")])
+
+
+def test_a_folder_that_is_not_there_is_named_and_a_revision_is_for_the_hub(dialogue, checkpoint, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(SystemExit, match="^error: checkpoints/nothing: no such folder, and not loaded from the Hub: "):
+        main(["predict", str(dialogue), "--model", "checkpoints/nothing"])
+    for model in (str(checkpoint), "default"):
+        with pytest.raises(SystemExit, match=f"--revision v1: {model} is not on the Hub; leave it out"):
+            main(["predict", str(dialogue), "--model", model, "--revision", "v1"])
 
 
 def test_a_model_on_the_hub_labels_by_its_name_and_revision_and_its_token_stays_secret(

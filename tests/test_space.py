@@ -2,6 +2,7 @@
 a visitor pastes or uploads."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -82,6 +83,11 @@ def test_nothing_is_written_over_or_by_halves(checkpoint, tmp_path, monkeypatch)
     monkeypatch.setattr(space, "LARGEST_MODEL", 1000)
     with pytest.raises(SystemExit, match="too large to be copied.*precode push"):
         precode(["space", str(checkpoint), str(tmp_path / "space")])
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "utterance_encoder.onnx").touch()
+    with pytest.raises(SystemExit, match="exported: is an exported model; use the checkpoint that it was"):
+        precode(["space", str(tmp_path / "exported"), str(tmp_path / "space")])
+    shutil.rmtree(tmp_path / "exported")
     (checkpoint / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(SystemExit):
         precode(["space", str(checkpoint), str(tmp_path / "space")])

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from modeling_precode import PreCodeTokenizer, encode_dialogues
+from modeling_precode.default_model import checkpoint_path
 from modeling_precode.dialogue_encoding import count_cut
 from modeling_precode.tokenization_precode import EMPTY_WORD, TEXT_MODES
 
@@ -280,3 +281,9 @@ def test_bad_vocabularies_and_modes_are_refused():
         PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", "a", "a"])
     with pytest.raises(ValueError, match="text_mode must be one of clean, original, unicode; got 'raw'"):
         PreCodeTokenizer.train(DIALOGUES, text_mode="raw")
+
+
+def test_files_of_another_tokenizer_are_not_read_as_words():
+    other = PreCodeTokenizer.from_pretrained(checkpoint_path("default"))
+    with pytest.raises(ValueError, match="is a tokenizer of another kind, .*AutoTokenizer.from_pretrained"):
+        encode_dialogues({"utterances": [["so happy"]]}, other)

@@ -87,4 +87,7 @@ def one_line_errors() -> Iterator[None]:
     except errors_of_input() as error:
         if os.environ.get("PRECODE_TRACEBACK"):
             raise
-        sys.exit(f"error: {printable(' '.join(str(error).split()))}")
+        # The strict dataclass of a configuration puts its own name before the reason.
+        is_wrapped = type(error).__name__ == "StrictDataclassClassValidationError" and error.__cause__ is not None
+        reason = error.__cause__ if is_wrapped else error
+        sys.exit(f"error: {printable(' '.join(str(reason).split()))}")

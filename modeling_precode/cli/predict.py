@@ -245,7 +245,7 @@ def check_device(device: str | None) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
-            f"--device {device}: {reason}; use a device that this machine has, such as cpu or cuda"
+            f"--device {device}: {reason}; use a device that this machine has, such as cpu, or leave it out"
         ) from None
 
 
@@ -316,6 +316,8 @@ def turns_of(dialogues: Iterator[Dialogue], waiting: deque[Dialogue]) -> Iterato
 def model_to_use(args: argparse.Namespace) -> str:
     """The requested checkpoint, or the default model. Raises a ValueError if it cannot label."""
     checkpoint = args.model or DEFAULT
+    if args.revision is not None and Path(checkpoint_path(checkpoint)).is_dir():
+        raise ValueError(f"--revision {args.revision}: {checkpoint} is not on the Hub; leave it out")
     if is_exported(checkpoint):
         if args.device not in (None, "cpu"):
             raise ValueError(f"--device {args.device}: {checkpoint} is an exported model, which runs on the CPU only")

@@ -36,8 +36,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode space") ->
     check_space_folder(args.out)
     requirement = requirement_of(args.package)
 
+    from ..onnx_runtime import is_exported
     from .predict import load_pipeline, model_to_use
 
+    if is_exported(args.model):
+        raise ValueError(f"{args.model}: is an exported model; use the checkpoint that it was exported from")
     args.device = "cpu"
     load_pipeline(model_to_use(args), args)
     write_space(args.out, args.model, title=args.title, package=args.package, revision=args.revision)

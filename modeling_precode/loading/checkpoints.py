@@ -31,7 +31,11 @@ def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
     config = read_config(source, **where)
     if config is None:
         # Raises an error that says why there is none on the Hub.
-        config = AutoConfig.from_pretrained(source, revision=revision)
+        try:
+            config = AutoConfig.from_pretrained(source, revision=revision)
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise FileNotFoundError(f"{checkpoint}: no such folder, and not loaded from the Hub: {reason}") from error
     assert isinstance(config, PreCodeConfig)
     check_tokenizer_files(source, config, **where)
     return config

@@ -20,6 +20,8 @@ from .run_summary import RunSummary
 # killed process left of a file.
 NOT_PUSHED = ["*/*", ".*.partial", "run.yaml", "*.jsonl", "*.bin", "*.pt", "*.pth", "*.pkl"]
 LABELING_HEAD = PreCodeForUtteranceClassification.__name__
+# A file of the code that a checkpoint contains. An exported model and the default model have none.
+CONFIGURATION_CODE = f"{PreCodeConfig.__module__.rpartition('.')[2]}.py"
 
 
 def name_card(path: Path, name: str) -> None:
@@ -42,8 +44,8 @@ def push_checkpoint(
 ) -> str | None:
     """Upload the folder of a checkpoint to the Hub, without sub-folders and predictions, which contain corpus text.
 
-    The folder of a model that labels utterances first gets the files of an Inference Endpoint. A failed push loses
-    nothing: the folder stays, and a message on standard error says how to push it later.
+    The folder of a model that labels utterances first gets the files of an Inference Endpoint, if it has the code that
+    they use. A failed push loses nothing: the folder stays, and a message on standard error says how to push it later.
 
     Args:
         folder: The folder of the checkpoint.
@@ -58,7 +60,8 @@ def push_checkpoint(
     # Before the push: if it fails, the command for later uploads the card unchanged.
     name_card(card, name)
     config = Path(folder, "config.json")
-    if config.is_file() and LABELING_HEAD in (read_json(config).get("architectures") or []):
+    labels = config.is_file() and LABELING_HEAD in (read_json(config).get("architectures") or [])
+    if labels and Path(folder, CONFIGURATION_CODE).is_file():
         add_endpoint_files(folder)
     excluded = [word for pattern in NOT_PUSHED for word in ("--exclude", pattern)]
     command = ["hf", "upload", name, str(folder), *excluded, *["--private"] * private]

@@ -20,6 +20,7 @@ from ..sharing.language import check_language
 from ..tokenization_precode import DEFAULT_TEXT_MODE, MAX_UTTERANCE_TOKENS, TEXT_MODES
 from .fingerprint import RUN_FOLDER, START, start_digest
 from .optimization import TEXT_ENCODER_LEARNING_RATE
+from .run_lock import LOCK
 from .utterance_vectors import VECTOR_TYPES
 
 TRACKERS = ("tensorboard", "trackio", "wandb")
@@ -306,7 +307,9 @@ def check_output_dir(path: str, overwrite: bool, resume: str | None, start: str 
     # A run that ended as it started has no fingerprint yet.
     if resume and (folder / RUN_FOLDER).is_dir():
         return
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+    # A run that failed before its first step leaves its lock.
+    is_used = any(not entry.is_dir() and not entry.match(LOCK) for entry in folder.rglob("*"))
+    if is_used and not overwrite:
         raise FileExistsError(f"--output_dir {path}: not empty; give another folder, or --overwrite_output_dir")
     if overwrite and start and Path(start).resolve().is_relative_to(folder.resolve()):
         raise ValueError(

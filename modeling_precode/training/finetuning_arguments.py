@@ -122,6 +122,8 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         "Resume from this folder seed_N/checkpoint-STEP in the output folder. latest: resume from the newest one "
         "there, or start if there is none. Finished seeds are not run again."
     )
+    push_to_hub: bool = argument("Upload the best checkpoint.", False)
+    hub_model_id: str | None = argument("Name on the Hub (default: the name of the output folder).")
     hub_strategy: str = argument("When to upload: end, or best for also every new best checkpoint.", "end")
     load_best_model_at_end: bool = argument("At the end, load the checkpoint that the metric chose.", True)
     greater_is_better: bool | None = argument("Whether a higher metric is better (default: yes, except for the loss).")
@@ -205,6 +207,11 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
                 "of each corpus on this corpus alone"
             )
 
+    @classmethod
+    def names_without_effect(cls) -> set[str]:
+        """The inherited arguments that do not work here."""
+        return {option.name for option in fields(cls)} - ALLOWED - set(_declared(cls))
+
     @property
     def saved_names(self) -> list[str]:
         """The settings in a configuration file: those declared here, and inherited ones that were changed.
@@ -220,14 +227,14 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         return [*own, *(option.name for option in changed if option.name in ALLOWED - set(own) - self.derived)]
 
     def _check_inherited(self) -> None:
-        own = set(_declared(type(self)))
+        refused = self.names_without_effect()
         for option in fields(self):
             value, default = getattr(self, option.name, None), _default(option)
             if option.name in FIXED and value != FIXED[option.name]:
                 raise ValueError(f"--{option.name} {value}: this does not work here; leave it out")
             # The command line parses a default of "no" as false, and a default of "" as None.
             changed = value != default and (bool(value) or default not in ("no", ""))
-            if option.init and option.name not in ALLOWED | own and changed:
+            if option.init and option.name in refused and changed:
                 raise ValueError(f"--{option.name} {value}: this does not work here; leave it out")
 
     def _choose_steps(self) -> None:
@@ -244,10 +251,19 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
                 f"{evaluation}, as --eval_strategy"
             )
         self.eval_strategy, self.save_strategy = evaluation, saving
-        if evaluation == "steps":
+        defaults = {option.name: _default(option) for option in fields(TrainingArguments)}
+        if evaluation == "epoch":
+            by_steps = str(getattr(self.logging_strategy, "value", self.logging_strategy)) == "steps"
+            for name in ("eval_steps", "save_steps", *(() if by_steps else ("logging_steps",))):
+                if getattr(self, name) not in (None, defaults[name]):
+                    strategy = "logging_strategy" if name == "logging_steps" else "eval_strategy"
+                    raise ValueError(
+                        f"--{name} {getattr(self, name):g}: this is for --{strategy} steps; give that too, or leave "
+                        "this out"
+                    )
+        else:
             self.eval_steps = self.eval_steps or self.logging_steps
-            default = next(_default(option) for option in fields(TrainingArguments) if option.name == "save_steps")
-            if self.save_steps not in (default, self.eval_steps):
+            if self.save_steps not in (defaults["save_steps"], self.eval_steps):
                 raise ValueError(
                     f"--save_steps {self.save_steps:.0f}: not every evaluation would have a checkpoint; give "
                     f"{self.eval_steps:.0f}, as --eval_steps"

@@ -42,13 +42,17 @@ class ScriptParser(HfArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self.groups = groups
+        self.without_effect = {
+            name for kind in classes if hasattr(kind, "names_without_effect") for name in kind.names_without_effect()
+        }
         self.add_argument("--config", metavar="FILE", help="Arguments from a YAML or JSON file; the command line wins.")
         self.add_argument("-h", "--help", action="store_true", help="Show the usual arguments.")
         self.add_argument("--help-all", action="store_true", help="Show all arguments.")
 
     def option_names(self) -> list[str]:
-        """The names of all options, such as `--corpus`."""
-        return [option for action in self._actions for option in action.option_strings]
+        """The names of all options that have an effect, such as `--corpus`."""
+        actions = (action for action in self._actions if action.dest not in self.without_effect)
+        return [option for action in actions for option in action.option_strings]
 
     def error(self, message: str) -> NoReturn:
         """Raise a ValueError with the message."""
@@ -63,7 +67,7 @@ class ScriptParser(HfArgumentParser):
             title = "All other arguments"
             if any(issubclass(kind, TrainingArguments) for kind in self.dataclass_types):
                 title += ", as in transformers.TrainingArguments unless their help says otherwise"
-            shown[title] = [by_name[name] for name in sorted(by_name)]
+            shown[title] = [by_name[name] for name in sorted(by_name.keys() - self.without_effect)]
         formatter = argparse.RawDescriptionHelpFormatter(self.prog, max_help_position=34, width=110)
         formatter.add_usage("%(prog)s [--config FILE] [--NAME VALUE ...]", [], [])
         formatter.add_text(self.description)
@@ -76,7 +80,8 @@ class ScriptParser(HfArgumentParser):
 
 def _plain(action: argparse.Action) -> argparse.Action:
     """An action for the help: with one name, its choices in the text, and its default unless the text has it."""
-    text = " ".join((action.help or "").split()).replace("%", "%%")
+    # The texts of transformers already have "%%".
+    text = " ".join((action.help or "").split()).replace("%%", "%").replace("%", "%%")
     if action.choices:
         text += f" One of {', '.join(map(str, action.choices))}."
     default = action.default.value if isinstance(action.default, Enum) else action.default
@@ -152,6 +157,8 @@ def _from_config(path: str | None, parser: ScriptParser, replaced: set[str]) -> 
         return []
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise type(error)(f"--config {path}: {error.strerror}; give a YAML or JSON file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"--config {path}: neither YAML nor JSON: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):

@@ -224,6 +224,10 @@ def model_over_words(
     config: dict[str, Any],
 ) -> Model:
     """Build a model from scratch, with a GRU utterance encoder over word vectors."""
+    for name in args.WITH_TEXT_ENCODER:
+        value = getattr(args, name)
+        if name != "dropout" and value not in (None, getattr(PreCodeConfig, name)):
+            raise ValueError(f"--{name} {value}: this is for a text encoder; give one with --text_encoder")
     vectors = None
     if args.word_vectors is not None:
         vectors, coverage = load_word_vectors(args.word_vectors, tokenizer.get_vocab(), args.word_vector_size, seed)
