@@ -30,10 +30,9 @@ def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:
     where = {} if revision is None else {"revision": revision}
     config = read_config(source, **where)
     if config is None:
-        # Raises an error that says why there is none on the Hub.
         try:
             config = AutoConfig.from_pretrained(source, revision=revision)
-        except OSError as error:
+        except OSError as error:  # it says why there is none on the Hub
             reason = " ".join(str(error).split())
             raise FileNotFoundError(f"{checkpoint}: no such folder, and not loaded from the Hub: {reason}") from error
     assert isinstance(config, PreCodeConfig)

@@ -253,14 +253,7 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         self.eval_strategy, self.save_strategy = evaluation, saving
         defaults = {option.name: _default(option) for option in fields(TrainingArguments)}
         if evaluation == "epoch":
-            by_steps = str(getattr(self.logging_strategy, "value", self.logging_strategy)) == "steps"
-            for name in ("eval_steps", "save_steps", *(() if by_steps else ("logging_steps",))):
-                if getattr(self, name) not in (None, defaults[name]):
-                    strategy = "logging_strategy" if name == "logging_steps" else "eval_strategy"
-                    raise ValueError(
-                        f"--{name} {getattr(self, name):g}: this is for --{strategy} steps; give that too, or leave "
-                        "this out"
-                    )
+            self._check_unused_steps(defaults)
         else:
             self.eval_steps = self.eval_steps or self.logging_steps
             if self.save_steps not in (defaults["save_steps"], self.eval_steps):
@@ -269,6 +262,18 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
                     f"{self.eval_steps:.0f}, as --eval_steps"
                 )
             self.save_steps = self.eval_steps
+
+    def _check_unused_steps(self, defaults: dict[str, Any]) -> None:
+        """Raise a ValueError for a number of steps that has no effect, because evaluations are by epoch."""
+        strategies = {"eval_steps": "eval_strategy", "save_steps": "eval_strategy", "logging_steps": "logging_strategy"}
+        if str(getattr(self.logging_strategy, "value", self.logging_strategy)) == "steps":
+            del strategies["logging_steps"]
+        for name, strategy in strategies.items():
+            value = getattr(self, name)
+            if value not in (None, defaults[name]):
+                raise ValueError(
+                    f"--{name} {value:g}: this is for --{strategy} steps; give that too, or leave this out"
+                )
 
     @property
     def only_scores(self) -> bool:

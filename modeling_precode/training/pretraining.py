@@ -198,6 +198,7 @@ class ConversationCompletionTrainer:
         choice = resume_choice(resume_from_checkpoint)
         self.lock = lock_run(self.output_dir, accelerator)
         checkpoint = find_checkpoint(choice, self.output_dir)
+        # The checkpoint may be of another folder, and that of the output of another run.
         for place in dict.fromkeys((checkpoint or self.output_dir, self.output_dir) if choice else ()):
             check_fingerprint(place, loop.fingerprint)
         accelerator.wait_for_everyone()
