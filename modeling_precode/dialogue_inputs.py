@@ -37,6 +37,11 @@ def read_inputs(inputs: Any) -> tuple[Iterable[list[dict]], bool]:
         return (_one_of_many(dialogue) for dialogue in stream), False
     if not _is_sequence(inputs):
         raise ValueError(f"{INPUT_FORMS}; got {_shown(inputs)}")
+    if getattr(inputs, "shape", ())[1:2] == (2,):
+        raise ValueError(
+            "an array with two columns may hold pairs of speaker and text, or dialogues of two utterances; give "
+            f"list(map(tuple, array)) for pairs, or array.tolist() for dialogues; got {_shown(inputs)}"
+        )
     items = list(inputs)
     if items and all(_is_sequence(item) and not isinstance(item, tuple) for item in items):
         return [_one_of_many(dialogue) for dialogue in items], False
@@ -146,9 +151,13 @@ def _row(row: Mapping[str, Any]) -> list[dict]:
 def _one_of_many(dialogue: Any) -> list[dict]:
     _check_tuple(dialogue)
     if _is_frame(dialogue):
-        dialogues, single = _frame(dialogue)
-        if single:
-            return dialogues[0]
+        dialogues, _ = _frame(dialogue)
+        if len(dialogues) != 1:
+            raise ValueError(
+                f"a table that is one of several dialogues must have one dialogue; got {len(dialogues)}; give one "
+                "table with all dialogues"
+            )
+        return dialogues[0]
     if not _is_sequence(dialogue):
         raise ValueError(
             f"{INPUT_FORMS}; got, as one of several dialogues, {_shown(dialogue)}; put a text into a list for a "

@@ -10,7 +10,8 @@ def count_known_words(input_ids: list[list[int]], tokenizer: Any) -> list[tuple[
     """Count the known tokens and all tokens of each utterance of a dialogue.
 
     Tokens that the tokenizer adds, such as `[CLS]`, do not count. Neither does a lone `▁`, SentencePiece's space. For a
-    tokenizer without an unknown token, such as a byte-level one, all tokens are known.
+    tokenizer without an unknown token, such as a byte-level one, all tokens are known. An utterance without words
+    counts as one unknown token.
 
     Args:
         input_ids: The token ids of each utterance, unpadded.
@@ -24,7 +25,8 @@ def count_known_words(input_ids: list[list[int]], tokenizer: Any) -> list[tuple[
     counts = []
     for ids in input_ids:
         words = len(ids) - sum(map(ids.count, added))
-        counts.append((words - (0 if unknown is None else ids.count(unknown)), words))
+        known = words - (0 if unknown is None else ids.count(unknown))
+        counts.append((known, words) if words else (0, 1))
     return counts
 
 

@@ -163,7 +163,8 @@ def max_tokens_of(encoder: PreTrainedModel) -> int | None:
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
     ]
     if not tables:
-        return getattr(encoder.config, "max_position_embeddings", None)
+        limit = getattr(encoder.config, "max_position_embeddings", None)
+        return limit if limit is not None and limit > 0 else None  # XLNet states -1 for no limit
     # The tables of RoBERTa and similar models start with rows for padding, and number the positions after them.
     return min(table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1) for table in tables)
 

@@ -72,8 +72,9 @@ class Service:
         return answer
 
     def metric(self, name: str, **headers: str) -> float:
-        [value] = re.findall(rf"^{re.escape(name)} (\S+)$", self.ask("/metrics", headers=headers).body.decode(), re.M)
-        return float(value)
+        """The value of a metric; 0 if nothing was counted yet."""
+        values = re.findall(rf"^{re.escape(name)} (\S+)$", self.ask("/metrics", headers=headers).body.decode(), re.M)
+        return float(values[0]) if values else 0.0
 
     def wait_for(self, name: str, value: float) -> None:
         deadline = time.monotonic() + 20

@@ -94,6 +94,12 @@ def test_other_results_are_an_error(difference):
         compared(difference=difference).check_numbers()
 
 
+@pytest.mark.parametrize("threads", ["", "2,1"])
+def test_an_export_loads_with_every_number_of_threads_that_openmp_allows(words, monkeypatch, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    assert OnnxEmotionPipeline(words[1])("so happy")[0]["label"] in words[0].model.config.label_names
+
+
 def test_numbers_that_are_not_finite_count_in_every_shape(words, dialogues, monkeypatch):
     good = np.zeros((9, 3))
     pairs = iter([(good, good), (good, good * np.nan)])

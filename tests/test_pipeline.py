@@ -69,6 +69,9 @@ def test_all_forms_of_several_dialogues_give_the_same_labels(emotions):
     table = pd.DataFrame(rows, columns=["dialogue_id", "text"]).sort_values("dialogue_id", kind="stable")
     assert emotions(table) == expected
     assert emotions([table[table["dialogue_id"] == number][["text"]] for number in range(3)]) == expected
+    assert emotions([group for _, group in table.groupby("dialogue_id")]) == expected
+    with pytest.raises(ValueError, match="a table that is one of several dialogues must have one .*; got 3; give"):
+        emotions([table, table])
     mixed = table.iloc[[0, 4, 5, 1, 2, 6, 7, 3, 8]]
     assert emotions(mixed) == expected
 
@@ -201,6 +204,9 @@ def test_other_forms_are_refused_with_what_was_given(emotions, wrong, shown):
 
 def test_a_tuple_of_speaker_and_text_is_not_read_as_two_utterances(emotions):
     turn = ("Ann", "I am so happy!")
+    for wrong in (np.array([turn, turn]), pd.DataFrame([turn]).to_numpy()):
+        with pytest.raises(ValueError, match=r"an array with two columns may hold .* give list\(map\(tuple, array\)\)"):
+            emotions(wrong)
     for wrong in (turn, iter([turn])):
         with pytest.raises(
             ValueError, match=r"a tuple of two strings .* give \[\(speaker, text\)\]; for two utterances"

@@ -300,6 +300,16 @@ def test_a_folder_that_is_not_there_is_named_and_a_revision_is_for_the_hub(dialo
             main(["predict", str(dialogue), "--model", model, "--revision", "v1"])
 
 
+def test_a_folder_with_the_name_of_the_default_model_does_not_replace_it(dialogue, tmp_path, monkeypatch, capsys):
+    (tmp_path / "default").mkdir()
+    (tmp_path / "default" / "utterance_encoder.onnx").touch()
+    monkeypatch.chdir(tmp_path)
+    main(["predict", str(dialogue), "--model", "default"])
+    assert "joy" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="default"):
+        main(["predict", str(dialogue), "--model", "./default"])
+
+
 def test_a_model_on_the_hub_labels_by_its_name_and_revision_and_its_token_stays_secret(
     hub, checkpoint, dialogue, predict, tmp_path
 ):

@@ -139,3 +139,20 @@ def test_an_output_that_cannot_contain_the_share_of_known_words_is_named(predict
     options = [str(tmp_path / option) if option.startswith("out") else option for option in options]
     with pytest.raises(SystemExit, match=r"--known_words: the format .* cannot contain the share of known words; use"):
         predict(tmp_path / "in.txt", "--known_words", *options)
+
+
+def test_what_an_earlier_run_predicted_is_not_kept_beside_new_predictions(predict, tmp_path):  # noqa: F811
+    (tmp_path / "in.txt").write_text("Ann: so happy\n")
+    for kind, names in (
+        ("jsonl", {"distributions", "known_words"}),
+        ("csv", {"probability of joy", "known_words"}),
+    ):
+        first, second = tmp_path / f"first.{kind}", tmp_path / f"second.{kind}"
+        predict(tmp_path / "in.txt", "--known_words", "--distribution", "--output", first)
+        predict(first, "--output", second)
+        read = [json.loads(path.read_text()) if kind == "jsonl" else pandas.read_csv(path) for path in (first, second)]
+        assert names <= set(read[0]) and not names & set(read[1]) and len(set(read[1])) > 4
+    # Without predictions, such a column is the user's.
+    (tmp_path / "own.csv").write_text("dialogue_id,text,known_words\n1,so happy,mine\n")
+    predict(tmp_path / "own.csv", "--output", tmp_path / "out.csv")
+    assert list(pandas.read_csv(tmp_path / "out.csv")["known_words"]) == ["mine"]

@@ -34,6 +34,7 @@ def test_a_multilingual_text_encoder_labels_six_scripts_without_unknown_pieces(t
     # A script that none of its texts has.
     [result] = emotions(["ขอบคุณ"], known_words=True)
     assert result["known_words"] < 0.5
+    assert [result["known_words"] for result in emotions(["", SCRIPTS["Latin"][0]], known_words=True)] == [0, 1]
     assert caplog.messages[0].startswith("only ")
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import signal
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from websockets.sync.client import connect
 from modeling_precode import ConversationEmotionPipeline
 from modeling_precode.cli.page_parts import as_page
 from modeling_precode.serving.application import create_app
+from modeling_precode.serving.settings import ServiceSettings
+from modeling_precode.serving.uploads import read_upload
 
 SECRET = "zanzibar"
 
@@ -262,6 +265,19 @@ def test_requests_beyond_the_queue_are_refused_and_slow_ones_end(strict):
     assert answer.headers["retry-after"] == "1"
     assert [strict.answer(connection).status for connection in held] == [408] * 3
     assert strict.label([], **KEY).status == 200
+
+
+def test_a_client_that_closes_the_connection_is_no_failure_of_the_service(service):
+    service.begin().close()
+    service.wait_for('precode_requests_total{path="/v1/emotions",status="499"}', 1)
+
+
+def test_names_of_an_upload_do_not_come_from_a_file_of_the_service(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "users.json").write_text(json.dumps([{"id": "U01", "profile": {"real_name": "Ana Silva"}}]))
+    day = io.BytesIO(json.dumps([{"type": "message", "ts": "1682870000.1", "user": "U01", "text": "So?"}]).encode())
+    [dialogue] = read_upload(day, "2023-04-30.json", {}, ServiceSettings())
+    assert [turn.speaker for turn in dialogue.utterances] == ["U01"]
 
 
 def test_a_stream_labels_each_utterance_from_those_before(service, emotions):

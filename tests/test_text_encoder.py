@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from text_encoders import KINDS, write_text_encoder
-from transformers import AutoModel, AutoTokenizer, BertConfig, CLIPConfig, CLIPTextConfig, T5Config
+from transformers import AutoModel, AutoTokenizer, BertConfig, CLIPConfig, CLIPTextConfig, T5Config, XLNetConfig
 
 from modeling_precode import (
     ConversationEmotionPipeline,
@@ -336,6 +336,16 @@ def test_an_utterance_is_cut_at_what_the_encoder_reads_where_the_tokenizer_state
     message = f"has {limit + 1} tokens; the text encoder reads at most {limit}; .*max_utterance_tokens={limit}"
     with pytest.raises(ValueError, match=message):
         model(**PreCodeDataCollator(tokenizer.pad_token_id)([{"input_ids": row}]))
+
+
+def test_an_encoder_that_states_no_limit_has_none(tmp_path):
+    sizes = {"d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 24}
+    config = XLNetConfig(vocab_size=40, pad_token_id=0, **sizes)
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    model = PreCodeForUtteranceClassification.from_utterance_encoder(tmp_path, **SMALL).eval()
+    assert config.max_position_embeddings == -1 and model.max_utterance_tokens is None
+    ids = torch.tensor([[[5, 6, 7]]])
+    assert model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.isfinite().all()
 
 
 def test_an_encoder_without_a_padding_token_labels_as_one_that_has_it(folders, make):

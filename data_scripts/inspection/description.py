@@ -46,15 +46,15 @@ class SplitDescription:
     speakers: set[str] = field(default_factory=set)  # with a name
     labels: Counter[int] = field(default_factory=Counter)  # -1: utterances without a label
 
-    def add(self, utterances: list[str], speakers: list[str], labels: list[int]) -> None:
+    def add(self, utterances: list[str], speakers: list[str] | None, labels: list[int]) -> None:
         """Count a dialogue.
 
         Args:
             utterances: The texts of its utterances.
-            speakers: The speaker of each utterance; "" if unknown.
+            speakers: The speaker of each utterance; "" if unknown; None if no speaker is known.
             labels: The label id of each utterance; -1 for none.
         """
-        named = {speaker for speaker in speakers if speaker}
+        named = {speaker for speaker in speakers or [] if speaker}
         self.utterances_per_dialogue[len(utterances)] += 1
         self.words_per_utterance.update(len(utterance.split()) for utterance in utterances)
         self.speakers_per_dialogue[len(named)] += 1

@@ -1,4 +1,7 @@
-"""Checks the rows of a corpus: every dialogue has utterances, and as many labels and speakers as utterances."""
+"""Checks the rows of a corpus: every dialogue has utterances, and as many labels and speakers as utterances.
+
+No utterance or label is null.
+"""
 
 import datasets
 import numpy as np
@@ -11,19 +14,25 @@ PER_UTTERANCE = {
     "labels": "give one label per utterance, -1 for an utterance without one",
     "label_distributions": "give one list per utterance, an empty one for an utterance without a distribution",
 }
+# The columns in whose lists nothing may be null, and what to write instead.
+WITHOUT_NULL = {
+    "utterances": 'write its text, or "" for an utterance without text',
+    "labels": "write -1 for an utterance without a label",
+}
 
 
 def check_rows(rows: datasets.Dataset, place: str) -> None:
     """Check that every dialogue has an utterance, and one speaker (or none at all), label and distribution for each.
 
-    Only the lengths of the lists are read, so that a large corpus takes no noticeable time.
+    Only the lengths of the lists are read, and what is null in them, so that a large corpus takes no noticeable time.
 
     Args:
         rows: One dialogue per row. All columns but `utterances` are optional.
         place: What the rows are, for the message.
 
     Raises:
-        ValueError: A row has no utterances, or a list of another length, or a column is not a list.
+        ValueError: A row has no utterances, a list of another length or an utterance or label that is null, or a column
+            is not a list.
     """
     sizes = _lengths(rows, "utterances", place)
     if not sizes.all():
@@ -37,6 +46,18 @@ def check_rows(rows: datasets.Dataset, place: str) -> None:
             index = int(wrong.argmax())
             found = f"utterances {sizes[index]}, {column} {lengths[index]}"
             raise ValueError(f"{place}: the lists of {_name(rows, index)} differ in length: {found}; {remedy}")
+    for column, remedy in WITHOUT_NULL.items():
+        if column in rows.column_names and (first := _first_with_null(rows, column)) is not None:
+            raise ValueError(f"{place}: {_name(rows, first)} has null in {column}; {remedy}")
+
+
+def _first_with_null(rows: datasets.Dataset, column: str) -> int | None:
+    """The first row with a list that contains null, or `None`."""
+    if not pc.list_flatten(rows.data.column(column)).null_count:
+        return None
+    # The table may have rows that are not selected.
+    found = enumerate(rows.with_format(None).select_columns([column]))
+    return next((index for index, row in found if None in row[column]), None)
 
 
 def _lengths(rows: datasets.Dataset, column: str, place: str) -> np.ndarray:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data_scripts.tools.console import Parser, printable
 
+from ..default_model import checkpoint_path
 from .model_arguments import add_model_arguments
 
 DEFAULT_CORPUS, CHECKED_SPLIT = "openerc", "validation"
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode export") -
     from ..onnx_runtime import is_exported
     from .predict import load_pipeline, model_to_use
 
-    if is_exported(args.model):
+    if is_exported(checkpoint_path(args.model)):
         raise ValueError(f"{args.model}: is already an exported model; use the checkpoint that it was exported from")
     args.device = "cpu"
     emotions = load_pipeline(model_to_use(args), args)

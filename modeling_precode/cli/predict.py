@@ -80,7 +80,7 @@ def labels_to_keep(
     folder = Path(checkpoint_path(checkpoint))
     if not folder.is_dir():
         folder = Path(str(try_to_load_from_cache(checkpoint, "config.json", revision=args.revision))).parent
-    library = "onnxruntime" if is_exported(checkpoint) else "torch"
+    library = "onnxruntime" if is_exported(checkpoint_path(checkpoint)) else "torch"
     depends_on = {
         "the version": f"precode {__version__}, {library} {version(library)}",
         "the digest of FILE": digest(file.path),
@@ -144,7 +144,7 @@ def pipeline_of(args: argparse.Namespace) -> tuple[Any, str]:
 
 def load_pipeline(checkpoint: str, args: argparse.Namespace) -> Any:
     """The pipeline of a checkpoint, or of a folder that `precode export` wrote."""
-    if is_exported(checkpoint):
+    if is_exported(checkpoint_path(checkpoint)):
         return OnnxEmotionPipeline(checkpoint)
     from transformers import pipeline
     from transformers.utils import logging
@@ -268,7 +268,9 @@ def input_file(args: argparse.Namespace, path: Path) -> Iterator[InputFile]:
         yield InputFile(path, options, keeps_columns=True)
         return
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "standard input.txt")
+        # In a folder of its own, because Slack's reader also looks for names one folder above the file.
+        copy = Path(folder, "input", "standard input.txt")
+        copy.parent.mkdir()
         with open(path, "rb") as source, open(copy, "wb") as target:
             shutil.copyfileobj(source, target)
         yield InputFile(copy, options, name=STANDARD_INPUT, keeps_columns=True)
@@ -318,7 +320,7 @@ def model_to_use(args: argparse.Namespace) -> str:
     checkpoint = args.model or DEFAULT
     if args.revision is not None and Path(checkpoint_path(checkpoint)).is_dir():
         raise ValueError(f"--revision {args.revision}: {checkpoint} is not on the Hub; leave it out")
-    if is_exported(checkpoint):
+    if is_exported(checkpoint_path(checkpoint)):
         if args.device not in (None, "cpu"):
             raise ValueError(f"--device {args.device}: {checkpoint} is an exported model, which runs on the CPU only")
         return checkpoint

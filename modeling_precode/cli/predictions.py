@@ -16,6 +16,8 @@ from .workbook import write_workbook
 # Dialogues as they were read, each with its turns from the pipeline.
 Labeled = Iterable[tuple[Dialogue, list[dict]]]
 WIDEST_SPEAKER = 20
+# What a dialogue of an earlier output in JSON Lines has, besides `predictions` and `scores`.
+PREDICTED = ("distributions", "known_words", "explanations")
 
 
 def as_table(
@@ -88,8 +90,9 @@ def as_json_lines(labeled: Labeled, labels: Sequence[str], name: str, model: str
             predicted["explanations"] = [turn["explanation"] for turn in turns]
         columns = dict.fromkeys(name for utterance in said for name in utterance.extra or {})
         others = (dialogue.extra or {}) | {name: [(turn.extra or {}).get(name) for turn in said] for name in columns}
-        # The predictions replace those of an earlier run in the input.
-        row |= {name: value for name, value in others.items() if name not in row}
+        # What an earlier run predicted may be of another model.
+        earlier = PREDICTED if "predictions" in others else ()
+        row |= {name: value for name, value in others.items() if name not in row and name not in earlier}
         yield json.dumps(row | predicted, ensure_ascii=False) + "\n"
 
 

@@ -108,14 +108,22 @@ def row_of(dialogue: Dialogue, utterance: Utterance, turn: dict) -> dict[str, An
     for name, time in (("start", utterance.start), ("end", utterance.end)):
         if time is not None:
             row[name] = time
-    for name, value in ((dialogue.extra or {}) | (utterance.extra or {})).items():
-        row.setdefault(name, value)
+    others = (dialogue.extra or {}) | (utterance.extra or {})
+    for name, value in others.items():
+        # What an earlier run predicted may be of another model.
+        if not ("prediction" in others and is_predicted(name)):
+            row.setdefault(name, value)
     row["prediction"], row["score"] = turn["label"], round(turn["score"], 6)
     if "known_words" in turn:
         row["known_words"] = round(turn["known_words"], 6)
     for label, share in turn.get("distribution", {}).items():
         row[f"probability of {label}"] = round(share, 6)
     return row
+
+
+def is_predicted(column: str) -> bool:
+    """Whether a column of an output is predicted."""
+    return column in ("prediction", "score", "known_words") or column.startswith("probability of ")
 
 
 def in_order(rows: Iterable[tuple[int | None, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
@@ -146,8 +154,7 @@ def in_order(rows: Iterable[tuple[int | None, dict[str, Any]]]) -> Iterator[dict
 def columns_of(rows: Iterable[dict[str, Any]]) -> list[str]:
     """All columns. The predicted ones come last."""
     found = dict.fromkeys(name for row in rows for name in row)
-    last = ("prediction", "score", "known_words")
-    predicted = [name for name in found if name in last or name.startswith("probability of ")]
+    predicted = [name for name in found if is_predicted(name)]
     head = ["dialogue_id", "speaker", "text", "label", "start", "end"]
     others = [name for name in found if name not in head and name not in predicted]
     return [*(name for name in head if name in found), *others, *predicted]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data_scripts.tools.console import Parser, printable
 
+from ..default_model import checkpoint_path
 from ..sharing.space import check_space_folder, requirement_of, write_space
 from .model_arguments import add_model_arguments
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode space") ->
     from ..onnx_runtime import is_exported
     from .predict import load_pipeline, model_to_use
 
-    if is_exported(args.model):
+    if is_exported(checkpoint_path(args.model)):
         raise ValueError(f"{args.model}: is an exported model; use the checkpoint that it was exported from")
     args.device = "cpu"
     load_pipeline(model_to_use(args), args)

@@ -213,7 +213,8 @@ def _session(path: Path, num_threads: int | None) -> "InferenceSession":
     except ModuleNotFoundError:
         raise ValueError(f'{path}: needs the package onnxruntime: pip install "precode[onnx]"') from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = num_threads or int(os.environ.get("OMP_NUM_THREADS", 0))
+    threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # OpenMP allows a list
+    options.intra_op_num_threads = num_threads or (int(threads) if threads.isdecimal() else 0)
     # Memory is planned for one shape, and every chunk has its own.
     options.enable_mem_pattern = False
     # Threads that wait would take the processor from the next chunk.

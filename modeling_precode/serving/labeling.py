@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse
 
 from .batching import ModelWorker
@@ -132,6 +133,8 @@ async def label(request: Request, with_distribution: bool = False) -> tuple[Labe
     end = asyncio.get_running_loop().time() + seconds
     try:
         labeling = await asyncio.wait_for(read_request(request, state.settings), seconds)
+    except ClientDisconnect:
+        raise ServiceError(499, "the client closed the connection") from None
     except asyncio.TimeoutError:
         raise ServiceError(408, f"the request did not arrive within {seconds:g} seconds") from None
     if not labeling.dialogues:

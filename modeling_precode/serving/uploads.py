@@ -48,7 +48,9 @@ def read_upload(content: BinaryIO, filename: str, options: dict[str, str], setti
             422, f"{name}: unknown file format; give the file a name that ends in .txt, .json, .csv or .srt"
         )
     with _readers, tempfile.TemporaryDirectory(prefix="precode-") as folder:
-        path = Path(folder, f"upload{suffix or '.txt'}")
+        # In a folder of its own, because Slack's reader also looks for names one folder above the file.
+        path = Path(folder, "upload", f"upload{suffix or '.txt'}")
+        path.parent.mkdir()
         with open(path, "wb") as target:
             shutil.copyfileobj(content, target)
         try:

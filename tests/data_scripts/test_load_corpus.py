@@ -115,6 +115,8 @@ def test_labels_that_are_no_classes_are_refused(load, prepared, tmp_path):
         ({"labels": [[0], None]}, "utterances 1, labels 0; give one label per utterance, -1 for an utterance without"),
         ({"speakers": [["Ana"], ["Ana", "Ben"]]}, "utterances 1, speakers 2; give one speaker per utterance, or an em"),
         ({"label_distributions": [[[1.0, 0.0]], []]}, "utterances 1, label_distributions 0; give one list per"),
+        ({"utterances": [["Hi."], [None]]}, "split test: dialogue 'b' has null in utterances; write its text"),
+        ({"labels": [[0], [None]]}, "split test: dialogue 'b' has null in labels; write -1 for an utterance without"),
         ({"utterances": [["Hi."], []]}, "split test: dialogue 'b' has no utterances; leave it out"),
     ],
 )
@@ -135,6 +137,10 @@ def test_a_dialogue_with_other_numbers_of_labels_or_speakers_than_utterances_is_
 def test_rows_are_checked_in_their_selected_order():
     rows = datasets.Dataset.from_dict({"utterances": [["a", "b"], ["c"], ["d"]], "labels": [[0, 1], [0], [0, 1]]})
     check_rows(rows.select([1, 0, 1]), "chats")
+    with_null = datasets.Dataset.from_dict({"utterances": [[None], ["c"]]})
+    check_rows(with_null.select([1]), "chats")
+    with pytest.raises(ValueError, match=r"chats: row 1 \(counted from 0\) has null in utterances"):
+        check_rows(with_null.select([1, 0]), "chats")
     with pytest.raises(ValueError, match=r"chats: the lists of row 1 \(counted from 0\) differ in length"):
         check_rows(rows.select([1, 2]), "chats")
 
