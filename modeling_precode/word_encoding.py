@@ -3,6 +3,7 @@
 from itertools import chain
 from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
@@ -17,8 +18,12 @@ EMPTY_WORD = "∅"
 # The same normalization for ASCII: everything except letters and `!?` becomes a space.
 _ASCII = {code: chr(code).lower() if chr(code).isalpha() or chr(code) in "!?" else " " for code in range(128)}
 
-# The number of pieces of text whose token ids are cached.
-_CACHE_SIZE = 2**18
+# The number of pieces of text whose token ids are cached, and the number of characters of the longest one. In scripts
+# without spaces, a piece is a sentence, which hardly occurs twice.
+_CACHE_SIZE, _LONGEST_PIECE = 2**18, 32
+
+# The caches are no attributes of the tokenizers, because `datasets` compares tokenizers by their attributes.
+_pieces_of_tokenizers: WeakKeyDictionary[Any, "_Pieces"] = WeakKeyDictionary()
 
 # A fast tokenizer stores the maximum length of a call in its backend, where a call in another thread may change it.
 _one_call_at_a_time = Lock()
@@ -74,14 +79,11 @@ class WordEncodingMixin:
         return encoded
 
     def _pieces(self: Any) -> "_Pieces":
-        pieces = self.__dict__.get("_cached_pieces")
+        pieces = _pieces_of_tokenizers.get(self)
         if pieces is None or len(pieces) > _CACHE_SIZE:
-            self._cached_pieces = pieces = _Pieces(self.backend_tokenizer, self.get_vocab(), self.unk_token_id)
+            pieces = _Pieces(self.backend_tokenizer, self.get_vocab(), self.unk_token_id)
+            _pieces_of_tokenizers[self] = pieces
         return pieces
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The cache is left out because `datasets` compares tokenizers by their state.
-        return {name: value for name, value in self.__dict__.items() if name != "_cached_pieces"}
 
 
 class _Pieces(dict[str, tuple[int, ...]]):
@@ -101,7 +103,9 @@ class _Pieces(dict[str, tuple[int, ...]]):
         if words is None:
             words = words_of(self.normalizer, self.pre_tokenizer, piece)
         # A tuple, because the garbage collector traverses lists again and again.
-        ids = self[piece] = tuple([self.vocabulary.get(word, self.unknown) for word in words])
+        ids = tuple([self.vocabulary.get(word, self.unknown) for word in words])
+        if len(piece) <= _LONGEST_PIECE:
+            self[piece] = ids
         return ids
 
 

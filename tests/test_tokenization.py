@@ -5,11 +5,13 @@ import pickle
 import random
 import re
 import sys
+import tracemalloc
 import unicodedata
 from collections import Counter
 from functools import cache
 
 import pytest
+from datasets.fingerprint import Hasher
 from hypothesis import example, given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -269,9 +271,20 @@ def test_thousands_of_accented_words_are_kept():
 
 
 def test_what_a_tokenizer_has_read_does_not_change_it():
-    before = pickle.dumps(knows_a_few("unicode"))
-    knows_a_few("unicode").encode_utterances([*UNICODE_WORDS])
-    assert pickle.dumps(knows_a_few("unicode")) == before
+    tokenizer = knows_a_few("unicode")
+    before = pickle.dumps(tokenizer), Hasher.hash(tokenizer)
+    tokenizer.encode_utterances([*UNICODE_WORDS])
+    assert (pickle.dumps(tokenizer), Hasher.hash(tokenizer)) == before
+
+
+def test_a_long_piece_of_text_is_not_kept():
+    tokenizer = knows_a_few("unicode")
+    tracemalloc.start()
+    for letter in "abc":
+        tokenizer.encode_utterances([letter * 1_000_000], max_length=60)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 500_000
 
 
 def test_bad_vocabularies_and_modes_are_refused():

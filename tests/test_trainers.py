@@ -118,6 +118,13 @@ def test_pretraining_tells_callbacks_and_lets_them_stop_it(pretraining):
     assert kinds.count("step") == 4 and kinds.count("evaluation") == 1 and ("checkpoint", 3) in recorder.events
 
 
+def test_pretraining_that_is_stopped_before_its_first_evaluation_is_evaluated_and_saved(pretraining, tmp_path):
+    recorder = Recorder(stop_at=2)
+    assert pretraining([recorder]).train().global_step == 2
+    assert [kind for kind, _ in recorder.events].count("evaluation") == 1
+    assert (tmp_path / "pretrained" / "model.safetensors").is_file()
+
+
 def test_pretraining_resumes_from_python(pretraining, tmp_path):
     pretraining(output_dir=str(tmp_path / "whole")).train()
     pretraining([Recorder(stop_at=3)], output_dir=str(tmp_path / "stopped")).train()

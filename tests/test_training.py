@@ -89,6 +89,11 @@ def test_in_batch_candidates_can_be_those_of_a_process(train, corpus, tmp_path):
     assert column(alone, "loss")[0] - column(together, "loss")[0] == pytest.approx(math.log(2), abs=0.1)
 
 
+def test_a_batch_of_a_process_needs_candidates_of_its_own(train):
+    with pytest.raises(ValueError, match="--in_batch_candidates process: a process may get a single dialogue"):
+        train("--batch_tokens 60 --max_steps 2 --in_batch_candidates process")
+
+
 def test_two_processes_have_the_losses_and_the_scores_of_one_in_finetuning(train, corpus, tmp_path):
     common = "--num_train_epochs 5 --max_steps 50 --logging_strategy steps --logging_steps 1 --learning_rate 0.01"
     common += " --per_device_eval_batch_size 6 --gradient_accumulation_steps 2"
@@ -237,14 +242,16 @@ def test_only_what_is_better_than_every_checkpoint_before_is_pushed(train, monke
     """Of the seeds before, too."""
     pushed = []
 
-    def push(folder, *args):
+    def push(folder, name, *args):
         folder = Path(folder)
         summary = json.loads((folder / "config.json").read_text())["training_summary"]
-        pushed.append((folder.name, summary["scores"]["validation"]["weighted_f1"]))
+        pushed.append((name or folder.name, summary["scores"]["validation"]["weighted_f1"]))
 
     for module in (run_finetune, finetuning):
         monkeypatch.setattr(module, "push_checkpoint", push)
-    train("--seeds 1 2 3 --num_train_epochs 3 --push_to_hub --hub_strategy best --learning_rate 0.01", run_finetune)
+    command = "--seeds 1 2 3 --num_train_epochs 3 --push_to_hub --hub_strategy best --learning_rate 0.01"
+    results = train(command, run_finetune)
+    assert {name for name, _ in pushed} == {results["folder"].name}
     *pushed, (_, last) = pushed
     scores = [score for _, score in pushed]
     assert scores == sorted(set(scores)) and last == scores[-1]

@@ -59,8 +59,8 @@ class DialogueBatches(Sampler[list[int]]):
         assert budget is not None
         self.num_batches = -(-self.total // budget)
         # The starts of the batches are evenly spaced by weight. Every batch has at least this many dialogues.
-        fewest = self.total // (self.num_batches * int(self.weights.max()))
-        if fewest < num_processes:
+        self.fewest = self.total // (self.num_batches * int(self.weights.max()))
+        if self.fewest < num_processes:
             name, unit = ("batch_size", "dialogues") if batch_tokens is None else ("batch_tokens", "tokens")
             raise ValueError(
                 f"--{name} {budget}: {len(self.tokens):,} dialogues, the longest of {self.tokens.max():,} tokens, make "

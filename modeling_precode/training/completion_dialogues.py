@@ -10,11 +10,10 @@ from transformers import PreTrainedTokenizerBase
 
 from ..configuration_precode import PreCodeConfig
 from ..data_collator import PreCodeDataCollator
-from ..dialogue_encoding import encode_dialogues
 from ..modeling_precode import PreCodePreTrainedModel
 from ..pipeline_precode import max_utterance_tokens_of
 from .batches import DialogueBatches, DialogueLoader, EpochBatches
-from .encoded_dialogues import EncodedDialogues
+from .encoded_dialogues import CACHE_KEY, EncodedDialogues, encode_rows
 from .masking import MaskedDialogues, num_masked
 from .negatives import DialoguesWithNegatives, check_enough_dialogues
 from .original_recipe import DialoguesWithDrawnNegatives, OriginalBatches, OriginalOrder
@@ -24,17 +23,16 @@ from .recall import EVALUATION_NEGATIVES
 logger = logging.getLogger(__name__)
 
 
-def encode_with_negatives(examples: dict, tokenizer: PreTrainedTokenizerBase, **settings: Any) -> dict:
+def encode_with_negatives(examples: dict, **settings: Any) -> dict:
     """Token ids of dialogues, and of their negatives, without names, if the corpus publishes them.
 
     Args:
         examples: A batch of rows, as [`encode_dialogues`] takes it, optionally with `negatives`.
-        tokenizer: The tokenizer.
-        settings: Further arguments of [`encode_dialogues`].
+        settings: The arguments of [`encode_rows`].
     """
-    encoded = encode_dialogues(examples, tokenizer, **settings)
+    encoded = encode_rows(examples, **settings)
     if "negatives" in examples:
-        negatives = encode_dialogues({"utterances": examples["negatives"]}, tokenizer, **settings)["input_ids"]
+        negatives = encode_rows({"utterances": examples["negatives"]}, **settings)["input_ids"]
         if wrong := [len(row) for row in negatives if len(row) != EVALUATION_NEGATIVES]:
             raise ValueError(f"--corpus: a dialogue has {wrong[0]} negatives; each must have {EVALUATION_NEGATIVES}")
         encoded["negative_input_ids"] = negatives
@@ -57,7 +55,7 @@ def encode_split(
         dialogues = dialogues.add_column("dialogue_id", [str(number) for number in range(len(dialogues))])
     columns = [name for name in dialogues.column_names if name != "dialogue_id"]
     config, most = model.config, max_utterance_tokens_of(model, tokenizer)
-    settings: dict[str, Any] = {"tokenizer": tokenizer, "max_utterance_tokens": most}
+    settings: dict[str, Any] = {"tokenizer": tokenizer, "max_utterance_tokens": most, **CACHE_KEY}
     if config.text_context == "dialogue":
         # Only then are names no help in the choice among the candidates, which have none.
         settings |= {"text_context": config.text_context, "speaker_prefix": config.speaker_prefix}
@@ -111,5 +109,10 @@ def completion_loader(
         train = drawn
         if config.text_context == "dialogue":
             train, num_targets = MaskedDialogues(drawn, args.seed), num_masked(num_utterances)
+        if not sampled and args.in_batch_candidates == "process" and batches.fewest < 2 * accelerator.num_processes:
+            raise ValueError(
+                "--in_batch_candidates process: a process may get a single dialogue, which has no candidates; give a "
+                "larger --batch_size or --batch_tokens, or --in_batch_candidates all"
+            )
     loader = DialogueLoader(train, batches, collate_fn=collator, pin_memory=accelerator.device.type == "cuda")
     return loader, num_utterances, num_targets

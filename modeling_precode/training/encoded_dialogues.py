@@ -7,8 +7,19 @@ import datasets
 import numpy as np
 from torch.utils.data import Dataset
 
+from ..dialogue_encoding import encode_dialogues
+from ..version import __version__
+
+# `datasets` reads token ids from its cache if the arguments of the function are the same. With the version among them,
+# it does not read those of an earlier version.
+CACHE_KEY = {"version": __version__}
 # The columns that a model reads. Only the first one is always there; the others have one integer per utterance.
 INPUTS = ("input_ids", "speaker_ids", "name_lengths")
+
+
+def encode_rows(examples: dict[str, list], version: str, **settings: Any) -> dict[str, list]:
+    """Encode a batch of rows with [`encode_dialogues`]. The version is not read; see [`CACHE_KEY`]."""
+    return encode_dialogues(examples, **settings)
 
 
 def inputs_of(row: dict[str, Any]) -> dict[str, Any]:

@@ -295,6 +295,9 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         """The settings of one seed's run, with an output folder of its own."""
         args = copy(self)
         args.output_dir, args.seed = str(Path(self.output_dir) / f"seed_{seed}"), seed
+        if self.push_to_hub:
+            # The seeds are pushed to one repository, with the name of the folder of all.
+            args.hub_model_id = self.hub_model_id or Path(self.output_dir).resolve().name
         return args
 
     def for_trainer(self) -> "UtteranceClassificationArguments":

@@ -12,11 +12,10 @@ from transformers import PreTrainedTokenizerBase
 from data_scripts.building.mixing import CORPUS
 
 from ..data_collator import PreCodeDataCollator
-from ..dialogue_encoding import encode_dialogues
 from ..modeling_precode import PreCodeForUtteranceClassification
 from ..pipeline_precode import max_utterance_tokens_of
 from .batches import DialogueBatches, DialogueLoader, EpochBatches, WeightedBatches, WholeBatches
-from .encoded_dialogues import INPUTS
+from .encoded_dialogues import CACHE_KEY, INPUTS, encode_rows
 from .finetuning_arguments import UtteranceClassificationArguments
 from .multi_task import CorpusHeads, MultiTaskCollator
 from .original_recipe import OriginalBatches, OriginalOrder
@@ -50,7 +49,7 @@ def encode_splits(
         "text_context": config.text_context,
         "max_utterance_tokens": max_utterance_tokens_of(model, tokenizer),
     }
-    encoded = splits.map(encode_dialogues, batched=True, fn_kwargs=settings, desc="tokenizing")
+    encoded = splits.map(encode_rows, batched=True, fn_kwargs={**settings, **CACHE_KEY}, desc="tokenizing")
     encoded, vectors = with_vectors(encoded, model, args.vector_type, args.bf16)
     if not args.multi_task:
         return encoded, PreCodeDataCollator(tokenizer.pad_token_id, with_layout=True, vectors=vectors)

@@ -96,7 +96,7 @@ def raise_nonfinite(
         sys.exit(1)
     write_json(folder / "dialogues.json", dialogue_ids)
     more = len(dialogue_ids) - 5
-    names = ", ".join(dialogue_ids[:5]) + (f" and {more} more" if more > 0 else "")
+    names = ", ".join(map(str, dialogue_ids[:5])) + (f" and {more} more" if more > 0 else "")
     raise ValueError(
         f"step {step}: {problem} for the dialogues {names}; {folder} has all of them (dialogues.json), the batch of "
         "every process (batches.pt), and the model and the optimizer before the step. A lower --learning_rate or "

@@ -114,6 +114,7 @@ class PretrainingLoop:
         self.notify("on_train_begin")
         while True:
             due = progress.step % self.eval_steps == 0 or progress.step == self.total_steps
+            due |= self.control.should_training_stop and not progress.best  # or there would be no checkpoint
             if progress.step > progress.evaluated and due and not self.evaluate(interruption):
                 self.stop(interruption)
             if progress.step >= self.total_steps or progress.bad_evaluations >= args.patience:
