@@ -8,6 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+# Settings of a person that would change results.
+os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
+os.environ.pop("HF_DATASETS_CACHE", None)
+os.environ.pop("HF_HUB_CACHE", None)
+os.environ.pop("HF_TOKEN", None)
+os.environ.pop("PRECODE_API_KEY", None)
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Each of the processes that run tests side by side has its own, and none has a person's.
 os.environ["HF_HOME"] = CACHE = tempfile.mkdtemp(prefix="precode-tests-")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,15 +72,21 @@ class Service:
         return answer
 
     def metric(self, name: str, **headers: str) -> float:
-        """The value of a metric; 0 if nothing was counted yet."""
+        """The value of a metric; 0 if nothing with its labels was counted yet."""
         values = re.findall(rf"^{re.escape(name)} (\S+)$", self.ask("/metrics", headers=headers).body.decode(), re.M)
+        assert values or "{" in name, f"no metric {name}"
         return float(values[0]) if values else 0.0
 
     def wait_for(self, name: str, value: float) -> None:
-        deadline = time.monotonic() + 20
-        while self.metric(name) != value:
-            assert time.monotonic() < deadline, self.ask("/metrics").body.decode()
-            time.sleep(0.02)
+        until(lambda: self.metric(name) == value)
+
+
+def until(is_true: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline, f"not true within {seconds} seconds"
+        time.sleep(0.01)
 
 
 @contextmanager

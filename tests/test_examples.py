@@ -3,6 +3,7 @@
 import ast
 
 import pytest
+import torch
 from test_scripts import ROOT, run
 
 from data_scripts import load_corpus
@@ -14,6 +15,7 @@ BOTH_TRAINERS = ROOT / "examples" / "pretrain_and_finetune.py"
 
 @pytest.fixture
 def pretrained(tmp_path):
+    torch.manual_seed(0)
     tokenizer = PreCodeTokenizer.train(load_corpus("sample")["train"]["utterances"])
     config = PreCodeConfig(
         vocab_size=len(tokenizer), word_vector_size=16, utterance_hidden_size=16, conversation_hidden_size=16, dropout=0

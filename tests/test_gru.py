@@ -165,7 +165,8 @@ def test_the_kernels_are_built_with_the_package_for_every_instruction_set(source
     for capability in ("DEFAULT", torch.backends.cpu.get_cpu_capability()):
         home = {"HOME": str(source / "home"), "XDG_CACHE_HOME": str(source / "home")}
         log = log_of(source, ATEN_CPU_CAPABILITY=capability.lower(), CC="no-such-compiler", **home)
-        assert log == f"compiled kernels: used ({library.name}, {capability})"
+        used = capability if capability in ("AVX2", "AVX512") else "DEFAULT"
+        assert log == f"compiled kernels: used ({library.name}, {used})"
     assert not (source / "home").exists()
 
 

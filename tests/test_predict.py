@@ -306,7 +306,7 @@ def test_a_folder_with_the_name_of_the_default_model_does_not_replace_it(dialogu
     monkeypatch.chdir(tmp_path)
     main(["predict", str(dialogue), "--model", "default"])
     assert "joy" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="default"):
+    with pytest.raises(SystemExit, match=r"\./default: no exported model, because there is no conversation_"):
         main(["predict", str(dialogue), "--model", "./default"])
 
 

@@ -271,12 +271,15 @@ def test_a_signal_to_two_processes_saves_one_checkpoint(corpus, tmp_path, script
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
     with open(tmp_path / "printed", "w") as printed:
         process = subprocess.Popen(command, env=environment, stdout=printed, stderr=subprocess.STDOUT)
-        for _ in range(600):
-            time.sleep(0.1)
-            if re.search(r"(epoch|step) [\d,]+  validation", (tmp_path / "printed").read_text()):
-                break
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        try:
+            end = time.monotonic() + 280
+            while not re.search(r"(epoch|step) [\d,]+  validation", said := (tmp_path / "printed").read_text()):
+                assert process.poll() is None and time.monotonic() < end, said
+                time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=120)
+        finally:
+            process.kill()
     said = (tmp_path / "printed").read_text()
     assert "Stopped by SIGTERM after step" in said and "error:" not in said, said
     check_whole(newest_checkpoint(tmp_path / "run" if script == "run_pretrain.py" else tmp_path / "run" / "seed_1"))

@@ -154,12 +154,12 @@ def test_finetuning_reports_seeds_and_leaves_a_checkpoint_that_labels(finetuned)
 def test_the_kept_checkpoint_is_the_one_that_dev_chose(finetuned):
     folder, _ = finetuned
     runs = read(folder / "finetune_results.json")["runs"]
-    best = max(runs, key=lambda run: run["scores"]["validation"]["macro_f1"])
+    best = max(runs, key=lambda run: run["scores"]["validation"]["weighted_f1"])
     assert read(folder / "config.json")["training_summary"]["seed"] == best["seed"]
     for run_ in runs:
         history = read(folder / f"seed_{run_['seed']}" / "results.json")["history"]
-        evaluations = [record["eval_macro_f1"] for record in history if "eval_macro_f1" in record]
-        assert run_["scores"]["validation"]["macro_f1"] == pytest.approx(max(evaluations))
+        evaluations = [record["eval_weighted_f1"] for record in history if "eval_weighted_f1" in record]
+        assert run_["scores"]["validation"]["weighted_f1"] == pytest.approx(max(evaluations))
 
 
 def test_the_written_predictions_give_the_written_scores(finetuned, corpus):

@@ -23,7 +23,7 @@ def emotions(tmp_path_factory) -> ConversationEmotionPipeline:
 class SlowPipeline(ConversationEmotionPipeline):
     """Waits before dialogues that begin with some words, and fails for others."""
 
-    seconds = {"so": 0.67, "i": 0.2}
+    seconds = {"so": 2.0, "i": 1.0}
 
     def preprocess(self, dialogues):
         if any(dialogue[0]["text"] == "what?" for dialogue in dialogues):
@@ -37,16 +37,16 @@ class SlowPipeline(ConversationEmotionPipeline):
         return super().label_encoded(dialogues, *args, **kwargs)
 
 
-@pytest.fixture
-def slow(emotions) -> Iterator[Service]:
-    """A service that waits half a second for a slow model."""
-    app = create_app(
-        SlowPipeline(emotions.model, tokenizer=emotions.tokenizer), "slow", as_page, ServiceSettings(timeout=0.5)
-    )
+@pytest.fixture(params=[60.0])
+def slow(request, emotions) -> Iterator[Service]:
+    """A service with a slow model, and the seconds that it waits for it."""
+    settings = ServiceSettings(timeout=request.param)
+    app = create_app(SlowPipeline(emotions.model, tokenizer=emotions.tokenizer), "slow", as_page, settings)
     with serving_app(app) as service:
         yield service
 
 
+@pytest.mark.parametrize("slow", [0.5], indirect=True)
 def test_a_model_that_takes_too_long_ends_in_504_and_the_service_goes_on(slow):
     answer = slow.label(["so"])
     assert answer.status == 504 and "0.5 seconds" in answer.json["error"]
@@ -61,6 +61,8 @@ def test_a_dialogue_on_which_the_model_fails_costs_no_other_request_its_answer(s
         # These wait together.
         answers = list(pool.map(slow.label, [["what?"], ["happy"], ["what!"], ["happy", "so"]]))
     assert [answer.status for answer in answers] == [500, 200, 500, 200]
+    # That of the first request, and one of the others together.
+    assert slow.metric("precode_batch_dialogues_count") == 2
 
 
 def test_the_work_of_a_client_that_went_away_is_dropped(slow):

@@ -12,7 +12,7 @@ from functools import cache
 
 import pytest
 from datasets.fingerprint import Hasher
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -116,6 +116,7 @@ def test_dialogues_are_encoded_utterance_by_utterance_and_cut_on_the_right():
 
 
 @pytest.mark.parametrize("text_mode", TEXT_MODES)
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from(PIECES) | st.characters(codec="utf-8"), max_size=12).map("".join), max_size=8),
     st.integers(1, 4),
@@ -230,6 +231,7 @@ def test_unicode_mode_knows_the_words_of_every_script(every_word, text):
     assert words(every_word, text) == (expected or [""])
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES) | st.characters(codec="utf-8"), max_size=12).map("".join))
 @example("\u0301")
 @example("l' 'd ")

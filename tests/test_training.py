@@ -268,7 +268,7 @@ def test_a_plateau_of_fine_tuning_is_one_of_the_metric_that_chooses(train):
     rates = [record["learning_rate"] for record in run["history"] if "learning_rate" in record]
     best = [max(scores[:end], default=-1) for end in range(len(scores))]
     expected = [rate * (1 if score > before else 0.5) for rate, score, before in zip(rates, scores, best, strict=True)]
-    assert rates[1:] == pytest.approx(expected[:-1]) and len(set(rates)) < len(rates)
+    assert rates[1:] == pytest.approx(expected[:-1]) and 1 < len(set(rates)) < len(rates)
 
 
 def test_workers_that_load_change_nothing(train):

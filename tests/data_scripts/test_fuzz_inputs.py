@@ -168,6 +168,6 @@ def test_any_six_thousand_lines_are_read_or_refused(path, content):
 )
 def test_a_long_line_takes_no_long_time(path, line):
     for head in ("", "[00:05] Ana: ", "30/04/23, 17:33 - Ana: ", "WEBVTT\n\n00:01.000 --> 00:02.000\n"):
-        started = time.perf_counter()
+        started = time.process_time()
         read_or_refuse(path, f"{head}{line}\n{head}{line}\n")
-        assert time.perf_counter() - started < 2
+        assert time.process_time() - started < 2
