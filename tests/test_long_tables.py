@@ -83,9 +83,9 @@ def test_what_a_workbook_has_no_room_for_is_said_and_nothing_is_left(predict, tm
     (tmp_path / "long.jsonl").write_text(json.dumps({"dialogue_id": "d", "utterances": ["so " * 11_000]}) + "\n")
     with pytest.raises(SystemExit, match="dialogue d, column text: an Excel cell holds 32,767 characters; got 33,000"):
         predict(tmp_path / "long.jsonl", "--output", tmp_path / "out.xlsx")
-    line = {"dialogue_id": "d", "utterances": ["so"], "words": ["so"] * 5_000}
+    line = {"dialogue_id": "d", "utterances": ["so"], "words": ["so"] * 6_000}
     (tmp_path / "list.jsonl").write_text(json.dumps(line) + "\n")
-    with pytest.raises(SystemExit, match="dialogue d, column words: an Excel cell holds 32,767 characters; got 30,000"):
+    with pytest.raises(SystemExit, match="dialogue d, column words: an Excel cell holds 32,767 characters; got 36,000"):
         predict(tmp_path / "list.jsonl", "--output", tmp_path / "out.xlsx")
     monkeypatch.setattr(workbook, "MOST_ROWS", 5)
     for name in ("in.csv", "in.jsonl"):

@@ -231,7 +231,7 @@ def test_equal_texts_have_equal_token_ids_with_and_without_a_name():
     negatives = (DIALOGUES[0] * 2)[:10]
     for speakers in (SPEAKERS[2], [None] * 3, ["Ann", None, None]):
         examples = {"utterances": [DIALOGUES[2]], "speakers": [speakers], "negatives": [negatives]}
-        encoded = encode_with_negatives(examples, tokenizer, **CONTEXT)
+        encoded = encode_with_negatives(examples, tokenizer=tokenizer, version="", **CONTEXT)
         [row], [ids], [names] = (encoded[name] for name in ("negative_input_ids", "input_ids", "name_lengths"))
         assert row == [tokenizer(f" {text}")["input_ids"] for text in negatives]
         texts = [own[length:] for own, length in zip(ids, names, strict=True)]

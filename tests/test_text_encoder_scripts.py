@@ -297,10 +297,10 @@ BAD = {
     "--text_encoder {encoder} --layer_decay 2": "--layer_decay must be more than 0 and at most 1; got 2.0",
     "--text_encoder {encoder} --vector_type float16": "--vector_type float16: this is for a frozen text encoder",
     "--layer_decay 0.9": "--layer_decay 0.9: this is for a trained text encoder",
-    "--freeze_text_encoder": "`freeze_text_encoder` is for `utterance_encoder` 'text_encoder'; got 'gru2'",
+    "--freeze_text_encoder": "--freeze_text_encoder True: this is for a text encoder; give one with --text_e",
     "--text_encoder nowhere/at/all": "nowhere/at/all",
     "--text_encoder {encoder} --text_context dialogue --freeze_text_encoder": "other utterances are masked in every ep",
-    "--text_context dialogue": "`text_context` is for `utterance_encoder` 'text_encoder'; got 'gru2'",
+    "--text_context dialogue": "--text_context dialogue: this is for a text encoder; give one with --text_encoder",
     "--text_encoder {encoder} --speaker_prefix": "--speaker_prefix: names would reveal the hidden utterance",
     "--text_encoder {encoder} --freeze_text_encoder --gradient_checkpointing": "this is for a trained text encoder",
 }
