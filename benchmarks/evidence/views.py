@@ -38,8 +38,8 @@ def utterances_alone(rows: dict[str, list], history: int, named: bool = False) -
 
 def predictions_by_dialogue(path: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Read the predictions of a run. The utterances of a view have the ids of their dialogues in the corpus again."""
-    # Not `splitlines`: an utterance may contain other line separators than "\n".
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").rstrip("\n").split("\n")]
+    with open(path, encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
     if "history" in settings:
         for row in rows:
             row["dialogue_id"] = row["dialogue_id"].rpartition("#")[0]

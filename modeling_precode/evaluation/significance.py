@@ -64,14 +64,7 @@ def paired_bootstrap(
             raise ValueError(f"excluded_label is {excluded_label!r}; the labels are {', '.join(names)}")
         excluded = names.index(excluded_label)
         scores[f"micro_f1_without_{excluded_label}"] = lambda confusion: micro_f1_without(confusion, excluded)
-    size = len(systems[0][0].ids)
-    if size == 1:
-        raise ValueError(
-            f"{systems[0][0].source}: all lines have the `dialogue_id` {systems[0][0].ids[0]!r}, and dialogues are "
-            "drawn; give at least two"
-        )
-    draws = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), replicates).astype(np.float64)
-    draws = np.concatenate([np.ones((1, size)), draws])  # the first row is the test split itself
+    draws = _draw(systems[0][0], replicates, seed)
     first, second = (_mean_scores(system, names, scores, draws) for system in systems)
     return {name: _compare(first[name] - second[name]) for name in scores}
 
@@ -158,6 +151,18 @@ def _check_same_dialogues(seeds: list[_SeedCounts]) -> None:
             )
         if first.gold() != other.gold():
             raise ValueError(f"{first.source} and {other.source} have different gold labels for the same dialogues")
+
+
+def _draw(dialogues: _SeedCounts, replicates: int, seed: int) -> np.ndarray:
+    """How often each draw has each dialogue (replicates + 1, dialogues). The first row is the test split itself."""
+    size = len(dialogues.ids)
+    if size == 1:
+        raise ValueError(
+            f"{dialogues.source}: all lines have the `dialogue_id` {dialogues.ids[0]!r}, and dialogues are drawn; give "
+            "at least two"
+        )
+    draws = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), replicates).astype(np.float64)
+    return np.concatenate([np.ones((1, size)), draws])
 
 
 def _mean_scores(system: list[_SeedCounts], names: list[str], scores: dict[str, Any], draws: np.ndarray) -> dict:
