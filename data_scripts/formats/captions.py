@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..building.dialogues import Dialogue, Utterance
 from .input_file import InputFile
-from .names import LONG_SPEAKER, is_name, people_of, remarks_on, speaker_and_text
+from .names import LONG_SPEAKER, TITLE, is_name, people_of, remarks_on, speaker_and_text
 from .subtitles import NO_TIMES, Line
 from .subtitles import turns as film_turns
 from .times import clock_seconds
@@ -77,6 +77,7 @@ def read_captions(file: InputFile) -> Iterator[Dialogue]:
     is_vtt = is_webvtt(file)
     found = list(cues(file.lines(), is_vtt, file.left_out))
     known = long_names(found)
+    others = unlikely_names(found, known)
     has_names_above = is_named_above(found)
     utterances = []
     for cue in without_repeated_lines(file, found):
@@ -89,7 +90,7 @@ def read_captions(file: InputFile) -> Iterator[Dialogue]:
                 (plain_text(cue.lines[0], is_vtt).rstrip(":"), plain_text(" ".join(cue.lines[1:]), is_vtt))
             ]
         else:
-            said = turns(cue.lines, is_vtt, known)
+            said = turns(cue.lines, is_vtt, known, others)
         for speaker, text in said:
             if not text or SOUND.fullmatch(text):
                 file.leave_out("sounds" if text else "empty captions")
@@ -177,8 +178,15 @@ def film_lines_of_webvtt(text: str, left_out: Counter[str] | None = None) -> lis
     return lines
 
 
-def turns(lines: list[str], is_vtt: bool, known: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """Split a cue into turns, each with its speaker and text."""
+def turns(lines: list[str], is_vtt: bool, known: frozenset[str], others: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Split a cue into turns, each with its speaker and text.
+
+    Args:
+        lines: The lines of the cue.
+        is_vtt: Whether the file is WebVTT.
+        known: The long names of the file.
+        others: What stands before colons in the file and is no name.
+    """
     text = "\n".join(lines)
     if is_vtt and VOICE.search(text):
         before, *voices = VOICE.split(text)
@@ -194,6 +202,8 @@ def turns(lines: list[str], is_vtt: bool, known: frozenset[str]) -> Iterator[tup
         dash = DASH.match(line)
         line = line[dash.end() :] if dash else line
         name, rest = speaker_and_text(line, known)
+        if name in others:
+            name, rest = "", line
         if not name and (bracketed := BRACKETED.match(line)) and is_name(bracketed[1]) and bracketed[1] in known:
             name, rest = bracketed[1], line[bracketed.end() :]
         if (dash or name) and has_turn:
@@ -213,7 +223,7 @@ def plain_text(text: str, is_vtt: bool) -> str:
 
 
 def long_names(found: list[Cue]) -> frozenset[str]:
-    """Find the names that begin more than one cue and have more than three words or are in brackets."""
+    """Find the names that have more than three words or are in brackets, and begin several cues or have a title."""
     counts: dict[str, int] = {}
     in_parentheses: Counter[str] = Counter()
     for cue in found:
@@ -225,7 +235,23 @@ def long_names(found: list[Cue]) -> frozenset[str]:
                 in_parentheses.update([name[1]] if first.startswith("(") else [])
     # In parentheses are mostly sounds, unless nearly all cues begin with a name.
     are_names = in_parentheses.total() >= 0.8 * len(found) and max(in_parentheses.values(), default=0) > 1
-    return frozenset(name for name, count in counts.items() if (are_names if name in in_parentheses else count > 1))
+    return frozenset(
+        name
+        for name, count in counts.items()
+        if (are_names if name in in_parentheses else count > 1 or TITLE.search(name))
+    )
+
+
+def unlikely_names(found: list[Cue], known: frozenset[str]) -> frozenset[str]:
+    """Find what begins one cue before a colon and is not written like a name, such as `The answer: 42`.
+
+    If most cues begin with a name, such words are names too.
+    """
+    lines = [plain_text(DASH.sub("", line, count=1), True) for cue in found for line in cue.lines]
+    counts = Counter(name for line in lines if (name := speaker_and_text(line, known)[0]))
+    if counts.total() > len(found) / 2:
+        return frozenset()
+    return frozenset(name for name, count in counts.items() if count == 1 and not is_name(name))
 
 
 def is_named_above(found: list[Cue]) -> bool:

@@ -141,11 +141,16 @@ def encoding_by_letters(data: bytes) -> str:
     words = b"".join(word for word in WORD.findall(data) if not word.isascii() and len(word) > 1)
     if len(words.translate(None, HIGH)) >= len(words) * 0.4:
         fit = [encoding for encoding in ENCODINGS if can_decode(data, encoding)]
-        return min(fit, key=lambda encoding: unlikely_letters(data.decode(encoding)), default="latin-1")
+        # A few letters may fit the many letters of the Baltic languages by chance.
+        scores = {encoding: unlikely_letters(data.decode(encoding)) + (encoding == "cp1257") for encoding in fit}
+        return min(fit, key=lambda encoding: scores[encoding], default="latin-1")
     import charset_normalizer
 
     # Wide encodings were told by their NUL bytes.
     best = charset_normalizer.from_bytes(data, cp_exclusion=["utf_16", "utf_32", *WIDE]).best()
+    if best and best.encoding in ("cp1253", "iso8859_7"):
+        # They differ in the code of Ά, which is a paragraph sign in the other.
+        return "cp1253" if can_decode(data, "cp1253") and "¶" not in data.decode("cp1253") else "iso8859_7"
     return best.encoding if best else "cp1252"
 
 

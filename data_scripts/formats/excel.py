@@ -102,6 +102,7 @@ def numbered_rows(file: InputFile, sheet: Any) -> Iterator[tuple[int, tuple]]:
     most = most_unfolded(file.path.stat().st_size, file.options)
     cells = 0
     with named_damage(file):
+        sheet.reset_dimensions()  # some programs write them wrong
         for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
             cells += len(row) or EMPTY_ROW
             if number > MOST_ROWS:

@@ -12,7 +12,7 @@ from .model_chats import is_model_chat, is_model_turn, read_model_chats, read_mo
 from .model_exports import is_model_export, read_model_export
 from .own_form import check_characters, is_own_form, read_own_form
 from .reading import parse_json
-from .speech_json import is_speech, is_speech_segment, read_segments, read_speech
+from .speech_json import has_other_id, is_speech, is_speech_segment, read_segments, read_speech
 from .tables import is_row, is_row_of_dialogue, read_json_rows
 from .utterance_lists import is_utterance_list, read_texts, read_utterance_lists
 
@@ -42,7 +42,9 @@ FORMS = [
     JsonForm("a list of utterances", lambda entry, file: isinstance(entry, str), read_texts),
     JsonForm(
         "speech recognition segments",
-        lambda entry, file: is_speech_segment(entry) and not is_row_of_dialogue(entry, file.options),
+        lambda entry, file: (
+            is_speech_segment(entry) and not is_row_of_dialogue(entry, file.options) and not has_other_id(entry)
+        ),
         read_segments,
     ),
     JsonForm("JSON rows", lambda entry, file: is_row(entry, file.options), read_json_rows),

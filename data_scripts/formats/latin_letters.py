@@ -2,8 +2,8 @@
 
 import re
 
-# What old programs write: Windows in the West and in Central Europe, Macintosh, Windows in Turkey.
-ENCODINGS = ("cp1252", "cp1250", "mac_roman", "cp1254")
+# What old programs write: Windows in the West and in Central Europe, Macintosh, Windows in Turkey and the Baltic.
+ENCODINGS = ("cp1252", "cp1250", "mac_roman", "cp1254", "cp1257")
 # The letters of a language besides a to z. Portuguese has õ before e only; Hungarian and French are told by that.
 LANGUAGES = {
     "French": "àâæçéèêëîïôœùûüÿ",
@@ -22,12 +22,14 @@ LANGUAGES = {
     "Croatian and Slovene": "čćđšž",
     "Romanian": "ăâîşţ",
     "Turkish": "çğıöşüâîû",
+    "Lithuanian": "ąčęėįšųūž",
+    "Latvian": "āčēģīķļņšūž",
 }
 LETTERS = {name: re.compile(f"[{letters}]") for name, letters in LANGUAGES.items()}
 LETTERS["Portuguese"] = re.compile(f"[{LANGUAGES['Portuguese']}]|õ(?=e)")
 FOREIGN = re.compile(r"[^\W\da-z_ªº]")
-CAPITAL = "À-ÖØ-ÞŠŽŒŸĄĆČĎĘĚŁĹĽŃŇŐŘŚŤŮŰŹŻĞİŞ"
-SMALL = "ß-öø-ÿœšžąćčďęěłĺľńňőřśťůűźżăşţđğı"
+CAPITAL = "À-ÖØ-ÞŠŽŒŸĄĆČĎĘĚŁĹĽŃŇŐŘŚŤŮŰŹŻĞİŞĀĒĖĢĪĮĶĻŅŪŲ"
+SMALL = "ß-öø-ÿœšžąćčďęěłĺľńňőřśťůűźżăşţđğıāēėģīįķļņūų"
 # A capital or a sign within a word, a sign that nobody types, and what ends no word in French, Portuguese or Estonian.
 UNLIKELY = re.compile(
     rf"(?<=[a-zß-öø-ÿ])[{CAPITAL}¡¿¢-©«-¹¼-¾ˆ˜†‡‰‚„‹]|[‚ˆ˜†‡‰¤¦¨¬¯¸∂∆∏∑√∞∫≈◊˙˚˛˝ˇ]|(?<=[a-z])[^\W\da-z{SMALL}{CAPITAL}]"

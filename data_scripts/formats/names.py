@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 # A name before the first colon. The wide colon of Chinese and Japanese needs no space after it.
 WORD = r"""[^\s:：,;!?"“”]+"""
-SPEAKER = re.compile(rf"(?=\w)(?=[^:：]{{1,30}}[:：])({WORD}(?:\s{WORD}){{0,2}})\s?(?::(?!\S)|：)\s*")
+# It begins with a letter or digit, with `+` of a telephone number, or with the mark of a user name.
+BEGINNING = r"(?=\w|\+\d|[@~]\s?\w)"
+SPEAKER = re.compile(rf"{BEGINNING}(?=[^:：]{{1,30}}[:：])({WORD}(?:\s{WORD}){{0,2}})\s?(?::(?!\S)|：)\s*")
 # A longer name, which may have a title before or after it: `Dr. Ana Maria de la Cruz, MD`.
-LONG_SPEAKER = re.compile(r"""\[?(?=\w)([^:：;!?"“”<>\t\[\]]{1,70}?)\]?\s?(?::(?!\S)|：)\s*""")
+LONG_SPEAKER = re.compile(rf"""\[?{BEGINNING}([^:：;!?"“”<>\t\[\]]{{1,70}}?)\]?\s?(?::(?!\S)|：)\s*""")
 PARTICLES = {"al", "am", "and", "av", "ben", "bin", "bint", "da", "das", "de", "del", "della", "den", "der", "des"}
 PARTICLES |= {"di", "do", "dos", "du", "e", "el", "et", "für", "ibn", "la", "le", "los", "of", "op", "och", "the"}
 PARTICLES |= {"til", "und", "van", "vom", "von", "y", "ze", "zu", "zum"}
@@ -18,6 +20,9 @@ TITLE = re.compile(
 )
 # `ANA (excited)`, and `T1`.
 MANNER = re.compile(r"([^()\[\]]+?)\s?[(\[][^()\[\]]{1,40}[)\]]")
+# Meeting services hide digits of a telephone number: `+1 415-***-1234`.
+TELEPHONE = re.compile(r"(?!\d{1,4}[-.]\d{1,2}[-.]\d{1,4}$)\+?[\d\s().*-]{5,30}")
+FEWEST_DIGITS = 5
 NUMBERED_TURN = re.compile(r"([^\W\d]{1,12})\s?(\d{1,4})")
 MOST_WORDS, MOST_TITLED_WORDS = 6, 8
 
@@ -57,11 +62,16 @@ def is_name_word(word: str) -> bool:
 def may_name(text: str) -> bool:
     """Whether text next to a time or a colon may be a name. User names may be in lower case."""
     text = text.strip()
-    if not text or not any(map(str.isalpha, text)) and not text.lstrip("+").replace(" ", "").isdigit():
+    if not any(map(str.isalpha, text)) and not text.isdigit() and not is_telephone(text):
         return False
     if re.search(r"""[!?"“”;]|://""", text):
         return False
     return is_name(text) or (len(text.split()) <= 3 and "," not in text and len(text) <= 30)
+
+
+def is_telephone(text: str) -> bool:
+    """Whether a text is a telephone number, in which stars may hide digits."""
+    return bool(TELEPHONE.fullmatch(text)) and sum(map(str.isdigit, text)) >= FEWEST_DIGITS
 
 
 def people_of(names: Counter[str]) -> dict[str, str]:

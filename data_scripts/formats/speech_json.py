@@ -15,6 +15,8 @@ WORD = re.compile(r"\w")
 # Where recognizers write the speaker of a segment, and the name in it if it is an object.
 SPEAKERS = ("speaker", "speaker_name", "speaker_label", "speaker_id", "speakerName")
 NAMES = ("name", "label", "id")
+RECORDINGS = {"audio", "call", "conversation", "dialog", "dialogue", "file", "filename", "meeting", "recording"}
+RECORDINGS |= {"audio_filepath", "callid", "conversationid", "dialogid", "dialogueid", "session", "sessionid"}
 SPEAKER_IN_TEXT = re.compile(r"\s*\(speaker ([\d?]+)\)\s*")
 
 
@@ -45,8 +47,20 @@ def is_speech(entry: Any) -> bool:
 
 
 def has_words_only(entry: Any) -> bool:
-    """Whether an entry is a recording that AssemblyAI transcribed without speakers: it has words and no utterances."""
-    return isinstance(entry, dict) and entry.get("utterances", "") is None and isinstance(entry.get("words"), list)
+    """Whether an entry is a recording that AssemblyAI or Deepgram transcribed without utterances: it has words only."""
+    return missing_utterances(entry) is not None
+
+
+def missing_utterances(entry: Any) -> tuple[str, str] | None:
+    """What a recording has in place of utterances, and the option of the service that writes them; None for others."""
+    if not isinstance(entry, dict):
+        return None
+    if entry.get("utterances", "") is None and isinstance(entry.get("words"), list):
+        return "utterances null", "speaker_labels=true"
+    results = entry.get("results")
+    if isinstance(results, dict) and isinstance(results.get("channels"), list) and not results.get("utterances"):
+        return "results with channels alone", "utterances=true"
+    return None
 
 
 def is_speech_segment(segment: Any) -> bool:
@@ -56,6 +70,12 @@ def is_speech_segment(segment: Any) -> bool:
         and isinstance(segment.get("text", segment.get("transcript")), str)
         and (bool(segment.keys() & {"start", "end", "offsets", "timestamps"}) or has_span(segment))
     )
+
+
+def has_other_id(segment: dict[str, Any]) -> bool:
+    """Whether a segment also says to which recording or dialogue it belongs, so that a file may contain several."""
+    names = {name.lower() for name in segment} - {"segment_id", *(key.lower() for key in SPEAKERS)}
+    return any(name in RECORDINGS or name.endswith("_id") for name in names)
 
 
 def has_span(segment: dict[str, Any]) -> bool:
@@ -68,10 +88,9 @@ def read_speech(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator
     """Yield one dialogue per recording."""
     for where, entry in entries:
         segments = segments_of(entry)
-        if segments is None and has_words_only(entry):
+        if segments is None and (missing := missing_utterances(entry)):
             raise ValueError(
-                f"{where}: the recording has words and no utterances; got utterances null; transcribe with "
-                "speaker_labels=true"
+                f"{where}: the recording has words and no utterances; got {missing[0]}; transcribe with {missing[1]}"
             )
         if segments is None:
             raise ValueError(f"{where}: not a recording; got {str(entry):.60}; use JSON with segments that have a text")
@@ -85,8 +104,18 @@ def read_speech(file: InputFile, entries: Iterable[tuple[str, Any]]) -> Iterator
         # AssemblyAI writes integers, which are milliseconds. Services that write seconds have the same keys.
         times_of_all = [one.get(name) for one in segments for name in ("start", "end")]
         milliseconds = segments is entry.get("utterances") and not any(isinstance(time, float) for time in times_of_all)
-        numbered = ((f"{where}, segment {number}", one) for number, one in enumerate(segments, start=1))
+        numbered = ((f"{where}, segment {number}", one) for number, one in enumerate(by_channel(segments), start=1))
         yield from dialogue_of(file, numbered, 1000 if milliseconds else 1)
+
+
+def by_channel(segments: list[Any]) -> list[Any]:
+    """The segments with their channels as speakers, if they have several channels and no speakers."""
+    channels = [one.get("channel") for one in segments]
+    if not all(isinstance(channel, int) for channel in channels) or len(set(channels)) < 2:
+        return segments
+    if any(named_speaker(one) is not None for one in segments):
+        return segments
+    return [{**one, "speaker": channel} for one, channel in zip(segments, channels, strict=True)]
 
 
 def are_words(chunks: list[Any]) -> bool:

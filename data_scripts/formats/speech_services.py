@@ -81,16 +81,36 @@ def rev_segments(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def google_segments(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the results of Google. With speakers, the last result repeats all words, each with its speaker."""
-    words = dictionaries(first(found[-1].get("alternatives")).get("words"))
-    if words and all("speakerTag" in word for word in words):
-        for speaker, group in groupby(words, key=lambda word: word["speakerTag"]):
-            said = list(group)
-            text = " ".join(str(word.get("word", "")) for word in said)
-            yield segment(text, said[0].get("startTime"), said[-1].get("endTime"), speaker)
+    """Yield the results of Google.
+
+    With speakers, the last result of version 1 repeats all words, each with its speaker. In version 2, each result has
+    its own words. Without speakers, the channel of a result is its speaker.
+    """
+    words = words_of(found[-1])
+    if words and all(word.get("speakerTag") for word in words):
+        yield from by_speaker(words, "speakerTag")
         return
     start = 0.0
     for one in found:
-        end = seconds(one.get("resultEndTime"))
-        yield segment(first(one.get("alternatives")).get("transcript"), start if end else None, end, None)
+        words = words_of(one)
+        if words and all(word.get("speakerLabel") for word in words):
+            yield from by_speaker(words, "speakerLabel")
+            continue
+        end = seconds(one.get("resultEndTime", one.get("resultEndOffset")))
+        text = first(one.get("alternatives")).get("transcript")
+        yield segment(text, start if end else None, end, one.get("channelTag") or None)
         start = end or start
+
+
+def words_of(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The words of the best alternative of a result of Google."""
+    return dictionaries(first(result.get("alternatives")).get("words"))
+
+
+def by_speaker(words: list[dict[str, Any]], key: str) -> Iterator[dict[str, Any]]:
+    """Yield a segment for the words that one speaker says in a row. `key` names the speaker of a word."""
+    for speaker, group in groupby(words, key=lambda word: word[key]):
+        said = list(group)
+        text = " ".join(str(word.get("word", "")) for word in said)
+        start, end = said[0].get("startTime", said[0].get("startOffset")), said[-1].get("endTime")
+        yield segment(text, start, end or said[-1].get("endOffset"), speaker)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from ..building.dialogues import Dialogue, Utterance
 from .chat_notices import BLOCK, LINE_OF_IRC, REPLY, SYSTEM, is_note, is_short, notice_of
 from .input_file import SAMPLE_CHARACTERS, InputFile, stripped
-from .names import is_name, may_name, speaker_and_text
+from .names import is_name, is_telephone, may_name, speaker_and_text
+from .plain_text import file_names
 from .times import AFTERNOON, CHAT_SILENCE, MONTH, MORNING, WEEKDAY, clock_seconds, date_numbers, date_order, in_order
 from .unknown_forms import KEYS
 
@@ -56,7 +57,7 @@ DATE_ALONE = re.compile(
 )
 TIME_BEFORE_TEXT = re.compile(rf"[\[(]\s*{RANGE}\s*[\])]\s+(?=\S)", re.IGNORECASE)
 TIME_AND_TEXT = re.compile(rf"{BOX}{BETWEEN}\s(?P<text>\S.*)", re.IGNORECASE)
-FEWEST_TURNS, MOST_LINES_ABOVE, SPACES = 2, 8, ("", " ")
+FEWEST_TURNS, MOST_LINES_ABOVE, MOST_USER_WORDS, SPACES = 2, 8, 4, ("", " ")
 # The part before the text is short. A search in longer lines would take too long.
 LONGEST_HEAD = 200
 FILLED = re.compile(r"\s{40}|[-–—]{8}|(?:[-–—] ){8}")
@@ -123,15 +124,21 @@ def head_of(form: str, line: str) -> re.Match | None:
     if NO_NAME.fullmatch(name) or DATE_ALONE.fullmatch(name):
         return None
     if form in ABOVE:
-        # A word in lower case is a user name if more than a space separates it from the time.
-        is_user = " " not in name and has_gap(found)
-        return found if (is_name(name) or is_user) and any(map(str.isalpha, name)) else None
+        # A word in lower case, or some words in brackets or at a distance, are a user name.
+        is_user = has_gap(found) and (" " not in name or (is_apart(found) and len(name.split()) <= MOST_USER_WORDS))
+        has_letters = any(map(str.isalpha, name))
+        return found if (is_name(name) or is_user) and (has_letters or has_gap(found) and is_telephone(name)) else None
     return found if may_name(name) else None
 
 
 def has_gap(head: re.Match) -> bool:
     """Whether more than a space separates the name and the time of a head, or the time is in brackets before it."""
     return head["between"] not in SPACES or head.string.startswith("[")
+
+
+def is_apart(head: re.Match) -> bool:
+    """Whether two spaces or a tab separate the name and the time of a head, or it begins with a bracket."""
+    return head["between"].isspace() and head["between"] != " " or head.string.startswith("[")
 
 
 def time_alone(line: str) -> re.Match | None:
@@ -154,7 +161,8 @@ def has_lone_times(file: InputFile) -> bool:
     """Whether lines with only a time are between lines with a speaker, or between all lines."""
     lines = [line for line in map(stripped, file.sample) if line]
     times = [bool(time_alone(line)) for line in lines]
-    speakers = [not time and bool(speaker_and_text(line)[0]) for time, line in zip(times, lines, strict=True)]
+    known = file_names(file) if any(times) else frozenset()
+    speakers = [not time and bool(speaker_and_text(line, known)[0]) for time, line in zip(times, lines, strict=True)]
     return sum(times) >= 1 and sum(speakers) >= 2 and sum(speakers) >= 0.6 * (len(lines) - sum(times))
 
 
@@ -279,11 +287,16 @@ def turn_of(number: int, line: str, head: re.Match) -> Turn:
     return Turn(number, speaker, parts.get("day"), clock, parts.get("end"), [text] if text else [])
 
 
-def are_times_below(file: InputFile) -> bool:
-    """Whether the lines with only a time are below their turns: each turn has one, and none is above the first."""
+def are_times_below(file: InputFile, known: frozenset[str]) -> bool:
+    """Whether the lines with only a time are below their turns: each turn has one, and none is above the first.
+
+    Args:
+        file: The file.
+        known: The long names of the file.
+    """
     lines = [line for line in map(stripped, file.sample) if line]
     marks = [bool(time_alone(line)) for line in lines]
-    turns = [not mark and bool(speaker_and_text(line)[0]) for mark, line in zip(marks, lines, strict=True)]
+    turns = [not mark and bool(speaker_and_text(line, known)[0]) for mark, line in zip(marks, lines, strict=True)]
     if True not in turns or True in marks[: turns.index(True)]:
         return False
     # The last lines of a sample of a long file may end with a turn.
@@ -298,10 +311,11 @@ def are_times_below(file: InputFile) -> bool:
 def turns_below_times(file: InputFile) -> Iterator[Turn]:
     """Yield turns `Name: text`. A time may be on a separate line above a turn, or below it."""
     time, turn = None, None
-    is_below = are_times_below(file)
+    known = file_names(file)
+    is_below = are_times_below(file, known)
     for number, line in enumerate(map(stripped, file.lines()), start=1):
         mark = time_alone(line)
-        speaker, text = speaker_and_text(line)
+        speaker, text = speaker_and_text(line, known)
         if mark and is_below and turn:
             turn = turn._replace(day=mark["day"], clock=mark["clock"], end=mark["end"])
         elif mark:

@@ -22,8 +22,13 @@ HEAD = re.compile(
     rf"(?:\[{DATE}{BETWEEN}{TIME}{AFTER}\s?\]\s?|".replace("?P<", "?P<ios_")
     + rf"{DATE}{BETWEEN}{TIME}{AFTER}\s[-–—]\s)"
 )
-# The name of a group may contain a colon too, but is in quotes.
-NAME = re.compile(r"""(?:~\s?)?([^:"“”„«»\n]{1,80}?)\s?:(?:\s|$)""")
+# The name of a group may contain a colon too, but is in quotes. A part of a name may be in quotes as well.
+NAME = re.compile(
+    r"""(?:~\s?)?((?:[^:"“”„«»\n]|"[^":\n]{1,40}"|“[^“”:\n]{1,40}”|„[^„“”:\n]{1,40}[“”]|«[^«»:\n]{1,40}»){1,80}?)"""
+    r"""\s?:(?:\s|$)"""
+)
+# A document on iOS: its name and pages, without or with its size, before the note that it is attached.
+DOCUMENT = re.compile(r"[^\n•]+\.\w{2,5}(?: • [^\n•]+)*\s*(?:\n|$)")
 MOST_NAME_WORDS, LONGEST_NOTICE = 8, 160
 
 
@@ -121,15 +126,17 @@ def message_of(number: int, head: re.Match, content: list[str]) -> Message:
 def speaker_and_text(file: InputFile, content: str) -> tuple[str, str] | None:
     """The speaker and the text of a message. None for a notice of WhatsApp, which is counted as left out."""
     name = NAME.match(INVISIBLE.sub("", content))
-    if not name or len(name[1].split()) > MOST_NAME_WORDS or ENCRYPTED.search(content):
+    text = after_head(content, name) if name else ""
+    is_marked = text.lstrip().startswith(MARK)
+    # The notice has the name of the chat before it, or may have a colon of its own.
+    if not name or len(name[1].split()) > MOST_NAME_WORDS or ENCRYPTED.search(content if is_marked else name[1]):
         file.leave_out("system lines")
         return None
-    text = after_head(content, name)
-    is_marked = text.lstrip().startswith(MARK)
     text = INVISIBLE.sub("", CHANGED.sub("", text))
     if ATTACHED.search(text):
         file.leave_out("attachments")
         text = ATTACHED.sub("", text)
+        text = DOCUMENT.sub("", text, count=1) if is_marked and DOCUMENT.match(text) else text
         if not text.strip():
             return None
         is_marked = False

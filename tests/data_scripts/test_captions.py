@@ -191,3 +191,16 @@ def test_how_a_person_speaks_is_no_part_of_the_name(write, caplog):
     turns = turns_of(write, subrip("ANA (V.O.): Hi.", "BEN [whispering]: Yo.", "ANA: So?"), "a.srt")
     assert said(turns) == [("ANA", "Hi."), ("BEN [whispering]", "Yo."), ("ANA", "So?")]
     assert caplog.messages[-1].endswith("names such as 'ANA (V.O.)' read as 'ANA'")
+
+
+def test_words_before_a_colon_in_one_cue_of_many_are_no_speaker(write):
+    texts = ["So,", "the answer: 42.", "He said it.", "My point is: go.", "MAN: Never!", "And then", "we left."]
+    assert [(turn.speaker, turn.text) for turn in turns_of(write, subrip(*texts), "talk.srt")] == [
+        ("MAN", "Never!") if "MAN" in text else ("", text) for text in texts
+    ]
+
+
+def test_a_telephone_number_and_a_user_name_are_speakers(write):
+    texts = ["+1 415-***-1234: hello", "@ben: hm", "+1 415-***-1234: so?"]
+    turns = turns_of(write, "WEBVTT\n\n" + subrip(*texts).replace(",", "."))
+    assert [f"{turn.speaker}: {turn.text}" for turn in turns] == texts

@@ -14,7 +14,7 @@ pytest.importorskip("hypothesis")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-NAMES = ["Ana", "Ben Lee", "Dr. Cleo de la Cruz, MD", "小明", "Zoë O'Neil-Smith"]
+NAMES = ["Ana", "Ben Lee", "Dr. Cleo de la Cruz, MD", "小明", "Zoë O'Neil-Smith", "maria lopez", "+1 415-***-1234"]
 # What means something to one of the readers, and words.
 PIECES = [
     "hi", "Oh", "so", "I", "don't", "at 12:30", "12:30", "30/04/23, 17:33 - ", "[30/04/23, 17:33:19] ", "00:05 ",
@@ -27,6 +27,9 @@ PIECES = [
 PARTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map(" ".join)
 TEXTS = st.one_of(PARTS, st.text(max_size=20))
 TURNS = st.lists(st.tuples(st.sampled_from(NAMES), TEXTS), min_size=1, max_size=8)
+# Without what means something to a reader, every turn is found.
+PLAIN_TEXTS = st.lists(st.sampled_from(["hi", "Oh", "so", "calm", "furious!"]), min_size=1, max_size=4).map(" ".join)
+PLAIN_TURNS = st.lists(st.tuples(st.sampled_from(NAMES), PLAIN_TEXTS), min_size=3, max_size=8)
 TEXT_FORMS = {
     "android": "30/04/23, 17:{n:02} - {name}: {text}\n",
     "iphone": "[4/30/23, 5:{n:02}:00\u202fPM] {name}: {text}\r\n",
@@ -38,8 +41,8 @@ TEXT_FORMS = {
     "kakaotalk": "[{name}] [오후 5:{n:02}] {text}\n",
     "kakaotalk_phone": "2023년 4월 30일 오후 5:{n:02}, {name} : {text}\n",
     "imessage": "Apr 30, 2023  5:{n:02}:00 PM\n{name}\n{text}\n\n",
-    "subrip": "{n}\n00:00:{n:02},000 --> 00:00:{n:02},900\n{name}: {text}\n\n",
-    "webvtt": "00:{n:02}.000 --> 00:{n:02}.900\n<v {name}>{text}</v>\n\n",
+    "subrip": "{n}\n00:00:{n:02},000 --> 00:00:{n:02},500\n{name}: {text}\n\n",
+    "webvtt": "00:{n:02}.000 --> 00:{n:02}.500\n<v {name}>{text}</v>\n\n",
 }
 
 
@@ -119,6 +122,15 @@ LINES = st.lists(st.one_of(TEXTS, st.sampled_from(["", "Ana", "ANA"])), max_size
 @given(**TEXT_CASES)
 def test_no_word_of_a_chat_is_lost_uncounted(path, form, turns):
     check_text(path, form, turns)
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(form=st.sampled_from(sorted(TEXT_FORMS)), turns=PLAIN_TURNS)
+def test_every_turn_of_a_plain_chat_has_its_speaker_or_the_chat_is_refused(path, form, turns):
+    found = read_or_refuse(path, as_text(form, turns))
+    if found is not None:
+        said = [(turn.speaker, turn.text) for dialogue in found[0] for turn in dialogue.utterances]
+        assert said == turns
 
 
 @settings(max_examples=100, deadline=None, database=None)

@@ -363,3 +363,13 @@ def test_the_text_of_a_slack_message_may_be_in_its_blocks(write):
     message = {"type": "message", "ts": "1682870000.1", "user": "U01", "text": "", "blocks": [{"elements": [section]}]}
     [dialogue] = dialogues_of(write, [message])
     assert dialogue.utterances[0].text == "Hi you"
+
+
+@pytest.mark.parametrize("column", ["conversation_id", "call_id", "file", "audio"])
+def test_rows_with_times_and_an_id_of_another_name_are_not_merged_into_one_dialogue(write, column):
+    rows = [{column: str(n), "speaker": "Ann", "text": "Hi.", "start": 0.5} for n in range(2)]
+    with pytest.raises(ValueError, match=f"a.json.*missing column dialogue_id.*{column}"):
+        dialogues_of(write, rows)
+    assert len(dialogues_of(write, rows, dialogue_column=column)) == 2
+    segments = [{"id": n, "speaker_id": 1, "text": "Hi.", "start": 0.5} for n in range(2)]
+    assert len(dialogues_of(write, segments)) == 1

@@ -51,8 +51,24 @@ def dialogues_of(write, value, **options):
                 },
             ]
         },
+        {
+            "results": [
+                {
+                    "alternatives": [
+                        {
+                            "transcript": "Hi. What?",
+                            "words": [
+                                {"word": "Hi.", "startOffset": "0.5s", "endOffset": "1.5s", "speakerLabel": "A"},
+                                {"word": "What?", "startOffset": "2s", "endOffset": "2.5s", "speakerLabel": "B"},
+                            ],
+                        }
+                    ],
+                    "resultEndOffset": "2.5s",
+                }
+            ]
+        },
     ],
-    ids=["amazon", "azure", "rev", "google"],
+    ids=["amazon", "azure", "rev", "google", "google, version 2"],
 )
 def test_the_output_of_speech_services_has_speakers_and_times(write, value):
     [dialogue] = dialogues_of(write, value)
@@ -129,3 +145,30 @@ def test_the_forms_of_the_pipeline_are_read_from_json(write):
     for value, place in (([["Yes."], [3]], "entry 2: not a list of utterances"), (["Yes.", 3], "not a list of utter")):
         with pytest.raises(ValueError, match=f"{place}.*; write each utterance as"):
             dialogues_of(write, value)
+
+
+def test_words_of_google_without_speakers_are_results_with_their_channels(write):
+    results = [
+        {
+            "alternatives": [{"transcript": text, "words": [{"word": text, "startTime": "0s", "speakerTag": 0}]}],
+            "resultEndTime": f"{end}s",
+            "channelTag": channel,
+        }
+        for text, end, channel in (("Hi.", 1, 1), ("Yes?", 2, 2), ("Bye.", 3, 1))
+    ]
+    [dialogue] = dialogues_of(write, {"results": results})
+    assert [turn[:2] for turn in dialogue.utterances] == [("Hi.", "1"), ("Yes?", "2"), ("Bye.", "1")]
+    assert [turn.end for turn in dialogue.utterances] == [1, 2, 3]
+
+
+def test_channels_of_deepgram_are_speakers_if_it_names_none(write):
+    said = [{"start": n + 0.5, "end": n + 1.0, "transcript": "So.", "channel": n % 2} for n in range(3)]
+    [dialogue] = dialogues_of(write, {"results": {"utterances": said}})
+    assert [turn.speaker for turn in dialogue.utterances] == ["0", "1", "0"]
+    [dialogue] = dialogues_of(write, {"results": {"utterances": [one | {"speaker": 7} for one in said]}})
+    assert {turn.speaker for turn in dialogue.utterances} == {"7"}
+    [dialogue] = dialogues_of(write, {"results": {"utterances": [one | {"channel": 0} for one in said]}})
+    assert {turn.speaker for turn in dialogue.utterances} == {""}
+    alone = {"results": {"channels": [{"alternatives": [{"transcript": "So."}]}]}}
+    with pytest.raises(ValueError, match="a.json:1: the recording has words and no utterances.*utterances=true"):
+        dialogues_of(write, alone)

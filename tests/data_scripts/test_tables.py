@@ -4,6 +4,7 @@ import datetime
 import io
 import logging
 import math
+import zipfile
 
 import pandas
 import pyarrow as pa
@@ -234,6 +235,19 @@ def test_a_workbook_is_a_table(write, caplog):
         dialogues_of(write, workbook([["a", "b"], [1, 2]]), "calls.xlsx")
 
 
+@pytest.mark.parametrize("dimension", ["A1", "A1:C1", "A1:B3"])
+def test_a_workbook_that_states_a_wrong_size_is_read_whole(write, dimension):
+    rows = [["dialogue_id", "text"], *([1, f"Hi {n}"] for n in range(5))]
+    wrong = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(workbook(rows))) as book, zipfile.ZipFile(wrong, "w") as copy:
+        for name in book.namelist():
+            content = book.read(name)
+            assert b"sheet1" not in name.encode() or b'ref="A1:B6"' in content
+            copy.writestr(name, content.replace(b'ref="A1:B6"', f'ref="{dimension}"'.encode()))
+    [dialogue] = dialogues_of(write, wrong.getvalue(), "calls.xlsx")
+    assert [turn.text for turn in dialogue.utterances] == [f"Hi {n}" for n in range(5)]
+
+
 @pytest.mark.parametrize("content", [b"PK\x03\x04 and no more", b"", b"no workbook"])
 def test_a_broken_workbook_is_named(write, content):
     pytest.importorskip("openpyxl")
@@ -308,6 +322,10 @@ def test_any_mark_between_known_columns_is_a_separator(write, mark):
         ("cp1252", "È vero!"),
         ("cp1252", "Sì, a bottle of Château d'Yquem."),
         ("cp1254", "Çok güzel, teşekkür ederim. Her şey düzelecek."),
+        ("cp1257", "Šiandien aš esu labai pikta, nes jis vėl vėlavo. Ačiū!"),
+        ("cp1257", "Šodien es esmu ļoti dusmīga, jo viņš atkal nokavēja. Paldies, ka atnāci!"),
+        ("cp1253", "Άννα, είμαι πολύ θυμωμένη σήμερα. Όχι, δεν θέλω. Έλα εδώ! Ήρθε ο Γιώργος."),
+        ("iso8859_7", "Άννα, είμαι πολύ θυμωμένη σήμερα. Όχι, δεν θέλω. Έλα εδώ! Ήρθε ο Γιώργος."),
     ],
 )
 def test_old_encodings_of_latin_letters_are_told_apart(write, encoding, text):

@@ -251,3 +251,22 @@ def test_a_table_that_is_called_text_is_no_plain_text(write):
         list(read_dialogues(path))
     [dialogue] = read_dialogues(path, rows="one")
     assert [(turn.speaker, turn.text) for turn in dialogue.utterances] == [("Ana", "I got the job!"), ("Ben", "What?")]
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["{name}  0:{n:02}\n{text}\n\n", "[{name}] 09:12:{n:02}\n{text}\n", "[1/3/2024 10:{n:02} AM] {name}\n{text}\n\n"],
+)
+@pytest.mark.parametrize("name", ["maria lopez", "ben van der berg", "+1 415-***-1234", "14155551234"])
+def test_a_name_above_the_text_may_be_in_lower_case_or_a_telephone_number(write, form, name):
+    turns = [("Ana Silva", "Hi all."), (name, "I am furious."), ("Ana Silva", "Ok. See you at 5:30")]
+    content = "".join(form.format(name=who, n=n, text=text) for n, (who, text) in enumerate(turns, start=5))
+    assert [turn[1::-1] for turn in turns_of(write, content)] == turns
+
+
+@pytest.mark.parametrize("name", ["Maria de la Cruz", "Silva, Ana Maria"])
+def test_a_long_name_below_a_time_is_a_speaker(write, name):
+    turns = [(name, "Hi."), ("Ben Lee", "Hello."), (name, "I am furious."), ("Ben Lee", "Oh.")]
+    blocks = ["".join(f"{who}: {text}\n" for who, text in turns[n : n + 2]) for n in (0, 2)]
+    content = f"00:00:00\n\n{blocks[0]}\n00:05:00\n\n{blocks[1]}"
+    assert [turn[1::-1] for turn in turns_of(write, content)] == turns

@@ -166,6 +166,7 @@ def test_day_and_month_are_told_from_all_dates(write, dates, expected):
         "POLL:\nWhere?\nOPTION: Here (1 vote)",
         "location: https://maps.google.com/?q=48.1,11.5",
         "live location shared",
+        "\u200efile.pdf • \u200e12 pages \u200e<attached: 00000012-file.pdf>",
         "Waiting for this message. This may take a while.",
         "\u200ePOLL:\nWhere?\n\u200eOPTION: Here (1 vote)",
     ],
@@ -190,6 +191,8 @@ def test_what_nobody_wrote_is_left_out_and_counted(write, caplog, message):
         ("Hola <Se editó este mensaje.>", "Hola"),
         ("photo.jpg (file attached)\nlook at this", "look at this"),
         ("at 5:30: the \u2068@Ana\u2069 thing", "at 5:30: the @Ana thing"),
+        ("Our messages are end-to-end encrypted, I heard", "Our messages are end-to-end encrypted, I heard"),
+        ("\u200ea.pdf • \u200e12 pages \u200e<attached: 0-a.pdf>\nread this", "read this"),
         ("one\n12:30 two\nthree: four", "one 12:30 two three: four"),
     ],
 )
@@ -226,3 +229,9 @@ def test_a_long_chat_is_cut_at_silences(write, caplog):
     assert "cut at silences of more than 8 hours" in caplog.messages[-1]
     assert len(list(read_dialogues(path, max_silence=3600))) == 6
     assert len(list(read_dialogues(path, max_silence="inf"))) == 1
+
+
+@pytest.mark.parametrize("name", ['Maria "Mia" Lopez', "Jon “JJ” Jones"])
+def test_a_name_may_contain_a_nickname_in_quotation_marks(write, name):
+    chat = f"30/04/23, 17:33 - Ana: Hi\n30/04/23, 17:34 - {name}: Hola: so?\n"
+    assert said(write, chat)[1][:2] == (name, "Hola: so?")
