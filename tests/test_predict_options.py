@@ -156,3 +156,18 @@ def test_what_an_earlier_run_predicted_is_not_kept_beside_new_predictions(predic
     (tmp_path / "own.csv").write_text("dialogue_id,text,known_words\n1,so happy,mine\n")
     predict(tmp_path / "own.csv", "--output", tmp_path / "out.csv")
     assert list(pandas.read_csv(tmp_path / "out.csv")["known_words"]) == ["mine"]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_a_column_with_the_name_of_an_output_is_kept_under_another(predict, tmp_path, kind):  # noqa: F811
+    score = "scores" if kind == "jsonl" else "score"
+    (tmp_path / "own.csv").write_text(f"call,translation,text,{score}\n1,so happy,tan feliz,5\n")
+    options = ["--corpus_options", "dialogue_column=call", "text_column=translation"]
+    predict(tmp_path / "own.csv", *options, "--output", tmp_path / f"out.{kind}")
+    if kind == "jsonl":
+        [line] = (tmp_path / "out.jsonl").read_text().splitlines()
+        assert json.loads(line).items() >= {"scores (input)": ["5"], "text": ["tan feliz"]}.items()
+    else:
+        [row] = (pandas.read_csv if kind == "csv" else pandas.read_parquet)(tmp_path / f"out.{kind}").to_dict("records")
+        assert str(row["score (input)"]) == "5" and 0 < row["score"] <= 1
+        assert (row["text"], row["text (input)"]) == ("so happy", "tan feliz")

@@ -16,8 +16,8 @@ from .workbook import write_workbook
 # Dialogues as they were read, each with its turns from the pipeline.
 Labeled = Iterable[tuple[Dialogue, list[dict]]]
 WIDEST_SPEAKER = 20
-# What a dialogue of an earlier output in JSON Lines has, besides `predictions` and `scores`.
-PREDICTED = ("distributions", "known_words", "explanations")
+# What is predicted, in JSON Lines.
+PREDICTED = ("predictions", "scores", "distributions", "known_words", "explanations")
 
 
 def as_table(
@@ -65,7 +65,8 @@ def bold(head: str, label: str) -> str:
 def as_json_lines(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:
     """Write one dialogue per line, in the form of the corpus `custom`, with `predictions` and `scores`.
 
-    Times and other columns of the input are included. A column of a table becomes a list.
+    Times and other columns of the input are included. A column of a table becomes a list. One that has the name of one
+    of the output's own gets ` (input)` after its name.
     """
     for dialogue, turns in labeled:
         said = dialogue.utterances
@@ -91,9 +92,12 @@ def as_json_lines(labeled: Labeled, labels: Sequence[str], name: str, model: str
         columns = dict.fromkeys(name for utterance in said for name in utterance.extra or {})
         others = (dialogue.extra or {}) | {name: [(turn.extra or {}).get(name) for turn in said] for name in columns}
         # What an earlier run predicted may be of another model.
-        earlier = PREDICTED if "predictions" in others else ()
-        row |= {name: value for name, value in others.items() if name not in row and name not in earlier}
-        yield json.dumps(row | predicted, ensure_ascii=False) + "\n"
+        earlier = PREDICTED if others.keys() >= {"predictions", "scores"} else ()
+        own = row | predicted
+        kept = {
+            f"{name} (input)" if name in own else name: value for name, value in others.items() if name not in earlier
+        }
+        yield json.dumps(row | kept | predicted, ensure_ascii=False) + "\n"
 
 
 def as_page(labeled: Labeled, labels: Sequence[str], name: str, model: str) -> Iterator[str]:

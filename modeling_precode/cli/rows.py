@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Labeled = Iterable[tuple[Dialogue, list[dict]]]
+HEAD = ("dialogue_id", "speaker", "text", "label", "start", "end")
 ROWS_AT_ONCE = 10_000
 BYTES_AT_ONCE = 1 << 14
 
@@ -102,23 +103,27 @@ def rows_of(labeled: Labeled) -> Iterator[tuple[int | None, dict[str, Any]]]:
 
 
 def row_of(dialogue: Dialogue, utterance: Utterance, turn: dict) -> dict[str, Any]:
-    """The row of an utterance: the columns of the input, and the prediction."""
+    """The row of an utterance: the columns of the input, and the prediction.
+
+    A column of the input that has the name of one of the output's own gets ` (input)` after its name.
+    """
     row = {"dialogue_id": dialogue.dialogue_id, "speaker": turn.get("speaker", ""), "text": turn["text"]}
     row["label"] = utterance.label or ""
     for name, time in (("start", utterance.start), ("end", utterance.end)):
         if time is not None:
             row[name] = time
     others = (dialogue.extra or {}) | (utterance.extra or {})
-    for name, value in others.items():
-        # What an earlier run predicted may be of another model.
-        if not ("prediction" in others and is_predicted(name)):
-            row.setdefault(name, value)
-    row["prediction"], row["score"] = turn["label"], round(turn["score"], 6)
+    predicted: dict[str, Any] = {"prediction": turn["label"], "score": round(turn["score"], 6)}
     if "known_words" in turn:
-        row["known_words"] = round(turn["known_words"], 6)
+        predicted["known_words"] = round(turn["known_words"], 6)
     for label, share in turn.get("distribution", {}).items():
-        row[f"probability of {label}"] = round(share, 6)
-    return row
+        predicted[f"probability of {label}"] = round(share, 6)
+    # What an earlier run predicted may be of another model.
+    is_earlier = others.keys() >= {"prediction", "score"}
+    for name, value in others.items():
+        if not (is_earlier and is_predicted(name)):
+            row[f"{name} (input)" if name in HEAD or name in predicted else name] = value
+    return row | predicted
 
 
 def is_predicted(column: str) -> bool:
@@ -155,9 +160,8 @@ def columns_of(rows: Iterable[dict[str, Any]]) -> list[str]:
     """All columns. The predicted ones come last."""
     found = dict.fromkeys(name for row in rows for name in row)
     predicted = [name for name in found if is_predicted(name)]
-    head = ["dialogue_id", "speaker", "text", "label", "start", "end"]
-    others = [name for name in found if name not in head and name not in predicted]
-    return [*(name for name in head if name in found), *others, *predicted]
+    others = [name for name in found if name not in HEAD and name not in predicted]
+    return [*(name for name in HEAD if name in found), *others, *predicted]
 
 
 def check_columns(row: dict[str, Any], columns: Sequence[str]) -> None:
