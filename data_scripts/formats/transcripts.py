@@ -290,9 +290,7 @@ def turn_of(number: int, line: str, head: re.Match) -> Turn:
 def are_times_below(file: InputFile, known: frozenset[str]) -> bool:
     """Whether the lines with only a time are below their turns: each turn has one, and none is above the first.
 
-    Args:
-        file: The file.
-        known: The long names of the file.
+    `known` has the long names of the file.
     """
     lines = [line for line in map(stripped, file.sample) if line]
     marks = [bool(time_alone(line)) for line in lines]
