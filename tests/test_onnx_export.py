@@ -48,6 +48,14 @@ def test_the_folder_has_the_model_its_tokenizer_its_settings_and_its_card(words)
         onnx.checker.check_model(graph)
 
 
+def test_nothing_in_the_folder_says_where_the_model_lay(tmp_path, dialogues):
+    text_model(tmp_path / "bert").save_pretrained(tmp_path / "checkpoint")
+    model = PreCodeForUtteranceClassification.from_pretrained(tmp_path / "checkpoint")
+    model.config.text_config.name_or_path = str(tmp_path / "bert")  # as earlier versions saved it
+    export_onnx(pipeline_of(model, tmp_path / "bert"), tmp_path / "out", dialogues)
+    assert not any(str(tmp_path).encode() in path.read_bytes() for path in (tmp_path / "out").iterdir())
+
+
 def test_int8_is_small_and_its_losses_are_on_the_card(words, dialogues):
     emotions, folder = words
     original, exported = ([turn["label"] for turns in one(dialogues) for turn in turns] for one in

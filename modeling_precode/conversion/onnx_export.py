@@ -184,6 +184,9 @@ def _settings(emotions: ConversationEmotionPipeline, quantization: str | None) -
     settings = config.to_dict()
     for name in ("auto_map", "custom_pipelines"):
         del settings[name]
+    # Do not publish local paths.
+    for part in (settings, settings.get("text_config") or {}):
+        part.pop("_name_or_path", None)
     names = ["temperature", "causal", "max_speakers", "speaker_prefix"]
     names += ["utterance_hidden_size", "conversation_hidden_size"]
     windows = {}
