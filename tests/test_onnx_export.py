@@ -7,18 +7,27 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from hub_repositories import StoredFile
 from onnx_models import SETTINGS, pipeline_of, text_model, texts, word_model
+from test_scripts import run
 from text_encoders import KINDS, write_text_encoder
 from transformers import LongformerConfig
 
 from data_scripts import load_corpus
-from modeling_precode import PreCodeConfig, PreCodeForConversationCompletion, PreCodeForUtteranceClassification
+from modeling_precode import (
+    PreCodeConfig,
+    PreCodeForConversationCompletion,
+    PreCodeForUtteranceClassification,
+    RunSummary,
+    write_model_card,
+)
 from modeling_precode.cli.main import main
 from modeling_precode.configuration_precode import GRU_UTTERANCE_ENCODERS, TEXT_POOLINGS
 from modeling_precode.conversion import onnx_comparison
 from modeling_precode.conversion.onnx_comparison import Comparison
 from modeling_precode.conversion.onnx_export import export_onnx
 from modeling_precode.onnx_runtime import OnnxEmotionPipeline, is_exported
+from modeling_precode.sharing.push import name_card
 
 FILES = ["README.md", "config.json", "conversation_encoder.onnx"]
 FILES += ["tokenizer.json", "tokenizer_config.json", "utterance_encoder.onnx"]
@@ -116,6 +125,35 @@ def test_numbers_that_are_not_finite_count_in_every_shape(words, dialogues, monk
     found = onnx_comparison.compare(emotions, OnnxEmotionPipeline(folder), dialogues.remove_columns("labels"))
     with pytest.raises(ValueError, match="the exported model has other results"):
         found.check_numbers()
+
+
+@pytest.fixture
+def carded(checkpoint) -> Path:
+    """A checkpoint with a card."""
+    write_model_card(checkpoint, "emotions", "erc", RunSummary(corpus="calls", licence="MIT", command=""))
+    return checkpoint
+
+
+def test_the_card_of_an_export_has_examples_that_load_it_also_after_a_push(carded, tmp_path):
+    main(["export", str(carded), str(tmp_path / "int8"), "--check", "sample"])
+    card = (tmp_path / "int8" / "README.md").read_text()
+    assert card.count("## Use") == 1 and "pipeline(" not in card and "**calls**" in card
+    assert 'OnnxEmotionPipeline("int8")' in card and 'hf download "int8" --local-dir "int8"' in card
+    name_card(tmp_path / "int8" / "README.md", "you/calls")
+    pushed = (tmp_path / "int8" / "README.md").read_text()
+    assert 'OnnxEmotionPipeline("you/calls")' in pushed and 'download "you/calls" --local-dir "you/calls"' in pushed
+
+
+def test_the_card_of_an_exported_revision_is_that_of_the_revision(hub, carded, tmp_path):
+    hub.add("someone/model", carded)
+    repository = hub.repositories["model", "someone/model"]
+    repository.tags["v1"] = repository.branches["main"]
+    repository.commit("main", {"summary": "another corpus"}, {"README.md": StoredFile(b"# Later", False)}, [])
+    code = "import sys; from modeling_precode.cli.main import main; main(sys.argv[1:])"
+    arguments = ("export", "someone/model", str(tmp_path / "out"), "--check", "sample", "--revision", "v1")
+    run("-c", code, *arguments, HF_ENDPOINT=hub.address, HF_HUB_OFFLINE="0", HF_HOME=str(tmp_path / "home"))
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "**calls**" in card and "# Later" not in card
 
 
 def test_an_encoder_that_cannot_be_exported_is_named_and_leaves_nothing(tmp_path, dialogues):

@@ -13,6 +13,7 @@ from test_scripts import CUSTOM, SMALL, run, write_corpus
 
 from modeling_precode import PreCodeForUtteranceClassification, RunSummary, write_model_card
 from modeling_precode.sharing.endpoint import FILES
+from modeling_precode.sharing.push import name_card
 
 PUSH = """
 import json, sys
@@ -82,6 +83,15 @@ def test_a_card_on_the_hub_does_not_say_where_the_checkpoint_lay(hub, checkpoint
     card = hub.files("someone/model")["README.md"].decode()
     assert card.count('model="someone/model"') == 2 and "\n# model\n" in card
     assert str(checkpoint.parent) not in card and "my model" not in card
+
+
+def test_a_card_that_was_written_by_hand_stays_as_it_is(tmp_path):
+    card = tmp_path / "README.md"
+    text = '# Mine\n\nSentenceTransformer(model="sentence-transformers/all-MiniLM-L6-v2")\n\n## Use\n\nAsk me.\n'
+    text += '\n## Others\n\n    pipeline("conversation-emotion", model="someone/else")\n'
+    card.write_text(text, encoding="utf-8")
+    name_card(card, "someone/model")
+    assert card.read_text(encoding="utf-8") == text
 
 
 def test_what_a_killed_push_left_is_neither_pushed_nor_kept(hub, checkpoint):

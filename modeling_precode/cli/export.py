@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode export") -
         corpus=args.check,
         quantization=args.quantize,
         allowed_loss=args.allow_loss,
+        revision=args.revision,
     )
     size = sum(path.stat().st_size for path in Path(args.out).iterdir()) / 1e6
     print(f"Exported to {printable(args.out)}, {size:,.1f} MB")

@@ -46,6 +46,7 @@ def export_onnx(
     corpus: str = "custom",
     quantization: str | None = None,
     allowed_loss: float = ALLOWED_LOSS,
+    revision: str | None = None,
 ) -> Comparison:
     """Export the model and the tokenizer of a pipeline to ONNX, and compare the result with the pipeline.
 
@@ -59,6 +60,7 @@ def export_onnx(
         corpus: The name of the corpus, for the card.
         quantization: `"int8"` for weights and products in 8 bits; `None` for float32.
         allowed_loss: The weighted F1, in points, that quantization may lose.
+        revision: The branch, tag or commit that a model on the Hub was loaded from, for its card.
 
     Raises:
         FileExistsError: The folder is not empty.
@@ -93,7 +95,7 @@ def export_onnx(
                 quantize(partial / UTTERANCE_GRAPH)
             comparison = compare(emotions, OnnxEmotionPipeline(partial), dialogues)
             comparison.check_labels(corpus, allowed_loss)
-        write_card(partial, emotions, comparison, corpus, quantization)
+        write_card(partial, folder.resolve().name, emotions, comparison, corpus, quantization, revision)
     return comparison
 
 

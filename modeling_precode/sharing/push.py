@@ -22,12 +22,19 @@ NOT_PUSHED = ["*/*", ".*.partial", "run.yaml", "*.jsonl", "*.bin", "*.pt", "*.pt
 LABELING_HEAD = PreCodeForUtteranceClassification.__name__
 # A file of the code that a checkpoint contains. An exported model and the default model have none.
 CONFIGURATION_CODE = f"{PreCodeConfig.__module__.rpartition('.')[2]}.py"
+# The name in the first example of the section Use, as the cards of a checkpoint and of an export have it.
+_EXAMPLE = re.compile(
+    r"^## Use\n(?:(?!^## ).)*?"
+    r'(?:pipeline\("conversation-emotion", model=|PreCodeForUtteranceClassification\.from_pretrained\(|'
+    r'OnnxEmotionPipeline\()"([^"]+)"',
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def name_card(path: Path, name: str) -> None:
-    """Change a card so that its example loads the checkpoint by its name on the Hub."""
+    """Change a card so that its example loads the checkpoint by its name on the Hub. Other cards stay as they are."""
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if loaded := re.search(r'(?:model=|from_pretrained\()"([^"]+)"', text):
+    if loaded := _EXAMPLE.search(text):
         title, new_title = (Path(one).name for one in (loaded[1], name))
         for old, new in {
             f'"{loaded[1]}"': f'"{name}"',
