@@ -13,7 +13,7 @@ from . import CORPORA, load_corpus
 from .building.options import parse_options
 from .inspection.description import check_picture, describe
 from .inspection.overlap import LEVELS, find_overlap, load_other, without
-from .sharing.export import check_may_push, check_new_folder, export_corpus, push_corpus
+from .sharing.export import check_export_folder, check_may_push, export_corpus, push_corpus
 from .tools.console import Parser, log_handler, one_line_errors, printable, printable_lines
 
 PUSHING = {"export", "push_to_hub", "private", "allow_restricted"}  # the arguments that pushing an earlier export needs
@@ -118,7 +118,7 @@ def build(args: argparse.Namespace) -> None:
     if args.plot:
         check_picture(args.plot)
     if args.export:
-        check_new_folder(args.export)
+        check_export_folder(args.export)
     if args.push_to_hub:
         check_may_push(args.name, args.allow_restricted)
     options = parse_options(args.corpus_options, "--corpus_options")

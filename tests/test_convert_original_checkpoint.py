@@ -235,8 +235,8 @@ WRONG_INPUTS = {
     "emotions": "{folder}/two.pt has 2 emotions, but {folder}/dec.pt has 3 classes",
     "emotions of ConvCom": "{folder}/dec.pt is a head for Conversation Completion",
     "pooling": "pooling_length must be at least 1; got 0",
-    "output": "{folder}/made/checkpoint exists and is not an empty folder",
-    "output file": "{folder}/made/checkpoint exists and is not an empty folder",
+    "output": "{folder}/made/checkpoint: the folder is not empty; use another folder",
+    "output file": "{folder}/made/checkpoint: is a file; use a folder",
 }
 
 
@@ -248,7 +248,8 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 def test_wrong_input_is_an_error_of_one_line_and_writes_nothing(original, output, case, capsys):
     arguments = {**wrong_input(case, original, output), "output_dir": output}
     before = tree(original.folder)
-    with pytest.raises(FileNotFoundError if case == "missing" else ValueError) as raised:
+    errors = {"missing": FileNotFoundError, "output": FileExistsError, "output file": FileExistsError}
+    with pytest.raises(errors.get(case, ValueError)) as raised:
         convert_original_checkpoint(**arguments)
     assert WRONG_INPUTS[case].format(folder=original.folder) in str(raised.value)
 

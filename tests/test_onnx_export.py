@@ -87,7 +87,7 @@ def test_a_corpus_without_the_labels_of_the_model_is_refused_before_the_export(t
 
 def test_a_folder_with_files_stays_as_it_is(tmp_path, dialogues):
     (tmp_path / "thesis.txt").write_text("All of it.")
-    with pytest.raises(FileExistsError, match="must be a new or empty folder"):
+    with pytest.raises(FileExistsError, match=f"^{tmp_path}: the folder is not empty; use another folder$"):
         export_onnx(pipeline_of(word_model()), tmp_path, dialogues)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

@@ -77,7 +77,7 @@ def test_the_package_may_come_from_an_address():
 def test_nothing_is_written_over_or_by_halves(checkpoint, tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes").write_text("mine")
-    with pytest.raises(SystemExit, match="mine: exists and is not an empty folder"):
+    with pytest.raises(SystemExit, match="mine: the folder is not empty; use another folder"):
         precode(["space", str(checkpoint), str(tmp_path / "mine")])
     assert (tmp_path / "mine" / "notes").read_text() == "mine"
     monkeypatch.setattr(space, "LARGEST_MODEL", 1000)

@@ -15,7 +15,7 @@ import datasets
 
 from ..loading.corpora import CORPORA
 from ..tools.hub import push_folder
-from ..tools.whole_files import whole_folder
+from ..tools.whole_files import check_new_folder, whole_folder
 from .dataset_card import dataset_card, is_restricted
 
 ROWS_PER_FILE = 100_000
@@ -40,8 +40,7 @@ def export_corpus(
         notes: Sentences for the card about further changes to the corpus.
         rows_per_file: The maximum number of dialogues per file.
     """
-    folder = Path(folder).resolve()
-    check_new_folder(folder)
+    folder = check_export_folder(folder)
     if empty := [split for split, rows in corpus.items() if not len(rows)]:
         raise ValueError(
             f"{name}: no dialogue in {', '.join(empty)}, and an empty split cannot be loaded; leave it out"
@@ -86,8 +85,8 @@ def push_corpus(
     )
 
 
-def check_new_folder(folder: str | Path) -> None:
-    """Check that a folder can be created for an export.
+def check_export_folder(folder: str | Path) -> Path:
+    """Check that a folder can be created for an export, and return its path without links.
 
     Raises:
         ValueError: Its path is the name of a corpus.
@@ -95,11 +94,7 @@ def check_new_folder(folder: str | Path) -> None:
     """
     if str(folder) in CORPORA:
         raise ValueError(f"{folder}: the name of a corpus, which --corpus would build instead; use another folder")
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder}: is a file; use a folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder}: the folder is not empty; use another folder")
+    return check_new_folder(folder)
 
 
 def check_may_push(corpus: str | Path, allow_restricted: bool) -> None:

@@ -18,6 +18,8 @@ from typing import Any
 
 # The end of the name of a folder while it is replaced.
 ASIDE = ".old"
+# The name, in a folder, of what is written before it moves to the folder.
+STAGING = "new-files"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # In the messages of libraries whose errors have no such number: tokenizers, and `datasets`, which looks in advance.
 FULL_MESSAGES = (*(os.strerror(number) for number in FULL), "Not enough disk space")
@@ -88,9 +90,17 @@ def whole_folder(folder: Path, replace: bool = True) -> Iterator[Path]:
 
     Args:
         folder: The folder to create.
-        replace: Delete the files of an existing `folder`. Otherwise, files that appeared there in the meantime cause an
-            OSError and stay.
+        replace: Delete the files of an existing `folder`. Otherwise, it must be new or empty, and files that appeared
+            there in the meantime cause an OSError and stay.
     """
+    if not replace:
+        folder = check_new_folder(folder)
+        if folder.exists():
+            # It stays where it is, because it may be a mount point, or the working folder of a shell.
+            with replaced_files(folder) as partial:
+                yield partial
+                check_new_folder(folder)
+            return
     partial = partial_path(folder)
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -111,6 +121,21 @@ def whole_folder(folder: Path, replace: bool = True) -> Iterator[Path]:
     partial.rename(folder)
     sync(folder.parent)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_new_folder(folder: str | Path) -> Path:
+    """Check that a folder is new or empty, and return its path without links.
+
+    Raises:
+        FileExistsError: It is a file, or a folder that is not empty.
+    """
+    path = Path(folder).resolve()
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(f"{folder}: is a file; use a folder")
+    # What a killed process left of a write is no content: the next write replaces it.
+    if path.is_dir() and any(entry != partial_path(path / STAGING) for entry in path.iterdir()):
+        raise FileExistsError(f"{folder}: the folder is not empty; use another folder")
+    return path
 
 
 def restore_folders(parent: Path, *names: str) -> None:
@@ -134,12 +159,12 @@ def restore_folders(parent: Path, *names: str) -> None:
 @contextmanager
 def replaced_files(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to write into. Its files then replace those of `folder`, one after another."""
-    with whole_folder(folder / "new-files") as staging:
+    with whole_folder(folder / STAGING) as staging:
         yield staging
-    for path in (folder / "new-files").iterdir():
+    for path in (folder / STAGING).iterdir():
         path.replace(folder / path.name)
     sync(folder)
-    shutil.rmtree(folder / "new-files")
+    shutil.rmtree(folder / STAGING)
 
 
 def partial_path(path: Path) -> Path:

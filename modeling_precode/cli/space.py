@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_scripts.tools.console import Parser, printable
+from data_scripts.tools.whole_files import check_new_folder
 
 from ..default_model import checkpoint_path
-from ..sharing.space import check_space_folder, requirement_of, write_space
+from ..sharing.space import requirement_of, write_space
 from .model_arguments import add_model_arguments
 
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "precode space") ->
     """Run `precode space`. `arguments` are those of the process by default, and `prog` is the name in messages."""
     args = parse_arguments(arguments, prog)
     # Wrong arguments raise an error before the model is loaded.
-    check_space_folder(args.out)
+    check_new_folder(args.out)
     requirement = requirement_of(args.package)
 
     from ..onnx_runtime import is_exported

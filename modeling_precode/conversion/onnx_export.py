@@ -14,7 +14,7 @@ from datasets import Dataset
 from torch import Tensor, nn
 from torch.export import Dim
 
-from data_scripts.tools.whole_files import whole_folder, write_json
+from data_scripts.tools.whole_files import check_new_folder, whole_folder, write_json
 
 from ..modeling_precode import PreCodeForUtteranceClassification
 from ..onnx_runtime.config import (
@@ -63,13 +63,11 @@ def export_onnx(
         revision: The branch, tag or commit that a model on the Hub was loaded from, for its card.
 
     Raises:
-        FileExistsError: The folder is not empty.
+        FileExistsError: The folder is a file, or is not empty.
         ValueError: The model cannot be exported, the exported model has other results, or quantization loses more than
             `allowed_loss`.
     """
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder}: must be a new or empty folder; give another one, or delete its files")
+    folder = check_new_folder(folder)
     if quantization not in (None, *QUANTIZATIONS):
         raise ValueError(f"quantization must be one of {', '.join(QUANTIZATIONS)} or None; got {quantization!r}")
     if not hasattr(torch.onnx, "ops"):
@@ -95,7 +93,7 @@ def export_onnx(
                 quantize(partial / UTTERANCE_GRAPH)
             comparison = compare(emotions, OnnxEmotionPipeline(partial), dialogues)
             comparison.check_labels(corpus, allowed_loss)
-        write_card(partial, folder.resolve().name, emotions, comparison, corpus, quantization, revision)
+        write_card(partial, folder.name, emotions, comparison, corpus, quantization, revision)
     return comparison
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from data_scripts.tools.console import printable
-from data_scripts.tools.whole_files import whole_folder
+from data_scripts.tools.whole_files import check_new_folder, whole_folder
 
 from ..configuration_precode import PreCodeConfig
 from ..modeling_precode import (
@@ -96,14 +96,13 @@ def convert_original_checkpoint(
             No file contains this number.
 
     Raises:
+        FileExistsError: `output_dir` is a file, or is not empty.
         FileNotFoundError: An input file does not exist.
-        ValueError: An input file has other content, the files do not belong together, or `output_dir` is not empty.
+        ValueError: An input file has other content, or the files do not belong together.
     """
     if pooling_length < 1:
         raise ValueError(f"pooling_length must be at least 1; got {pooling_length}")
-    output_dir = Path(output_dir).resolve()
-    if output_dir.exists() and not (output_dir.is_dir() and not any(output_dir.iterdir())):
-        raise ValueError(f"{output_dir} exists and is not an empty folder; use a new folder as output_dir")
+    output_dir = check_new_folder(output_dir)
     words = _read_module("wordenc", Path(wordenc), ["wordEncoder"])
     utterances = _read_module("sentenc", Path(sentenc), list(UTTERANCE_ENCODERS))
     conversation = _read_module("contenc", Path(contenc), ["contEncoder"])

@@ -11,7 +11,7 @@ from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 
 from data_scripts.sharing.dataset_card import fill_template
-from data_scripts.tools.whole_files import whole_folder
+from data_scripts.tools.whole_files import check_new_folder, whole_folder
 
 from ..default_model import DEFAULT, checkpoint_path
 from ..version import __version__
@@ -50,11 +50,10 @@ def write_space(
         revision: A branch, tag or commit of a model on the Hub.
 
     Raises:
-        FileExistsError: The folder is not empty.
+        FileExistsError: The folder is a file, or is not empty.
         ValueError: The model is too large to be copied, or the package can only be installed on this machine.
     """
-    folder = Path(folder)
-    check_space_folder(folder)
+    folder = check_new_folder(folder)
     requirement = requirement_of(package)
     local = Path(model) if model != DEFAULT and Path(model).is_dir() else None
     name = local.resolve().name if local else model
@@ -73,13 +72,6 @@ def write_space(
             SpaceCard, TEMPLATE / "README.md.jinja", header, **facts, is_default=is_default, is_local=local is not None
         )
         card.save(space / "README.md")
-
-
-def check_space_folder(folder: str | Path) -> None:
-    """Raise a FileExistsError if `folder` exists and is not an empty folder."""
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder}: exists and is not an empty folder; use a new or an empty one")
 
 
 def requirement_of(package: str | None) -> str:

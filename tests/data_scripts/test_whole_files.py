@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,40 @@ def test_an_empty_folder_is_filled(tmp_path, replace):
     with whole_folder(tmp_path / "export", replace) as unfinished:
         (unfinished / "data").write_text("ours")
     assert (tmp_path / "export" / "data").read_text() == "ours" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("kind", ["link", "broken link", "working folder", "folder that a killed process left"])
+def test_an_empty_folder_is_filled_wherever_it_is(tmp_path, monkeypatch, kind):
+    target = tmp_path / "target"
+    if kind != "broken link":
+        target.mkdir()
+    (tmp_path / "link").symlink_to(target)
+    monkeypatch.chdir(target if kind == "working folder" else tmp_path)
+    if kind == "folder that a killed process left":
+        (target / ".new-files.partial" / "old").mkdir(parents=True)
+    with whole_folder(Path("." if kind == "working folder" else "link"), replace=False) as unfinished:
+        (unfinished / "data").mkdir()
+        (unfinished / "data" / "rows").write_text("ours")
+    assert [str(path.relative_to(tmp_path)) for path in target.rglob("*")] == ["target/data", "target/data/rows"]
+    assert (tmp_path / "link" / "data").is_dir() and Path("data" if kind == "working folder" else "link/data").exists()
+
+
+def test_an_empty_folder_is_empty_again_after_an_error_and_what_appeared_in_it_stays(tmp_path):
+    with pytest.raises(RuntimeError), whole_folder(tmp_path, replace=False) as unfinished:
+        (unfinished / "data").write_text("ours")
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(FileExistsError, match="not empty"), whole_folder(tmp_path, replace=False) as unfinished:
+        (unfinished / "data").write_text("ours")
+        (tmp_path / "notes.txt").write_text("theirs")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_with_files_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "notes.txt").write_text("theirs")
+    for path, message in ((tmp_path, "the folder is not empty"), (tmp_path / "notes.txt", "is a file")):
+        with pytest.raises(FileExistsError, match=f"^{path}: {message}; use a"), whole_folder(path, replace=False):
+            pytest.fail("written")
 
 
 def test_an_error_leaves_the_earlier_file_and_folder(tmp_path):
