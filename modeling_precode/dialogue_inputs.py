@@ -72,6 +72,7 @@ def read_utterance(utterance: Any) -> dict:
 
     Raises:
         ValueError: The utterance has none of the known forms.
+        UnicodeError: It has half of a surrogate pair, which JSON can contain but UTF-8 cannot.
     """
     speaker, text = None, utterance
     if isinstance(utterance, Mapping):
@@ -82,7 +83,15 @@ def read_utterance(utterance: Any) -> dict:
             text = None
     if not isinstance(text, str):
         raise ValueError(f"{INPUT_FORMS}; got the utterance {_shown(utterance)}")
-    return {"text": text} if is_missing(speaker) or speaker == "" else {"speaker": str(speaker), "text": text}
+    speaker = "" if is_missing(speaker) else str(speaker)
+    try:
+        f"{speaker}{text}".encode()
+    except UnicodeEncodeError:
+        raise UnicodeError(
+            f"an utterance has half of a surrogate pair, which is not a character; got {_shown(utterance)}; give whole "
+            "characters, such as text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
+        ) from None
+    return {"speaker": speaker, "text": text} if speaker else {"text": text}
 
 
 def _is_sequence(value: Any) -> TypeGuard[Sequence]:

@@ -194,6 +194,8 @@ def test_nothing_gives_nothing(emotions):
             Dataset.from_dict({"utterances": [["a", "b"]], "speakers": ["Ann"]}),
             "one name per utterance; got 'Ann' \\(st",
         ),
+        (["\ud83d hello"], r"half of a surrogate pair, .*; got '\\ud83d hello' \(str\); give whole characters"),
+        ([("A\ude00", "hello")], r"half of a surrogate pair, .*; got \('A\\ude00', 'hello'\) \(tuple\)"),
         (pd.DataFrame({"utterances": [["a"]], "speakers": [3]}), "`speakers` of a row must be a list .*; got 3 \\(int"),
     ],
 )

@@ -218,6 +218,10 @@ def test_a_refusal_of_json_lists_only_forms_that_json_can_have(service):
     assert error.endswith("; got the utterance ['Ana', 'Hi.'] (list)") and "Dataset" not in error
 
 
+def test_half_a_character_is_refused_with_the_reason(service):
+    assert "half of a surrogate pair" in service.label(["\ud83d hello"]).json["error"]
+
+
 def test_a_request_without_the_key_is_refused(strict):
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer sésame"}):
         assert strict.ask("/v1/emotions", b"[]", {**JSON, **headers}).status == 401

@@ -106,7 +106,6 @@ def read_json(body: bytes, settings: ServiceSettings) -> Labeling:
     except ValueError as error:
         raise ServiceError(422, " ".join(str(error).replace(INPUT_FORMS, JSON_FORMS).split())) from None
     check_number(sum(map(len, dialogues)), settings)
-    check_text(dialogues)
     return Labeling(dialogues, is_single, options)
 
 
@@ -118,19 +117,6 @@ def read_parameters(parameters: Any) -> AnswerOptions:
         if not isinstance(value, bool):
             raise ServiceError(422, f"`{name}` is true or false")
     return AnswerOptions(**parameters)
-
-
-def check_text(dialogues: list[list[dict]]) -> None:
-    """Raise a ServiceError for half of a surrogate pair, which JSON can contain but UTF-8 cannot."""
-    for dialogue in dialogues:
-        for turn in dialogue:
-            try:
-                turn["text"].encode()
-                turn.get("speaker", "").encode()
-            except UnicodeEncodeError:
-                raise ServiceError(
-                    422, "an utterance has half of a surrogate pair, which is not a character; send UTF-8"
-                ) from None
 
 
 async def read_form(request: Request, settings: ServiceSettings) -> Labeling:
@@ -150,11 +136,13 @@ async def read_form(request: Request, settings: ServiceSettings) -> Labeling:
         read = await asyncio.to_thread(read_upload, file.file, filename, fields, settings)
     finally:
         await form.close()
-    dialogues = [
-        [read_utterance({"speaker": said.speaker, "text": said.text}) for said in dialogue.utterances]
-        for dialogue in read
-    ]
-    check_text(dialogues)
+    try:
+        dialogues = [
+            [read_utterance({"speaker": said.speaker, "text": said.text}) for said in dialogue.utterances]
+            for dialogue in read
+        ]
+    except UnicodeError as error:
+        raise ServiceError(422, str(error)) from None
     return Labeling(dialogues, False, options, shown_name(filename), read)
 
 

@@ -11,7 +11,6 @@ from starlette.websockets import WebSocketDisconnect
 from ..dialogue_inputs import read_utterance
 from .errors import INTERNAL, ServiceError, log_failure
 from .guard import has_key
-from .requests import check_text
 
 router = APIRouter()
 
@@ -108,11 +107,12 @@ async def step(state: Any, dialogue: Any, text: str) -> dict:
     """Label the next utterance. Raises a ServiceError if the message is invalid."""
     try:
         utterance = read_utterance(json.loads(text))
+    except UnicodeError as error:
+        raise ServiceError(422, str(error)) from None
     except (ValueError, RecursionError):
         raise ServiceError(
             422, 'a message is the JSON of an utterance: "Hi." or {"speaker": "Ana", "text": "Hi."}'
         ) from None
-    check_text([[utterance]])
     answer = state.worker.step(dialogue, utterance)
     try:
         return await asyncio.wait_for(answer, state.settings.timeout)
