@@ -69,28 +69,35 @@ class EmotionLabelingMixin:
         if max_batch_tokens is not None:
             _check_at_least_one("max_batch_tokens", max_batch_tokens)
         forward = {} if max_batch_tokens is None else {"max_batch_tokens": max_batch_tokens}
-        postprocess: dict[str, Any] = {} if distribution is None else {"distribution": distribution}
+        postprocess: dict[str, Any] = {}
+        for name, value in {"distribution": distribution, "known_words": known_words, "explain": explain}.items():
+            if value is None:
+                continue
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} must be True or False; got {value!r}")
+            postprocess[name] = value
         if top_k != "":
             if top_k is not None:
                 _check_at_least_one("top_k", top_k)
             postprocess["top_k"] = top_k
-        if known_words is not None:
-            postprocess["known_words"] = known_words
         if label_map is not None:
             postprocess["folding"] = LabelFolding(label_map, self.model.config.label_names)
-        if explain is not None:
-            postprocess["explain"] = explain
         return {}, forward, postprocess
+
+    def _with_defaults(self, postprocess: dict[str, Any]) -> dict[str, Any]:
+        """Add the arguments that the pipeline was created with. Raises a ValueError if two define the result."""
+        merged = {**self._postprocess_params, **postprocess}
+        for name in ("distribution", "known_words", "explain"):
+            if merged.get(name) and "top_k" in merged:
+                raise ValueError(f"`{name}` and `top_k` both define the result for an utterance; use one of them")
+        return merged
 
     def __call__(
         self, inputs: Any, batch_size: int | None = None, num_workers: int | None = None, **kwargs: Any
     ) -> list | Iterator[list]:
         """Label dialogues. [`ConversationEmotionPipeline`] describes the arguments and the result."""
         _, forward_params, postprocess_params = self._sanitize_parameters(**kwargs)
-        postprocess_params = {**self._postprocess_params, **postprocess_params}
-        for name in ("distribution", "known_words", "explain"):
-            if postprocess_params.get(name) and "top_k" in postprocess_params:
-                raise ValueError(f"`{name}` and `top_k` both define the result for an utterance; use one of them")
+        postprocess_params = self._with_defaults(postprocess_params)
         batch_size = self._batch_size if batch_size is None else batch_size
         if batch_size is not None:
             _check_at_least_one("batch_size", batch_size)
@@ -117,10 +124,11 @@ class EmotionLabelingMixin:
                 created. An utterance in progress has no `explanation`.
 
         Raises:
-            ValueError: The model reads in both directions, or the map lacks a label.
+            ValueError: The model reads in both directions, the map lacks a label, or both `distribution` and the
+                `top_k` of the pipeline define the result.
         """
         _, _, params = self._sanitize_parameters(distribution=distribution, label_map=label_map)
-        return EmotionStream(self, {**self._postprocess_params, **params})
+        return EmotionStream(self, self._with_defaults(params))
 
     def _label(
         self, dialogues: Iterator[list[dict]], max_batch_tokens: int, batch_size: int | None, params: dict

@@ -67,6 +67,7 @@ def test_the_handler_of_a_pushed_checkpoint_answers_as_the_pipeline_does(checkpo
         {"inputs": [], "parameters": None},
         {"inputs": 3},
         {"inputs": DIALOGUE, "parameters": {"top_k": 0}},
+        {"inputs": DIALOGUE, "parameters": {"distribution": "false"}},
         {"inputs": DIALOGUE, "parameters": {"temperature": 2}},
         {"inputs": DIALOGUE, "parameters": [1]},
         {"input": DIALOGUE},
@@ -86,6 +87,7 @@ def test_the_handler_of_a_pushed_checkpoint_answers_as_the_pipeline_does(checkpo
         (
             "got 3",
             "top_k must be at least 1",
+            "distribution must be True or False; got 'false'",
             "temperature",
             "must be an object",
             "got the keys input",

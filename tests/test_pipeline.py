@@ -102,6 +102,9 @@ def test_arguments_of_other_pipelines_do_what_they_do_there(emotions, monkeypatc
     for name in ("batch_size", "top_k", "max_batch_tokens"):
         with pytest.raises(ValueError, match=f"{name} must be at least 1; got 0"):
             emotions(TEXTS, **{name: 0})
+    for name in ("distribution", "known_words", "explain"):
+        with pytest.raises(ValueError, match=f"{name} must be True or False; got 'false'"):
+            emotions(TEXTS, **{name: "false"})
 
 
 def test_the_call_that_the_hub_shows_labels_a_text(emotions, tmp_path):

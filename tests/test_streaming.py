@@ -113,6 +113,8 @@ def test_a_stream_has_the_options_of_its_pipeline(save_distinct, tmp_path):
     assert set(found[0]["distribution"]) == {"good", "bad"} and "known_words" in found[0]
     assert found[0]["label"] == found[1]["label"] and found[0].keys() == found[1].keys()
     assert "distribution" not in emotions.stream(distribution=False)("I am so happy!")
+    with pytest.raises(ValueError, match="`distribution` and `top_k` both define the result"):
+        pipeline("conversation-emotion", str(folder), top_k=2).stream(distribution=True)
 
 
 def test_candidates_are_scored_from_the_state_before_the_target():
