@@ -6,6 +6,12 @@ from typing import Any
 import numpy as np
 
 
+def check_one_utterance(shape: tuple[int, ...]) -> None:
+    """Raise a ValueError unless token ids of this shape are those of one utterance, at least one."""
+    if len(shape) != 1 or not shape[0]:
+        raise ValueError(f"a stream takes the token ids of one utterance, at least one; got the shape {shape}")
+
+
 def name_length_of(name_length: int | None, num_tokens: int, config: Any) -> int:
     """The number of token ids of an utterance that are the name of its speaker.
 

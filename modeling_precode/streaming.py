@@ -10,7 +10,7 @@ from torch import Tensor
 from .dialogue_text_encoder import DialogueTextEncoder
 from .dialogue_windows import current_window
 from .steps import Steps
-from .stream_state import check_stream_state, name_length_of
+from .stream_state import check_one_utterance, check_stream_state, name_length_of
 
 if TYPE_CHECKING:
     from .modeling_precode import PreCodeForUtteranceClassification
@@ -70,10 +70,7 @@ class DialogueStream:
         """
         model = self.model
         tokens = torch.as_tensor(input_ids, dtype=torch.long, device=model.device)
-        if tokens.dim() != 1 or not len(tokens):
-            raise ValueError(
-                f"a stream takes the token ids of one utterance, at least one; got the shape {tuple(tokens.shape)}"
-            )
+        check_one_utterance(tuple(tokens.shape))
         vector = self._vector(tokens, name_length_of(name_length, len(tokens), model.config))
         encoder = model.precode.conversation_encoder
         speaker_ids = torch.tensor([speaker_id], device=tokens.device)
@@ -114,5 +111,7 @@ class DialogueStream:
         """
         check_stream_state(state, self.model.config)
         last = state["state"]
-        self.state = None if last is None else last.to(self.model.device, self.model.dtype, copy=True)
+        if last is not None:  # a tensor, or the array of an exported model
+            last = torch.as_tensor(last).to(self.model.device, self.model.dtype, copy=True)
+        self.state = last
         self.window = list(state.get("window", ()))

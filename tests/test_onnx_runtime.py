@@ -155,11 +155,16 @@ def test_warnings_are_those_of_the_pipeline(both, caplog):
 def test_a_stream_has_the_results_of_the_whole_dialogue(folders, kind):
     emotions, folder = folders[kind]
     exported = OnnxEmotionPipeline(folder)
-    live = exported.stream(distribution=True)
+    live, original = exported.stream(distribution=True), emotions.stream(distribution=True)
     first = [live(turn) for turn in TURNS[:2]]
     resumed = exported.stream(distribution=True)
     resumed.load_state_dict(live.state_dict())
     assert_same([*first, *(resumed(turn) for turn in TURNS[2:])], emotions(TURNS, distribution=True))
+    original.load_state_dict(live.state_dict())
+    assert_same([original(turn) for turn in TURNS[2:]], emotions(TURNS, distribution=True)[2:])
+    for wrong in ([], [[3, 4]]):
+        with pytest.raises(ValueError, match="token ids of one utterance, at least one; got the shape"):
+            exported.model.stream()(wrong)
     assert live.state_dict()["state"].shape == (1, 6) and live.state_dict()["speakers"] == ["Ann", "Bo"]
     with pytest.raises(ValueError, match=r"a state of this model has the shape \(1, 6\); got the shape \(1, 7\)"):
         live.load_state_dict({**live.state_dict(), "state": np.zeros((1, 7))})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..dialogue_windows import current_window
-from ..stream_state import check_stream_state, name_length_of
+from ..stream_state import check_one_utterance, check_stream_state, name_length_of
 
 if TYPE_CHECKING:
     from .model import OnnxModel
@@ -46,8 +46,9 @@ class OnnxStream:
             The logits (C,).
 
         Raises:
-            ValueError: The token ids are for another `text_context`.
+            ValueError: There is no token, or more than one utterance, or the token ids are for another `text_context`.
         """
+        check_one_utterance(np.shape(input_ids))
         vector = self._vector(input_ids, name_length_of(name_length, len(input_ids), self.model.config))
         logits, self.state = self.model.step(vector, speaker_id, self.state)
         return logits
