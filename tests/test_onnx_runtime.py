@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +126,23 @@ def test_no_result_depends_on_the_dialogues_beside_it(both, options):
     dialogues = [TURNS, LONG, TURNS[:1], LONG[:3]]
     for found, dialogue in zip(exported(dialogues, **options), dialogues, strict=True):
         assert_same(found, emotions(dialogue))
+
+
+@pytest.mark.parametrize(("num_threads", "at_once"), [(1, 1), (2, 2)])
+def test_no_more_chunks_are_encoded_at_once_than_there_are_threads(words, monkeypatch, num_threads, at_once):
+    exported = OnnxEmotionPipeline(words, num_threads=num_threads)
+    run, active, most = exported.model._utterance_encoder.run, [], []
+
+    def counted(*args):
+        active.append(1)
+        most.append(len(active))
+        time.sleep(0.05)
+        active.pop()
+        return run(*args)
+
+    monkeypatch.setattr(exported.model._utterance_encoder, "run", counted)
+    exported([LONG] * 20)
+    assert len(most) > 3 and max(most) == at_once
 
 
 def test_all_forms_of_dialogues_are_read(words):

@@ -44,11 +44,12 @@ class OnnxModel:
         self.config = ExportedConfig.read(folder)
         speakers, state = ["speaker_ids"] * bool(self.config.max_speakers), ["state"] * self.config.causal
         windows = ["members", *["utterances"] * self.config.causal] if self.config.text_context == "dialogue" else []
-        self._utterance_encoder = _Graph(Path(folder, UTTERANCE_GRAPH), ["input_ids", "lengths", *windows], num_threads)
+        threads = num_threads or _default_threads()
+        self._utterance_encoder = _Graph(Path(folder, UTTERANCE_GRAPH), ["input_ids", "lengths", *windows], threads)
         # Two chunks at a time: while some threads wait for the last one of a chunk, they work on the next.
-        self._pool = ThreadPoolExecutor(2)
+        self._pool = ThreadPoolExecutor(1 if threads == 1 else 2)
         self._conversation_encoder = _Graph(
-            Path(folder, CONVERSATION_GRAPH), ["vectors", "lengths", *speakers, *state], num_threads
+            Path(folder, CONVERSATION_GRAPH), ["vectors", "lengths", *speakers, *state], threads
         )
 
     def logits(self, dialogues: Sequence[dict[str, Any]]) -> list[np.ndarray]:
@@ -182,7 +183,7 @@ class OnnxModel:
 class _Graph:
     """A graph with the names of its inputs. Whatever onnxruntime says about it becomes a ValueError that names it."""
 
-    def __init__(self, path: Path, inputs: list[str], num_threads: int | None):
+    def __init__(self, path: Path, inputs: list[str], num_threads: int):
         self.path, self.session = path, _session(path, num_threads)
         found = [entry.name for entry in self.session.get_inputs()]
         if sorted(found) != sorted(inputs):
@@ -206,15 +207,20 @@ class _Graph:
         return outputs
 
 
-def _session(path: Path, num_threads: int | None) -> "InferenceSession":
+def _default_threads() -> int:
+    """The number of threads that the environment sets; 0 for one per core."""
+    threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # OpenMP allows a list
+    return int(threads) if threads.isdecimal() else 0
+
+
+def _session(path: Path, num_threads: int) -> "InferenceSession":
     # Imported late, so that a folder can be recognized where onnxruntime is not installed.
     try:
         import onnxruntime
     except ModuleNotFoundError:
         raise ValueError(f'{path}: needs the package onnxruntime: pip install "precode[onnx]"') from None
     options = onnxruntime.SessionOptions()
-    threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # OpenMP allows a list
-    options.intra_op_num_threads = num_threads or (int(threads) if threads.isdecimal() else 0)
+    options.intra_op_num_threads = num_threads
     # Memory is planned for one shape, and every chunk has its own.
     options.enable_mem_pattern = False
     # Threads that wait would take the processor from the next chunk.
