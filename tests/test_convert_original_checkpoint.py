@@ -210,6 +210,12 @@ def wrong_input(case: str, original: Original, output: Path) -> dict:
         return {**paths, "emotions": original.save_dictionary(EMOTIONS, "emodict.pt")}
     elif case == "pooling":
         return {**paths, "pooling_length": 0}
+    elif case == "pooling with words":
+        return {**paths, "vocab": words, "pooling_length": 1}
+    elif case == "not a number":
+        modules = original.modules()
+        modules["dec"].cont_embed[0].weight.data[1, 2] = float("nan")
+        original.save(modules)
     elif case == "output":
         output.mkdir(parents=True)
         (output / "config.json").write_text("mine")
@@ -235,6 +241,8 @@ WRONG_INPUTS = {
     "emotions": "{folder}/two.pt has 2 emotions, but {folder}/dec.pt has 3 classes",
     "emotions of ConvCom": "{folder}/dec.pt is a head for Conversation Completion",
     "pooling": "pooling_length must be at least 1; got 0",
+    "pooling with words": "pooling_length must be at least 2; got 1",
+    "not a number": "{folder}/dec.pt contains a cont_embed.0.weight with the number nan, which is not finite",
     "output": "{folder}/made/checkpoint: the folder is not empty; use another folder",
     "output file": "{folder}/made/checkpoint: is a file; use a folder",
 }

@@ -212,6 +212,15 @@ def test_a_part_of_a_storage_and_the_older_names_of_tensor_and_size_are_read(tmp
     assert rebuild_tensor(record, storages)[0].tolist() == [3, 4, 5]
 
 
+def test_a_compressed_file_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({}))
+        archive.writestr("archive/data/0", bytes(2**24))
+    with pytest.raises(ValueError, match="bomb.pt is a compressed zip file, which torch.save never writes"):
+        read_pickle(path, ())
+
+
 def test_a_tensor_that_reaches_beyond_its_storage_is_refused(original, output):
     modules = original.modules()
     paths = original.save(modules, "older")

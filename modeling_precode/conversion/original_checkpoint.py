@@ -26,6 +26,7 @@ from ..modeling_precode import (
     PreCodePreTrainedModel,
 )
 from ..tokenization_precode import PreCodeTokenizer
+from ..tokenizer_files import SHORTEST_UTTERANCE
 from .restricted_pickle import Record, read_pickle, rebuild_tensor
 
 # In the original, every utterance has this many tokens, padding included, and pooling covers all of them.
@@ -93,15 +94,17 @@ def convert_original_checkpoint(
         emotions: The pickled emotion dictionary (`<corpus>_emodict.pt`). Without it, the labels are `LABEL_0` and so
             on.
         pooling_length: The number of tokens to which the original padded or cut an utterance, and over which it pooled.
-            No file contains this number.
+            No file contains this number. With a vocabulary, it is at least 2.
 
     Raises:
         FileExistsError: `output_dir` is a file, or is not empty.
         FileNotFoundError: An input file does not exist.
         ValueError: An input file has other content, or the files do not belong together.
     """
-    if pooling_length < 1:
-        raise ValueError(f"pooling_length must be at least 1; got {pooling_length}")
+    # The original cuts utterances at this length, and a tokenizer that cuts at one token is refused.
+    least = 1 if vocab is None else SHORTEST_UTTERANCE
+    if pooling_length < least:
+        raise ValueError(f"pooling_length must be at least {least}; got {pooling_length}")
     output_dir = check_new_folder(output_dir)
     words = _read_module("wordenc", Path(wordenc), ["wordEncoder"])
     utterances = _read_module("sentenc", Path(sentenc), list(UTTERANCE_ENCODERS))
@@ -146,6 +149,9 @@ def _read_module(argument: str, path: Path, class_names: list[str]) -> OriginalM
     for name, (tensor, _) in parameters.items():
         if tensor.ndim != (1 if "bias" in name else 2) or tensor.numel() == 0:
             raise ValueError(f"{path} contains a {name} of the invalid shape {tuple(tensor.shape)}")
+        if not tensor.isfinite().all():
+            odd = tensor[~tensor.isfinite()][0].item()
+            raise ValueError(f"{path} contains a {name} with the number {odd}, which is not finite; train it again")
     is_frozen = not any(requires_grad for _, requires_grad in parameters.values())
     tensors = {names[name]: tensor for name, (tensor, _) in parameters.items()}
     return OriginalModule(path, class_name, tensors, is_frozen, max_norm)

@@ -180,6 +180,8 @@ class _RestrictedUnpickler(pickle.Unpickler):
 
 def _read_zip(data: bytes, class_names: Collection[str]) -> tuple[Any, dict[str, Tensor]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise _UnreadableError("is a compressed zip file, which torch.save never writes; save it again")
         names = archive.namelist()
         folder = names[0].split("/")[0]
         if f"{folder}/data.pkl" not in names:
