@@ -65,8 +65,7 @@ class PreCodePreTrainedModel(PreTrainedModel):
         if use_safetensors is False:
             raise ValueError(f"use_safetensors=False: {_SAFETENSORS_ONLY}")
         if pretrained_model_name_or_path is not None and not os.path.isfile(pretrained_model_name_or_path):
-            _check_checkpoint(cls, str(pretrained_model_name_or_path), kwargs)
-            kwargs = {**_window_settings(str(pretrained_model_name_or_path), kwargs), **kwargs}
+            kwargs = {**_checked_settings(cls, str(pretrained_model_name_or_path), kwargs), **kwargs}
         with _safetensors_only(pretrained_model_name_or_path):
             loaded = super().from_pretrained(pretrained_model_name_or_path, *args, use_safetensors=True, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
@@ -148,12 +147,32 @@ class PreCodePreTrainedModel(PreTrainedModel):
                 init.zeros_(module.weight[module.padding_idx])
 
 
-def _check_checkpoint(model_class: type[PreCodePreTrainedModel], checkpoint: str, options: dict[str, Any]) -> None:
-    """Check the saved files of a checkpoint, independent of the settings that it is loaded with."""
+def _checked_settings(
+    model_class: type[PreCodePreTrainedModel], checkpoint: str, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Check the saved files of a checkpoint. Return the settings that it lacks for the options of its loading."""
     where = {name: options[name] for name in HUB_ARGUMENTS if options.get(name) is not None}
     config = read_config(checkpoint, **where)
     if config is None:
-        return
+        return {}
+    if hasattr(config, "onnx"):
+        raise ValueError(
+            f"{checkpoint}: is an exported model; load it with modeling_precode.onnx_runtime.OnnxEmotionPipeline"
+        )
+    _check_checkpoint(model_class, checkpoint, config, options, where)
+    if options.get("text_context") == "dialogue" and config.text_config and config.text_context == "utterance":
+        return _window_token_ids(checkpoint, options, **where)
+    return {}
+
+
+def _check_checkpoint(
+    model_class: type[PreCodePreTrainedModel],
+    checkpoint: str,
+    config: PreCodeConfig,
+    options: dict[str, Any],
+    where: dict[str, Any],
+) -> None:
+    """Check the saved files of a checkpoint, independent of the settings that it is loaded with."""
     if os.path.isdir(checkpoint):
         check_tokenizer_files(checkpoint, config, **where)
     if options.get("text_context") == "utterance" and config.conversation_encoder != "none":
@@ -176,17 +195,6 @@ def _check_checkpoint(model_class: type[PreCodePreTrainedModel], checkpoint: str
                 f"{checkpoint}: by its config.json, {name} has the shape {tuple(weight.shape)}, but its weights have "
                 f"{saved}; they come from different runs"
             )
-
-
-def _window_settings(checkpoint: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The settings that a checkpoint lacks if its text encoder is to read dialogues instead of utterances."""
-    if options.get("text_context") != "dialogue":
-        return {}
-    where = {name: options[name] for name in HUB_ARGUMENTS if options.get(name) is not None}
-    config = read_config(checkpoint, **where)
-    if config is None or config.text_config is None or config.text_context == "dialogue":
-        return {}
-    return _window_token_ids(checkpoint, options, **where)
 
 
 def _window_token_ids(name_or_folder: str, given: dict[str, Any], **where: Any) -> dict[str, int | None]:

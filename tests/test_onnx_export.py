@@ -11,7 +11,7 @@ from hub_repositories import StoredFile
 from onnx_models import SETTINGS, pipeline_of, text_model, texts, word_model
 from test_scripts import run
 from text_encoders import KINDS, write_text_encoder
-from transformers import LongformerConfig
+from transformers import LongformerConfig, pipeline
 
 from data_scripts import load_corpus
 from modeling_precode import (
@@ -199,6 +199,11 @@ def test_an_export_is_exported_scored_and_used_by_the_commands(checkpoint, tmp_p
         main(["evaluate", "--model", model, "--corpus", "sample", "--output", str(path)])
         scores.append(json.loads(path.read_text())["corpora"][0]["scores"]["confusion_matrix"])
     assert scores[0] == scores[1]
+    message = "out: is an exported model; load it with modeling_precode.onnx_runtime.OnnxEmotionPipeline"
+    with pytest.raises(ValueError, match=message):
+        PreCodeForUtteranceClassification.from_pretrained(out)
+    with pytest.raises(ValueError, match=message):
+        pipeline("conversation-emotion", model=out)
     with pytest.raises(SystemExit, match="an exported model, which runs on the CPU only"):
         main(["predict", str(tmp_path / "chat.txt"), "--model", out, "--device", "cuda"])
     with pytest.raises(SystemExit, match="is already an exported model; use the checkpoint"):
