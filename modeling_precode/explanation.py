@@ -4,49 +4,29 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import accumulate
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .batching import successive_batches
 from .label_folding import LabelFolding
 from .speakers import speaker_ids_of
+
+if TYPE_CHECKING:
+    from .emotion_labeling import EmotionLabelingMixin
 
 WORD = re.compile(r"\S+")
 # A longer word, and text that the model does not read, count as a token for each so many characters.
 TOKEN_CHARACTERS = 16
 
 
-class Run(NamedTuple):
+class EncodedDialogue(NamedTuple):
     """A dialogue that goes through the conversation encoder: the rows of its utterance vectors, and its speakers."""
 
     rows: list[int]
     speaker_ids: list[int]
 
 
-class Reader(Protocol):
-    """A pipeline. Unless its text encoder reads whole dialogues, it also reads in two steps: every utterance alone,
-    and then the dialogue."""
-
-    model: Any
-
-    def preprocess(self, dialogues: list[list[dict]]) -> list[dict]:
-        """Compute the row of `input_ids` of each dialogue."""
-        ...
-
-    def compute_probabilities(self, rows: list[dict]) -> Sequence[Any]:
-        """Compute the probabilities (U, C) of each row. Rows of padding may follow."""
-        ...
-
-    def utterance_vectors(self, input_ids: list[list[int]], max_batch_tokens: int) -> Any:
-        """Compute the vectors (N, d_u) of utterances, each a list of token ids, without their context."""
-        ...
-
-    def probabilities_in_context(self, vectors: Any, lengths: list[int], speaker_ids: list[int]) -> Any:
-        """Compute the probabilities (N, C) of utterances, dialogue after dialogue, from their vectors (N, d_u)."""
-        ...
-
-
 def explain(
-    reader: Reader,
+    reader: "EmotionLabelingMixin",
     dialogue: list[dict],
     input_ids: list[list[int]],
     results: Sequence[tuple[int, float]],
@@ -59,7 +39,8 @@ def explain(
     the vector of its utterance too. If the text encoder reads whole dialogues, everything is computed again.
 
     Args:
-        reader: The pipeline.
+        reader: The pipeline. Unless its text encoder reads whole dialogues, it also reads in two steps: every utterance
+            alone, and then the dialogue.
         dialogue: The turns, each with `text` and optionally `speaker`.
         input_ids: The token ids of each turn.
         results: The label id and its probability for each turn.
@@ -121,7 +102,7 @@ def without(word: re.Match[str]) -> str:
 
 
 def read_separately(
-    reader: Reader,
+    reader: "EmotionLabelingMixin",
     dialogue: list[dict],
     input_ids: list[list[int]],
     remaining: list[list[int]],
@@ -142,18 +123,18 @@ def read_separately(
     everyone, names = list(range(len(dialogue))), [turn.get("speaker") for turn in dialogue]
     shortened_ids = reader.preprocess([[turn for _, turn in shortened]])[0]["input_ids"] if shortened else []
     vectors = reader.utterance_vectors([*input_ids, *shortened_ids], max_batch_tokens)
-    parts = (Run(rows, speaker_ids_of([names[place] for place in rows], len(rows))) for rows in remaining)
+    parts = (EncodedDialogue(rows, speaker_ids_of([names[place] for place in rows], len(rows))) for rows in remaining)
     speaker_ids = speaker_ids_of(names, len(names))
     replaced = (
-        Run([*everyone[:place], row, *everyone[place + 1 :]], speaker_ids)
+        EncodedDialogue([*everyone[:place], row, *everyone[place + 1 :]], speaker_ids)
         for row, (place, _) in enumerate(shortened, start=len(dialogue))
     )
-    read = partial(probabilities_of_runs, reader, vectors, max_utterances=max_batch_tokens, folding=folding)
+    read = partial(probabilities_of_dialogues, reader, vectors, max_utterances=max_batch_tokens, folding=folding)
     return read(parts), read(replaced)
 
 
 def read_whole(
-    reader: Reader,
+    reader: "EmotionLabelingMixin",
     dialogue: list[dict],
     input_ids: list[list[int]],
     remaining: list[list[int]],
@@ -175,14 +156,19 @@ def read_whole(
     return read(parts), read([*dialogue[:place], turn, *dialogue[place + 1 :]] for place, turn in shortened)
 
 
-def probabilities_of_runs(
-    reader: Reader, vectors: Any, runs: Iterator[Run], *, max_utterances: int, folding: LabelFolding | None
+def probabilities_of_dialogues(
+    reader: "EmotionLabelingMixin",
+    vectors: Any,
+    dialogues: Iterator[EncodedDialogue],
+    *,
+    max_utterances: int,
+    folding: LabelFolding | None,
 ) -> Iterator[list[list[float]]]:
-    """The probabilities of all labels, for each utterance of each run."""
-    for batch in successive_batches(runs, lambda run: len(run.rows), max_utterances):
-        lengths = [len(run.rows) for run in batch]
-        rows = [row for run in batch for row in run.rows]
-        speaker_ids = [speaker for run in batch for speaker in run.speaker_ids]
+    """The probabilities of all labels, for each utterance of each dialogue."""
+    for batch in successive_batches(dialogues, lambda dialogue: len(dialogue.rows), max_utterances):
+        lengths = [len(dialogue.rows) for dialogue in batch]
+        rows = [row for dialogue in batch for row in dialogue.rows]
+        speaker_ids = [speaker for dialogue in batch for speaker in dialogue.speaker_ids]
         probabilities = reader.probabilities_in_context(vectors[rows], lengths, speaker_ids)
         shares = (folding(probabilities) if folding else probabilities).tolist()
         for end, length in zip(accumulate(lengths), lengths, strict=True):
