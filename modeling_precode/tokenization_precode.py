@@ -10,12 +10,11 @@ from tokenizers.trainers import WordLevelTrainer
 from transformers import PreTrainedTokenizerFast
 
 from .nonspacing_marks import NONSPACING_MARKS
-from .unicode_words import plain_words, unicode_normalizer, unicode_pre_tokenizer
-from .word_encoding import EMPTY_WORD, UNK_TOKEN, WordEncodingMixin, pieces_of, words_of
+from .unicode_words import EMPTY_WORD, plain_words, unicode_normalizer, unicode_pre_tokenizer
+from .word_encoding import TEXT_MODES, UNK_TOKEN, WordEncodingMixin, pieces_of, words_of
 
 PAD_TOKEN = "<pad>"
 MAX_UTTERANCE_TOKENS = 60
-TEXT_MODES = ("clean", "original", "unicode")
 # The text mode of a new vocabulary.
 DEFAULT_TEXT_MODE = "unicode"
 
@@ -166,8 +165,8 @@ def _backend(vocabulary: dict[str, int], text_mode: str) -> Tokenizer:
         raise ValueError(f"text_mode must be one of {', '.join(TEXT_MODES)}; got {text_mode!r}")
     backend = Tokenizer(WordLevel(vocabulary, unk_token=UNK_TOKEN))
     if text_mode == "unicode":
-        backend.normalizer = unicode_normalizer(vocabulary, EMPTY_WORD)
-        backend.pre_tokenizer = unicode_pre_tokenizer(EMPTY_WORD)
+        backend.normalizer = unicode_normalizer(vocabulary)
+        backend.pre_tokenizer = unicode_pre_tokenizer()
     else:
         backend.normalizer = _normalizer(text_mode)
         backend.pre_tokenizer = pre_tokenizers.Split(" ", behavior="removed")
@@ -177,16 +176,16 @@ def _backend(vocabulary: dict[str, int], text_mode: str) -> Tokenizer:
 def _frequent_words(dialogues: Iterable[list[str]], min_count: int) -> list[str]:
     """The vocabulary of the mode `unicode`, most frequent first, counted as its own tokenizer splits the text."""
     pieces = Counter(piece for dialogue in dialogues for text in dialogue for piece in pieces_of(text))
-    words = _count_words(pieces, unicode_normalizer(None, EMPTY_WORD))
+    words = _count_words(pieces, unicode_normalizer(None))
     frequent = [word for word, count in words.items() if count >= min_count]
     # A word that is too rare is replaced by a plainer form, which may become frequent as a result.
-    words = _count_words(pieces, unicode_normalizer(frequent, EMPTY_WORD))
+    words = _count_words(pieces, unicode_normalizer(frequent))
     frequent = [word for word, count in words.items() if count >= min_count]
     return [PAD_TOKEN, UNK_TOKEN, *sorted(frequent, key=lambda word: (-words[word], word))]
 
 
 def _count_words(pieces: Counter[str], normalizer: normalizers.Normalizer) -> Counter[str]:
-    pre_tokenizer = unicode_pre_tokenizer(EMPTY_WORD)
+    pre_tokenizer = unicode_pre_tokenizer()
     words: Counter[str] = Counter()
     for piece, count in pieces.items():
         plain = plain_words(piece)

@@ -12,6 +12,10 @@ from tokenizers import Regex, normalizers, pre_tokenizers
 
 from .nonspacing_marks import character_class
 
+# In the original, the empty string is a word wherever an utterance begins or ends with something other than a letter.
+# A backend cannot store an empty token. This character stands for it; normalization removes it from all text.
+EMPTY_WORD = "∅"
+
 # Letters, marks and digits of scripts that put spaces between words.
 _LETTER = character_class("""
 30-39 41-5a 61-7a aa b5 ba c0-d6 d8-f6 f8-2c1 2c6-2d1 2e0-2e4 2ec 2ee 300-374 376-37d 37f 386 388-3f5 3f7-481 483-559
@@ -134,15 +138,11 @@ def plain_words(text: str) -> list[str] | None:
     return [text] if is_word else _PLAIN_WORD.findall(text)
 
 
-def word_pattern(empty_word: str) -> str:
-    """A regular expression that matches one word of a normalized text.
-
-    Args:
-        empty_word: The character that represents a text without words.
-    """
+def word_pattern() -> str:
+    """A regular expression that matches one word of a normalized text."""
     return "|".join(
         [
-            f"{LINK}|{MENTION}|{empty_word}",
+            f"{LINK}|{MENTION}|{EMPTY_WORD}",
             _EMOTICON,
             f"[0-9#*]\u20e3|[{_FLAG_LETTER}]{{1,2}}|[{_EMOJI}][{_FLAG_TAG}]*(?:\u200d[{_EMOJI}])*",
             f"n't{_NO_LETTER_AFTER}|{_ENDING}|{_SHORTENED}|{_ELISION}",
@@ -154,21 +154,20 @@ def word_pattern(empty_word: str) -> str:
     )
 
 
-def unicode_normalizer(words: Iterable[str] | None, empty_word: str) -> normalizers.Normalizer:
+def unicode_normalizer(words: Iterable[str] | None) -> normalizers.Normalizer:
     """The normalizer for a vocabulary. It replaces words that are not in the vocabulary with plainer forms.
 
     Args:
         words: The vocabulary. A word that is not in it loses its accents, and four or more of the same letter in a row
             become three. With `None`, no word is replaced.
-        empty_word: The character that represents a text without words.
     """
     replace = normalizers.Replace
-    word = word_pattern(empty_word)
+    word = word_pattern()
     return normalizers.Sequence(
         [
             # Without a space, a text that loses all of its characters would not be normalized further.
             normalizers.Prepend(" "),
-            replace(empty_word, " "),
+            replace(EMPTY_WORD, " "),
             replace(Regex(SPACED_APOSTROPHE.pattern), "'"),
             replace(Regex(f"[{_INVISIBLE}]+"), ""),
             normalizers.Lowercase(),
@@ -187,7 +186,7 @@ def unicode_normalizer(words: Iterable[str] | None, empty_word: str) -> normaliz
             # :)))) and <3333
             replace(Regex(f"{_EYES_AND_NOSE}([()])\\K\\1+|<3\\K3+"), ""),
             replace(Regex(f"(?<=[{_LETTER}])n't(?=(?:n't)*{_NO_LETTER_AFTER})"), " n't"),
-            replace(Regex(f"\\A(?!(?m:.*?)(?:{word}))(?m:.*)\\z"), empty_word),
+            replace(Regex(f"\\A(?!(?m:.*?)(?:{word}))(?m:.*)\\z"), EMPTY_WORD),
         ]
     )
 
@@ -222,6 +221,6 @@ def _one_of(words: Iterable[str]) -> str:
     return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
 
 
-def unicode_pre_tokenizer(empty_word: str) -> pre_tokenizers.PreTokenizer:
+def unicode_pre_tokenizer() -> pre_tokenizers.PreTokenizer:
     """The pre-tokenizer that splits a normalized text into words. See [`word_pattern`]."""
-    return pre_tokenizers.Split(Regex(word_pattern(empty_word)), behavior="removed", invert=True)
+    return pre_tokenizers.Split(Regex(word_pattern()), behavior="removed", invert=True)

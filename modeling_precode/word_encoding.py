@@ -7,13 +7,10 @@ from weakref import WeakKeyDictionary
 
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
-from .unicode_words import SPACED_APOSTROPHE, plain_words
+from .unicode_words import EMPTY_WORD, SPACED_APOSTROPHE, plain_words
 
 UNK_TOKEN = "<unk>"
-
-# In the original, the empty string is a word wherever an utterance begins or ends with something other than a letter.
-# A backend cannot store an empty token. This character stands for it; normalization removes it from all text.
-EMPTY_WORD = "∅"
+TEXT_MODES = ("clean", "original", "unicode")
 
 # The same normalization for ASCII: everything except letters and `!?` becomes a space.
 _ASCII = {code: chr(code).lower() if chr(code).isalpha() or chr(code) in "!?" else " " for code in range(128)}
