@@ -117,9 +117,10 @@ def test_an_export_loads_with_every_number_of_threads_that_openmp_allows(words, 
     assert OnnxEmotionPipeline(words[1])("so happy")[0]["label"] in words[0].model.config.label_names
 
 
-def test_numbers_that_are_not_finite_count_in_every_shape(words, dialogues, monkeypatch):
+@pytest.mark.parametrize("place", range(5))
+def test_numbers_that_are_not_finite_count_in_every_shape(words, dialogues, monkeypatch, place):
     good = np.zeros((9, 3))
-    pairs = iter([(good, good), (good, good * np.nan)])
+    pairs = iter([(good, good if number != place else good * np.nan) for number in range(5)])
     monkeypatch.setattr(onnx_comparison, "_both", lambda *_: next(pairs))
     emotions, folder = words
     found = onnx_comparison.compare(emotions, OnnxEmotionPipeline(folder), dialogues.remove_columns("labels"))
@@ -154,6 +155,24 @@ def test_the_card_of_an_exported_revision_is_that_of_the_revision(hub, carded, t
     run("-c", code, *arguments, HF_ENDPOINT=hub.address, HF_HUB_OFFLINE="0", HF_HOME=str(tmp_path / "home"))
     card = (tmp_path / "out" / "README.md").read_text()
     assert "**calls**" in card and "# Later" not in card
+
+
+def test_an_utterance_alone_and_the_state_of_a_stream_are_compared(tmp_path, dialogues, monkeypatch):
+    emotions = pipeline_of(word_model(causal=True))
+    export_onnx(emotions, tmp_path / "out", dialogues)
+    exported, sizes = OnnxEmotionPipeline(tmp_path / "out"), []
+    logits, step = exported.model.logits, exported.model.step
+
+    def counted(rows):
+        sizes.append([len(row["input_ids"]) for row in rows])
+        return logits(rows)
+
+    monkeypatch.setattr(exported.model, "logits", counted)
+    assert onnx_comparison.compare(emotions, exported, dialogues).difference <= onnx_comparison.TOLERANCE
+    assert [1] in sizes
+    monkeypatch.setattr(exported.model, "step", lambda vector, speaker_id, state: step(vector, speaker_id))
+    with pytest.raises(ValueError, match="the exported model has other results"):
+        onnx_comparison.compare(emotions, exported, dialogues).check_numbers()
 
 
 def test_an_encoder_that_cannot_be_exported_is_named_and_leaves_nothing(tmp_path, dialogues):

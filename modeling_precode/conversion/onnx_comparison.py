@@ -23,6 +23,8 @@ from ..pipeline_precode import ConversationEmotionPipeline
 TOLERANCE = 1e-4
 # The numbers of utterances in a long dialogue and in a long batch of one-word utterances.
 LONG_DIALOGUE = 100
+# The number of utterances of a dialogue in progress.
+STREAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,11 @@ def compare(emotions: ConversationEmotionPipeline, exported: OnnxEmotionPipeline
         dialogues: Dialogues with `utterances`, and optionally `labels`.
     """
     turns = list(read_inputs(dialogues)[0])
-    of_corpus, of_shapes = (_both(emotions, exported, some) for some in (turns, list(_shapes(turns))))
+    of_corpus = _both(emotions, exported, turns)
+    shapes = list(_shapes(turns))
+    pairs = [of_corpus, *(_both(emotions, exported, [shape]) for shape in shapes)]
+    if emotions.model.config.causal:
+        pairs += [_both_streams(emotions, exported, shape[:STREAMED]) for shape in shapes]
     original, predicted = (logits.argmax(1) for logits in of_corpus)
     model_labels, names = emotions.model.config.label_names, label_names(dialogues)
     scores = {}
@@ -112,7 +118,7 @@ def compare(emotions: ConversationEmotionPipeline, exported: OnnxEmotionPipeline
         }
     return Comparison(
         utterances=len(original),
-        difference=float(np.max([np.abs(one - other).max() for one, other in (of_corpus, of_shapes)])),
+        difference=float(np.max([np.abs(one - other).max() for one, other in pairs])),
         agreement=float((original == predicted).mean()),
         **scores,
     )
@@ -125,6 +131,17 @@ def _shapes(dialogues: list[list[dict]]) -> Iterator[list[dict]]:
     yield turns
     yield [{"text": ""}, {"text": " ".join(turn["text"] for turn in turns)}, *turns[:1]]
     yield [{"text": turn["text"].split(" ")[0]} for turn in turns[:3]]
+
+
+def _both_streams(
+    emotions: ConversationEmotionPipeline, exported: OnnxEmotionPipeline, dialogue: list[dict]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The logits (utterances, classes) of the streams of the original and of the exported model for one dialogue."""
+    [row] = emotions.preprocess([dialogue])
+    original, other = emotions.model.stream(), exported.model.stream()
+    names = row.get("name_lengths", [None] * len(dialogue))
+    turns = list(zip(row["input_ids"], row["speaker_ids"], names, strict=True))
+    return np.stack([original(*turn).numpy() for turn in turns]), np.stack([other(*turn) for turn in turns])
 
 
 def _both(
