@@ -8,9 +8,10 @@ from safetensors import SafetensorError, safe_open
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 from .configuration_precode import PreCodeConfig, quoted
+from .limits import LARGEST_SETTINGS
 
-# The maximum size of a file of settings in bytes, and the maximum number of nested levels.
-LARGEST_SETTINGS, DEEPEST = 2**24, 100
+# The maximum number of nested levels of a file of settings.
+DEEPEST = 100
 # The maximum length of the name of a file.
 LONGEST_NAME = 255
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")

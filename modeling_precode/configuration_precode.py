@@ -11,6 +11,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.utils import CONFIG_NAME, cached_file
 
+from .limits import LARGEST_SIZE, SHORTEST_WINDOW
 from .setting_checks import check_label_names, check_saved_settings, check_text_settings, quoted, shortened
 from .version import __version__
 
@@ -27,10 +28,8 @@ TOKEN_SETTINGS = ("start_token_id", "separator_token_id", "mask_token_id")
 WINDOW_SETTINGS = ("text_context", "conversation_encoder", "max_window_tokens", *TOKEN_SETTINGS)
 TEXT_SETTINGS = ("text_config", "text_pooling", "freeze_text_encoder", "speaker_prefix", *WINDOW_SETTINGS)
 CONVCOM_OBJECTIVES = ("in_batch_softmax", "sampled_bce")
-# The maximum sizes of vectors and states, and of a vocabulary. A checkpoint with larger ones could exhaust the memory.
-LARGEST_SIZE, LARGEST_VOCABULARY = 2**16, 2**24
-# A start token, a token and a separator, and one more: with fewer, no utterance has two tokens.
-SHORTEST_WINDOW = 4
+# The maximum size of a vocabulary. A checkpoint with a larger one could exhaust the memory.
+LARGEST_VOCABULARY = 2**24
 
 # The modules that every checkpoint carries, so that it loads without this package.
 CODE = (
@@ -40,7 +39,7 @@ CODE = (
     *("dialogue_inputs", "known_words", "explanation", "label_folding", "nonspacing_marks", "unicode_words", "version"),
     *("batching", "dialogue_encoding", "emotion_labeling", "word_encoding", "classification_head"),
     *("dialogue_text_encoder", "dialogue_windows", "masked_dialogues", "completion_losses", "stream_state"),
-    *("checkpoint_files", "setting_checks", "tokenizer_files"),
+    *("checkpoint_files", "setting_checks", "tokenizer_files", "limits"),
 )
 # The classes in the code of a checkpoint, by which transformers loads it without this package.
 AUTO_MAP = {

@@ -12,14 +12,8 @@ from transformers.utils import CONFIG_NAME
 
 from .checkpoint_files import check_size, find_file, read_object
 from .configuration_precode import PreCodeConfig, quoted
-from .tokenization_precode import TEXT_MODES
-
-TOKENIZER_FILE, TOKENIZER_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
-# The maximum size of `tokenizer.json` in bytes.
-LARGEST_TOKENIZER = 2**28
-# With one token, a label would depend on the first word only.
-SHORTEST_UTTERANCE = 2
-_SIDES = ("left", "right")
+from .limits import LARGEST_TOKENIZER, SHORTEST_UTTERANCE, SIDES, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
+from .word_encoding import TEXT_MODES
 
 
 def check_tokenizer_files(checkpoint: str, config: PreCodeConfig, **where: Any) -> None:
@@ -115,8 +109,8 @@ def _check_number_of_tokens(name: str, number: int, config: PreCodeConfig) -> No
 def _check_tokenizer_settings(path: Path, settings: dict[str, Any], config: PreCodeConfig) -> None:
     _check_max_length(str(path), settings.get("model_max_length"))
     for name in ("padding_side", "truncation_side"):
-        if settings.get(name) not in (None, *_SIDES):
-            raise ValueError(f"{path}: `{name}` must be one of {', '.join(_SIDES)}; got {quoted(settings[name])}")
+        if settings.get(name) not in (None, *SIDES):
+            raise ValueError(f"{path}: `{name}` must be one of {', '.join(SIDES)}; got {quoted(settings[name])}")
     for name, value in settings.items():
         # `add_bos_token` and similar settings are true or false.
         is_token = name.endswith("_token") and not name.startswith("add_")

@@ -15,8 +15,8 @@ from ..data_collator import PreCodeDataCollator
 from ..dialogue_inputs import read_inputs
 from ..emotion_labeling import DEFAULT_BATCH_TOKENS
 from ..evaluation.metrics import ERCScores
+from ..limits import TOKENIZER_FILE
 from ..onnx_runtime.pipeline import OnnxEmotionPipeline
-from ..onnx_runtime.tokenizer import TOKENIZER_FILE
 from ..pipeline_precode import ConversationEmotionPipeline
 
 # The largest difference of a logit that the order of additions in float32 may cause.

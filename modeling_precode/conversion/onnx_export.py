@@ -16,6 +16,7 @@ from torch.export import Dim
 
 from data_scripts.tools.whole_files import check_new_folder, whole_folder, write_json
 
+from ..limits import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from ..modeling_precode import PreCodeForUtteranceClassification
 from ..onnx_runtime.config import (
     CONFIG_FILE,
@@ -24,9 +25,9 @@ from ..onnx_runtime.config import (
     UTTERANCE_GRAPH,
 )
 from ..onnx_runtime.pipeline import OnnxEmotionPipeline
-from ..onnx_runtime.tokenizer import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from ..pipeline_precode import ConversationEmotionPipeline
 from ..version import __version__
+from . import ALLOWED_LOSS
 from .onnx_card import write_card
 from .onnx_comparison import Comparison, check_corpus, compare
 from .onnx_graphs import DialogueEncoderGraph, TextEncoderGraph, graphs_of
@@ -34,8 +35,6 @@ from .onnx_graphs import DialogueEncoderGraph, TextEncoderGraph, graphs_of
 QUANTIZATIONS = ("int8",)
 # The version of ONNX's operators.
 OPSET = 20
-# The weighted F1, in points, that quantization may lose.
-ALLOWED_LOSS = 0.5
 
 
 def export_onnx(

@@ -20,13 +20,13 @@ from data_scripts.tools.console import printable
 from data_scripts.tools.whole_files import check_new_folder, whole_folder
 
 from ..configuration_precode import PreCodeConfig
+from ..limits import SHORTEST_UTTERANCE
 from ..modeling_precode import (
     PreCodeForConversationCompletion,
     PreCodeForUtteranceClassification,
     PreCodePreTrainedModel,
 )
 from ..tokenization_precode import PreCodeTokenizer
-from ..tokenizer_files import SHORTEST_UTTERANCE
 from .restricted_pickle import Record, read_pickle, rebuild_tensor
 
 # In the original, every utterance has this many tokens, padding included, and pooling covers all of them.
@@ -150,8 +150,8 @@ def _read_module(argument: str, path: Path, class_names: list[str]) -> OriginalM
         if tensor.ndim != (1 if "bias" in name else 2) or tensor.numel() == 0:
             raise ValueError(f"{path} contains a {name} of the invalid shape {tuple(tensor.shape)}")
         if not tensor.isfinite().all():
-            odd = tensor[~tensor.isfinite()][0].item()
-            raise ValueError(f"{path} contains a {name} with the number {odd}, which is not finite; train it again")
+            number = tensor[~tensor.isfinite()][0].item()
+            raise ValueError(f"{path} contains a {name} with the number {number}, which is not finite; train it again")
     is_frozen = not any(requires_grad for _, requires_grad in parameters.values())
     tensors = {names[name]: tensor for name, (tensor, _) in parameters.items()}
     return OriginalModule(path, class_name, tensors, is_frozen, max_norm)

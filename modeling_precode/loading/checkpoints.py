@@ -7,7 +7,8 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from ..checkpoint_files import read_config
 from ..configuration_precode import PreCodeConfig
 from ..default_model import checkpoint_path
-from ..tokenizer_files import TOKENIZER_CONFIG_FILE, check_tokenizer, check_tokenizer_files
+from ..limits import TOKENIZER_CONFIG_FILE
+from ..tokenizer_files import check_tokenizer, check_tokenizer_files
 
 
 def load_config(checkpoint: str, revision: str | None = None) -> PreCodeConfig:

@@ -6,17 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..limits import LARGEST_SETTINGS, LARGEST_SIZE, SHORTEST_UTTERANCE, SHORTEST_WINDOW
 from ..version import __version__
 
 CONFIG_FILE = "config.json"
 UTTERANCE_GRAPH, CONVERSATION_GRAPH = "utterance_encoder.onnx", "conversation_encoder.onnx"
 # Increases when older versions cannot read new exported folders.
 FORMAT_VERSION = 1
-# The maximum size of a file of settings in bytes, and the maximum of a size or number of labels.
-LARGEST_SETTINGS, LARGEST_SIZE = 2**24, 2**16
-# With one token, a label would depend on the first word only.
-SHORTEST_UTTERANCE = 2
-SHORTEST_WINDOW = 4
 
 
 def is_exported(folder: str | Path) -> bool:

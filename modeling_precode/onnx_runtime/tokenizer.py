@@ -5,15 +5,11 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from ..word_encoding import WordEncodingMixin
+from ..limits import LARGEST_TOKENIZER, SIDES, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
+from ..word_encoding import TEXT_MODES, WordEncodingMixin
 from .config import LENGTH, is_length, read_object
 
-TOKENIZER_FILE, TOKENIZER_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
-# The maximum size of `tokenizer.json` in bytes.
-LARGEST_TOKENIZER = 2**28
 _SPECIAL_TOKENS = ("cls", "sep", "bos", "eos", "unk", "pad")
-_SIDES = ("left", "right")
-_TEXT_MODES = ("clean", "original", "unicode")
 
 
 class ExportedTokenizer:
@@ -124,8 +120,8 @@ def _check_settings(path: Path, settings: dict[str, Any]) -> None:
             raise ValueError(f"{path}: `{name}` must be {needed}; got {got}; export the model again")
 
     check("model_max_length", is_length(settings.get("model_max_length")), LENGTH)
-    check("truncation_side", settings.get("truncation_side", "right") in _SIDES, " or ".join(_SIDES))
-    check("text_mode", settings.get("text_mode", "clean") in _TEXT_MODES, f"one of {', '.join(_TEXT_MODES)}")
+    check("truncation_side", settings.get("truncation_side", "right") in SIDES, " or ".join(SIDES))
+    check("text_mode", settings.get("text_mode", "clean") in TEXT_MODES, f"one of {', '.join(TEXT_MODES)}")
     for name in (f"{name}_token" for name in _SPECIAL_TOKENS):
         token = settings.get(name)
         content = token.get("content") if isinstance(token, dict) else token

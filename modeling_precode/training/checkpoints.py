@@ -31,7 +31,7 @@ from data_scripts.tools.whole_files import (
 )
 
 from ..configuration_precode import CODE
-from ..tokenizer_files import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
+from ..limits import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from .fingerprint import FINGERPRINT, RUN_FOLDER, write_fingerprint
 
 logger = logging.getLogger(__name__)
