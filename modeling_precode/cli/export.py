@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data_scripts.tools.console import Parser, printable
 
+from ..conversion import ALLOWED_LOSS
 from ..default_model import checkpoint_path
 from .model_arguments import add_model_arguments
 
@@ -22,14 +23,12 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
     add = parser.add_argument
     add("model", metavar="MODEL", help="folder of a checkpoint, its name on the Hub, or default")
     add("out", metavar="OUT", help="the folder to write, new or empty")
-    # It is not read, because there is one format only. A command that names it stays valid when there are others.
-    add("--format", choices=["onnx"], default="onnx", help="format of the export (default: onnx)")
     add("--quantize", choices=["int8"], help="store weights and multiply in 8 bits: smaller, faster and less exact")
     add("--check", metavar="CORPUS", default=DEFAULT_CORPUS, help="the corpus on whose validation split the export is "
         f"compared with the model (default: {DEFAULT_CORPUS})")  # fmt: skip
     add("--data_dir", help="the published files of that corpus")
-    add("--allow_loss", type=float, metavar="POINTS", default=0.5, help="the weighted F1 that quantization may lose on "
-        "the corpus, in points (default: 0.5)")  # fmt: skip
+    add("--allow_loss", type=float, metavar="POINTS", default=ALLOWED_LOSS, help="the weighted F1 that quantization "
+        "may lose on the corpus, in points (default: %(default)s)")  # fmt: skip
     add_model_arguments(parser, with_device=False)
     return parser.parse_args(arguments)
 
