@@ -219,7 +219,8 @@ class PreCodeConfig(PreTrainedConfig):
             if not source.is_file():
                 # This is the code of a checkpoint. Transformers has copied only the modules in use.
                 assert self.name_or_path is not None
-                cached = cached_file(self.name_or_path, source.name, revision=self._commit_hash)
+                commit = getattr(self, "_commit_hash", None)  # newer versions of transformers do not keep it
+                cached = cached_file(self.name_or_path, source.name, revision=commit)
                 assert cached is not None
                 source = Path(cached)
             target = Path(save_directory, source.name)

@@ -155,6 +155,20 @@ def test_whatever_is_saved_carries_all_of_the_code(kind, tiny_config, checkpoint
         assert f"class {name}(" in (tmp_path / "other" / f"{module}.py").read_text()
 
 
+SAVE_SETTINGS = """
+import sys
+sys.modules["modeling_precode"] = None  # not installed
+from transformers import AutoConfig
+
+AutoConfig.from_pretrained(sys.argv[1], trust_remote_code=True).save_pretrained(sys.argv[2])
+"""
+
+
+def test_settings_that_were_loaded_without_a_model_are_saved_with_all_of_the_code(checkpoint, tmp_path):
+    run_python(sys.executable, SAVE_SETTINGS, str(checkpoint), str(tmp_path / "other"), HF_HOME=str(tmp_path / "home"))
+    assert {path.name for path in (tmp_path / "other").glob("*.py")} == {path.name for path in checkpoint.glob("*.py")}
+
+
 def test_a_checkpoint_from_before_it_carried_code_loads(checkpoint):
     config = json.loads((checkpoint / "config.json").read_text())
     for added in ("auto_map", "custom_pipelines", "format_version"):
