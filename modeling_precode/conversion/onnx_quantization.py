@@ -13,7 +13,8 @@ def quantize(path: Path) -> None:
     Weights, word vectors among them, are stored in 8 bits, and activations are quantized when they are multiplied. The
     recurrent weights of a GRU stay in float32, because onnxruntime has no GRU in 8 bits. Every row of a weight has its
     own scale: with one scale for all, twice as many labels of the default model change. Weights use 7 of the 8 bits:
-    with all of them, sums overflow on processors without VNNI.
+    with all of them, sums overflow on processors without VNNI. Word vectors are not multiplied, and onnxruntime gives
+    them all 8 bits and one scale for the whole table.
     """
     with whole_file(path) as quantized:
         quantize_dynamic(path, quantized, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
