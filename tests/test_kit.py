@@ -4,10 +4,6 @@ import ast
 import configparser
 import inspect
 import re
-import shutil
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -78,21 +74,3 @@ def test_no_message_names_a_file_that_only_a_checkout_has(package):
         texts = {node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
         found = [node.value for node in texts - docstrings(tree) if checkout.search(node.value)]
         assert not found, f"{path.name}: {found}"
-
-
-def test_users_of_the_wheel_get_its_types_and_its_data(tmp_path):
-    source = tmp_path / "source"
-    # A copy, so that no earlier build is beside it.
-    for name in ("modeling_precode", "data_scripts"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "run_finetune.py", "run_pretrain.py"):
-        shutil.copy(ROOT / name, source)
-    build = "from setuptools import build_meta; build_meta.build_wheel('..')"
-    subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
-    [wheel] = tmp_path.glob("precode-*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"modeling_precode/py.typed", "data_scripts/py.typed"} <= names
-    assert {f"modeling_precode/cli/templates/{file}" for file in ("page.css", "page.js", "page.html.jinja")} <= names
-    assert {f"modeling_precode/default_model/{file}" for file in ("model.safetensors", "README.md")} <= names
-    templates = {"space_template/app.py.jinja", "space_template/README.md.jinja", "endpoint_template/handler.py"}
-    assert {f"modeling_precode/sharing/{file}" for file in templates} <= names
