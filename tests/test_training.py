@@ -281,8 +281,8 @@ def test_workers_that_load_change_nothing(train):
 
 @pytest.mark.parametrize(("tracker", "left"), [("wandb", "*.wandb"), ("trackio", "precode-pretrain.db")])
 def test_trackers_work_without_a_network(train, tmp_path, monkeypatch, tracker, left):
-    pytest.importorskip(tracker)
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    pytest.importorskip(tracker)  # reads TRACKIO_DIR
     train(f"{PRETRAIN} --max_steps 6 --report_to {tracker}")
     assert list(tmp_path.rglob(left))
