@@ -51,7 +51,7 @@ fuzz: $(VENV)/test
 # is resumed.
 evidence: $(VENV)/test
 	$(BIN)/python -m benchmarks.evidence --data_dir $(DATA)
-	$(BIN)/python benchmarks/ingredients.py --word_vectors $(DATA)/glove.6B.100d.subset.txt.gz \
+	$(BIN)/python -m benchmarks.ingredients --word_vectors $(DATA)/glove.6B.100d.subset.txt.gz \
 		--corpora meld=$(DATA)/meld emorynlp=$(DATA)/emorynlp --results build/evidence/ingredients.jsonl
 
 # Run a part of the experiments, in 8 minutes on two cores.

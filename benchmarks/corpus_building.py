@@ -1,8 +1,7 @@
-#!/usr/bin/env python
 """Measures how fast subtitles are built into a corpus, compared with parsing alone, and the memory of a large corpus.
 
-    python benchmarks/corpus_building.py subtitles.zip
-    python benchmarks/corpus_building.py --utterances 1000000 10000000
+    python -m benchmarks.corpus_building subtitles.zip
+    python -m benchmarks.corpus_building --utterances 1000000 10000000
 
 With a zip of .srt files: the time of the package `srt` to parse them, and of complete builds (decode, parse, clean,
 cut, write) with one process and with two. With numbers of utterances: the peak of resident memory when two processes
@@ -20,7 +19,6 @@ import time
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
 WORDS = (
     "you know what I want is not here and we have to go now because they are waiting for us in the house with all "
     "of your friends but she said that it was too late to ask him about the money he never gave back to my brother "
@@ -45,7 +43,7 @@ print(json.dumps({"seconds": seconds, "megabytes": peaks, "dialogues": dialogues
 def build(source: Path, num_proc: int) -> dict:
     with tempfile.TemporaryDirectory() as cache:
         command = [sys.executable, "-c", BUILD, str(source), cache, str(num_proc)]
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -55,7 +53,6 @@ def parse_alone(path: Path) -> tuple[int, float]:
 
     import srt
 
-    sys.path.insert(0, str(ROOT))
     from data_scripts.formats.subtitles import decode_subtitles
 
     logging.getLogger("srt").setLevel(logging.ERROR)

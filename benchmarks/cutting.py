@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """Compares lengths of the silence at which films are cut into dialogues, by pre-training on each cut.
 
-    python benchmarks/cutting.py --data_dir DATA
+    python -m benchmarks.cutting --data_dir DATA
 
 `DATA` contains `subtitles_srt.zip`, `glove.6B.100d.subset.txt.gz` and the folders `dailydialog`, `emorynlp` and `meld`.
 For each cut, a model is trained for one epoch. It is then scored on Conversation Completion on the validation splits of
@@ -19,11 +18,8 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from data_scripts import load_corpus  # noqa: E402
-from modeling_precode import (  # noqa: E402
+from data_scripts import load_corpus
+from modeling_precode import (
     ConvComRecall,
     DialoguesWithNegatives,
     PreCodeDataCollator,
@@ -67,7 +63,7 @@ def main() -> None:
         folder = args.output_dir / f"silence_{silence:g}"
         if not (folder / "pretrain_results.json").is_file():
             command = PRETRAIN.format(data=args.data_dir.resolve(), silence=silence, output=folder.resolve())
-            subprocess.run([sys.executable, *shlex.split(command)], cwd=ROOT, check=True)
+            subprocess.run([sys.executable, *shlex.split(command)], check=True)
         results = json.loads((folder / "pretrain_results.json").read_text(encoding="utf-8"))
         scores = [recall(folder, corpus, args.data_dir / corpus) for corpus in CORPORA]
         rows.append([f"{silence:g} s", f"{results['history'][-1]['utterances']:,}", *(f"{s:.4f}" for s in scores)])

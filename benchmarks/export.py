@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """Measures how fast exports of a model to ONNX label dialogues, compared with the model in torch.
 
-    OMP_NUM_THREADS=1 python benchmarks/export.py [--model CHECKPOINT]
+    OMP_NUM_THREADS=1 python -m benchmarks.export [--model CHECKPOINT]
 
 The dialogues are the validation and the test split of OpenERC, as raw text: 3,472 utterances. The models take turns for
 several rounds, and the best round of each counts, because other processes can only slow a round down. With one thread,
@@ -19,13 +18,10 @@ from pathlib import Path
 
 from transformers import pipeline
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from data_scripts import load_corpus  # noqa: E402
-from modeling_precode.conversion.onnx_export import export_onnx  # noqa: E402
-from modeling_precode.default_model import DEFAULT, checkpoint_path  # noqa: E402
-from modeling_precode.onnx_runtime import OnnxEmotionPipeline  # noqa: E402
+from data_scripts import load_corpus
+from modeling_precode.conversion.onnx_export import export_onnx
+from modeling_precode.default_model import DEFAULT, checkpoint_path
+from modeling_precode.onnx_runtime import OnnxEmotionPipeline
 
 TORCH_START = "import modeling_precode, transformers; emotions = transformers.pipeline('conversation-emotion', {!r})"
 ONNX_START = "from modeling_precode.onnx_runtime import OnnxEmotionPipeline; emotions = OnnxEmotionPipeline({!r})"
@@ -74,7 +70,7 @@ def main() -> None:
 
 
 def first_label(start: str) -> None:
-    subprocess.run([sys.executable, "-c", f"{start}; emotions(['Hi!'])"], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", f"{start}; emotions(['Hi!'])"], check=True, capture_output=True)
 
 
 def timed(work, clock=time.perf_counter) -> float:

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """Measures the time and the memory of one epoch of pre-training, for corpora and models of several sizes.
 
-    python benchmarks/growth.py --corpus opsub --data_dir subtitles.zip
+    python -m benchmarks.growth --corpus opsub --data_dir subtitles.zip
 
 Dialogues are drawn at random until they have the given number of utterances. A corpus that is too small is repeated.
 Every line of the table comes from a separate process. The memory is the maximum of its anonymous resident memory during
@@ -20,20 +19,17 @@ import numpy as np
 import torch
 from torch.utils.data import Subset
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from data_scripts import load_corpus  # noqa: E402
-from modeling_precode import (  # noqa: E402
+from data_scripts import load_corpus
+from modeling_precode import (
     PreCodeConfig,
     PreCodeDataCollator,
     PreCodeForConversationCompletion,
     PreCodeTokenizer,
     encode_dialogues,
 )
-from modeling_precode.training.batches import DialogueBatches, DialogueLoader  # noqa: E402
-from modeling_precode.training.encoded_dialogues import EncodedDialogues  # noqa: E402
-from modeling_precode.training.memory import keep_freed_memory  # noqa: E402
+from modeling_precode.training.batches import DialogueBatches, DialogueLoader
+from modeling_precode.training.encoded_dialogues import EncodedDialogues
+from modeling_precode.training.memory import keep_freed_memory
 
 WARM_UP = 5
 
@@ -96,8 +92,9 @@ def main() -> None:
     for size in args.hidden_sizes:
         slowest = None
         for utterances in args.utterances:
-            command = [sys.executable, __file__, "--one", "--corpus", args.corpus, "--utterances", str(utterances)]
-            command += ["--hidden_sizes", str(size), "--batch_tokens", str(args.batch_tokens)]
+            command = [sys.executable, "-m", "benchmarks.growth", "--one", "--corpus", args.corpus]
+            command += ["--utterances", str(utterances), "--hidden_sizes", str(size)]
+            command += ["--batch_tokens", str(args.batch_tokens)]
             command += ["--data_dir", args.data_dir] if args.data_dir else []
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
             line = json.loads(done.stdout.splitlines()[-1])

@@ -1,9 +1,8 @@
-#!/usr/bin/env python
 """Compares further ingredients of the fine-tuning recipe with the recipe itself, on the validation split.
 
-    python benchmarks/ingredients.py --word_vectors glove.6B.100d.txt --corpora meld=MELD emorynlp=EMORYNLP
-    python benchmarks/ingredients.py --text_encoder all-MiniLM-L6-v2 --corpora meld=MELD emorynlp=EMORYNLP
-    python benchmarks/ingredients.py --write docs/results/ingredients.md   # trains nothing
+    python -m benchmarks.ingredients --word_vectors glove.6B.100d.txt --corpora meld=MELD emorynlp=EMORYNLP
+    python -m benchmarks.ingredients --text_encoder all-MiniLM-L6-v2 --corpora meld=MELD emorynlp=EMORYNLP
+    python -m benchmarks.ingredients --write docs/results/ingredients.md   # trains nothing
 
 The model has GRUs over word vectors, or a frozen text encoder. Every other setting is that of
 benchmarks/evidence/experiments.yaml, but no run stops early. The moving averages are of the weights of the recipe's own
@@ -11,7 +10,6 @@ runs. Every run appends a line to the results, and is not repeated. An interrupt
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,20 +28,17 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from transformers import PreTrainedTokenizerBase, TrainerCallback, set_seed
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from benchmarks.documents import insert
+from benchmarks.evidence.results import Results, key_of
+from data_scripts.building.options import parse_corpus
+from data_scripts.tools.whole_files import whole_file
+from modeling_precode.training.arguments import CorpusArguments, EncoderArguments
+from modeling_precode.training.finetuning import UtteranceClassificationTrainer
+from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
+from modeling_precode.training.finetuning_evaluation import predict_dialogues
+from modeling_precode.training.starting import build_classifier, build_tokenizer, load_splits
 
-from benchmarks.documents import insert  # noqa: E402
-from benchmarks.evidence.results import Results, key_of  # noqa: E402
-from data_scripts.building.options import parse_corpus  # noqa: E402
-from data_scripts.tools.whole_files import whole_file  # noqa: E402
-from modeling_precode.training.arguments import CorpusArguments, EncoderArguments  # noqa: E402
-from modeling_precode.training.finetuning import UtteranceClassificationTrainer  # noqa: E402
-from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments  # noqa: E402
-from modeling_precode.training.finetuning_evaluation import predict_dialogues  # noqa: E402
-from modeling_precode.training.starting import build_classifier, build_tokenizer, load_splits  # noqa: E402
-
-EXPERIMENTS = ROOT / "benchmarks/evidence/experiments.yaml"
+EXPERIMENTS = Path(__file__).with_name("evidence") / "experiments.yaml"
 SEEDS, TEACHERS = (1, 2, 3), (1, 2, 3, 4, 5)
 BASELINE, SOFT_LABELS = "recipe", "soft labels of five seeds"
 AVERAGES = {f"moving average, {decay}": decay for decay in (0.99, 0.999)}
@@ -324,7 +319,7 @@ def parse_arguments() -> argparse.Namespace:
         default=INGREDIENTS,
         help="besides the recipe (default: all)",
     )
-    add("--work_dir", type=Path, default=ROOT / "build/ingredients", help="the predictions for the soft labels")
+    add("--work_dir", type=Path, default=Path("build/ingredients"), help="the predictions for the soft labels")
     add("--results", type=Path, default=Path(__file__).with_suffix(".jsonl"))
     add("--write", type=Path, metavar="DOCUMENT", help="insert the tables into this document")
     args = parser.parse_args()

@@ -1,8 +1,7 @@
-#!/usr/bin/env python
 """Measures the peak memory of `precode predict` on a long table, and its speed compared with the pipeline alone.
 
-    python benchmarks/long_table.py --rows 1000000
-    python benchmarks/long_table.py --rows 1000000 --order time --output_format xlsx
+    python -m benchmarks.long_table --rows 1000000
+    python -m benchmarks.long_table --rows 1000000 --order time --output_format xlsx
 
 The script generates the table: one message of invented words per row, in dialogues of ten messages, with further
 columns that the command copies. In the order `time`, the rows of a hundred dialogues alternate. In the order `mixed`,
@@ -26,9 +25,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 COLUMNS = ["message", "sent", "channel", "dialogue_id", "speaker", "text"]
 WORDS, MEAN_LENGTH, MOST_ALONE = 20_000, 9, 100_000
@@ -112,7 +108,7 @@ def command(model: str, table: Path, output: Path, *options: str) -> Cost:
     """Measure `precode predict`, from its start to its end."""
     arguments = ["predict", str(table), "--model", model, "--output", str(output), *options]
     start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "modeling_precode.cli.main", *arguments], cwd=ROOT)
+    process = subprocess.Popen([sys.executable, "-m", "modeling_precode.cli.main", *arguments])
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError(f"precode {' '.join(arguments)} failed; got exit status {status}; see its last line")
@@ -157,7 +153,7 @@ def main() -> None:
         write_table(table, args.rows, args.order)
         write_table(one, 1, args.order)
         own_rows = min(args.rows, MOST_ALONE)
-        alone = [sys.executable, __file__, "--alone", "--model", model, "--rows", str(own_rows)]
+        alone = [sys.executable, "-m", "benchmarks.long_table", "--alone", "--model", model, "--rows", str(own_rows)]
         last = subprocess.run(alone, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1]
         output, options = Path(folder, f"out.{args.output_format}"), ["--resume"] if args.resume else []
         start = command(model, one, output, *options)

@@ -1,6 +1,6 @@
 """Prints the agreement and the variety of the corpus `openerc`, in comparison with other corpora.
 
-python benchmarks/open_corpus.py [meld=MELD dailydialog=DAILYDIALOG]
+python -m benchmarks.open_corpus [meld=MELD dailydialog=DAILYDIALOG]
 
 A label can be given away by a word in the text, or by the opening line of a dialogue if it follows a template. Both are
 measured. So is how many emotions show only in the dialogue: by an annotator who saw utterances without it, and by the

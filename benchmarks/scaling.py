@@ -1,8 +1,7 @@
-#!/usr/bin/env python
 """Simulates the cost of a step on 8 or 64 GPUs, from a step that is measured on this machine.
 
-    python benchmarks/scaling.py
-    python benchmarks/scaling.py --size mid --batch_size 256 --trained_word_vectors
+    python -m benchmarks.scaling
+    python -m benchmarks.scaling --size mid --batch_size 256 --trained_word_vectors
 
 The script measures a step of pre-training for one process's share of the batch, on a GPU if there is one, and the size
 of its gradients and candidates. The communication is computed for a ring: a GPU sends and receives 2 (P - 1) / P of the
@@ -12,16 +11,11 @@ processes is left out: on 64 GPUs, it is about 10 GFLOP per step.
 """
 
 import argparse
-import sys
 import time
-from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from modeling_precode import SIZES, PreCodeConfig, PreCodeForConversationCompletion  # noqa: E402
+from modeling_precode import SIZES, PreCodeConfig, PreCodeForConversationCompletion
 
 # The number of processes, and the bytes per second and seconds per message of the slowest link between two of them.
 NETWORKS = {

@@ -1,8 +1,7 @@
-#!/usr/bin/env python
 """Measures `precode serve` under clients on loopback, compared with the pipeline on the same dialogues.
 
-    python benchmarks/service.py
-    python benchmarks/service.py --minutes 10 --output build/service.json
+    python -m benchmarks.service
+    python -m benchmarks.service --minutes 10 --output build/service.json
 
 Each client has one connection, and sends a dialogue as soon as the last one is labeled. The clients share the cores
 with the service. The offline rate is that of one call of the pipeline with all dialogues while no service is at work,
@@ -26,11 +25,8 @@ from typing import Any
 import psutil
 from transformers import pipeline
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from data_scripts import read_dialogues  # noqa: E402
-from modeling_precode.default_model import DEFAULT, checkpoint_path  # noqa: E402
+from data_scripts import read_dialogues
+from modeling_precode.default_model import DEFAULT, checkpoint_path
 
 MOST_DIFFERENCE = 1e-6
 
@@ -101,7 +97,7 @@ def offline(emotions: Any, dialogues: list[list[dict]]) -> tuple[float, list[lis
 
 def start_service(model: str) -> tuple[subprocess.Popen, int]:
     command = [sys.executable, "-m", "modeling_precode.cli.main", "serve", model, "--port", "0"]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     first = process.stderr.readline()
     found = re.search(r":(\d+)$", first.strip())
@@ -157,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--model", default=DEFAULT, help="folder of a checkpoint (default: the model that comes with the package)")
-    add("--file", default=ROOT / "data_scripts/openerc_data/test.jsonl", help="file with the dialogues to label")
+    add("--file", default="data_scripts/openerc_data/test.jsonl", help="file with the dialogues to label")
     add("--dialogues", type=int, default=300, help="how many of them (default: %(default)s)")
     add("--clients", type=int, default=64)
     add("--minutes", type=float, default=0.5)

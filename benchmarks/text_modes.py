@@ -1,8 +1,7 @@
-#!/usr/bin/env python
 """Measures how fast the pipeline labels raw text in the text mode `unicode`, compared with `clean`.
 
-    OMP_NUM_THREADS=1 python benchmarks/text_modes.py
-    OMP_NUM_THREADS=1 python benchmarks/text_modes.py --corpus meld --data_dir MELD --default
+    OMP_NUM_THREADS=1 python -m benchmarks.text_modes
+    OMP_NUM_THREADS=1 python -m benchmarks.text_modes --corpus meld --data_dir MELD --default
 
 The vocabulary of each mode comes from the training split, and so does the text: whole dialogues of it. The weights are
 random, which costs as much as trained ones. The modes take turns. In each turn, the caches of the tokenizer are empty
@@ -12,26 +11,21 @@ turns. `--default` also measures the model that comes with the package, by the c
 
 import argparse
 import copy
-import sys
 import time
-from pathlib import Path
 from statistics import median
 
 import torch
 from transformers import pipeline
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from data_scripts import load_corpus  # noqa: E402
-from modeling_precode import (  # noqa: E402
+from data_scripts import load_corpus
+from modeling_precode import (
     SIZES,
     ConversationEmotionPipeline,
     PreCodeConfig,
     PreCodeForUtteranceClassification,
     PreCodeTokenizer,
 )
-from modeling_precode.training.memory import keep_freed_memory  # noqa: E402
+from modeling_precode.training.memory import keep_freed_memory
 
 MODES = ("clean", "unicode")
 LABELS = ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]

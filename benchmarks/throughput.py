@@ -1,8 +1,7 @@
-#!/usr/bin/env python
 """Measures how fast the model trains and predicts on real dialogues, compared with the schedule of the original.
 
-    python benchmarks/throughput.py
-    python benchmarks/throughput.py --corpus opsub --data_dir subtitles.zip \\
+    python -m benchmarks.throughput
+    python -m benchmarks.throughput --corpus opsub --data_dir subtitles.zip \\
         --labeled_corpus meld --labeled_data_dir MELD
 
 The baseline (1.0 x) is the original: one dialogue per step, every utterance padded to 60 tokens, in plain PyTorch
@@ -16,7 +15,6 @@ and the best round of each counts, because other processes can only slow a round
 import argparse
 import json
 import platform
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -26,13 +24,10 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import plain  # noqa: E402
-from benchmarks.device import peak_megabytes, peak_product, reset_peak, synchronize  # noqa: E402
-from data_scripts import load_corpus  # noqa: E402
-from modeling_precode import (  # noqa: E402
+from benchmarks import plain
+from benchmarks.device import peak_megabytes, peak_product, reset_peak, synchronize
+from data_scripts import load_corpus
+from modeling_precode import (
     SIZES,
     ConversationEmotionPipeline,
     DialoguesWithNegatives,
@@ -43,8 +38,8 @@ from modeling_precode import (  # noqa: E402
     PreCodeTokenizer,
     encode_dialogues,
 )
-from modeling_precode.training.memory import keep_freed_memory  # noqa: E402
-from modeling_precode.training.original_recipe import original_modules  # noqa: E402
+from modeling_precode.training.memory import keep_freed_memory
+from modeling_precode.training.original_recipe import original_modules
 
 Dialogues = list[list[list[int]]]
 LABELS = 7

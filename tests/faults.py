@@ -16,26 +16,26 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-for name in ("OMP_NUM_THREADS", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_XET"):
-    os.environ.setdefault(name, "1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
 os.environ.update(ACCELERATE_USE_CPU="true", TOKENIZERS_PARALLELISM="false")
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import datasets  # noqa: E402
-import torch  # noqa: E402
-from campaign_report import write_report  # noqa: E402
-from corpus_of_topics import write_corpus  # noqa: E402
-from fault_campaign.clock import clock_goes_back  # noqa: E402
-from fault_campaign.collisions import two_at_once  # noqa: E402
-from fault_campaign.corpus import Corpus  # noqa: E402
-from fault_campaign.disks import full_disk, read_only  # noqa: E402
-from fault_campaign.job import Job  # noqa: E402
-from fault_campaign.kills import killed  # noqa: E402
-from fault_campaign.outcome import Outcome  # noqa: E402
-from fault_campaign.push import Push  # noqa: E402
-from fault_campaign.training import SCRIPTS, Training  # noqa: E402
-from fault_campaign.vectors import Vectors  # noqa: E402
+import datasets
+import torch
+from campaign_report import write_report
+from corpus_of_topics import write_corpus
+from fault_campaign.clock import clock_goes_back
+from fault_campaign.collisions import two_at_once
+from fault_campaign.corpus import Corpus
+from fault_campaign.disks import full_disk, read_only
+from fault_campaign.job import Job
+from fault_campaign.kills import killed
+from fault_campaign.outcome import Outcome
+from fault_campaign.push import Push
+from fault_campaign.training import SCRIPTS, Training
+from fault_campaign.vectors import Vectors
 
 SCENARIOS = {
     "kills": killed,

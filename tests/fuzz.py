@@ -22,21 +22,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
-from campaign_report import write_report  # noqa: E402
-from fuzzing import files, models  # noqa: E402
-from fuzzing.damage import damaged_bytes  # noqa: E402
-from fuzzing.new_code import lines_reached  # noqa: E402
-from fuzzing.results import Results  # noqa: E402
-from fuzzing.targets import EXPORTS, PARSERS, SECONDS, TARGETS, Target, outcome, target_of  # noqa: E402
-from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from transformers.utils.logging import disable_progress_bar  # noqa: E402
+from campaign_report import write_report
+from fuzzing import files, models
+from fuzzing.damage import damaged_bytes
+from fuzzing.new_code import lines_reached
+from fuzzing.results import Results
+from fuzzing.targets import EXPORTS, PARSERS, SECONDS, TARGETS, Target, outcome, target_of
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from transformers.utils.logging import disable_progress_bar
 
 disable_progress_bar()
+ROOT = Path(__file__).resolve().parents[1]
 SEEDS = ROOT / "tests" / "fuzz_seeds"
 # The size of the saved inputs that reach new code, in bytes: of one, and of all.
 LARGEST_SEED, LARGEST_SEEDS = 2000, 32_000
@@ -169,9 +169,9 @@ def coverage_guided(target: Target, folder: Path, number: int, seconds: float) -
     good = [*seeds_of(target), *(data for data in examples if len(data) <= LARGEST_SEED)]
     for count, data in enumerate(good):
         (corpus / f"good{count:03}").write_bytes(data)
-    script = ROOT / "tests" / "fuzzing" / "coverage_guided.py"
-    command = [sys.executable, str(script), target.file, str(seconds), str(corpus), str(result)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 300)
+    command = [sys.executable, "-m", "fuzzing.coverage_guided", target.file, str(seconds), str(corpus), str(result)]
+    options = {"cwd": ROOT / "tests", "env": {**os.environ, "PYTHONPATH": str(ROOT)}, "timeout": seconds + 300}
+    run = subprocess.run(command, capture_output=True, text=True, **options)
     if not result.exists():
         raise RuntimeError(f"atheris ended without a result on {target.name}: {run.stdout[-500:]}{run.stderr[-2000:]}")
     found = [path for path in corpus.iterdir() if not path.name.startswith("good")]

@@ -19,16 +19,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-for name in ("OMP_NUM_THREADS", "HF_HUB_OFFLINE"):
-    os.environ.setdefault(name, "1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from campaign_report import write_report  # noqa: E402
-from transformers import pipeline  # noqa: E402
+from campaign_report import write_report
+from transformers import pipeline
 
-import modeling_precode  # noqa: E402, F401
-from data_scripts import load_corpus  # noqa: E402
+import modeling_precode  # noqa: F401
+from data_scripts import load_corpus
 
 GROWTH = 64
 THREADS = 8

@@ -7,11 +7,11 @@ from typing import Any
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from .experiments import Run, Study  # noqa: E402
-from .results import Results  # noqa: E402
-from .tables import lines_of, score_of  # noqa: E402
+from .experiments import Run, Study
+from .results import Results
+from .tables import lines_of, score_of
 
 plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "precode"})
 COLORS = ["#9a9a9a", "#3b6ea5", "#c8553d", "#6a994e", "#7b5ea7", "#d4a017"]

@@ -13,9 +13,9 @@ from data_scripts.formats.detection import SUFFIXES
 pytest.importorskip("hypothesis")
 pytest.importorskip("openpyxl")
 
-import openpyxl  # noqa: E402
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+import openpyxl
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 STRINGS, CLASSES = datasets.Value("string"), datasets.ClassLabel(names=["joy", "anger"])
 LISTS = [

@@ -1,6 +1,6 @@
 """Inputs for one parser that are guided by its coverage. Runs in a process of its own, which atheris ends.
 
-    python tests/fuzzing/coverage_guided.py FILE SECONDS CORPUS RESULT
+    cd tests; python -m fuzzing.coverage_guided FILE SECONDS CORPUS RESULT
 
 FILE is the `file` of a target. The folder CORPUS has good files and gets every input that reaches new code. RESULT gets
 the counts and faults as JSON.
@@ -14,11 +14,8 @@ from pathlib import Path
 
 import atheris
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from fuzzing.results import Results  # noqa: E402
-from fuzzing.targets import FILES, outcome, read_file  # noqa: E402
+from fuzzing.results import Results
+from fuzzing.targets import FILES, outcome, read_file
 
 # The longest input in bytes. Long lines are measured by tests of their own.
 LONGEST = 4096
