@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
+from benchmarks.documents import table
 from data_scripts import load_corpus
 from modeling_precode import (
     ConvComRecall,
@@ -67,8 +68,7 @@ def main() -> None:
         results = json.loads((folder / "pretrain_results.json").read_text(encoding="utf-8"))
         scores = [recall(folder, corpus, args.data_dir / corpus) for corpus in CORPORA]
         rows.append([f"{silence:g} s", f"{results['history'][-1]['utterances']:,}", *(f"{s:.4f}" for s in scores)])
-    for row in (["silence", "utterances read", *CORPORA], ["---"] * (2 + len(CORPORA)), *rows):
-        print(f"| {' | '.join(row)} |")
+    print(table(["silence", "utterances read", *CORPORA], rows))
 
 
 if __name__ == "__main__":

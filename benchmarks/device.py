@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.memory import megabytes
+
 
 def peak_product(device: torch.device, dtype: torch.dtype) -> float:
     """The GFLOP/s of the product of two large matrices."""
@@ -39,7 +41,4 @@ def peak_megabytes(device: torch.device) -> float:
     """The peak memory of the GPU, or the peak resident memory of this process; NaN if it is unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return float("nan")
-    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024
+    return megabytes("VmHWM")

@@ -1,9 +1,19 @@
-"""Inserts generated tables into documents."""
+"""Tables in Markdown, and their insertion into documents."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from data_scripts.tools.whole_files import whole_file
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]] = ()) -> str:
+    header = list(header)
+    return "\n".join(map(table_row, (header, ["---"] * len(header), *rows)))
+
+
+def table_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def replace_between(text: str, marker: str, inserted: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from transformers import pipeline
 
+from benchmarks.documents import table
 from data_scripts import load_corpus
 from modeling_precode.conversion.onnx_export import export_onnx
 from modeling_precode.default_model import DEFAULT, checkpoint_path
@@ -58,7 +59,7 @@ def main() -> None:
             for name, emotions in models.items():
                 seconds[name].append(timed(lambda emotions=emotions: emotions(dialogues), CLOCK))
         print(f"{os.environ.get('OMP_NUM_THREADS', 'all')} thread(s)\n")
-        print("| | utterances/s | compared with torch | MB | first label, s |\n|---|---|---|---|---|")
+        rows = []
         for name in models:
             rate, ratio = (
                 sum(map(len, dialogues)) / min(seconds[name]),
@@ -66,7 +67,8 @@ def main() -> None:
             )
             size = sum(path.stat().st_size for path in sizes[name].iterdir() if path.suffix != ".py" and path.is_file())
             first = min(timed(lambda name=name: first_label(starts[name])) for _ in range(args.rounds))
-            print(f"| {name} | {rate:,.0f} | {ratio:.2f} | {size / 1e6:.1f} | {first:.2f} |")
+            rows.append([name, f"{rate:,.0f}", f"{ratio:.2f}", f"{size / 1e6:.1f}", f"{first:.2f}"])
+        print(table(["", "utterances/s", "compared with torch", "MB", "first label, s"], rows))
 
 
 def first_label(start: str) -> None:

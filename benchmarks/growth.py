@@ -13,12 +13,13 @@ import subprocess
 import sys
 import time
 from itertools import chain, islice
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import Subset
 
+from benchmarks.documents import table, table_row
+from benchmarks.memory import megabytes
 from data_scripts import load_corpus
 from modeling_precode import (
     PreCodeConfig,
@@ -32,11 +33,6 @@ from modeling_precode.training.encoded_dialogues import EncodedDialogues
 from modeling_precode.training.memory import keep_freed_memory
 
 WARM_UP = 5
-
-
-def anonymous_megabytes() -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
 
 def one_pass(args: argparse.Namespace, utterances: int, size: int) -> dict[str, float]:
@@ -69,7 +65,7 @@ def one_pass(args: argparse.Namespace, utterances: int, size: int) -> dict[str, 
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         optimizer.zero_grad()
-        memory = max(memory, anonymous_megabytes())
+        memory = max(memory, megabytes("RssAnon"))
     trained = int(counts[picked].sum())
     return {"utterances": trained, "seconds": time.perf_counter() - start, "megabytes": memory}
 
@@ -86,9 +82,7 @@ def main() -> None:
     if args.one:
         print(json.dumps(one_pass(args, args.utterances[0], args.hidden_sizes[0])))
         return
-    print(
-        "| hidden size | utterances | seconds | utterances/s | against the smallest | MB |\n|---|---|---|---|---|---|"
-    )
+    print(table(["hidden size", "utterances", "seconds", "utterances/s", "against the smallest", "MB"]))
     for size in args.hidden_sizes:
         slowest = None
         for utterances in args.utterances:
@@ -100,11 +94,8 @@ def main() -> None:
             line = json.loads(done.stdout.splitlines()[-1])
             each = line["seconds"] / line["utterances"]
             slowest = slowest or each
-            print(
-                f"| {size} | {line['utterances']:,} | {line['seconds']:.1f} | {1 / each:,.0f} | {each / slowest:.2f} "
-                f"| {line['megabytes']:,.0f} |",
-                flush=True,
-            )
+            cells = [str(size), f"{line['utterances']:,}", f"{line['seconds']:.1f}", f"{1 / each:,.0f}"]
+            print(table_row([*cells, f"{each / slowest:.2f}", f"{line['megabytes']:,.0f}"]), flush=True)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from transformers import PreTrainedTokenizerBase, TrainerCallback, set_seed
 
-from benchmarks.documents import insert
+from benchmarks.documents import insert, table
 from benchmarks.evidence.results import Results, key_of
 from data_scripts.building.options import parse_corpus
 from data_scripts.tools.whole_files import whole_file
@@ -268,24 +268,18 @@ def summary_table(results: Results) -> str:
     """One row per ingredient: its mean gain of F1 in every group, and the means over all groups."""
     groups = {group: gains_by_run(scores) for group, scores in scores_by_run(results).items()}
     columns = [*(f"{corpus}, {model}" for model, corpus in groups), "mean", "macro F1", "F1, last epoch"]
-    rows = [
-        f"| gain of F1 | {' | '.join(columns)} |",
-        "|---" * (len(columns) + 1) + "|",
-    ]
+    rows = []
     for name in (name for name in INGREDIENTS if any(name in gains for gains in groups.values())):
         means = [gains[name].mean(axis=0) if name in gains else None for gains in groups.values()]
         cells = ["–" if mean is None else f"{mean[0]:+.1f}" for mean in means]
         cells += [f"{value:+.1f}" for value in np.mean([mean for mean in means if mean is not None], axis=0)]
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+        rows.append([name, *cells])
+    return table(["gain of F1", *columns], rows)
 
 
 def table_of(results: Results) -> str:
     """One row per model, corpus and ingredient: means and standard deviations of the seeds, and of their gains."""
-    rows = [
-        "| corpus | model | ingredient | F1 | gain | macro F1 | gain | F1, last epoch | gain |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for (model, corpus), scores in scores_by_run(results).items():
         gains = gains_by_run(scores)
         for name, values in scores.items():
@@ -294,8 +288,8 @@ def table_of(results: Results) -> str:
                 cells.append(f"{seeds.mean():.1f} ± {seeds.std(ddof=1):.1f}")
                 gain = gains[name][:, column] if name in gains else None
                 cells.append("" if gain is None else f"{gain.mean():+.1f} ± {gain.std(ddof=1):.1f}")
-            rows.append(f"| {corpus} | {model} | {name} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+            rows.append([corpus, model, name, *cells])
+    return table(["corpus", "model", "ingredient", "F1", "gain", "macro F1", "gain", "F1, last epoch", "gain"], rows)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -337,8 +331,8 @@ def main() -> None:
     tables = {"ingredients, summary": summary_table(results), "ingredients": table_of(results)}
     print("\n\n".join(tables.values()))
     if args.write:
-        for name, table in tables.items():
-            insert(args.write, name, table)
+        for name, text in tables.items():
+            insert(args.write, name, text)
 
 
 if __name__ == "__main__":

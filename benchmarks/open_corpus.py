@@ -145,15 +145,15 @@ def distinct(utterances: Iterable[list[str]], n: int) -> float:
     return len(set(grams)) / len(grams)
 
 
-def near_duplicates(dialogues: list[list[str]], share: float = 0.6) -> int:
-    """The number of pairs of dialogues whose word trigrams have a Jaccard index of more than `share`."""
+def near_duplicates(dialogues: list[list[str]]) -> int:
+    """The number of pairs of dialogues whose word trigrams have a Jaccard index of more than 0.6."""
     grams = [{tuple(words[i : i + 3]) for i in range(len(words) - 2)} for words in dialogues]
     places: dict[tuple[str, ...], list[int]] = {}
     for number, found in enumerate(grams):
         for gram in found:
             places.setdefault(gram, []).append(number)
     shared = Counter(pair for found in places.values() if len(found) < 50 for pair in combinations(found, 2))
-    return sum(n / len(grams[a] | grams[b]) > share for (a, b), n in shared.items())
+    return sum(n / len(grams[a] | grams[b]) > 0.6 for (a, b), n in shared.items())
 
 
 def giveaways(corpus: Any) -> tuple[float, float]:

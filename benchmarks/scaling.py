@@ -15,6 +15,7 @@ import time
 
 import torch
 
+from benchmarks.documents import table
 from modeling_precode import SIZES, PreCodeConfig, PreCodeForConversationCompletion
 
 # The number of processes, and the bytes per second and seconds per message of the slowest link between two of them.
@@ -91,13 +92,13 @@ def main() -> None:
         f"{args.tokens} tokens: a step takes {1000 * step:.1f} ms ({how}); {gradients / 2**20:.1f} MiB of gradients, "
         f"{candidates / 2**20:.2f} MiB of candidates\n"
     )
-    print("| | compute | gradients | candidates | step | utterances/s | efficiency |\n|---|---|---|---|---|---|---|")
-    print(f"| 1 process | {1000 * step:.1f} ms | | | {1000 * step:.1f} ms | {utterances / step:,.0f} | |")
+    rows = [["1 process", f"{1000 * step:.1f} ms", "", "", f"{1000 * step:.1f} ms", f"{utterances / step:,.0f}", ""]]
     for name, (processes, bandwidth, latency) in NETWORKS.items():
         average, gather = exchange(processes, bandwidth, latency, gradients, candidates)
         total = step + average + gather
-        times = " | ".join(f"{1000 * value:.2f} ms" for value in (step, average, gather, total))
-        print(f"| {name} | {times} | {processes * utterances / total:,.0f} | {step / total:.0%} |")
+        times = [f"{1000 * value:.2f} ms" for value in (step, average, gather, total)]
+        rows.append([name, *times, f"{processes * utterances / total:,.0f}", f"{step / total:.0%}"])
+    print(table(["", "compute", "gradients", "candidates", "step", "utterances/s", "efficiency"], rows))
 
 
 if __name__ == "__main__":

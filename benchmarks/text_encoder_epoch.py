@@ -24,8 +24,8 @@ from transformers import (
     set_seed,
 )
 
+from benchmarks.documents import table
 from benchmarks.evidence.baselines import labeled_texts
-from benchmarks.evidence.tables import table
 from data_scripts import label_names, load_corpus
 from modeling_precode import PreCodeDataCollator, PreCodeForUtteranceClassification, encode_dialogues
 

@@ -17,6 +17,7 @@ from statistics import median
 import torch
 from transformers import pipeline
 
+from benchmarks.documents import table, table_row
 from data_scripts import load_corpus
 from modeling_precode import (
     SIZES,
@@ -74,7 +75,7 @@ def compare(tokenizers: dict[str, PreCodeTokenizer], size: str, texts: list[list
     utterances = sum(map(len, texts))
     clean, unicode = (f"{utterances / median(seconds[mode]):,.0f}" for mode in MODES)
     ratio = median(clean / unicode for clean, unicode in zip(*seconds.values(), strict=True))
-    return f"| {size} | {clean} | {unicode} | {ratio:.2f} |"
+    return table_row([size, clean, unicode, f"{ratio:.2f}"])
 
 
 def default_model(texts: list[list[str]], turns: int) -> str:
@@ -107,7 +108,7 @@ def main() -> None:
     texts = first_dialogues(dialogues, args.utterances)
     tokenizers = {mode: PreCodeTokenizer.train(dialogues, text_mode=mode) for mode in MODES}
     print(f"{args.corpus}: {sum(map(len, texts)):,} utterances in {len(texts):,} dialogues\n")
-    print("| size | `clean`, utterances/s | `unicode`, utterances/s | ratio |\n|---|---|---|---|")
+    print(table(["size", "`clean`, utterances/s", "`unicode`, utterances/s", "ratio"]))
     for size in args.sizes:
         print(compare(tokenizers, size, texts, args.turns), flush=True)
     if args.default:

@@ -26,6 +26,7 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks import plain
 from benchmarks.device import peak_megabytes, peak_product, reset_peak, synchronize
+from benchmarks.documents import table
 from data_scripts import load_corpus
 from modeling_precode import (
     SIZES,
@@ -156,9 +157,9 @@ def size_of(dialogues: Dialogues) -> tuple[int, int]:
     return sum(map(len, dialogues)), sum(len(utterance) for dialogue in dialogues for utterance in dialogue)
 
 
-def budgets(sizes: list[int], budget: int, seed: int = 0, shuffle: bool = True) -> Iterator[list[int]]:
+def budgets(sizes: list[int], budget: int, shuffle: bool = True) -> Iterator[list[int]]:
     """Yield batches of indices of dialogues with about the given number of tokens, without end."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     while True:
         batch, tokens = [], 0
         for index in generator.permutation(len(sizes)) if shuffle else np.argsort(sizes):
@@ -280,20 +281,18 @@ def prediction_rows(bench: Bench, texts: list[list[str]], dialogues: Dialogues, 
     yield Row("prediction", "pipeline, from raw text", work, count)
 
 
-def table(rows: list[Row], peak: float) -> str:
-    lines = [
-        "| task | schedule | utterances/s | tokens/s | ms per step | GFLOP/s | of peak | peak MB | speed |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+def table_of(rows: list[Row], peak: float) -> str:
+    header = ["task", "schedule", "utterances/s", "tokens/s", "ms per step", "GFLOP/s", "of peak", "peak MB", "speed"]
+    lines = []
     one: dict[str, float] = {}
     for row in rows:
         reference = one.setdefault(row.task.split(",")[0], row.utterances_per_second)
-        lines.append(
-            f"| {row.task} | {row.schedule} | {row.utterances_per_second:,.0f} | {row.tokens_per_second:,.0f} "
-            f"| {row.milliseconds_per_step:,.1f} | {row.gflops_per_second:,.0f} | {row.gflops_per_second / peak:.0%} "
-            f"| {row.peak_megabytes:,.0f} | {row.utterances_per_second / reference:.1f} x |"
-        )
-    return "\n".join(lines)
+        rates = [f"{row.utterances_per_second:,.0f}", f"{row.tokens_per_second:,.0f}"]
+        speed = [f"{row.milliseconds_per_step:,.1f}", f"{row.gflops_per_second:,.0f}"]
+        shares = [f"{row.gflops_per_second / peak:.0%}", f"{row.peak_megabytes:,.0f}"]
+        cells = [row.task, row.schedule, *rates, *speed, *shares]
+        lines.append([*cells, f"{row.utterances_per_second / reference:.1f} x"])
+    return table(header, lines)
 
 
 def encoded_corpus(name: str, data_dir: str | None, limit: int) -> list[list[str]]:
@@ -350,7 +349,7 @@ def main() -> None:
         f"{args.corpus}: {len(dialogues):,} dialogues, {utterances / len(dialogues):.1f} utterances each, "
         f"{tokens / utterances:.1f} tokens each; hidden size {args.hidden_size}, {args.dtype}; {machine}, "
         f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; matrix products reach {peak:,.0f} GFLOP/s\n\n"
-        + table(rows, peak)
+        + table_of(rows, peak)
     )
     if args.json:
         figures = [{k: v for k, v in asdict(row).items() if not callable(v)} for row in rows]

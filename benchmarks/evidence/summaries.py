@@ -1,8 +1,10 @@
 """Short tables of the main results, for README.md and RESULTS.md."""
 
+from benchmarks.documents import table
+
 from .experiments import Study, comparison_key
 from .results import Results
-from .tables import lines_of, score_of, spread, table
+from .tables import lines_of, score_of, spread
 from .zero_shot import ZeroShot
 
 TITLES = {

@@ -4,16 +4,13 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
+from benchmarks.documents import table
+
 from .experiments import Run, Study, comparison_key, ensemble_key
 from .results import Results, key_of
 from .zero_shot import ZeroShot
 
 SCORES = {"weighted_f1": "weighted F1", "macro_f1": "macro F1", "WA": "WA", "UWA": "UWA"}
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    header = list(header)
-    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *map(list, rows)))
 
 
 def lines_of(run: Run, results: Results) -> list[dict[str, Any]]:

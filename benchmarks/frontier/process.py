@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.memory import megabytes
+
 from .texts import Training, read_dialogues, repeated
 
 # The number of utterances that a model gets at once, and of the dialogues that it labels before the clock starts.
@@ -48,15 +50,9 @@ def measure(kind: str, folder: Path, test: Path, utterances: int, max_seconds: f
     return {
         "utterances_per_second": labeled / seconds,
         "load_seconds": load_seconds,
-        "peak_megabytes": peak_megabytes(),
+        "peak_megabytes": megabytes("VmHWM"),
         "labels": labels,
     }
-
-
-def peak_megabytes() -> float:
-    """The peak resident memory of this process. That of `getrusage` may be the parent's."""
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 def main() -> None:

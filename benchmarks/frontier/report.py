@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.documents import insert
+from benchmarks.documents import insert, table
 from benchmarks.evidence.plots import COLORS, plt, save_plot
 from benchmarks.evidence.results import Results
-from benchmarks.evidence.tables import table
 
 Lines = list[dict[str, Any]]
 OURS, RIVAL = COLORS[1], COLORS[2]
