@@ -187,7 +187,7 @@ def test_an_option_of_a_text_encoder_is_refused_over_words(option):
         build_model(args, PreCodeForConversationCompletion, tokenizer, seed=1)
 
 
-def test_a_setting_that_a_configuration_refuses_is_told_without_the_name_of_its_check(checkpoint, tmp_path, capsys):
+def test_a_setting_that_a_configuration_refuses_is_told_without_the_name_of_its_check(checkpoint, tmp_path):
     start = f"finetune --corpus sample --model {checkpoint} --output_dir {tmp_path / 'output'}"
     with pytest.raises(SystemExit, match="^error: `text_context` is for `utterance_encoder`"):
         precode([*start.split(), "--text_context", "dialogue"])

@@ -272,7 +272,7 @@ def test_a_checkpoint_comes_back_as_it_was_and_earlier_versions_refuse_it(folder
     assert other["format_version"] == 2 and not {"text_context", "max_window_tokens"} & set(other)
 
 
-def test_the_code_in_a_checkpoint_reads_dialogues_too(folders, make, tmp_path):
+def test_the_code_in_a_checkpoint_reads_dialogues_too(make, tmp_path):
     make(**SHORT).save_pretrained(tmp_path)
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path, trust_remote_code=True)
     names = {"modeling_precode.modeling_precode", "transformers_modules"}

@@ -355,7 +355,7 @@ def test_a_checkpoint_and_a_pretraining_of_one_name_are_refused(read_experiments
         read_experiments(checkpoints={"tiny": "a"})
 
 
-def test_a_model_that_labels_nothing_is_not_scored(tokenizer, tiny_config, tmp_path):
+def test_a_model_that_labels_nothing_is_not_scored(tiny_config, tmp_path):
     PreCodeForConversationCompletion(tiny_config()).save_pretrained(tmp_path / "pretrained")
     with pytest.raises(ValueError, match="which labels nothing; fine-tune it first"):
         _ = Checkpoint("pretrained", str(tmp_path / "pretrained")).emotions

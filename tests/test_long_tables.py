@@ -237,7 +237,7 @@ def test_damaged_labels_are_named(predict, kept, tmp_path):  # noqa: F811
         predict(tmp_path / "in.jsonl", "--output", tmp_path / "out.jsonl", "--resume")
 
 
-def test_an_error_keeps_the_labels_and_another_process_is_refused(predict, checkpoint, tmp_path):  # noqa: F811
+def test_an_error_keeps_the_labels_and_another_process_is_refused(predict, tmp_path):  # noqa: F811
     path, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     path.write_text('{"utterances": ["so"]}\n' * 2500 + "no json\n")
     with pytest.raises(SystemExit, match="in.jsonl:2501: not JSON"):

@@ -313,7 +313,7 @@ def test_a_language_is_a_code():
         find_language("German", rows(GERMAN), "custom")
 
 
-def test_a_push_that_fails_says_how_to_push_later(tmp_path, capsys, monkeypatch):
+def test_a_push_that_fails_says_how_to_push_later(tmp_path, capsys):
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     assert push_checkpoint(tmp_path, "someone/model") is None
     message = capsys.readouterr().err

@@ -250,7 +250,7 @@ def test_two_processes_give_the_losses_and_scores_of_one(folders, tmp_path):
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
-def test_distributions_of_labels_and_a_corpus_for_training_only_are_kept_apart(folders, tmp_path):
+def test_distributions_of_labels_and_a_corpus_for_training_only_are_kept_apart(folders):
     large, small = (load_corpus("custom", folder) for folder in folders)
     shares = [[[0.5, 0.25, 0.25]] * len(row) for row in small["train"]["labels"]]
     soft = small["train"].add_column("label_distributions", shares)
@@ -288,7 +288,7 @@ def test_what_makes_no_sense_with_several_heads_is_refused(arguments, message, t
     assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
 
 
-def test_python_refuses_corpora_that_do_not_fit_the_setting(build, mixed, folders, tmp_path):
+def test_python_refuses_corpora_that_do_not_fit_the_setting(build, folders, tmp_path):
     args, build_trainer = build(multi_task=False)
     with pytest.raises(ValueError, match="the corpora have separate labels; set multi_task, or mix them without"):
         build_trainer(args)

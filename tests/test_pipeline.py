@@ -3,24 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from datasets import Dataset, DatasetDict
 from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
-from modeling_precode import ConversationEmotionPipeline, PreCodeDataCollator, PreCodeForUtteranceClassification
+from modeling_precode import ConversationEmotionPipeline, PreCodeDataCollator
 
 TEXTS = ["I am so happy!", "About what?", "The weather ...", ""]
 
 
 @pytest.fixture
-def emotions(tokenizer, tiny_config, tmp_path) -> ConversationEmotionPipeline:
-    torch.manual_seed(0)
-    model = PreCodeForUtteranceClassification(tiny_config())
-    torch.nn.init.normal_(model.classifier.output.weight, std=3)
-    model.save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    return pipeline("conversation-emotion", model=str(tmp_path))
+def emotions(save_distinct, tmp_path) -> ConversationEmotionPipeline:
+    return pipeline("conversation-emotion", model=str(save_distinct(tmp_path)))
 
 
 def test_a_dialogue_is_labeled_from_all_of_its_utterances(emotions):

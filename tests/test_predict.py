@@ -116,7 +116,7 @@ CHAT = (
 )
 
 
-def test_a_chat_is_labeled_without_what_nobody_said_and_that_is_said(predict, checkpoint, tmp_path, capsys, caplog):
+def test_a_chat_is_labeled_without_what_nobody_said_and_that_is_said(predict, tmp_path, caplog):
     caplog.set_level("INFO")
     (tmp_path / "chat.txt").write_text(CHAT)
     rows = list(csv.DictReader(io.StringIO(predict(tmp_path / "chat.txt", "--format", "csv"))))

@@ -244,7 +244,7 @@ def test_a_causal_encoder_is_pretrained_and_fine_tuned(corpus, tmp_path):
     assert [live(text)["label"] for text in ("cake and dance and song", "a gift, a party!")] == ["joy"] * 2
 
 
-def test_a_failing_push_does_not_cost_the_run(pretrained, corpus, tmp_path):
+def test_a_failing_push_does_not_cost_the_run(corpus, tmp_path):
     folder = tmp_path / "pushed"
     result = run(
         *("run_pretrain.py", "--corpus", "custom", "--data_dir", str(corpus), "--output_dir", str(folder)),

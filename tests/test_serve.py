@@ -418,7 +418,7 @@ def test_no_word_of_a_dialogue_is_in_the_log(service):
         (["--host", "203.0.113.1"], "--host 203.0.113.1"),
     ],
 )
-def test_what_cannot_be_served_is_said_in_one_line(arguments, message, capsys):
+def test_what_cannot_be_served_is_said_in_one_line(arguments, message):
     from modeling_precode.cli.main import main
 
     with pytest.raises(SystemExit) as ended:

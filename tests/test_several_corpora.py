@@ -65,7 +65,7 @@ def folders(tmp_path_factory) -> list[Path]:
 
 
 @pytest.fixture
-def finetune(folders, tmp_path, no_state_of_another_test, capsys):
+def finetune(folders, tmp_path, no_state_of_another_test):
     """A function: arguments -> the folder of a fine-tuning on both."""
 
     def run(*arguments: str) -> Path:
@@ -77,7 +77,7 @@ def finetune(folders, tmp_path, no_state_of_another_test, capsys):
     return run
 
 
-def test_the_scores_are_those_of_each_corpus_and_their_mean_chooses(finetune, folders, tmp_path, capsys):
+def test_the_scores_are_those_of_each_corpus_and_their_mean_chooses(finetune, folders, tmp_path):
     folder = finetune("--corpus_weights", "1", "1")
     [run] = json.loads((folder / "finetune_results.json").read_text())["runs"]
     for split in ("validation", "test"):

@@ -298,7 +298,7 @@ def test_a_wrong_setting_is_named(settings, message):
         PreCodeConfig(**settings)
 
 
-def test_what_is_no_text_encoder_is_refused(folders, make, tmp_path):
+def test_what_is_no_text_encoder_is_refused(make, tmp_path):
     make().save_pretrained(tmp_path / "precode")
     with pytest.raises(ValueError, match="is a Pre-CODE checkpoint; load it with PreCodeModel.from_pretrained"):
         PreCodeModel.from_utterance_encoder(tmp_path / "precode")

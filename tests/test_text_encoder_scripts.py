@@ -203,7 +203,7 @@ def test_the_recipe_of_the_original_starts_from_a_text_encoder(train, tmp_path, 
     assert len(set(rates)) > 2 and all(low < rate for low, rate in zip(lowest, rates, strict=True))
 
 
-def test_a_run_on_vectors_is_one_on_text(train, corpus, tmp_path):
+def test_a_run_on_vectors_is_one_on_text(train, tmp_path):
     """Scored by the pipeline, which reads the text, a checkpoint does what the run wrote of it."""
     folder = train(run_finetune, tmp_path / "frozen", f"{FROZEN} --speaker_prefix --num_train_epochs 2")
     assert_predicts_as_written(folder, rounding=1e-3)
@@ -226,7 +226,7 @@ def test_the_command_line_reads_speakers_as_the_training_did(train, tmp_path, ca
 
 
 @pytest.mark.slow
-def test_a_stranger_loads_it_from_the_hub(train, hub, clean_python, tmp_path, monkeypatch):  # noqa: F811
+def test_a_stranger_loads_it_from_the_hub(train, hub, clean_python, tmp_path):  # noqa: F811
     folder = train(run_finetune, tmp_path / "trained", f"{TRAINED} --num_train_epochs 1")
     settings = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_secret"}
     push = f"""
@@ -252,14 +252,20 @@ HfApi().create_tag("someone/emotions", tag="v1")
 MASKED = f"{TRAINED} --text_context dialogue --speaker_prefix"
 
 
+@pytest.fixture
+def calm(encoder, tmp_path) -> Path:
+    """The encoder without dropout, because that of two processes is not that of one."""
+    folder = Path(shutil.copytree(encoder, tmp_path / "calm"))
+    config = json.loads((folder / "config.json").read_text())
+    calm_config = {**config, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "config.json").write_text(json.dumps(calm_config))
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [TRAINED, FROZEN, MASKED])
-def test_two_processes_learn_what_one_does(corpus, encoder, tmp_path, settings):
+def test_two_processes_learn_what_one_does(corpus, calm, tmp_path, settings):
     """Without unused parameters, and with one file of vectors for both."""
-    calm = Path(shutil.copytree(encoder, tmp_path / "calm"))  # the dropout of two processes is not that of one
-    config = json.loads((calm / "config.json").read_text())
-    calm_config = {**config, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (calm / "config.json").write_text(json.dumps(calm_config))
     arguments = f"{TINY} {settings} --dropout 0 --data_dir {corpus} --batch_size 12 --max_steps 4 --eval_steps 2"
     weights = []
     for launcher, output in (([], tmp_path / "one"), (TORCHRUN, tmp_path / "two")):
@@ -276,11 +282,7 @@ def test_two_processes_learn_what_one_does(corpus, encoder, tmp_path, settings):
 
 
 @pytest.mark.slow
-def test_two_processes_learn_of_whole_dialogues_what_one_does(corpus, encoder, tmp_path):
-    calm = Path(shutil.copytree(encoder, tmp_path / "calm"))
-    config = json.loads((calm / "config.json").read_text())
-    calm_config = {**config, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (calm / "config.json").write_text(json.dumps(calm_config))
+def test_two_processes_learn_of_whole_dialogues_what_one_does(corpus, calm, tmp_path):
     arguments = f"{TINY} {TRAINED} {DIALOGUES} --dropout 0 --data_dir {corpus}"
     weights = []
     for launcher, output, batch_size in (([], tmp_path / "one", 12), (TORCHRUN, tmp_path / "two", 6)):

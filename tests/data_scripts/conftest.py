@@ -3,6 +3,7 @@ from pathlib import Path
 
 import datasets
 import pytest
+from films import film
 
 from data_scripts import load_corpus
 
@@ -29,6 +30,12 @@ def write(tmp_path):
         return tmp_path / "corpus"
 
     return write_files
+
+
+@pytest.fixture
+def films(write):
+    """The folder of six films."""
+    return write({f"Film_{number}.srt": film() for number in range(6)})
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import zipfile
 from itertools import pairwise
 
 import pytest
+from films import ENGLISH, clock
 from time_limit import within
 
 from data_scripts import read_dialogues
@@ -25,7 +26,6 @@ from data_scripts.formats.subtitles import Line, film_lines, join_sentences
 pytest.importorskip("ftfy")
 pytest.importorskip("py3langid")
 
-ENGLISH = ["Where have you been all this time?", "I was waiting for the rain to stop.", "You could have called me."]
 SIZE = 200_000
 LINES = {
     "open tags": "<a",
@@ -44,10 +44,6 @@ LINES = {
     "digits": "1:",
     "quotes": '!"',
 }
-
-
-def clock(second):
-    return f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02},000"
 
 
 def film(n_cues=120, first=0):
@@ -165,7 +161,7 @@ def test_no_more_of_a_file_is_unfolded_than_the_limit(tmp_path):
         assert peak < 1 << 23
 
 
-def test_members_of_a_tar_that_are_no_films_are_counted(load, write, tmp_path, caplog):
+def test_members_of_a_tar_that_are_no_films_are_counted(load, tmp_path, caplog):
     """A terabyte of nothing, a FIFO, and a large file."""
     with tarfile.open(tmp_path / "films.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
         for number in range(4):

@@ -3,8 +3,7 @@
 import logging
 
 import pytest
-
-from data_scripts import read_dialogues
+from chats import said
 
 COMPUTER = (
     "벤 님과 카카오톡 대화\n저장한 날짜 : 2024-01-05 20:15:33\n\n"
@@ -20,11 +19,6 @@ TABLE = (
     '2024-01-03 10:15:00,"아나","좋은 아침!"\n2024-01-03 15:20:00,"벤","오늘 춥다\n눈이 올 것 같아"\n'
 )
 SAID = [("아나", "좋은 아침!", "2024-01-03T10:15:00"), ("벤", "오늘 춥다 눈이 올 것 같아", "2024-01-03T15:20:00")]
-
-
-def said(write, content, name="chat.txt", **options):
-    dialogues = read_dialogues(write({name: content}) / name, **options)
-    return [(turn.speaker, turn.text, turn.start) for dialogue in dialogues for turn in dialogue.utterances]
 
 
 @pytest.mark.parametrize("content, name", [(COMPUTER, "chat.txt"), (PHONE, "chat.txt"), (PHONE, "a"), (TABLE, "a.csv")])

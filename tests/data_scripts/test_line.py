@@ -3,8 +3,7 @@
 import logging
 
 import pytest
-
-from data_scripts import read_dialogues
+from chats import said
 
 JAPANESE = (
     "[LINE] Benとのトーク履歴\r\n保存日時：2024/01/05 20:15\r\n\r\n2024/01/03(水)\r\n10:15\tAna\tおはよう!\r\n"
@@ -15,11 +14,6 @@ SAID = [
     ("Ben", "今日は寒いね 雪が降りそう", "2024-01-03T10:20:00"),
     ("Ana", '"うん"', "2024-01-03T10:21:00"),
 ]
-
-
-def said(write, content, name="chat.txt"):
-    dialogues = read_dialogues(write({name: content}) / name)
-    return [(turn.speaker, turn.text, turn.start) for dialogue in dialogues for turn in dialogue.utterances]
 
 
 @pytest.mark.parametrize("name", ["chat.txt", "chat.csv", "chat"])

@@ -44,7 +44,7 @@ def test_a_corpus_is_named_by_its_module_and_describes_itself():
             assert builder.LICENSE
 
 
-def test_description_license_and_citation_reach_the_dataset(load, write):
+def test_description_license_and_citation_reach_the_dataset(load):
     info = load("sample")["train"].info
     assert "not a benchmark" in info.description
     assert info.license == "CC0-1.0"

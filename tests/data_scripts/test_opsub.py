@@ -15,11 +15,6 @@ pytest.importorskip("py3langid")
 SPANISH = ["¿Dónde has estado todo este tiempo?", "Estaba esperando a que dejara de llover.", "Podrías haber llamado."]
 
 
-@pytest.fixture
-def films(write):
-    return write({f"Film_{number}.srt": film() for number in range(6)})
-
-
 def test_silences_cut_dialogues_and_ids_name_the_film(load, films, counts):
     dataset = load("opsub", films)
     assert counts(dataset) == {"train": (40, 480), "validation": (10, 120), "test": (10, 120)}
@@ -123,7 +118,7 @@ def test_a_film_is_read_once_whatever_it_is_called(load, write, caplog):
 TOKENIZED = ["We 're ready , sir !", "You do n't say ?", "Where have you been all this time ?"]
 
 
-def test_the_tree_of_opus_is_read_with_the_largest_version_of_a_film(load, write, counts, caplog):
+def test_the_tree_of_opus_is_read_with_the_largest_version_of_a_film(load, write, caplog):
     tree = {f"xml/en/{1990 + number}/{number}/7{number}.xml": xml(TOKENIZED * 40) for number in range(5)}
     tree["xml/en/1999/77/1.xml.gz"] = gzip.compress(xml(["Well ."] * 110))
     tree["xml/en/1999/77/2.xml.gz"] = gzip.compress(

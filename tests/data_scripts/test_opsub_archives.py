@@ -23,11 +23,6 @@ pytest.importorskip("ftfy")
 pytest.importorskip("py3langid")
 
 
-@pytest.fixture
-def films(write):
-    return write({f"Film_{number}.srt": film() for number in range(6)})
-
-
 def test_a_zip_and_two_workers_give_the_same(load, films, tmp_path, caplog):
     one = load("opsub", films)
     with zipfile.ZipFile(tmp_path / "films.zip", "w") as archive:
@@ -129,7 +124,7 @@ def test_a_cluster_of_two_workers_gives_the_same(many_films, tmp_path, load):
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar"])
-def test_an_archive_that_was_replaced_is_read_again(load, write, tmp_path, ending):
+def test_an_archive_that_was_replaced_is_read_again(load, tmp_path, ending):
     """In the same process, which had the old one open or unpacked."""
     path = tmp_path / f"films{ending}"
     for seeds in (range(4), range(10, 17)):

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from fault_campaign.processes import is_running
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,13 +38,6 @@ def build():
         time.sleep(0.2)
         yield process, workers
         process.kill()
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_processes_end_with_a_build_that_is_killed(build):

@@ -220,7 +220,7 @@ def test_an_export_cannot_be_named_as_a_corpus():
     assert result.returncode == 1 and "opsub: the name of a corpus" in result.stderr
 
 
-def test_what_is_built_already_takes_no_options(corpus, load, tmp_path):
+def test_what_is_built_already_takes_no_options(corpus, tmp_path):
     corpus.save_to_disk(str(tmp_path / "saved"))
     for given in ({"max_utterances": 30}, {"data_dir": "elsewhere"}):
         with pytest.raises(ValueError, match=f"saved: this dataset is already built; got {next(iter(given))}"):
