@@ -132,7 +132,7 @@ def with_ids(file: InputFile, dialogues: Iterator[Dialogue]) -> Iterator[Dialogu
             turns = [turn for turn in turns if turn.text.strip()]
             if len(turns) < len(dialogue.utterances):
                 file.leave_out("empty utterances", len(dialogue.utterances) - len(turns))
-        runs = list(cut_at_silences(turns, max_silence(file))) if turns else []
+        runs = list(dialogues_at_silences(turns, max_silence(file))) if turns else []
         if len(runs) > 1:
             remark = f"cut at silences of more than {shown_duration(max_silence(file))}"
             file.remarks += [remark] if remark not in file.remarks else []
@@ -157,7 +157,7 @@ def shown_duration(seconds: float | None) -> str:
     return f"{count:g} {noun}{'s' * (count != 1)}"
 
 
-def cut_at_silences(turns: list[Utterance], longest: float | None) -> Iterator[list[Utterance]]:
+def dialogues_at_silences(turns: list[Utterance], longest: float | None) -> Iterator[list[Utterance]]:
     """Split utterances wherever the silence between two of them is too long."""
     if longest is None:
         yield turns

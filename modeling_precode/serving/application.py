@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse
 from ..label_folding import LabelFolding
 from ..version import __version__
 from . import front_page, labeling, streams
-from .batching import ModelWorker
 from .errors import ServiceError
 from .guard import Guard
+from .request_queue import ModelWorker
 from .settings import ServiceSettings
 
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse
 
-from .batching import ModelWorker
 from .errors import ServiceError
+from .request_queue import ModelWorker
 from .requests import OPTION_NAMES, SHORT_BYTES, Labeling, read_request
 
 router = APIRouter()
