@@ -1,4 +1,4 @@
-"""The picture of the house in docs/architecture.md, held against the imports."""
+"""The picture of the house in docs/architecture.md, held against the imports, and the lengths of what one reads."""
 
 import ast
 from pathlib import Path
@@ -8,9 +8,12 @@ from transformers.dynamic_module_utils import get_relative_import_files
 
 import data_scripts
 import modeling_precode
+import run_finetune
+import run_pretrain
 from modeling_precode import PreCodeConfig, PreCodeForUtteranceClassification
 from modeling_precode.configuration_precode import AUTO_MAP, CODE, CUSTOM_PIPELINES
 
+CLONE = Path(__file__).resolve().parents[1]
 ROOT = Path(modeling_precode.__file__).parent
 CORPORA = Path(data_scripts.__file__).parent
 MODULES = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
@@ -74,3 +77,30 @@ def test_the_list_of_corpora_can_be_read_off_the_folder():
 def test_corpora_import_no_model():
     for path in CORPORA.rglob("*.py"):
         assert "modeling_precode" not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize("script", [run_pretrain, run_finetune])
+def test_a_script_reads_in_one_sitting(script):
+    text = Path(script.__file__).read_text(encoding="utf-8")
+    functions = {
+        node.name: node.end_lineno - node.lineno + 1
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert len(text.splitlines()) <= 300 and functions["main"] <= 60
+
+
+def test_no_function_of_the_library_is_long():
+    for package in ("modeling_precode", "data_scripts"):
+        for path in (CLONE / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.FunctionDef):
+                    first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                    assert node.end_lineno - first.lineno < 60, f"{path.name}: {node.name}"
+
+
+def test_every_file_reads_in_one_sitting():
+    more = {"test_onnx_runtime.py": 425, "test_resume.py": 425, "test_serve.py": 425}
+    for folder in ("modeling_precode", "data_scripts", "benchmarks", "tests"):
+        for path in (CLONE / folder).rglob("*.py"):
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= more.get(path.name, 400), path

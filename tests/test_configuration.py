@@ -1,6 +1,7 @@
 """What a configuration promises: it keeps its numbers, and refuses those that make no model."""
 
 import pytest
+from transformers import BertConfig, T5Config
 
 from modeling_precode import SIZES, PreCodeConfig
 
@@ -34,3 +35,29 @@ def test_the_papers_sizes():
 def test_a_wrong_setting_is_named(setting, message):
     with pytest.raises(Exception, match=message):
         PreCodeConfig(**setting)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"utterance_encoder": "text_encoder"}, "needs a `text_config`; got None; .*from_utterance_encoder"),
+        ({"text_config": BertConfig()}, "`text_config` is for `utterance_encoder` 'text_encoder'; got 'gru2'"),
+        ({"speaker_prefix": True}, "`speaker_prefix` is for"),
+        ({"utterance_encoder": "text_encoder", "text_config": T5Config()}, "a 't5' is an encoder with a decoder"),
+        (
+            {"utterance_encoder": "text_encoder", "text_config": BertConfig(), "text_pooling": "sum"},
+            "`text_pooling` must be one of mean, cls, max_mean; got 'sum'",
+        ),
+    ],
+)
+def test_a_wrong_setting_of_a_text_encoder_is_named(settings, message):
+    with pytest.raises(Exception, match=message):
+        PreCodeConfig(**settings)
+
+
+def test_a_configuration_without_what_dialogues_need_is_refused(tiny_config):
+    with pytest.raises(Exception, match="`text_context` is for `utterance_encoder` 'text_encoder'; got 'gru2'"):
+        tiny_config(text_context="dialogue")
+    text = {"utterance_encoder": "text_encoder", "text_config": BertConfig()}
+    with pytest.raises(Exception, match="`start_token_id` must be the id of a token .*; got None; .*from_pretrained"):
+        PreCodeConfig(text_context="dialogue", **text)

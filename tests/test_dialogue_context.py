@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset, DatasetDict
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from text_encoders import KINDS, write_text_encoder
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, pipeline
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from modeling_precode import (
-    PreCodeConfig,
     PreCodeDataCollator,
     PreCodeForConversationCompletion,
     PreCodeForUtteranceClassification,
@@ -21,8 +18,7 @@ from modeling_precode import (
     text_encoder,
 )
 from modeling_precode.dialogue_encoding import count_cut
-from modeling_precode.dialogue_windows import WindowedTokens, dialogue_windows
-from modeling_precode.explanation import explanation_size
+from modeling_precode.dialogue_windows import dialogue_windows
 from modeling_precode.layout import BatchLayout
 from modeling_precode.training.completion_dialogues import encode_split
 from modeling_precode.training.finetuning_arguments import UtteranceClassificationArguments
@@ -110,45 +106,6 @@ def test_a_long_dialogue_is_read_in_windows(folders, make):
     expected = torch.stack([states[window, number] for number, window in enumerate(window_of)]).unsqueeze(0)
     found = model(**batch_of(folders["bert"])).logits[:1]
     torch.testing.assert_close(found, model(utterance_embeds=expected).logits, atol=1e-5, rtol=1e-4)
-
-
-LENGTHS = st.lists(st.integers(1, 28), min_size=1, max_size=40)
-
-
-@settings(max_examples=100, deadline=None)
-@given(lengths=LENGTHS)
-def test_an_utterances_vector_comes_from_the_window_in_which_it_is_most_central(lengths):
-    sizes = np.array(lengths) + 1
-    spans, window_of = dialogue_windows(np.array(lengths), 30)
-    assert np.all([1 + sizes[first:last].sum() <= 30 for first, last in spans])
-    assert spans[0, 0] == 0 and spans[-1, 1] == len(sizes) and np.all(np.diff(spans, axis=0) > 0)
-
-    def margin(number, window):
-        first, last = spans[window]
-        return min(sizes[first:number].sum(), sizes[number + 1 : last].sum()) if first <= number < last else -1
-
-    for number, window in enumerate(window_of):
-        assert margin(number, window) == max(margin(number, other) for other in range(len(spans)))
-    # A window begins in the middle of the one before it, or where that one ends.
-    for (first, last), (start, _) in zip(spans, spans[1:], strict=False):
-        assert sizes[first:start].sum() >= sizes[first:last].sum() / 2
-    assert (1 + np.array([sizes[first:last].sum() for first, last in spans])).sum() <= 3 * (1 + sizes.sum())
-
-
-@settings(max_examples=50, deadline=None)
-@given(lengths=LENGTHS)
-def test_windows_of_a_causal_model_do_not_depend_on_later_utterances(lengths):
-    spans, window_of = dialogue_windows(np.array(lengths), 30, causal=True)
-    for count in range(1, len(lengths)):
-        earlier, window_of_earlier = dialogue_windows(np.array(lengths[:count]), 30, causal=True)
-        assert earlier[window_of_earlier, 0].tolist() == spans[window_of[:count], 0].tolist()
-
-
-def test_a_very_long_dialogue_has_windows_of_bounded_size():
-    lengths = np.random.default_rng(0).integers(1, 60, 2000)
-    windows = WindowedTokens([lengths], 512)
-    assert windows.lengths.max() <= 512 and windows.counts.sum() == 2000
-    assert windows.lengths.sum() < 2.2 * (lengths + 1).sum()
 
 
 @torch.no_grad()
@@ -376,66 +333,6 @@ def test_training_cuts_an_utterance_as_the_pipeline_does_if_the_tokenizer_reads_
     assert len(row["input_ids"][0]) == most
 
 
-@pytest.fixture
-def saved(folders, make, tmp_path):
-    def save(**config):
-        model = make(**config)
-        torch.nn.init.normal_(model.classifier.output.weight, std=3)
-        model.save_pretrained(tmp_path / "model")
-        AutoTokenizer.from_pretrained(folders["bert"]).save_pretrained(tmp_path / "model")
-        return pipeline("conversation-emotion", model=str(tmp_path / "model"))
-
-    return save
-
-
-def turns_of(number, speakers=SPEAKERS):
-    return list(zip(speakers[number], DIALOGUES[number], strict=True))
-
-
-def test_the_pipeline_reads_whole_dialogues_and_its_stream_gives_the_same(folders, saved, caplog):
-    emotions = saved(causal=True, **SHORT)
-    found = emotions([turns_of(0), turns_of(1)], distribution=True)
-    expected = emotions.model(**batch_of(folders["bert"])).logits.softmax(-1)
-    for turns, probabilities in zip(found, expected, strict=True):
-        for turn, own in zip(turns, probabilities.tolist(), strict=False):
-            assert list(turn["distribution"].values()) == pytest.approx(own, abs=1e-5)
-    live = emotions.stream()
-    for number, turn in enumerate(turns_of(0)):
-        if number == 5:
-            state, live = live.state_dict(), emotions.stream()
-            live.load_state_dict(state)
-        assert live(turn)["score"] == pytest.approx(found[0][number]["score"], abs=1e-5)
-    assert not caplog.text
-    emotions(["I passed! " * 20])
-    assert "1 of 1 utterances are longer than 30 tokens" in caplog.text
-
-
-def test_a_change_is_that_of_the_probability_when_the_model_reads_the_dialogue_without_it(saved):
-    emotions, dialogue = saved(**SHORT), turns_of(1)
-
-    def probability(changed, place, label):
-        return emotions(changed, distribution=True)[place]["distribution"][label]
-
-    for place, turn in enumerate(emotions(dialogue, explain=True, max_batch_tokens=50)):
-        for other, change in enumerate(turn["explanation"]["utterances"]):
-            if other != place:
-                rest = dialogue[:other] + dialogue[other + 1 :]
-                without = probability(rest, place - (other < place), turn["label"])
-                assert change == pytest.approx(turn["score"] - without, abs=1e-5)
-        for word in turn["explanation"]["words"]:
-            rest = list(dialogue)
-            text = turn["text"][: word["start"]] + turn["text"][word["end"] :]
-            rest[place] = (turn["speaker"], text.strip())
-            without = probability(rest, place, turn["label"])
-            assert word["change"] == pytest.approx(turn["score"] - without, abs=1e-5)
-
-
-def test_an_explanation_takes_the_whole_dialogue_for_each_part():
-    dialogue, input_ids = [{"text": "No way."}, {"text": "I passed!"}], [[5, 6, 7], [8, 9, 10]]
-    sizes = [explanation_size(dialogue, input_ids, context) for context in ("utterance", "dialogue")]
-    assert sizes == [6 + 4 * 3 + 6 * 2, 6 + 6 * 6 + 6 * 2]
-
-
 BAD = {
     "`text_context` must be one of utterance, dialogue; got 'all'": {"text_context": "all"},
     "`text_pooling` 'cls' cannot be used with `text_context` 'dialogue'": {"text_pooling": "cls"},
@@ -454,14 +351,6 @@ BAD = {
 def test_a_wrong_setting_is_named(make, message):
     with pytest.raises(Exception, match=message):
         make(**BAD[message])
-
-
-def test_a_configuration_without_what_dialogues_need_is_refused(tiny_config):
-    with pytest.raises(Exception, match="`text_context` is for `utterance_encoder` 'text_encoder'; got 'gru2'"):
-        tiny_config(text_context="dialogue")
-    text = {"utterance_encoder": "text_encoder", "text_config": BertConfig()}
-    with pytest.raises(Exception, match="`start_token_id` must be the id of a token .*; got None; .*from_pretrained"):
-        PreCodeConfig(text_context="dialogue", **text)
 
 
 def test_a_tokenizer_without_the_special_tokens_is_named(folders, make, tmp_path):

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from text_encoders import KINDS, write_text_encoder
-from transformers import AutoModel, AutoTokenizer, BertConfig, CLIPConfig, CLIPTextConfig, T5Config, XLNetConfig
+from transformers import AutoModel, AutoTokenizer, BertConfig, CLIPConfig, CLIPTextConfig, XLNetConfig
 
 from modeling_precode import (
     ConversationEmotionPipeline,
@@ -278,24 +278,6 @@ def test_a_setting_without_effect_is_refused(make, setting, message):
 def test_a_model_over_words_takes_no_pooled_states(tiny_config):
     with pytest.raises(ValueError, match="this model has the utterance encoder 'gru2'; give `input_ids`"):
         PreCodeForUtteranceClassification(tiny_config())(utterance_embeds=torch.ones(1, 2, 8))
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"utterance_encoder": "text_encoder"}, "needs a `text_config`; got None; .*from_utterance_encoder"),
-        ({"text_config": BertConfig()}, "`text_config` is for `utterance_encoder` 'text_encoder'; got 'gru2'"),
-        ({"speaker_prefix": True}, "`speaker_prefix` is for"),
-        ({"utterance_encoder": "text_encoder", "text_config": T5Config()}, "a 't5' is an encoder with a decoder"),
-        (
-            {"utterance_encoder": "text_encoder", "text_config": BertConfig(), "text_pooling": "sum"},
-            "`text_pooling` must be one of mean, cls, max_mean; got 'sum'",
-        ),
-    ],
-)
-def test_a_wrong_setting_is_named(settings, message):
-    with pytest.raises(Exception, match=message):
-        PreCodeConfig(**settings)
 
 
 def test_what_is_no_text_encoder_is_refused(make, tmp_path):

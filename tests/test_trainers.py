@@ -1,6 +1,5 @@
 """What the two trainers promise to a user of Python: they train, resume, predict, save and share as the scripts do."""
 
-import ast
 import json
 from datetime import datetime
 from pathlib import Path
@@ -10,11 +9,8 @@ import pytest
 import torch
 from corpus_of_topics import write_corpus
 from safetensors.torch import load_file
-from test_scripts import ROOT
 from transformers import TrainerCallback, pipeline, set_seed
 
-import run_finetune
-import run_pretrain
 from data_scripts import load_corpus
 from modeling_precode import (
     ConversationCompletionArguments,
@@ -295,23 +291,3 @@ def test_an_error_that_is_not_about_the_disk_is_told_as_it_is(tmp_path):
         raise PermissionError(13, "Permission denied")
     assert "Make room" not in str(error.value)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("script", [run_pretrain, run_finetune])
-def test_a_script_reads_in_one_sitting(script):
-    text = Path(script.__file__).read_text(encoding="utf-8")
-    functions = {
-        node.name: node.end_lineno - node.lineno + 1
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.FunctionDef)
-    }
-    assert len(text.splitlines()) <= 300 and functions["main"] <= 60
-
-
-def test_no_function_of_the_library_is_long():
-    for package in ("modeling_precode", "data_scripts"):
-        for path in (ROOT / package).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.FunctionDef):
-                    first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
-                    assert node.end_lineno - first.lineno < 60, f"{path.name}: {node.name}"
