@@ -11,7 +11,7 @@ from accelerate.utils import InitProcessGroupKwargs, parse_flag_from_env
 DDP_TIMEOUT = 24 * 60 * 60
 
 
-def start_accelerator(mixed_precision: str | None = None, tracker: str | None = None, folder: str = ".") -> Accelerator:
+def start_accelerator(mixed_precision: str | None, tracker: str | None, folder: str) -> Accelerator:
     """Create the accelerator of a pre-training run. It connects the processes of a launcher.
 
     Args:
@@ -34,15 +34,11 @@ def start_accelerator(mixed_precision: str | None = None, tracker: str | None = 
     return accelerator
 
 
-def join_cpu_processes(timeout: int = DDP_TIMEOUT) -> None:
-    """Connect the processes of a launcher on CPUs. `TrainingArguments` would wait for half an hour at most.
-
-    Args:
-        timeout: Seconds that a process waits for another.
-    """
+def join_cpu_processes() -> None:
+    """Connect the processes of a launcher on CPUs. `TrainingArguments` would wait for half an hour at most."""
     has_several = int(os.environ.get("WORLD_SIZE", 1)) > 1
     if has_several and parse_flag_from_env("ACCELERATE_USE_CPU") and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=timeout))
+        torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=DDP_TIMEOUT))
 
 
 def use_cores(device: torch.device) -> None:
