@@ -267,11 +267,6 @@ def test_an_argument_takes_precedence_over_a_file_with_all_that_follows_from_it(
     assert getattr(read_arguments(f"--config {tmp_path}/run.yaml {change}")[2], name) == value
 
 
-def test_a_file_of_an_earlier_version_with_all_seeds_and_the_first_is_read(tmp_path):
-    (tmp_path / "run.yaml").write_text("seeds: [1, 2]\nseed: 1\nsave_strategy: epoch\ngreater_is_better: true\n")
-    assert read_arguments(f"--config {tmp_path}/run.yaml")[2].seeds == [1, 2]
-
-
 def test_the_default_warm_up_of_a_file_follows_the_number_of_steps(train, tmp_path):
     first = train(run_pretrain, f"{TINY} --max_steps 10", "first")
     run_pretrain.main(["--config", f"{first}/run.yaml", "--max_steps", "20", "--output_dir", f"{tmp_path}/second"])

@@ -163,8 +163,6 @@ def _from_config(path: str | None, parser: ScriptParser, replaced: set[str]) -> 
         raise ValueError(f"--config {path}: neither YAML nor JSON: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ValueError(f"--config {path}: contains a {type(content).__name__}; write one `name: value` per line")
-    if isinstance(content.get("seeds"), list) and content["seeds"][:1] == [content.get("seed")]:
-        del content["seed"]  # earlier versions wrote both
     known = {action.dest for action in parser._actions} - {"config", "help", "help_all"}
     tokens = []
     for name, value in content.items():
