@@ -254,11 +254,6 @@ class EncoderArguments:
             self.derived.add(name)
             setattr(self, name, value)
 
-    @property
-    def saved_names(self) -> list[str]:
-        """The arguments in a configuration file: all but those that a checkpoint or tokenizer determines."""
-        return [option.name for option in fields(self) if option.name not in self.derived]
-
     def settings(self) -> dict[str, Any]:
         """The arguments that affect the model: with a checkpoint or a text encoder, not those for other models."""
         names: Iterable[str] = [option.name for option in fields(self)]

@@ -188,7 +188,8 @@ def write_config(folder: Path, *parsed: Any) -> None:
     """Write the arguments of a run into `run.yaml`, so that `--config run.yaml` repeats the run.
 
     They are the arguments that this library declares, and others that differ from their defaults. A default that
-    depends on other arguments is left out, so that it follows them if the command line changes them.
+    depends on other arguments is left out, so that it follows them if the command line changes them, and so is what a
+    checkpoint or tokenizer determines.
 
     Args:
         folder: The folder for the file.
@@ -196,7 +197,9 @@ def write_config(folder: Path, *parsed: Any) -> None:
     """
     content: dict[str, Any] = {}
     for holder in parsed:
-        for name in getattr(holder, "saved_names", [option.name for option in fields(holder)]):
+        derived = getattr(holder, "derived", ())
+        names = [option.name for option in fields(holder) if option.name not in derived]
+        for name in getattr(holder, "saved_names", names):
             value = getattr(holder, name, None)
             if name not in NOT_IN_CONFIG and value is not None:
                 content[name] = value.value if isinstance(value, Enum) else value

@@ -1,6 +1,6 @@
 """The settings of pre-training with Conversation Completion."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..configuration_precode import CONVCOM_OBJECTIVES
@@ -109,11 +109,6 @@ class ConversationCompletionArguments(TextEncoderTrainingArguments):
             # Such a run may be continued beyond its planned end.
             free |= {"max_steps", "max_epochs", "patience"}
         return {name: value for name, value in asdict(self).items() if name not in free}
-
-    @property
-    def saved_names(self) -> list[str]:
-        """The settings in a configuration file: all but the defaults that depend on other settings."""
-        return [option.name for option in fields(self) if option.name not in self.derived]
 
     def set_warmup(self, total_steps: int) -> None:
         """Set the default number of warm-up steps, if there is none, so that it is saved with the result."""
