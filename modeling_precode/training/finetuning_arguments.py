@@ -14,41 +14,32 @@ from ..sharing.local_names import without_folders
 from .arguments import FLAG, RECIPES, TextEncoderTrainingArguments, argument
 from .processes import DDP_TIMEOUT
 
-# The inherited arguments that have an effect here. All others must keep their defaults.
-ALLOWED = {
-    *("output_dir", "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"),
-    *("num_train_epochs", "max_steps", "learning_rate", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps"),
-    *("optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm"),
-    *("label_smoothing_factor", "bf16", "fp16", "tf32", "use_cpu", "full_determinism", "seed"),
+# The inherited arguments that have an effect here, besides those that are declared again below. All others must keep
+# their defaults.
+INHERITED = {
+    *("gradient_accumulation_steps", "max_steps", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps"),
+    *("optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon"),
+    *("label_smoothing_factor", "bf16", "fp16", "tf32", "use_cpu", "full_determinism"),
     *("gradient_checkpointing", "gradient_checkpointing_kwargs"),
     *("activation_checkpointing", "activation_checkpointing_kwargs"),
-    *("logging_strategy", "logging_steps", "logging_first_step", "log_level", "log_level_replica", "log_on_each_node"),
-    *("disable_tqdm", "report_to", "run_name", "project", "trackio_space_id"),
-    *("eval_strategy", "eval_steps", "eval_delay", "eval_on_start", "save_strategy", "save_steps", "save_total_limit"),
-    *("metric_for_best_model", "greater_is_better", "load_best_model_at_end"),
-    *("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy"),
-    *("dataloader_num_workers", "dataloader_pin_memory", "restore_callback_states_from_checkpoint"),
-    *("ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_static_graph"),
-    *("ddp_backend", "ddp_timeout", "local_rank", "do_train", "do_eval", "do_predict", "resume_from_checkpoint"),
+    *("logging_steps", "logging_first_step", "log_level", "log_level_replica", "log_on_each_node"),
+    *("disable_tqdm", "run_name", "project", "trackio_space_id", "eval_steps", "eval_delay", "eval_on_start"),
+    *("save_steps", "hub_token", "hub_private_repo", "dataloader_num_workers", "dataloader_pin_memory"),
+    *("ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_static_graph", "ddp_backend", "local_rank"),
 }
 # What may differ when a run is resumed: where and what is written, logged, scored and sent, and how batches are spread
 # over devices. The number of dialogues in a batch must be the same.
 MAY_CHANGE = {
     *("output_dir", "overwrite_output_dir", "seed", "seeds", "do_train", "do_eval", "do_predict", "score_test"),
     *("resume_from_checkpoint", "restore_callback_states_from_checkpoint", "checkpointing_steps"),
-    *("save_strategy", "save_steps", "save_total_limit", "save_only_model", "save_on_each_node"),
-    *("logging_strategy", "logging_steps", "logging_first_step", "logging_nan_inf_filter"),
+    *("save_strategy", "save_steps", "save_total_limit", "logging_strategy", "logging_steps", "logging_first_step"),
     *("log_level", "log_level_replica", "log_on_each_node", "disable_tqdm", "report_to", "run_name"),
     *("project", "trackio_space_id", "use_cpu"),
-    *("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy", "hub_always_push"),
-    *("hub_revision", "per_device_train_batch_size", "per_device_eval_batch_size"),
-    *("dataloader_drop_last", "dataloader_num_workers", "dataloader_pin_memory", "dataloader_persistent_workers"),
-    *("dataloader_prefetch_factor", "dataloader_multiprocessing_context", "dataloader_in_order"),
+    *("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy"),
+    *("per_device_train_batch_size", "per_device_eval_batch_size", "dataloader_num_workers", "dataloader_pin_memory"),
     *("ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_static_graph"),
     *("ddp_backend", "ddp_timeout", "local_rank"),
 }
-# Inherited arguments that work with one value only.
-FIXED = {"load_best_model_at_end": True}
 
 
 @dataclass
@@ -210,7 +201,7 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     @classmethod
     def names_without_effect(cls) -> set[str]:
         """The inherited arguments that do not work here."""
-        return {option.name for option in fields(cls)} - ALLOWED - set(_declared(cls))
+        return {option.name for option in fields(cls)} - INHERITED - set(_declared(cls))
 
     @property
     def saved_names(self) -> list[str]:
@@ -224,14 +215,14 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
             for option in fields(self)
             if (getattr(self, option.name, None) or None) != (_default(option) or None)
         )
-        return [*own, *(option.name for option in changed if option.name in ALLOWED - set(own) - self.derived)]
+        return [*own, *(option.name for option in changed if option.name in INHERITED - self.derived)]
 
     def _check_inherited(self) -> None:
+        if not self.load_best_model_at_end:
+            raise ValueError("--load_best_model_at_end False: this does not work here; leave it out")
         refused = self.names_without_effect()
         for option in fields(self):
             value, default = getattr(self, option.name, None), _default(option)
-            if option.name in FIXED and value != FIXED[option.name]:
-                raise ValueError(f"--{option.name} {value}: this does not work here; leave it out")
             # The command line parses a default of "no" as false, and a default of "" as None.
             changed = value != default and (bool(value) or default not in ("no", ""))
             if option.init and option.name in refused and changed:
