@@ -97,7 +97,7 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
     num_train_epochs: float = argument("Maximum number of epochs.", 12)
     per_device_train_batch_size: int = argument("Dialogues per step and device.", 8)
     per_device_eval_batch_size: int = argument("Dialogues per step and device in evaluation.", 32)
-    max_grad_norm: float = argument("Maximum norm of the gradient.", 5.0)
+    max_grad_norm: float = argument("Maximum norm of the gradient; 0 for no limit.", 5.0)
     report_to: str = argument("Tracker: tensorboard, trackio or wandb.", "none")
     eval_strategy: str = argument("When to evaluate: epoch or steps.", "epoch")
     save_strategy: str | None = argument(  # type: ignore[assignment]
@@ -162,6 +162,8 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
                 raise ValueError(f"--{name} must be at least 1; got {getattr(self, name)}")
         if self.learning_rate <= 0:
             raise ValueError(f"--learning_rate must be more than 0; got {self.learning_rate}")
+        if self.max_grad_norm < 0:
+            raise ValueError(f"--max_grad_norm must be at least 0, which is no limit; got {self.max_grad_norm}")
         if self.hub_strategy not in ("end", "best"):
             raise ValueError(f"--hub_strategy {self.hub_strategy}: unknown; known are end, best")
         if self.label_smoothing_factor and self.class_weight_rate is not None:
