@@ -59,6 +59,10 @@ def test_one_seed_is_given_as_a_user_of_trainer_gives_it(train):
         ({"per_device_train_batch_size": 0}, "--per_device_train_batch_size must be at least 1; got 0"),
         ({"per_device_eval_batch_size": 0}, "--per_device_eval_batch_size must be at least 1; got 0"),
         ({"max_grad_norm": -1}, "--max_grad_norm must be at least 0, which is no limit; got -1"),
+        (
+            {"optim": "schedule_free_adamw"},
+            "--optim schedule_free_adamw: .*; give an optimizer with a schedule, such as",
+        ),
         ({"eval_strategy": "no"}, "--eval_strategy no: the checkpoint is chosen by evaluations; give epoch or steps"),
         ({"eval_strategy": "steps", "save_strategy": "epoch"}, "--save_strategy epoch: not every evaluation"),
         ({"eval_steps": 3}, "--eval_steps 3: this is for --eval_strategy steps; give that too, or leave this out"),

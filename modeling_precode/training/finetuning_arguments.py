@@ -164,6 +164,12 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
             raise ValueError(f"--learning_rate must be more than 0; got {self.learning_rate}")
         if self.max_grad_norm < 0:
             raise ValueError(f"--max_grad_norm must be at least 0, which is no limit; got {self.max_grad_norm}")
+        optimizer = str(getattr(self.optim, "value", self.optim))
+        if optimizer.startswith("schedule_free"):
+            raise ValueError(
+                f"--optim {optimizer}: it would be scored and saved with other weights than it is meant to be; give an "
+                "optimizer with a schedule, such as adamw_torch"
+            )
         if self.hub_strategy not in ("end", "best"):
             raise ValueError(f"--hub_strategy {self.hub_strategy}: unknown; known are end, best")
         if self.label_smoothing_factor and self.class_weight_rate is not None:
