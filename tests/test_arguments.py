@@ -72,6 +72,10 @@ def test_one_seed_is_given_as_a_user_of_trainer_gives_it(train):
         ({"torch_compile": True}, "--torch_compile True: this does not work here; leave it out"),
         ({"dataloader_drop_last": True}, "--dataloader_drop_last True: this does not work here"),
         ({"recipe": "original", "fp16": True}, "--fp16 cannot be used with --recipe original, .*; give --bf16"),
+        (
+            {"recipe": "original", "metric_for_best_model": "loss"},
+            "--recipe original .* highest metric; got --metric_for_best_model loss, .*; leave one of them out",
+        ),
         ({"skip_memory_metrics": False}, "--skip_memory_metrics False: this does not work here"),
     ],
 )

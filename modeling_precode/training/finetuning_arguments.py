@@ -137,6 +137,11 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         self.metric_for_best_model = self.metric_for_best_model.removeprefix("eval_")
         if self.greater_is_better is None:
             self.greater_is_better = self.metric_for_best_model != "loss"
+        if self.recipe == "original" and not self.greater_is_better:
+            raise ValueError(
+                "--recipe original chooses the checkpoint with the highest metric; got --metric_for_best_model "
+                f"{self.metric_for_best_model}, of which the lowest is best; leave one of them out"
+            )
         if not (self.bf16 or self.fp16):
             # `Trainer` follows the launcher's precision. It is set here so that it is saved with the result.
             precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
