@@ -34,8 +34,9 @@ from .encoded_dialogues import EncodedDialogues
 from .finetuning_arguments import UtteranceClassificationArguments
 from .finetuning_checkpoints import (
     CheckpointCallback,
-    ClipGradients,
+    OriginalProcedure,
     PushBest,
+    clip_gradient,
     no_incomplete_checkpoint,
     read_training_state,
     save_checkpoints,
@@ -143,9 +144,9 @@ class UtteranceClassificationTrainer(Trainer):
         self._prepare_batches()
 
     def _callbacks(self, args: UtteranceClassificationArguments) -> list[TrainerCallback]:
-        clipping = ClipGradients(self, args.max_grad_norm, by_module=args.recipe == "original")
+        procedure = [OriginalProcedure()] if args.recipe == "original" else []
         progress = MinuteLines() if args.disable_tqdm else Bar()
-        return [clipping, EarlyStoppingCallback(args.patience), LogLine(args.metric_for_best_model), progress]
+        return [*procedure, EarlyStoppingCallback(args.patience), LogLine(args.metric_for_best_model), progress]
 
     def _prepare_batches(self) -> None:
         num_utterances, num_tokens = EncodedDialogues(self.train_dataset).sizes()
@@ -232,6 +233,10 @@ class UtteranceClassificationTrainer(Trainer):
             stop_at_nonfinite(self, f"the loss is {value}")
         self.figures.add_loss(value)
         return loss
+
+    def _get_grad_norm(self, model, grad_norm=None) -> float:
+        """Clip the gradient here, where `Trainer` computes its norm: those of float16 can be unscaled only once."""
+        return clip_gradient(self)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log values. A record with a loss also has the speed, the memory and the time that is left."""

@@ -312,7 +312,7 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         args.save_total_limit = None  # old checkpoints are removed once a new one is complete
         # `Trainer` evaluates and saves by its strategies, whatever is scored at the end.
         args.do_train = args.do_eval = True
-        args.max_grad_norm = 0  # `ClipGradients` clips instead
+        args.max_grad_norm = 0  # `clip_gradient` clips instead
         return args
 
     def to_dict(self) -> dict[str, Any]:

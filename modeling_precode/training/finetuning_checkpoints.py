@@ -91,35 +91,14 @@ class CheckpointCallback(TrainerCallback):
             trainer.interruption.end(state.global_step, trainer.accelerator)
 
 
-class ClipGradients(TrainerCallback):
-    """Clips the norm of the gradient, and ends a run before a gradient that is not finite changes the weights.
-
-    Args:
-        trainer: The trainer of the run.
-        max_grad_norm: The maximum norm; 0 for no limit.
-        by_module: Whether to do as the original: clip each of its modules separately, and do not count a score of 0 as
-            an improvement.
-    """
-
-    def __init__(self, trainer: "UtteranceClassificationTrainer", max_grad_norm: float, by_module: bool):
-        self.trainer, self.max_grad_norm, self.by_module = trainer, max_grad_norm, by_module
+class OriginalProcedure(TrainerCallback):
+    """Trains as the original does: with its computation, and without counting a score of 0 as an improvement."""
 
     def on_train_begin(self, args, state, control, model, lr_scheduler, **kwargs):
-        """Prepare the training procedure of the original, if it is used."""
-        if self.by_module:
-            compute_as_original(model)
-            if state.global_step == 0:
-                state.best_metric = lr_scheduler.best = 0.0
-
-    def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
-        """Clip the gradient. A norm that is not finite ends the run."""
-        accelerator, limit = self.trainer.accelerator, self.max_grad_norm or math.inf
-        modules = original_modules(model) if self.by_module else [list(model.parameters())]
-        norms = [accelerator.clip_grad_norm_(parameters, limit) for parameters in modules]
-        norm = math.hypot(*map(float, norms))
-        # Scaled gradients of float16 may overflow. The scaler then skips the step and reduces the scale.
-        if not math.isfinite(norm) and accelerator.scaler is None:
-            stop_at_nonfinite(self.trainer, f"the gradient is {norm}")
+        """Prepare the model, and the best score of a new run."""
+        compute_as_original(model)
+        if state.global_step == 0:
+            state.best_metric = lr_scheduler.best = 0.0
 
 
 class PushBest(TrainerCallback):
@@ -170,6 +149,21 @@ def no_incomplete_checkpoint(trainer: "UtteranceClassificationTrainer") -> Itera
             with clear_write_errors(incomplete):
                 raise error
         raise
+
+
+def clip_gradient(trainer: "UtteranceClassificationTrainer") -> float:
+    """Clip the norm of the gradient, or with the original's recipe that of each of its modules, and return it.
+
+    A norm that is not finite ends the run before the gradient changes the weights.
+    """
+    accelerator, model, limit = trainer.accelerator, trainer.model, trainer.settings.max_grad_norm or math.inf
+    by_module = trainer.settings.recipe == "original"
+    modules = original_modules(model) if by_module else [list(model.parameters())]
+    norm = math.hypot(*(float(accelerator.clip_grad_norm_(parameters, limit)) for parameters in modules))
+    # Scaled gradients of float16 may overflow. The scaler then skips the step and reduces the scale.
+    if not math.isfinite(norm) and accelerator.scaler is None:
+        stop_at_nonfinite(trainer, f"the gradient is {norm}")
+    return norm
 
 
 def stop_at_nonfinite(trainer: "UtteranceClassificationTrainer", problem: str) -> None:
