@@ -273,6 +273,9 @@ class UtteranceClassificationTrainer(Trainer):
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             begin_run(folder, fingerprint, bool(choice), self.settings.overwrite_output_dir)
+        # What was predicted before, and its temperature, are not those of the model that is trained now.
+        self.predictions, self.scores, self.calibration = {}, {}, None
+        self.model.config.temperature = 1.0
         keep_freed_memory()
         with self.interruption, no_incomplete_checkpoint(self):
             return self._train_from(checkpoint, kwargs)

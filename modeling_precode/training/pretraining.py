@@ -204,6 +204,7 @@ class ConversationCompletionTrainer:
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             begin_run(self.output_dir, loop.fingerprint, bool(choice), args.overwrite_output_dir)
+        self.scores = {}  # those of an earlier model
         keep_freed_memory()
         if accelerator.process_index:
             # Dropout differs between processes. The first process has the same random state as a single one.

@@ -1,0 +1,52 @@
+"""What the trainers promise besides a plain run: half precision, repeated runs, other schedules."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from test_trainers import corpus, finetuning, folder, pretraining, tokenizer  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
+
+
+def records(trainer, name: str) -> list[float]:
+    return [record[name] for record in trainer.state.log_history if name in record]
+
+
+def test_gradients_of_float16_are_unscaled_clipped_and_logged(finetuning):  # noqa: F811
+    trainer = finetuning(num_train_epochs=1, max_grad_norm=1e-3, logging_strategy="steps", logging_steps=1)
+    # A CPU has a scaler too, but Accelerate creates one only for a GPU.
+    trainer.accelerator.scaler, trainer.accelerator.native_amp = torch.amp.GradScaler("cpu"), True
+    trainer.accelerator.state._mixed_precision = "fp16"
+    clipped = []
+    trainer.create_optimizer().register_step_pre_hook(
+        lambda optimizer, args, kwargs: clipped.append(
+            torch.nn.utils.get_total_norm([p.grad for p in trainer.model.parameters() if p.grad is not None])
+        )
+    )
+    trainer.train()
+    norms = records(trainer, "grad_norm")
+    assert len(norms) == len(clipped) == 5 and all(0.01 < norm < 100 for norm in norms)
+    assert all(math.isclose(norm, 1e-3, rel_tol=1e-2) for norm in clipped)
+
+
+def test_scores_and_temperature_are_those_of_the_trained_model(finetuning, corpus, tmp_path):  # noqa: F811
+    trainer = finetuning(num_train_epochs=1)
+    trainer.model.config.temperature = 7.0
+    untrained = trainer.predict(corpus["validation"]).predictions
+    trainer.predict(corpus["test"])
+    trainer.calibrate()
+    trainer.train()
+    assert trainer.scores == {} and trainer.model.config.temperature == 1 and trainer.summary({}).calibration is None
+    trainer.calibrate()
+    trained = trainer.predictions["validation"].predictions
+    assert trainer.scores.keys() == {"validation"} and not np.allclose(trained, untrained)
+    assert trainer.model.config.temperature == trainer.calibration["temperature"]
+
+
+def test_the_card_of_pretraining_has_no_score_of_the_untrained_model(pretraining, corpus):  # noqa: F811
+    trainer = pretraining()
+    trainer.evaluate(corpus["test"], "test")
+    trainer.train()
+    assert trainer.scores.keys() == {"validation"}
