@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from test_trainers import corpus, finetuning, folder, pretraining, tokenizer  # noqa: F401
+from transformers import TrainerCallback
 
 pytestmark = pytest.mark.usefixtures("no_state_of_another_test")
 
@@ -50,3 +51,23 @@ def test_the_card_of_pretraining_has_no_score_of_the_untrained_model(pretraining
     trainer.evaluate(corpus["test"], "test")
     trainer.train()
     assert trainer.scores.keys() == {"validation"}
+
+
+class Score(TrainerCallback):
+    """Replaces the validation score."""
+
+    def __init__(self, value: float):
+        self.value = value
+
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        metrics["eval_weighted_f1"] = self.value
+
+
+def test_a_finished_run_that_chose_no_checkpoint_keeps_its_last_weights(finetuning):  # noqa: F811
+    settings = {"recipe": "original", "lr_scheduler_type": "reduce_lr_on_plateau", "num_train_epochs": 2}
+    first, again = (finetuning([Score(0.0)], **settings) for _ in range(2))
+    first.train()
+    assert first.state.best_model_checkpoint is None
+    again.train(resume_from_checkpoint=True)
+    one, other = (trainer.model.state_dict() for trainer in (first, again))
+    assert all(torch.equal(one[name], other[name]) for name in one)

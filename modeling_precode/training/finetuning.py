@@ -291,8 +291,9 @@ class UtteranceClassificationTrainer(Trainer):
         # The training has already ended; only the scores are missing.
         self.state = state
         self.locate_best()
-        assert state.best_model_checkpoint is not None
-        self.model.load_state_dict(load_file(Path(state.best_model_checkpoint) / SAFE_WEIGHTS_NAME))
+        # Without an evaluation that was better than none, the training ended with the weights of the last step.
+        best = Path(state.best_model_checkpoint or checkpoint)
+        self.model.load_state_dict(load_file(best / SAFE_WEIGHTS_NAME))
         self.model = self.accelerator.prepare_model(self.model, evaluation_mode=True)
         return TrainOutput(state.global_step, math.nan, {})
 
