@@ -71,3 +71,12 @@ def test_a_finished_run_that_chose_no_checkpoint_keeps_its_last_weights(finetuni
     again.train(resume_from_checkpoint=True)
     one, other = (trainer.model.state_dict() for trainer in (first, again))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_trainer_trains_again_and_logs_the_losses_of_the_second_run(finetuning):  # noqa: F811
+    trainer = finetuning(num_train_epochs=2, overwrite_output_dir=True)
+    trainer.train()
+    first = records(trainer, "loss")
+    trainer.train()
+    again = records(trainer, "loss")
+    assert len(again) == 2 and all(0 < loss <= first[-1] * 1.5 for loss in again)

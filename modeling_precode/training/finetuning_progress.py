@@ -69,6 +69,8 @@ class TrainingFigures:
 
     def begin(self, state: TrainerState) -> None:
         """Note when, and at which step, the training begins or continues."""
+        if not state.global_step:
+            self.losses, self.logged = 0.0, 0
         self.start, self.first_step, self.first_epoch = time.perf_counter(), state.global_step, state.epoch or 0
 
     def add_loss(self, loss: float) -> None:
