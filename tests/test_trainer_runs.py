@@ -80,3 +80,33 @@ def test_a_trainer_trains_again_and_logs_the_losses_of_the_second_run(finetuning
     trainer.train()
     again = records(trainer, "loss")
     assert len(again) == 2 and all(0 < loss <= first[-1] * 1.5 for loss in again)
+
+
+class Kill(TrainerCallback):
+    """Ends the process, as far as the trainer can tell, after a step."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def history(trainer) -> list[dict]:
+    """The log of a run without times, speed and memory."""
+    names = ("step", "epoch", "loss", "grad_norm", "learning_rate", "eval_loss", "eval_weighted_f1")
+    return [{name: record[name] for name in names if name in record} for record in trainer.state.log_history[:-1]]
+
+
+def test_a_run_that_is_killed_inside_an_epoch_ends_as_if_it_had_not_been(finetuning, tmp_path):  # noqa: F811
+    settings = {"checkpointing_steps": 2, "eval_on_start": True, "patience": 2}
+    whole = finetuning(output_dir=str(tmp_path / "whole"), **settings)
+    whole.train()
+    with pytest.raises(KeyboardInterrupt):
+        finetuning([Kill(8)], output_dir=str(tmp_path / "killed"), **settings).train()
+    resumed = finetuning(output_dir=str(tmp_path / "killed"), **settings)
+    resumed.train(resume_from_checkpoint=True)
+    assert resumed.state.global_step == 15 and history(resumed) == history(whole)
+    one, other = (trainer.model.state_dict() for trainer in (whole, resumed))
+    assert all(torch.equal(one[name], other[name]) for name in one)

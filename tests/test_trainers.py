@@ -191,15 +191,14 @@ def test_finetuning_takes_other_dialogues_of_the_same_form(finetuning, corpus):
         np.testing.assert_allclose(row[: len(texts)], others[: len(texts)], atol=1e-5)
 
 
-def test_finetuning_resumes_from_python(finetuning, tmp_path):
+def test_a_callback_ends_finetuning_for_good(finetuning, tmp_path):
     class Stop(TrainerCallback):
         def on_epoch_end(self, args, state, control, **kwargs):
             control.should_training_stop = state.epoch >= 1
 
-    finetuning(output_dir=str(tmp_path / "whole")).train()
     finetuning([Stop()], output_dir=str(tmp_path / "stopped"), num_train_epochs=3).train()
     saved = json.loads(next((tmp_path / "stopped").glob("checkpoint-*/training.json")).read_text())
-    assert saved["finished"]  # the callback ended it for good
+    assert saved["finished"]
 
 
 def test_finetuning_is_not_resumed_from_a_checkpoint_outside_its_output_folder(finetuning, tmp_path):

@@ -281,6 +281,8 @@ class UtteranceClassificationTrainer(Trainer):
             return self._train_from(checkpoint, kwargs)
 
     def _train_from(self, checkpoint: Path | None, kwargs: dict[str, Any]) -> TrainOutput:
+        # Another evaluation of a resumed run would count for early stopping.
+        self.args.eval_on_start = self.settings.eval_on_start and checkpoint is None
         if checkpoint is None:
             return super().train(**kwargs)
         state, saved = read_training_state(checkpoint)
