@@ -110,3 +110,18 @@ def test_a_run_that_is_killed_inside_an_epoch_ends_as_if_it_had_not_been(finetun
     assert resumed.state.global_step == 15 and history(resumed) == history(whole)
     one, other = (trainer.model.state_dict() for trainer in (whole, resumed))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+class Rise(TrainerCallback):
+    """Replaces the validation score by one that rises."""
+
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        metrics["eval_weighted_f1"] = state.epoch / 10
+
+
+def test_a_greedy_schedule_raises_the_learning_rate_while_the_metric_rises(finetuning):  # noqa: F811
+    options = {"patience": 0, "factor": 0.5, "min_lr": 1e-3}
+    trainer = finetuning([Rise()], lr_scheduler_type="greedy", lr_scheduler_kwargs=options)
+    trainer.train()
+    assert records(trainer, "learning_rate") == pytest.approx([0.02, 0.04, 0.08])
+    assert trainer.lr_scheduler.min_lrs[0] == 1e-3

@@ -19,6 +19,7 @@ from transformers import (
     Trainer,
     TrainerCallback,
 )
+from transformers.optimization import GreedyLR
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput, TrainOutput
 from transformers.utils import SAFE_WEIGHTS_NAME
 
@@ -171,15 +172,16 @@ class UtteranceClassificationTrainer(Trainer):
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None):
         """Build `Trainer`'s schedule.
 
-        `reduce_lr_on_plateau` follows `greater_is_better`, and scales its minimum to the learning rate of every group.
+        One that depends on the metric follows `greater_is_better`, and scales its minimum to the learning rate of every
+        group.
         """
-        if self.args.lr_scheduler_type == "reduce_lr_on_plateau":
+        if self.args.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy"):
             mode = "max" if self.args.greater_is_better else "min"
             settings = self.args.lr_scheduler_kwargs or {}
             assert isinstance(settings, dict)
             self.args.lr_scheduler_kwargs = {"mode": mode, **settings}
         scheduler = super().create_scheduler(num_training_steps, optimizer)
-        if isinstance(scheduler, ReduceLROnPlateau):
+        if isinstance(scheduler, ReduceLROnPlateau | GreedyLR):
             scheduler.min_lrs = floors(scheduler.optimizer, scheduler.min_lrs[0])
         return scheduler
 
