@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from datasets import concatenate_datasets
 from test_trainers import corpus, finetuning, folder, pretraining, tokenizer  # noqa: F401
 from transformers import TrainerCallback
 
@@ -125,3 +126,13 @@ def test_a_greedy_schedule_raises_the_learning_rate_while_the_metric_rises(finet
     trainer.train()
     assert records(trainer, "learning_rate") == pytest.approx([0.02, 0.04, 0.08])
     assert trainer.lr_scheduler.min_lrs[0] == 1e-3
+
+
+def test_a_step_without_labels_has_no_loss_with_label_smoothing(finetuning, corpus):  # noqa: F811
+    without = corpus["train"].map(lambda row: {"labels": [-1] * len(row["labels"])}, features=corpus["train"].features)
+    corpus["train"] = concatenate_datasets([without.select(range(20)), corpus["train"].select(range(2))])
+    settings = {"label_smoothing_factor": 0.1, "per_device_train_batch_size": 1, "num_train_epochs": 1}
+    trainer = finetuning(**settings, logging_strategy="steps", logging_steps=1)
+    trainer.train()
+    losses = records(trainer, "loss")
+    assert len(losses) == 22 and losses.count(0) == 20

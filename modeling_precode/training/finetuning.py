@@ -229,6 +229,9 @@ class UtteranceClassificationTrainer(Trainer):
     def training_step(self, model, inputs, num_items_in_batch=None) -> torch.Tensor:
         """Compute the loss and the gradient of a batch. A loss that is not finite ends the run."""
         self.step_batches.append(inputs)
+        if torch.is_tensor(num_items_in_batch):
+            # `Trainer` divides by the number of labels, also with label smoothing and a step without any.
+            num_items_in_batch = num_items_in_batch.clamp(min=1)
         loss = super().training_step(model, inputs, num_items_in_batch)
         value = float(self.accelerator.reduce(loss, "mean"))
         if not math.isfinite(value):
