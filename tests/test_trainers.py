@@ -132,7 +132,7 @@ def test_pretraining_resumes_from_python(pretraining, tmp_path):
         pretraining(output_dir=str(tmp_path / "stopped"), learning_rate=0.5).train(resume_from_checkpoint=True)
 
 
-def test_finetuning_is_not_resumed_with_another_tokenizer_or_initial_model(finetuning, tokenizer, tmp_path):
+def test_finetuning_is_not_resumed_with_another_tokenizer_initial_model_or_seed(finetuning, tokenizer, tmp_path):
     first = finetuning(num_train_epochs=1)
     first.train()
     first.save_model(str(tmp_path / "other"))
@@ -145,14 +145,18 @@ def test_finetuning_is_not_resumed_with_another_tokenizer_or_initial_model(finet
     other_start.model.name_or_path = str(tmp_path / "other")
     with pytest.raises(ValueError, match="is from another run: the start's digest is"):
         other_start.train(resume_from_checkpoint=True)
+    other_seed = finetuning(num_train_epochs=1, seed=2)
+    with pytest.raises(ValueError, match="is from another run: --seed is 2 and was 1"):
+        other_seed.train(resume_from_checkpoint=True)
     fingerprint = tmp_path / "finetuned" / ".run" / "fingerprint.json"
     of_an_earlier_version = {
         name: value
         for name, value in json.loads(fingerprint.read_text()).items()
-        if name not in ("the vocabulary's digest", "the start's digest")
+        if name not in ("the vocabulary's digest", "the start's digest", "--seed")
     }
-    fingerprint.write_text(json.dumps(of_an_earlier_version))
-    other_start.train(resume_from_checkpoint=True)
+    for other in (other_start, other_seed):
+        fingerprint.write_text(json.dumps(of_an_earlier_version))
+        other.train(resume_from_checkpoint=True)
 
 
 def test_finetuning_from_python_pushes_every_new_best_checkpoint(finetuning, monkeypatch):

@@ -47,7 +47,7 @@ from .finetuning_corpus import check_corpus, class_weights, corpora_of
 from .finetuning_dialogues import encode_splits, evaluation_loader, training_batches, training_loader
 from .finetuning_evaluation import UtteranceScorer, labeled_utterances, logits_and_labels, predict_dialogues
 from .finetuning_progress import Bar, LogLine, MinuteLines, TrainingFigures
-from .fingerprint import check_fingerprint
+from .fingerprint import SEED, check_fingerprint
 from .interruption import Interruption
 from .memory import keep_freed_memory
 from .multi_task import heads_of
@@ -347,7 +347,8 @@ class UtteranceClassificationTrainer(Trainer):
 
     def fingerprint(self) -> dict[str, Any]:
         """The values that a resumed run must share with this one, by their names in error messages."""
-        return self.origin.run_fingerprint(self.settings, self.corpus, self.processing_class, self.model)
+        fingerprint = self.origin.run_fingerprint(self.settings, self.corpus, self.processing_class, self.model)
+        return {**fingerprint, SEED: self.settings.seed}
 
     def summary(self, scores: dict[str, Any]) -> RunSummary:
         """The summary of the run, which the checkpoint contains.

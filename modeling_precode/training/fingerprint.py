@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # A subfolder, because a push to the Hub does not upload subfolders.
 RUN_FOLDER = ".run"
 FINGERPRINT = f"{RUN_FOLDER}/fingerprint.json"
-VOCABULARY, START = "the vocabulary's digest", "the start's digest"
+VOCABULARY, START, SEED = "the vocabulary's digest", "the start's digest", "--seed"
 
 
 def write_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
@@ -37,7 +37,8 @@ def check_fingerprint(folder: Path, fingerprint: dict[str, Any]) -> None:
         return
     saved, current = read_json(folder / FINGERPRINT), json.loads(json.dumps(fingerprint))
     # Earlier versions did not write these for every run.
-    current = {name: value for name, value in current.items() if name in saved or name not in (VOCABULARY, START)}
+    later = {VOCABULARY, START, SEED} - saved.keys()
+    current = {name: value for name, value in current.items() if name not in later}
     if different := changes(saved, current):
         raise ValueError(
             f"--resume_from_checkpoint: {folder} is from another run: {different}. Use the values of that "
