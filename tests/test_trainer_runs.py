@@ -136,3 +136,11 @@ def test_a_step_without_labels_has_no_loss_with_label_smoothing(finetuning, corp
     trainer.train()
     losses = records(trainer, "loss")
     assert len(losses) == 22 and losses.count(0) == 20
+
+
+@pytest.mark.parametrize("in_terminal", [True, False])
+def test_no_dictionaries_of_logged_values_are_printed(finetuning, capsys, in_terminal):  # noqa: F811
+    finetuning(num_train_epochs=1, disable_tqdm=not in_terminal).train()
+    printed = capsys.readouterr()
+    assert "'loss'" not in printed.out and "'eval_loss'" not in printed.out
+    assert ("5/5" in printed.err) == in_terminal

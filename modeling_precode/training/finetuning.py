@@ -139,15 +139,15 @@ class UtteranceClassificationTrainer(Trainer):
             compute_metrics=self.scorer.metrics,
             callbacks=[*self._callbacks(args), *(callbacks or []), CheckpointCallback(self), *pushing],
         )
-        self.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
+        if self.pop_callback(PrinterCallback if args.disable_tqdm else ProgressCallback):
+            self.add_callback(MinuteLines() if args.disable_tqdm else Bar())
         self.interruption = interruption or Interruption()
         self.save_total_limit = args.save_total_limit
         self._prepare_batches()
 
     def _callbacks(self, args: UtteranceClassificationArguments) -> list[TrainerCallback]:
         procedure = [OriginalProcedure()] if args.recipe == "original" else []
-        progress = MinuteLines() if args.disable_tqdm else Bar()
-        return [*procedure, EarlyStoppingCallback(args.patience), LogLine(args.metric_for_best_model), progress]
+        return [*procedure, EarlyStoppingCallback(args.patience), LogLine(args.metric_for_best_model)]
 
     def _prepare_batches(self) -> None:
         num_utterances, num_tokens = EncodedDialogues(self.train_dataset).sizes()
