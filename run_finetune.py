@@ -139,6 +139,11 @@ def check_arguments(
         )
     if args.only_scores and encoder_args.model is None:
         raise ValueError("--do_eval and --do_predict without --do_train score a checkpoint: give one with --model")
+    if args.only_scores and args.push_to_hub:
+        raise ValueError(
+            "--push_to_hub is for a run that trains; leave it out, and push the checkpoint with precode push "
+            f"{encoder_args.model}"
+        )
     if args.recipe == "original" and args.world_size > 1:
         raise ValueError(f"--recipe original trains in one process; got {args.world_size} processes")
     if args.recipe == "original" and args.lr_scheduler_type != "reduce_lr_on_plateau":

@@ -154,6 +154,12 @@ def test_scoring_needs_a_checkpoint(tmp_path):
         run_finetune.main(["--do_eval", "--output_dir", str(tmp_path / "out")])
 
 
+def test_scoring_pushes_nothing(checkpoint, tmp_path):
+    with pytest.raises(ValueError, match=f"--push_to_hub is for a run that trains; .* precode push {checkpoint}"):
+        start = ["--model", str(checkpoint), "--output_dir", str(tmp_path / "out")]
+        run_finetune.main([*start, "--do_predict", "--push_to_hub"])
+
+
 @pytest.mark.parametrize("mode", ["clean", "unicode"])  # unicode is the default
 def test_a_tokenizer_keeps_its_own_text_mode(train, tmp_path, mode):
     PreCodeTokenizer.from_vocabulary(["<pad>", "<unk>", "cake", "party"], "original").save_pretrained(tmp_path / "t")

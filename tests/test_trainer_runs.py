@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from datasets import concatenate_datasets
 from test_trainers import corpus, finetuning, folder, pretraining, tokenizer  # noqa: F401
 from transformers import TrainerCallback
@@ -144,3 +145,14 @@ def test_no_dictionaries_of_logged_values_are_printed(finetuning, capsys, in_ter
     printed = capsys.readouterr()
     assert "'loss'" not in printed.out and "'eval_loss'" not in printed.out
     assert ("5/5" in printed.err) == in_terminal
+
+
+def test_a_checkpoint_is_scored_in_the_precision_that_it_was_trained_in(finetuning, corpus, tmp_path):  # noqa: F811
+    trained = finetuning(bf16=True, num_train_epochs=1)
+    trained.train()
+    for bf16 in (True, False):
+        scored = finetuning(output_dir=str(tmp_path / "scored"), bf16=bf16)
+        scored.model.load_state_dict(trained.model.state_dict())
+        one, other = (trainer.predict(corpus["test"]).predictions for trainer in (trained, scored))
+        assert np.array_equal(one, other) == bf16
+        AcceleratorState._reset_state()  # which keeps the precision of the first trainer

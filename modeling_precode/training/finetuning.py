@@ -213,6 +213,9 @@ class UtteranceClassificationTrainer(Trainer):
     ) -> EvalLoopOutput:
         """Score dialogues with all processes. The result does not depend on their number."""
         self.callback_handler.eval_dataloader = dataloader
+        if not self.accelerator._models:
+            # Nothing was trained. As in `Trainer`, the model then gets its precision here.
+            self.model = self.accelerator.prepare_model(self.model, evaluation_mode=True)
         self.model.eval()
         prediction, loss = predict_dialogues(self.model, dataloader, self.args.device, self._after_evaluation_batch)
         logits, labels = logits_and_labels(prediction)
@@ -301,7 +304,6 @@ class UtteranceClassificationTrainer(Trainer):
         # Without an evaluation that was better than none, the training ended with the weights of the last step.
         best = Path(state.best_model_checkpoint or checkpoint)
         self.model.load_state_dict(load_file(best / SAFE_WEIGHTS_NAME))
-        self.model = self.accelerator.prepare_model(self.model, evaluation_mode=True)
         return TrainOutput(state.global_step, math.nan, {})
 
     def locate_best(self) -> None:
