@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset, DatasetDict
-from safetensors.torch import load_file
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 from transformers import (
@@ -21,7 +20,6 @@ from transformers import (
 )
 from transformers.optimization import GreedyLR
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput, TrainOutput
-from transformers.utils import SAFE_WEIGHTS_NAME
 
 from data_scripts.tools.whole_files import write_json
 
@@ -38,6 +36,7 @@ from .finetuning_checkpoints import (
     OriginalProcedure,
     PushBest,
     clip_gradient,
+    load_best,
     no_incomplete_checkpoint,
     read_training_state,
     save_checkpoints,
@@ -128,6 +127,8 @@ class UtteranceClassificationTrainer(Trainer):
         with args.main_process_first():
             model.to(args.device)  # type: ignore[arg-type]
             self.encoded, collator = encode_splits(self.corpus, model, processing_class, args)
+        procedure = [OriginalProcedure()] if args.recipe == "original" else []
+        usual = [EarlyStoppingCallback(args.patience), LogLine(args.metric_for_best_model)]
         pushing = [PushBest(self)] if args.pushes_best else []
         super().__init__(
             model=model,
@@ -137,17 +138,13 @@ class UtteranceClassificationTrainer(Trainer):
             eval_dataset=self.encoded["validation"],
             processing_class=processing_class,
             compute_metrics=self.scorer.metrics,
-            callbacks=[*self._callbacks(args), *(callbacks or []), CheckpointCallback(self), *pushing],
+            callbacks=[*procedure, *usual, *(callbacks or []), CheckpointCallback(self), *pushing],
         )
         if self.pop_callback(PrinterCallback if args.disable_tqdm else ProgressCallback):
             self.add_callback(MinuteLines() if args.disable_tqdm else Bar())
         self.interruption = interruption or Interruption()
         self.save_total_limit = args.save_total_limit
         self._prepare_batches()
-
-    def _callbacks(self, args: UtteranceClassificationArguments) -> list[TrainerCallback]:
-        procedure = [OriginalProcedure()] if args.recipe == "original" else []
-        return [*procedure, EarlyStoppingCallback(args.patience), LogLine(args.metric_for_best_model)]
 
     def _prepare_batches(self) -> None:
         num_utterances, num_tokens = EncodedDialogues(self.train_dataset).sizes()
@@ -170,16 +167,7 @@ class UtteranceClassificationTrainer(Trainer):
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None):
-        """Build `Trainer`'s schedule.
-
-        One that depends on the metric follows `greater_is_better`, and scales its minimum to the learning rate of every
-        group.
-        """
-        if self.args.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy"):
-            mode = "max" if self.args.greater_is_better else "min"
-            settings = self.args.lr_scheduler_kwargs or {}
-            assert isinstance(settings, dict)
-            self.args.lr_scheduler_kwargs = {"mode": mode, **settings}
+        """Build `Trainer`'s schedule. One by the metric scales its minimum to the learning rate of every group."""
         scheduler = super().create_scheduler(num_training_steps, optimizer)
         if isinstance(scheduler, ReduceLROnPlateau | GreedyLR):
             scheduler.min_lrs = floors(scheduler.optimizer, scheduler.min_lrs[0])
@@ -300,16 +288,8 @@ class UtteranceClassificationTrainer(Trainer):
             return super().train(resume_from_checkpoint=str(checkpoint), **kwargs)
         # The training has already ended; only the scores are missing.
         self.state = state
-        self.locate_best()
-        # Without an evaluation that was better than none, the training ended with the weights of the last step.
-        best = Path(state.best_model_checkpoint or checkpoint)
-        self.model.load_state_dict(load_file(best / SAFE_WEIGHTS_NAME))
+        load_best(self, checkpoint)
         return TrainOutput(state.global_step, math.nan, {})
-
-    def locate_best(self) -> None:
-        """Look for the best checkpoint in the output folder, which may have moved since the checkpoint was written."""
-        if step := self.state.best_global_step:
-            self.state.best_model_checkpoint = str(Path(self.args.output_dir) / f"checkpoint-{step}")
 
     def predict(self, test_dataset: Dataset, ignore_keys=None, metric_key_prefix: str = "test") -> PredictionOutput:
         """Predict the labels of dialogues, and score them.

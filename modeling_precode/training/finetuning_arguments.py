@@ -312,6 +312,10 @@ class UtteranceClassificationArguments(TextEncoderTrainingArguments, TrainingArg
         args.save_total_limit = None  # old checkpoints are removed once a new one is complete
         # `Trainer` evaluates and saves by its strategies, whatever is scored at the end.
         args.do_train = args.do_eval = True
+        if args.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy"):
+            mode = "max" if args.greater_is_better else "min"
+            assert not isinstance(args.lr_scheduler_kwargs, str)  # `TrainingArguments` has parsed it
+            args.lr_scheduler_kwargs = {"mode": mode, **(args.lr_scheduler_kwargs or {})}
         args.max_grad_norm = 0  # `clip_gradient` clips instead
         return args
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from accelerate.utils import gather_object
+from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainerState
 from transformers.trainer_utils import SaveStrategy
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from data_scripts.tools.whole_files import read_json, replaced_files, write_json
 
@@ -56,7 +58,7 @@ class CheckpointCallback(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         """Find the best checkpoint of a resumed run, and start the figures."""
-        self.trainer.locate_best()
+        locate_best(self.trainer)
         self.trainer.figures.begin(state)
 
     def on_step_end(self, args, state, control, **kwargs):
@@ -75,17 +77,14 @@ class CheckpointCallback(TrainerCallback):
         """Complete the checkpoint, remove old ones, and end an interrupted run."""
         trainer, folder = self.trainer, Path(args.output_dir)
         trainer.accelerator.wait_for_everyone()
-        trainer.locate_best()
+        best = locate_best(trainer)
         if args.should_save:
             checkpoint = folder / f"checkpoint-{state.global_step}"
             state.save_to_json(str(checkpoint / STATE))
             finished = control.should_training_stop
             write_json(checkpoint / TRAINING, {**trainer.figures.state_dict(), "finished": finished})
             finish_checkpoint(checkpoint)
-            best = state.best_model_checkpoint
-            remove_old_checkpoints(
-                folder, trainer.save_total_limit, state.global_step, keep=Path(best) if best else None
-            )
+            remove_old_checkpoints(folder, trainer.save_total_limit, state.global_step, keep=best)
         trainer.accelerator.wait_for_everyone()
         if self.interrupted:
             trainer.interruption.end(state.global_step, trainer.accelerator)
@@ -126,6 +125,25 @@ class PushBest(TrainerCallback):
         if sign * state.best_metric > max((sign * value for value in done), default=-math.inf):
             self.trainer.save_model(scores={"validation": self.scores})
             self.trainer.push_checkpoint()
+
+
+def locate_best(trainer: "UtteranceClassificationTrainer") -> Path | None:
+    """Look for the best checkpoint in the output folder, which may have moved since the checkpoint was written.
+
+    Returns:
+        Its folder, or None if no evaluation has chosen a checkpoint.
+    """
+    step = trainer.state.best_global_step
+    if not step:
+        return None
+    best = Path(trainer.args.output_dir) / f"checkpoint-{step}"
+    trainer.state.best_model_checkpoint = str(best)
+    return best
+
+
+def load_best(trainer: "UtteranceClassificationTrainer", last: Path) -> None:
+    """Load the weights of the best checkpoint, or those of the last one if no evaluation has chosen a checkpoint."""
+    trainer.model.load_state_dict(load_file((locate_best(trainer) or last) / SAFE_WEIGHTS_NAME))
 
 
 def read_training_state(checkpoint: Path) -> tuple[TrainerState, dict[str, Any]]:
