@@ -15,7 +15,7 @@ from test_scripts import TORCHRUN, run
 
 import run_finetune
 import run_pretrain
-from modeling_precode import PreCodeModel, PreCodeTokenizer
+from modeling_precode import PreCodeForUtteranceClassification, PreCodeModel, PreCodeTokenizer
 from modeling_precode.training import finetuning
 from modeling_precode.training.processes import use_cores
 
@@ -137,6 +137,18 @@ def test_bf16_computes_in_half_precision_and_keeps_whole_weights(train):
     assert column(half, "loss") != column(plain, "loss")
     assert column(half, "loss") == pytest.approx(column(plain, "loss"), rel=0.02)
     assert {weight.dtype for weight in weights(half).values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("script", [run_pretrain, run_finetune])  # with a new head, and with that of the checkpoint
+def test_a_checkpoint_in_half_precision_is_trained_in_float32(train, checkpoint, script):
+    model = PreCodeForUtteranceClassification.from_pretrained(checkpoint)
+    model.to(torch.bfloat16).save_pretrained(checkpoint)
+    trained = weights(train(f"--model {checkpoint} --max_steps 2 --learning_rate 1e-5", script))
+    assert {weight.dtype for weight in trained.values()} == {torch.float32}
+    saved = load_file(checkpoint / "model.safetensors")
+    steps = torch.cat([(trained[name] - saved[name]).abs().flatten() for name in saved if name in trained])
+    # A step in bfloat16 would be rounded away, or to a multiple of its much larger spacing.
+    assert 0 < steps.max() < 1e-4
 
 
 def test_fine_tuning_in_bf16_needs_no_gpu(train):

@@ -334,10 +334,12 @@ def initialize_others(model: PreCodePreTrainedModel, kept: list[str]) -> None:
 
 
 def load_pretrained(model_class: type[Model], checkpoint: str, **config: Any) -> Model:
-    """Call `from_pretrained` without its report of a new head."""
+    """Call `from_pretrained` without its report of a new head, and in float32, whatever type was saved."""
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
     try:
-        return model_class.from_pretrained(checkpoint_path(checkpoint), ignore_mismatched_sizes=True, **config)
+        return model_class.from_pretrained(
+            checkpoint_path(checkpoint), ignore_mismatched_sizes=True, dtype=torch.float32, **config
+        )
     finally:
         transformers_logging.set_verbosity(verbosity)
