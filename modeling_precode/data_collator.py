@@ -25,7 +25,8 @@ class PreCodeDataCollator:
       list.
     * `negative_input_ids`: in the form of `input_ids`.
 
-    Other columns are dropped.
+    Other columns are dropped. A plain `transformers.Trainer` drops `label_distributions` before, because they are no
+    argument of the model; with `remove_unused_columns=False`, it keeps them.
 
     A call returns a dictionary of tensors:
 
