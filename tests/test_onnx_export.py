@@ -65,6 +65,12 @@ def test_nothing_in_the_folder_says_where_the_model_lay(tmp_path, dialogues):
     assert not any(str(tmp_path).encode() in path.read_bytes() for path in (tmp_path / "out").iterdir())
 
 
+def test_a_folder_that_is_not_empty_is_refused_before_anything_is_loaded(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(SystemExit, match=f"{tmp_path}: the folder is not empty; use another folder"):
+        main(["export", "no/such-model", str(tmp_path), "--check", "no such corpus"])
+
+
 def test_int8_is_small_and_its_losses_are_on_the_card(words, dialogues):
     emotions, folder = words
     original, exported = ([turn["label"] for turns in one(dialogues) for turn in turns] for one in

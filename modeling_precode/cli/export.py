@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_scripts.tools.console import Parser, printable
+from data_scripts.tools.whole_files import check_new_folder
 
 from ..conversion import ALLOWED_LOSS
 from ..default_model import checkpoint_path
@@ -36,6 +37,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> Namespace:
 def main(arguments: Sequence[str] | None = None, prog: str = "precode export") -> None:
     """Run `precode export`. `arguments` are those of the process by default, and `prog` is the name in messages."""
     args = parse_arguments(arguments, prog)
+    check_new_folder(args.out)  # before the model and the corpus are loaded
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
