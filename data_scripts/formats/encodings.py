@@ -142,8 +142,8 @@ def encoding_by_letters(data: bytes) -> str:
     if len(words.translate(None, HIGH)) >= len(words) * 0.4:
         fit = [encoding for encoding in ENCODINGS if can_decode(data, encoding)]
         # A few letters may fit the many letters of the Baltic languages by chance.
-        scores = {encoding: unlikely_letters(data.decode(encoding)) + (encoding == "cp1257") for encoding in fit}
-        return min(fit, key=lambda encoding: scores[encoding], default="latin-1")
+        chance = {"cp1257": 1}
+        return min(fit, key=lambda name: unlikely_letters(data.decode(name)) + chance.get(name, 0), default="latin-1")
     import charset_normalizer
 
     # Wide encodings were told by their NUL bytes.

@@ -43,16 +43,15 @@ def is_silent(entry: dict[str, Any]) -> bool:
 
 def is_speech(entry: Any) -> bool:
     """Whether an entry is the output of a speech recognizer: it has a list of segments, or of words alone."""
-    return segments_of(entry) is not None or has_words_only(entry)
-
-
-def has_words_only(entry: Any) -> bool:
-    """Whether an entry is a recording that AssemblyAI or Deepgram transcribed without utterances: it has words only."""
-    return missing_utterances(entry) is not None
+    return segments_of(entry) is not None or missing_utterances(entry) is not None
 
 
 def missing_utterances(entry: Any) -> tuple[str, str] | None:
-    """What a recording has in place of utterances, and the option of the service that writes them; None for others."""
+    """What a recording of AssemblyAI or Deepgram with words alone has in place of utterances; None for other entries.
+
+    Returns:
+        What it has, and the option of the service that writes the utterances.
+    """
     if not isinstance(entry, dict):
         return None
     if entry.get("utterances", "") is None and isinstance(entry.get("words"), list):

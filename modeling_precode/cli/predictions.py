@@ -10,7 +10,7 @@ from data_scripts.building.dialogues import Dialogue
 from data_scripts.formats.times import shown_time
 from data_scripts.tools.console import printable
 
-from .rows import as_csv, write_parquet
+from .rows import as_csv, input_name, write_parquet
 from .workbook import write_workbook
 
 # Dialogues as they were read, each with its turns from the pipeline.
@@ -94,9 +94,7 @@ def as_json_lines(labeled: Labeled, labels: Sequence[str], name: str, model: str
         # What an earlier run predicted may be of another model.
         earlier = PREDICTED if others.keys() >= {"predictions", "scores"} else ()
         own = row | predicted
-        kept = {
-            f"{name} (input)" if name in own else name: value for name, value in others.items() if name not in earlier
-        }
+        kept = {input_name(name, own): value for name, value in others.items() if name not in earlier}
         yield json.dumps(row | kept | predicted, ensure_ascii=False) + "\n"
 
 

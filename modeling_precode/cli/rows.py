@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
@@ -122,8 +122,13 @@ def row_of(dialogue: Dialogue, utterance: Utterance, turn: dict) -> dict[str, An
     is_earlier = others.keys() >= {"prediction", "score"}
     for name, value in others.items():
         if not (is_earlier and is_predicted(name)):
-            row[f"{name} (input)" if name in HEAD or name in predicted else name] = value
+            row[input_name(name, (*HEAD, *predicted))] = value
     return row | predicted
+
+
+def input_name(column: str, own: Collection[str]) -> str:
+    """The name of a column of the input in the output, whose `own` columns have other values."""
+    return f"{column} (input)" if column in own else column
 
 
 def is_predicted(column: str) -> bool:
